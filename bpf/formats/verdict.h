@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What may become of a packet, and what is told about it on the way. Every name here has a sentence in
+ * src/rookery/trace/words.py and a test; a drop without a reason does not exist. */
+#ifndef ROOKERY_VERDICT_H
+#define ROOKERY_VERDICT_H
+
+enum verdict {
+	CONTINUE = 0,                      /* to the next stage */
+
+	SENT = 1,                          /* wrapped and given to the substrate */
+	DELIVERED = 2,                     /* given to the instance */
+	ANSWERED = 3,                      /* the host itself replied */
+	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
+
+	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
+	DROP_TRUNCATED = 17,               /* a header is cut off */
+	DROP_NOT_IP = 18,                  /* neither IPv4, ARP nor (later) IPv6 */
+	DROP_MALFORMED_IP = 19,            /* version, header length or total length is wrong */
+	DROP_MALFORMED_ARP = 20,
+	DROP_ARP_UNANSWERED = 21,          /* nobody has this address, or it is not for this subnet to ask */
+	DROP_MULTICAST = 22,               /* broadcast or multicast: a VPC has none */
+	DROP_SOURCE_MAC = 23,              /* the frame's source is not the interface's MAC */
+	DROP_SOURCE_ADDRESS = 24,          /* the source is not an address of the interface */
+	DROP_NO_ROUTE = 25,
+	DROP_BLACKHOLE = 26,
+	DROP_NO_MAPPING = 27,              /* the address is assigned to nobody in this VPC */
+	DROP_WRONG_SUBNET = 28,            /* sent past the router, but the address is in another subnet */
+	DROP_TOO_BIG = 29,                 /* larger than the path and may be fragmented: the guest should have done so */
+	DROP_ENCAPSULATION = 30,           /* the kernel refused to grow or write the packet */
+	DROP_MALFORMED_GENEVE = 31,        /* version, control bit, lengths, inner protocol, or no origin option */
+	DROP_UNKNOWN_OPTION = 32,          /* a critical option that this host does not know */
+	DROP_SOURCE_NOT_MAPPED = 33,       /* inner source unknown in this VPC */
+	DROP_SOURCE_NOT_AT_HOST = 34,      /* the mapping says that the inner source lives at another host */
+	DROP_DESTINATION_NOT_HERE = 35,    /* no interface of this host has the inner destination */
+	DROP_DECAPSULATION = 36,           /* the kernel refused to shrink or write the packet */
+	DROP_LINK_LOCAL = 37,              /* 169.254.0.0/16: never routed; its services are not built yet */
+
+	VERDICTS = 64,                     /* room: values stay stable, they are read by other versions */
+};
+
+enum program {
+	HOST_EGRESS = 1,                   /* from the instance */
+	HOST_INGRESS = 2,                  /* from the substrate */
+};
+
+enum step {
+	STEP_RECEIVED = 1,
+	STEP_ARP_ANSWERED = 2,             /* detail: the MAC in the low 48 bits */
+	STEP_SOURCE_CHECKED = 3,
+	STEP_SAME_SUBNET = 4,
+	STEP_ROUTE_FOUND = 5,              /* detail: enum route_kind */
+	STEP_MAPPING_FOUND = 6,            /* outer_destination: the host; detail: generation */
+	STEP_WRAPPED = 7,
+	STEP_UNWRAPPED = 8,
+	STEP_VERIFIED = 9,                 /* detail: generation of the source's mapping */
+	STEP_DELIVERED = 10,
+	STEP_DROPPED = 11,                 /* detail: enum verdict */
+	STEP_FRAGMENTATION_NEEDED = 12,    /* detail: the MTU told */
+};
+
+enum what_if {
+	WHAT_IF_MARK = 0x57490000,         /* skb->mark of a test run: high half says so, low half is the trace */
+	WHAT_IF_MASK = 0xffff0000,
+};
+
+/* `events`: ring buffer of sampled drops and of the steps of traced packets. */
+struct event {
+	__u64 time;                        /* nanoseconds, CLOCK_MONOTONIC */
+	__u64 detail;                      /* by step */
+	__u32 trace;                       /* 0: a sampled drop of real traffic */
+	__u32 ifindex;
+	__u32 vni;
+	__u32 length;
+	struct address source;
+	struct address destination;
+	__be32 outer_source;
+	__be32 outer_destination;
+	__be16 source_port;                /* ICMP echo: identifier */
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 program;                      /* enum program */
+	__u8 step;                         /* enum step */
+	__u8 verdict;                      /* enum verdict, when the step ends the way */
+};
+_Static_assert(sizeof(struct event) == 80, "shared format");
+
+#endif

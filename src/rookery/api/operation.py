@@ -1,0 +1,106 @@
+"""The contract between the front (signature, parsing, DryRun, tokens, filters, pages) and the handlers.
+
+A handler is pure: it reads a View, and returns an Outcome or raises an ApiError. It does no I/O, keeps no state, and may be
+run again when another request committed in between.
+
+    @operation("CreateVpc")
+    def create_vpc(request: Request, view: View) -> Outcome: ...
+
+Request.parameters are the operation's input as botocore names it ({"CidrBlock": "10.0.0.0/16"}), typed and complete:
+required members are there, enumerations checked. The result is the operation's output as botocore names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from rookery.model.objects import Host, InstanceStatus, Resource
+
+R = TypeVar("R", bound=Resource)
+
+
+class ApiError(Exception):
+    """What a client is told. `code` is AWS's own, byte for byte; the front turns it into XML."""
+
+    def __init__(self, code: str, message: str, status: int = 400):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class Ids(Protocol):
+    """New ids: '<prefix>-' and 17 hex digits. Not yet used by anything in the account; the commit claims their numbers."""
+
+    def new(self, prefix: str) -> str: ...
+
+    def mac(self) -> str: ...
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+    region: str
+    operation: str
+    parameters: dict[str, Any]
+    now: float  # unix seconds
+    ids: Any  # Ids
+    access_key: str = ""
+    request_id: str = ""
+
+
+class View(Protocol):
+    """The account's things in the request's region, at one revision."""
+
+    revision: int
+
+    def get(self, kind: type[R], resource_id: str) -> R | None: ...
+
+    def all(self, kind: type[R]) -> Iterable[R]:
+        """In order of creation."""
+
+    def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
+        """Those whose `vpc_id` it is (an index, not a scan)."""
+
+    def hosts(self) -> Iterable[Host]: ...
+
+    def instances_on(self, host: str) -> int:
+        """How many instances of all accounts the host holds (placement)."""
+
+    def status(self, instance_id: str) -> InstanceStatus | None: ...
+
+    def changed_at(self, resource: Resource) -> int:
+        """The store revision that last changed it."""
+
+    @property
+    def live(self) -> int:
+        """Every host concerned has applied the state up to this revision."""
+
+    @property
+    def mtu(self) -> int:
+        """Of instances in this Rookery region."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What the request changes and what is answered. All of it is committed at once, or nothing."""
+
+    result: dict[str, Any] = {}
+    puts: tuple[Resource, ...] = ()
+    deletes: tuple[Resource, ...] = ()
+
+
+Handler = Callable[[Request, View], Outcome]
+
+HANDLERS: dict[str, Handler] = {}
+
+
+def operation(name: str) -> Callable[[Handler], Handler]:
+    """Registers the handler of the EC2 operation `name`."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[name] = handler
+        return handler
+
+    return register

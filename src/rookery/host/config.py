@@ -1,0 +1,36 @@
+"""The agent's configuration file: JSON, one per host, the same on a real machine and in a namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
+    region_name: str  # the Rookery region: "dev"
+    name: str  # "host-1"
+    address: str  # on the substrate
+    network: str  # CIDR of the substrate
+    gateway: str = ""
+    substrate_device: str = "u0"
+    substrate_mtu: int = 1700
+    mapping_service: list[str] = []  # "100.64.0.2:4581"
+    ca_certificate: str  # paths
+    certificate: str
+    private_key: str
+    pins: str  # /sys/fs/bpf/rookery/dev/host-1
+    state_directory: str  # /var/lib/rookery/dev/host-1: survives the agent
+    run_directory: str  # /run/rookery/dev/host-1: control.sock, instances' pids
+    bpf_objects: str  # folder of *.bpf.o
+    max_mappings: int = 1 << 20
+    heal_seconds: float = 5.0  # between two full passes over the kernel's maps
+
+    @property
+    def control_socket(self) -> Path:
+        return Path(self.run_directory) / "control.sock"
+
+
+def read_config(path: Path) -> HostConfig:
+    """Raises msgspec.ValidationError (caught by the agent's main: a sentence and exit 2)."""
+    return msgspec.json.decode(path.read_bytes(), type=HostConfig)

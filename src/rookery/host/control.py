@@ -1,0 +1,111 @@
+"""What an agent answers on its control socket (unix, mode 0600, newline-delimited JSON; one request a connection).
+
+The CLI on the same machine is the client: `rookery trace`, `watch`, `mappings`, `status`, `exec`. A request is answered by
+one Reply line; `WatchDrops` by Event lines until the client goes away.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class GetStatus(msgspec.Struct, frozen=True, tag="status"):
+    pass
+
+
+class GetMappings(msgspec.Struct, frozen=True, tag="mappings"):
+    """The kernel's rows beside the intent's."""
+
+    vni: int = 0  # 0: all
+
+
+class GetInstance(msgspec.Struct, frozen=True, tag="instance"):
+    """Where an instance runs, to enter its namespaces."""
+
+    id: str
+
+
+class WhatIf(msgspec.Struct, frozen=True, tag="what-if", kw_only=True):
+    """Run `frame` through the loaded program, leaving no mark.
+
+    `program` is host_egress (then `interface` is the eni id whose device it leaves from) or host_ingress."""
+
+    program: str
+    frame: bytes
+    trace: int
+    interface: str = ""
+
+
+class WatchDrops(msgspec.Struct, frozen=True, tag="watch"):
+    pass
+
+
+Request = GetStatus | GetMappings | GetInstance | WhatIf | WatchDrops
+
+
+class EventLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded `struct event` (bpf/formats/verdict.h) in words."""
+
+    host: str
+    time: float  # unix seconds
+    program: str  # host_egress, host_ingress
+    step: str  # enum step, lower case without STEP_
+    verdict: str = ""  # enum verdict, lower case
+    trace: int = 0
+    interface: str = ""  # eni-..., when the device is known
+    vni: int = 0
+    source: str = ""
+    destination: str = ""
+    outer_source: str = ""
+    outer_destination: str = ""
+    protocol: int = 0
+    source_port: int = 0
+    destination_port: int = 0
+    length: int = 0
+    detail: int = 0
+
+
+class MappingRow(msgspec.Struct, frozen=True, kw_only=True):
+    vni: int
+    address: str
+    intended_host: str = ""  # substrate address; empty: not intended
+    kernel_host: str = ""  # empty: not in the kernel's map
+    interface: int = 0
+    mac: str = ""
+    generation: int = 0  # the kernel's, else the intent's
+    issued: int = 0
+
+
+class MappingsReply(msgspec.Struct, frozen=True, kw_only=True):
+    rows: list[MappingRow]
+
+
+class InstanceReply(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    state: str
+    pid: int = 0  # of the instance's init, in the machine's pid namespace; 0: does not run
+    netns: str = ""  # path
+
+
+class WhatIfReply(msgspec.Struct, frozen=True, kw_only=True):
+    verdict: str
+    frame: bytes
+    steps: list[EventLine]
+    delivered_to: str = ""  # eni-..., when delivered or answered
+
+
+class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
+    host: str
+    pid: int
+    generation: int
+    connected: bool  # to a mapping service
+    instances: int
+    mappings: int
+    attach: str  # tcx or clsact
+    counters: dict[str, dict[str, int]] = {}  # verdict -> packets, bytes
+    alarms: list[str] = []
+    healed: int = 0  # rows that a full pass had to mend
+
+
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
+    error: str

@@ -1,0 +1,54 @@
+"""Where each thing lies in the store. The only place where a store key is spelled."""
+
+from __future__ import annotations
+
+from rookery.model.objects import Resource
+
+INTENDED = "intended/"
+CLAIMS = "claims/"
+HOSTS = "infrastructure/host/"
+OBSERVED = "observed/"
+OBSERVED_INSTANCES = "observed/instance/"
+LIVE = "observed/live"
+CREDENTIALS = "credentials/"
+TOKENS = "tokens/"
+ACCOUNTS = "accounts/"
+
+
+def resource_key(account: str, region: str, kind: str, resource_id: str) -> str:
+    return f"{INTENDED}{account}/{region}/{kind}/{resource_id}"
+
+
+def key_of(resource: Resource) -> str:
+    return resource_key(resource.account, resource.region, resource.KIND, resource.id)
+
+
+def head_key(account: str, region: str) -> str:
+    """Changed by every transaction of this account in this region: comparing it makes them serializable."""
+    return f"{ACCOUNTS}{account}/{region}/head"
+
+
+def vni_claim(vni: int) -> str:
+    """Exists while a VPC of any account owns this VNI."""
+    return f"{CLAIMS}vni/{vni:06x}"
+
+
+def number_claim(number: int) -> str:
+    """Exists while a subnet, interface or route table of any account owns this number."""
+    return f"{CLAIMS}number/{number:08x}"
+
+
+def token_key(account: str, region: str, operation: str, token: str) -> str:
+    return f"{TOKENS}{account}/{region}/{operation}/{token}"
+
+
+def instance_status_key(instance_id: str) -> str:
+    return f"{OBSERVED_INSTANCES}{instance_id}"
+
+
+def host_key(name: str) -> str:
+    return f"{HOSTS}{name}"
+
+
+def credential_key(access_key: str) -> str:
+    return f"{CREDENTIALS}{access_key}"
