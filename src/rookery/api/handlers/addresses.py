@@ -138,14 +138,17 @@ def wanted_addresses(parameters: Mapping[str, Any]) -> WantedAddresses:
             "Only one of secondary private IP addresses and SecondaryPrivateIpAddressCount may be specified",
         )
     return WantedAddresses(
-        primary=only_primary(parameters.get("PrivateIpAddress"), primaries), secondaries=secondaries, automatic=automatic
+        primary=only_primary(parameters.get("PrivateIpAddress"), primaries),
+        secondaries=secondaries,
+        automatic=automatic,
     )
 
 
 def only_primary(alone: str | None, listed: list[str]) -> str:
     if alone and listed:
         raise ApiError(
-            "InvalidParameterCombination", "Only one of PrivateIpAddress and a primary in PrivateIpAddresses may be specified"
+            "InvalidParameterCombination",
+            "Only one of PrivateIpAddress and a primary in PrivateIpAddresses may be specified",
         )
     if len(listed) > 1:
         raise ApiError("InvalidParameterValue", "Only one private IP address may be designated as primary")

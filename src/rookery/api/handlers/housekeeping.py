@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rookery.api.handlers.instance_lifecycle import GUEST, released_interfaces, stopped, terminated
-from rookery.api.handlers.instance_state import went_down_by_itself
+from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
+from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
 from rookery.api.operation import Outcome, View
 from rookery.model.objects import Instance, InstanceStatus, Resource
 
@@ -32,9 +32,7 @@ def housekeeping(view: View, now: float) -> Outcome:
     return Outcome(puts=tuple(puts), deletes=tuple(deletes))
 
 
-def may_forget(
-    instance: Instance, status: InstanceStatus | None, hosts: Iterable[str], now: float
-) -> bool:
+def may_forget(instance: Instance, status: InstanceStatus | None, hosts: Iterable[str], now: float) -> bool:
     """An hour after the end that its host confirmed. A host that left the region confirms nothing any more."""
     if instance.wanted != "terminated":
         return False
@@ -43,11 +41,9 @@ def may_forget(
     return instance.host not in hosts and now - instance.wanted_since >= KEPT_SECONDS
 
 
-def after_shutdown(
-    view: View, instance: Instance, now: float
-) -> tuple[list[Resource], list[Resource]]:
+def after_shutdown(view: View, instance: Instance, now: float) -> tuple[list[Resource], list[Resource]]:
     """A guest that shut itself down stays down, or ends, as its owner said (InstanceInitiatedShutdownBehavior)."""
     if instance.shutdown_behavior == "stop":
-        return [stopped(instance, now, GUEST)], []
+        return [stopped(instance, now, GUEST_SHUTDOWN)], []
     freed, deleted = released_interfaces(view, instance)
-    return [terminated(instance, now, GUEST), *freed], list(deleted)
+    return [terminated(instance, now, GUEST_SHUTDOWN), *freed], list(deleted)

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.handlers.found import instance as instance_found
 from rookery.api.handlers.instance_state import STOPPED, state_in
 from rookery.api.handlers.instance_type_catalogue import offered_type
 from rookery.api.handlers.interface_addresses import too_many_addresses
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
+from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import Instance, NetworkInterface, Resource
 
@@ -24,7 +24,7 @@ SHUTDOWN_BEHAVIORS = ("stop", "terminate")
 def modify_instance_attribute(request: Request, view: View) -> Outcome:
     """Exactly one attribute, as a member of its own or by Attribute and Value."""
     parameters = request.parameters
-    found = instance_found(view, parameters["InstanceId"])
+    found = find(view, Instance, parameters["InstanceId"])
     if found.wanted == "terminated":
         raise ApiError("IncorrectInstanceState", f"The instance '{found.id}' is terminated.")
     attribute, value = only_change(parameters)
@@ -33,7 +33,7 @@ def modify_instance_attribute(request: Request, view: View) -> Outcome:
 
 def only_change(parameters: dict[str, Any]) -> tuple[str, Any]:
     members = {"InstanceId", "Attribute", "Value", *MEMBERS.values()}
-    refuse_unbuilt(parameters, members, {"EbsOptimized.Value": (False,), "EnclaveOptions.Enabled": (False,)})
+    honour_only(parameters, members, {"EbsOptimized.Value": (False,), "EnclaveOptions.Enabled": (False,)})
     given = {
         name: parameters[member].get("Value")
         for name, member in MEMBERS.items()
@@ -100,7 +100,9 @@ def set_type(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
 def set_source_dest_check(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
     """Of the only interface: with several, which one is meant is for ModifyNetworkInterfaceAttribute to say."""
     if len(found.interface_ids) != 1:
-        raise ApiError("InvalidInstanceID", f"There are multiple interfaces attached to instance '{found.id}'.")
+        raise ApiError(
+            "InvalidInstanceID", f"There are multiple interfaces attached to instance '{found.id}'."
+        )
     interface = view.get(NetworkInterface, found.interface_ids[0])
     return (replace(interface, source_dest_check=as_boolean(value)),)
 
@@ -131,7 +133,7 @@ CHANGES: dict[str, Callable[[View, Instance, Any], tuple[Resource, ...]]] = {
 
 @operation("DescribeInstanceAttribute")
 def describe_instance_attribute(request: Request, view: View) -> Outcome:
-    found = instance_found(view, request.parameters["InstanceId"])
+    found = find(view, Instance, request.parameters["InstanceId"])
     attribute = request.parameters["Attribute"]
     return Outcome(result={"InstanceId": found.id, **attribute_shape(view, found, attribute)})
 
@@ -180,7 +182,7 @@ UNSET: dict[str, dict[str, Any]] = {
 @operation("ResetInstanceAttribute")
 def reset_instance_attribute(request: Request, view: View) -> Outcome:
     """Kernel and RAM disk, which AWS resets too, do not exist here."""
-    found = instance_found(view, request.parameters["InstanceId"])
+    found = find(view, Instance, request.parameters["InstanceId"])
     if request.parameters["Attribute"] != "sourceDestCheck":
         raise ApiError(
             "UnsupportedOperation", f"The attribute '{request.parameters['Attribute']}' cannot be reset."
@@ -190,5 +192,5 @@ def reset_instance_attribute(request: Request, view: View) -> Outcome:
 
 @operation("GetConsoleOutput")
 def get_console_output(request: Request, view: View) -> Outcome:
-    instance_found(view, request.parameters["InstanceId"])
+    find(view, Instance, request.parameters["InstanceId"])
     raise ApiError("UnsupportedOperation", "The console output of instances is not kept.")

@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.handlers.found import instances
 from rookery.api.handlers.instance_state import (
     PENDING,
     RUNNING,
@@ -18,22 +17,21 @@ from rookery.api.handlers.instance_state import (
     STOPPED,
     STOPPING,
     TERMINATED,
+    USER_SHUTDOWN,
     State,
     state_in,
 )
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find_all
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import Instance, NetworkInterface, Resource
-
-USER = "Client.UserInitiatedShutdown"
-GUEST = "Client.InstanceInitiatedShutdown"
 
 Change = Callable[[Instance, State], Instance]
 
 
 @operation("StartInstances")
 def start_instances(request: Request, view: View) -> Outcome:
-    refuse_unbuilt(request.parameters, {"InstanceIds"})
+    honour_only(request.parameters, {"InstanceIds"})
 
     def start(instance: Instance, state: State) -> Instance:
         if state in (RUNNING, PENDING):
@@ -54,14 +52,14 @@ def started(instance: Instance, now: float) -> Instance:
 @operation("StopInstances")
 def stop_instances(request: Request, view: View) -> Outcome:
     """`Force` and `SkipOsShutdown` ask for what happens anyway: a namespace has no file system caches to lose."""
-    refuse_unbuilt(request.parameters, {"InstanceIds", "Force", "SkipOsShutdown"}, {"Hibernate": (False,)})
+    honour_only(request.parameters, {"InstanceIds", "Force", "SkipOsShutdown"}, {"Hibernate": (False,)})
 
     def stop(instance: Instance, state: State) -> Instance:
         if state in (PENDING, SHUTTING_DOWN, TERMINATED):
             raise wrong_state(instance, "stopped")
         if instance.disable_api_stop and state is RUNNING:
             raise is_protected(instance, "stopped", "disableApiStop")
-        return instance if instance.wanted == "stopped" else stopped(instance, request.now, USER)
+        return instance if instance.wanted == "stopped" else stopped(instance, request.now, USER_SHUTDOWN)
 
     return changed(request, view, "StoppingInstances", stop)
 
@@ -86,8 +84,8 @@ def reboot_instances(request: Request, view: View) -> Outcome:
 @operation("TerminateInstances")
 def terminate_instances(request: Request, view: View) -> Outcome:
     """Once terminated, an instance may be terminated again: nothing happens."""
-    refuse_unbuilt(request.parameters, {"InstanceIds", "Force", "SkipOsShutdown"})
-    found = instances(view, request.parameters["InstanceIds"])
+    honour_only(request.parameters, {"InstanceIds", "Force", "SkipOsShutdown"})
+    found = find_all(view, Instance, request.parameters["InstanceIds"])
     for instance in found:
         if instance.disable_api_termination and instance.wanted != "terminated":
             raise is_protected(instance, "terminated", "disableApiTermination")
@@ -96,7 +94,7 @@ def terminate_instances(request: Request, view: View) -> Outcome:
     for instance in found:
         if instance.wanted != "terminated":
             freed, deleted = released_interfaces(view, instance)
-            puts += [terminated(instance, request.now, USER), *freed]
+            puts += [terminated(instance, request.now, USER_SHUTDOWN), *freed]
             deletes += deleted
     shapes = [
         state_change(instance, state_in(view, instance), now_terminating(state_in(view, instance)))
@@ -126,13 +124,11 @@ def released_interfaces(
 
 def changed(request: Request, view: View, member: str, change: Change) -> Outcome:
     """`change` applied to every instance of the request; it answers the same object for one that needs none."""
-    found = instances(view, request.parameters["InstanceIds"])
+    found = find_all(view, Instance, request.parameters["InstanceIds"])
     before = [state_in(view, instance) for instance in found]
     after = [change(instance, state) for instance, state in zip(found, before, strict=True)]
     changes = zip(found, before, after, strict=True)
-    shapes = [
-        state_change(old, state, state if new is old else aim(new)) for old, state, new in changes
-    ]
+    shapes = [state_change(old, state, state if new is old else aim(new)) for old, state, new in changes]
     return Outcome(result={member: shapes}, puts=different(found, after))
 
 

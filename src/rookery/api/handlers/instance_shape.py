@@ -7,15 +7,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rookery.api.handlers.image_catalogue import IMAGES
-from rookery.api.handlers.instance_state import State, failure, state_in, went_down_by_itself
-from rookery.api.handlers.interface_shape import instance_interface_shape, tag_list
+from rookery.api.handlers.instance_state import (
+    GUEST_SHUTDOWN,
+    USER_SHUTDOWN,
+    State,
+    failure,
+    state_in,
+    went_down_by_itself,
+)
+from rookery.api.handlers.interface_shape import instance_interface_shape
 from rookery.api.operation import View
+from rookery.api.tags import render_tags
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
 
 STATE_REASONS = {
-    "Client.UserInitiatedShutdown": "User initiated shutdown",
-    "Client.InstanceInitiatedShutdown": "Instance initiated shutdown",
+    USER_SHUTDOWN: "User initiated shutdown",
+    GUEST_SHUTDOWN: "Instance initiated shutdown",
 }
 
 # Instance metadata is not built: what is said of it is that nothing answers.
@@ -56,7 +64,7 @@ def instance_shape(
         **_network(instance, interfaces),
         **_reason(instance, status),
         "State": state.shape(),
-        "Tags": tag_list(instance.tags),
+        "Tags": render_tags(instance.tags),
     }
 
 
@@ -114,26 +122,31 @@ def _network(instance: Instance, interfaces: Sequence[NetworkInterface]) -> dict
 
 
 def _reason(instance: Instance, status: InstanceStatus | None) -> dict[str, Any]:
-    if instance.state_reason:
-        return _given_reason(instance.state_reason, instance.wanted_since)
-    if reason := failure(instance, status):
-        code = "Server.InternalError"
-        return {
-            "StateReason": {"Code": code, "Message": f"{code}: {reason}"},
-            "StateTransitionReason": code,
-        }
-    if went_down_by_itself(instance, status):
-        return _given_reason("Client.InstanceInitiatedShutdown", status.since)
-    return {"StateTransitionReason": ""}
-
-
-def _given_reason(code: str, since: float) -> dict[str, Any]:
-    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S GMT")
-    who = "User initiated" if code == "Client.UserInitiatedShutdown" else STATE_REASONS[code]
+    code, message, since = state_reason(instance, status)
+    if not code:
+        return {"StateTransitionReason": ""}
     return {
-        "StateReason": {"Code": code, "Message": f"{code}: {STATE_REASONS[code]}"},
-        "StateTransitionReason": f"{who} ({when})",
+        "StateReason": {"Code": code, "Message": f"{code}: {message}"},
+        "StateTransitionReason": transition_reason(code, since),
     }
+
+
+def state_reason(instance: Instance, status: InstanceStatus | None) -> tuple[str, str, float]:
+    """(code, message, since), or an empty code: nothing but what its owner asked for happened to it."""
+    if instance.state_reason:
+        return instance.state_reason, STATE_REASONS[instance.state_reason], instance.wanted_since
+    if reason := failure(instance, status):
+        return "Server.InternalError", reason, status.since
+    if went_down_by_itself(instance, status):
+        return GUEST_SHUTDOWN, STATE_REASONS[GUEST_SHUTDOWN], status.since
+    return "", "", 0.0
+
+
+def transition_reason(code: str, since: float) -> str:
+    """As AWS words it: who, and when."""
+    if code != USER_SHUTDOWN:
+        return code
+    return f"User initiated ({datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} GMT)"
 
 
 def status_shape(instance: Instance, state: State) -> dict[str, Any]:

@@ -27,6 +27,10 @@ TERMINATED = State(48, "terminated")
 STOPPING = State(64, "stopping")
 STOPPED = State(80, "stopped")
 
+# Instance.state_reason
+USER_SHUTDOWN = "Client.UserInitiatedShutdown"
+GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
+
 
 def state_in(view: View, instance: Instance) -> State:
     return state_of(instance, view.status(instance.id), reachable(view, instance))

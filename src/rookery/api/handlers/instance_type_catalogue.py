@@ -11,11 +11,12 @@ import msgspec
 from rookery.api.operation import ApiError
 
 DEFAULT_TYPE = "t3.micro"  # EC2's own default, m1.small, is of a generation that nobody offers any more
-MOST_ADDRESSES = 50  # per interface, of the largest types: all that is asked of one that is not on an instance
-IMPLEMENTED_ARCHITECTURE = "x86_64"
+MOST_ADDRESSES = (
+    50  # per interface, of the largest types: all that is asked of one that is not on an instance
+)
 
 
-class InstanceType(msgspec.Struct, frozen=True, kw_only=True):
+class InstanceType(msgspec.Struct, frozen=True):
     name: str
     vcpus: int
     memory_mib: int
@@ -28,31 +29,20 @@ class InstanceType(msgspec.Struct, frozen=True, kw_only=True):
         return self.name.startswith("t")
 
 
-def _type(name: str, vcpus: int, memory_mib: int, interfaces: int, addresses: int, network: str) -> InstanceType:
-    return InstanceType(
-        name=name,
-        vcpus=vcpus,
-        memory_mib=memory_mib,
-        interfaces=interfaces,
-        addresses=addresses,
-        network_performance=network,
-    )
-
-
 # AWS's EC2 guide, "Maximum IP addresses per network interface" and the types' pages.
 CATALOGUE: dict[str, InstanceType] = {
     entry.name: entry
     for entry in (
-        _type("t3.nano", 2, 512, 2, 2, "Up to 5 Gigabit"),
-        _type("t3.micro", 2, 1024, 2, 2, "Up to 5 Gigabit"),
-        _type("t3.small", 2, 2048, 3, 4, "Up to 5 Gigabit"),
-        _type("t3.medium", 2, 4096, 3, 6, "Up to 5 Gigabit"),
-        _type("t3.large", 2, 8192, 3, 12, "Up to 5 Gigabit"),
-        _type("m5.large", 2, 8192, 3, 10, "Up to 10 Gigabit"),
-        _type("m5.xlarge", 4, 16384, 4, 15, "Up to 10 Gigabit"),
-        _type("m5.2xlarge", 8, 32768, 4, 15, "Up to 10 Gigabit"),
-        _type("m5.4xlarge", 16, 65536, 8, 30, "Up to 10 Gigabit"),
-        _type("m5.16xlarge", 64, 262144, 15, 50, "20 Gigabit"),
+        InstanceType("t3.nano", 2, 512, 2, 2, "Up to 5 Gigabit"),
+        InstanceType("t3.micro", 2, 1024, 2, 2, "Up to 5 Gigabit"),
+        InstanceType("t3.small", 2, 2048, 3, 4, "Up to 5 Gigabit"),
+        InstanceType("t3.medium", 2, 4096, 3, 6, "Up to 5 Gigabit"),
+        InstanceType("t3.large", 2, 8192, 3, 12, "Up to 5 Gigabit"),
+        InstanceType("m5.large", 2, 8192, 3, 10, "Up to 10 Gigabit"),
+        InstanceType("m5.xlarge", 4, 16384, 4, 15, "Up to 10 Gigabit"),
+        InstanceType("m5.2xlarge", 8, 32768, 4, 15, "Up to 10 Gigabit"),
+        InstanceType("m5.4xlarge", 16, 65536, 8, 30, "Up to 10 Gigabit"),
+        InstanceType("m5.16xlarge", 64, 262144, 15, 50, "20 Gigabit"),
     )
 }
 
@@ -63,5 +53,6 @@ def offered_type(name: str) -> InstanceType:
         return CATALOGUE[name]
     except KeyError:
         raise ApiError(
-            "Unsupported", f"The instance type '{name}' is not offered here. Offered are: {', '.join(CATALOGUE)}."
+            "Unsupported",
+            f"The instance type '{name}' is not offered here. Offered are: {', '.join(CATALOGUE)}.",
         ) from None

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from rookery.api.handlers.addresses import SubnetAddresses, parse_address
-from rookery.api.handlers.found import interface
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
 from rookery.api.handlers.network_interfaces import too_many_addresses
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import Instance, NetworkInterface, Subnet
 
@@ -18,12 +18,12 @@ from rookery.model.objects import Instance, NetworkInterface, Subnet
 @operation("AssignPrivateIpAddresses")
 def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    refuse_unbuilt(
+    honour_only(
         parameters,
         {"NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "AllowReassignment"},
         {"Ipv4PrefixCount": (0,)},
     )
-    found = interface(view, parameters["NetworkInterfaceId"])
+    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     listed = parameters.get("PrivateIpAddresses") or []
     count = parameters.get("SecondaryPrivateIpAddressCount")
     check_one_way(listed, count)
@@ -77,14 +77,14 @@ def assign_these(
             continue
         holder = losers.get(holder_id) or view.get(NetworkInterface, holder_id)
         if not may_move or address == holder.primary:
-            raise ApiError("Resource.AlreadyAssigned", f"The address {address} is already assigned to {holder.id}.")
+            raise ApiError(
+                "Resource.AlreadyAssigned", f"The address {address} is already assigned to {holder.id}."
+            )
         losers[holder_id] = without(holder, [address])
     return assigned(replace(found, addresses=(*found.addresses, *new)), new, losers.values())
 
 
-def assigned(
-    gainer: NetworkInterface, addresses: list[str], losers: Iterable[NetworkInterface]
-) -> Outcome:
+def assigned(gainer: NetworkInterface, addresses: list[str], losers: Iterable[NetworkInterface]) -> Outcome:
     return Outcome(
         result={
             "NetworkInterfaceId": gainer.id,
@@ -102,8 +102,8 @@ def without(found: NetworkInterface, addresses: Iterable[str]) -> NetworkInterfa
 @operation("UnassignPrivateIpAddresses")
 def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    refuse_unbuilt(parameters, {"NetworkInterfaceId", "PrivateIpAddresses"})
-    found = interface(view, parameters["NetworkInterfaceId"])
+    honour_only(parameters, {"NetworkInterfaceId", "PrivateIpAddresses"})
+    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     unwanted = [str(parse_address(address)) for address in parameters.get("PrivateIpAddresses") or []]
     if not unwanted:
         raise ApiError("MissingParameter", "The request must contain the parameter PrivateIpAddresses")

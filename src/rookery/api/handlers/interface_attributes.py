@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.handlers.found import interface
 from rookery.api.handlers.interface_shape import attachment_shape
-from rookery.api.handlers.unbuilt import leaves, refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only, leaves
+from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import NetworkInterface
 
@@ -16,9 +16,9 @@ from rookery.model.objects import NetworkInterface
 @operation("ModifyNetworkInterfaceAttribute")
 def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    refuse_unbuilt(parameters, {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment"})
-    refuse_unbuilt(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
-    found = interface(view, parameters["NetworkInterfaceId"])
+    honour_only(parameters, {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment"})
+    honour_only(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
+    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     attribute = only_attribute(parameters)
     return Outcome(puts=(CHANGES[attribute](found, parameters[attribute]),))
 
@@ -26,10 +26,14 @@ def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
 def only_attribute(parameters: dict[str, Any]) -> str:
     given = [name for name in CHANGES if parameters.get(name) is not None]
     if not given:
-        raise ApiError("MissingParameter", "The request must contain the parameter Description, SourceDestCheck or Attachment")
+        raise ApiError(
+            "MissingParameter",
+            "The request must contain the parameter Description, SourceDestCheck or Attachment",
+        )
     if len(given) > 1:
         raise ApiError(
-            "InvalidParameterCombination", f"Fields for multiple attribute types specified: {', '.join(given)}"
+            "InvalidParameterCombination",
+            f"Fields for multiple attribute types specified: {', '.join(given)}",
         )
     return given[0]
 
@@ -67,7 +71,7 @@ CHANGES = {
 
 @operation("DescribeNetworkInterfaceAttribute")
 def describe_network_interface_attribute(request: Request, view: View) -> Outcome:
-    found = interface(view, request.parameters["NetworkInterfaceId"])
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     attribute = request.parameters.get("Attribute")
     if not attribute:
         raise ApiError("MissingParameter", "The request must contain the parameter Attribute")
@@ -91,7 +95,7 @@ def attribute_shape(found: NetworkInterface, attribute: str) -> dict[str, Any]:
 @operation("ResetNetworkInterfaceAttribute")
 def reset_network_interface_attribute(request: Request, view: View) -> Outcome:
     """The source/destination check is all there is to reset."""
-    found = interface(view, request.parameters["NetworkInterfaceId"])
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if not any(path == "SourceDestCheck" for path, _ in leaves(request.parameters)):
         raise ApiError("MissingParameter", "The request must contain the parameter SourceDestCheck")
     return Outcome(puts=(replace(found, source_dest_check=True),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rookery.api.tags import render_tags
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Attachment, NetworkInterface
 
@@ -18,7 +19,7 @@ def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
         **_common(interface),
         "AvailabilityZone": interface.zone,
         "RequesterManaged": False,
-        "TagSet": tag_list(interface.tags),
+        "TagSet": render_tags(interface.tags),
     }
     if interface.attachment:
         shape["Attachment"] = attachment_shape(interface.attachment, interface.account)
@@ -71,7 +72,3 @@ def attachment_shape(attachment: Attachment, owner: str) -> dict[str, Any]:
         "InstanceOwnerId": owner,
         "Status": "attached",
     }
-
-
-def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, subnet_full, wanted_addresses
-from rookery.api.handlers.found import interface, subnet
 from rookery.api.handlers.instance_type_catalogue import InstanceType
 from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, NOTHING_OF_IPV6
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import NetworkInterface, Subnet, Vpc
 
@@ -44,7 +44,9 @@ class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.existing.addresses) if self.existing else self.wanted.count
 
 
-def plan_interfaces(view: View, parameters: Mapping[str, Any], kind: InstanceType) -> tuple[InterfacePlan, ...]:
+def plan_interfaces(
+    view: View, parameters: Mapping[str, Any], kind: InstanceType
+) -> tuple[InterfacePlan, ...]:
     """By device index, all in one zone."""
     specifications = parameters.get("NetworkInterfaces") or []
     if specifications:
@@ -87,7 +89,7 @@ def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[
             "InvalidParameterCombination",
             "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.",
         )
-    refuse_unbuilt(
+    honour_only(
         specification,
         {"NetworkInterfaceId", "DeviceIndex", "DeleteOnTermination", *ONLY_FOR_NEW},
         {
@@ -116,7 +118,7 @@ def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan
             "InvalidParameterCombination",
             "A network interface may not specify a network interface ID and delete on termination as true",
         )
-    found = interface(view, specification["NetworkInterfaceId"])
+    found = find(view, NetworkInterface, specification["NetworkInterfaceId"])
     if found.attachment:
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{found.id}] in use.")
     return InterfacePlan(
@@ -150,11 +152,12 @@ def device_index(specification: Mapping[str, Any]) -> int:
 def launch_subnet(view: View, parameters: Mapping[str, Any]) -> Subnet:
     """The one that is named, or a default one. Raises VPCIdNotSpecified, MissingInput."""
     if parameters.get("SubnetId"):
-        return subnet(view, parameters["SubnetId"])
+        return find(view, Subnet, parameters["SubnetId"])
     default = next((vpc for vpc in view.all(Vpc) if vpc.is_default), None)
     if default is None:
         raise ApiError(
-            "VPCIdNotSpecified", "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC."
+            "VPCIdNotSpecified",
+            "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
         )
     zone = (parameters.get("Placement") or {}).get("AvailabilityZone")
     candidates = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
-from rookery.api.handlers.found import interface, subnet
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_shape import interface_shape
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
 from rookery.model.objects import NetworkInterface, Subnet
@@ -18,12 +18,13 @@ NOTHING_OF_IPV6 = {"Ipv6AddressCount": (0,), "Ipv6PrefixCount": (0,), "Ipv4Prefi
 @operation("CreateNetworkInterface")
 def create_network_interface(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    refuse_unbuilt(
+    honour_only(
         parameters,
         {"SubnetId", "Description", "TagSpecifications", *ADDRESS_PARAMETERS},
         {**NOTHING_OF_IPV6, "EnablePrimaryIpv6": (False,)},
     )
-    home = subnet(view, parameters["SubnetId"])
+    check_interface_quota(request, view, 1)
+    home = find(view, Subnet, parameters["SubnetId"])
     wanted = wanted_addresses(parameters)
     if wanted.count > MOST_ADDRESSES:
         raise too_many_addresses(MOST_ADDRESSES)
@@ -33,7 +34,7 @@ def create_network_interface(request: Request, view: View) -> Outcome:
         SubnetAddresses(home, view.held_addresses(home.id)),
         wanted,
         description=parameters.get("Description", ""),
-        tags=tags_for(parameters, "network-interface"),
+        tags=tags_for(request, "network-interface"),
     )
     return Outcome(result={"NetworkInterface": interface_shape(created)}, puts=(created,))
 
@@ -64,15 +65,24 @@ def new_interface(
     )
 
 
+def check_interface_quota(request: Request, view: View, more: int) -> None:
+    if sum(1 for _ in view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
+        raise ApiError(
+            "NetworkInterfaceLimitExceeded",
+            f"The maximum number of network interfaces ({request.quotas.network_interfaces}) would be exceeded.",
+        )
+
+
 def too_many_addresses(limit: int) -> ApiError:
     return ApiError(
-        "PrivateIpAddressLimitExceeded", f"The network interface may not have more than {limit} private IP addresses."
+        "PrivateIpAddressLimitExceeded",
+        f"The network interface may not have more than {limit} private IP addresses.",
     )
 
 
 @operation("DeleteNetworkInterface")
 def delete_network_interface(request: Request, view: View) -> Outcome:
-    found = interface(view, request.parameters["NetworkInterfaceId"])
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if found.attachment:
         raise ApiError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
     return Outcome(deletes=(found,))
@@ -100,5 +110,6 @@ def detach_network_interface(request: Request, view: View) -> Outcome:
             "The network interface at device index 0 and networkCard index 0 cannot be detached.",
         )
     raise ApiError(
-        "UnsupportedOperation", "Network interfaces cannot be detached from an instance before it is terminated."
+        "UnsupportedOperation",
+        "Network interfaces cannot be detached from an instance before it is terminated.",
     )

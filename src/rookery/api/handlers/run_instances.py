@@ -9,15 +9,15 @@ import msgspec
 from msgspec.structs import replace
 
 from rookery.api.handlers.addresses import SubnetAddresses
-from rookery.api.handlers.found import key_pair_named
 from rookery.api.handlers.image_catalogue import Image, known_image
 from rookery.api.handlers.instance_shape import METADATA_OPTIONS, instance_shape, reservation_shape
 from rookery.api.handlers.instance_state import PENDING
 from rookery.api.handlers.instance_type_catalogue import DEFAULT_TYPE, InstanceType, offered_type
+from rookery.api.handlers.key_pairs import key_pair_named
 from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, how_many_fit, plan_interfaces
-from rookery.api.handlers.network_interfaces import new_interface
+from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
 from rookery.api.handlers.placement import hosts_in, no_capacity, place
-from rookery.api.handlers.unbuilt import refuse_unbuilt
+from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
@@ -83,17 +83,17 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
 @operation("RunInstances")
 def run_instances(request: Request, view: View) -> Outcome:
-    launch = checked_launch(request.parameters, view)
+    launch = checked_launch(request, view)
     subnets = {plan.subnet.id: plan.subnet for plan in launch.plans}
     pools = {
         subnet_id: SubnetAddresses(subnet, view.held_addresses(subnet_id))
         for subnet_id, subnet in subnets.items()
     }
     hosts = choose_hosts(launch, view, pools)
-    reservation = request.ids.new("r")
-    built = [
-        build(request, launch, pools, reservation, index, host) for index, host in enumerate(hosts)
-    ]
+    check_instance_quota(request, view, len(hosts))
+    check_interface_quota(request, view, len(hosts) * sum(plan.existing is None for plan in launch.plans))
+    builder = Builder(request, launch, pools)
+    built = [builder.build(index, host) for index, host in enumerate(hosts)]
     instances = [instance for instance, _ in built]
     shapes = [instance_shape(instance, interfaces, PENDING, None) for instance, interfaces in built]
     return Outcome(
@@ -102,7 +102,8 @@ def run_instances(request: Request, view: View) -> Outcome:
     )
 
 
-def checked_launch(parameters: Mapping[str, Any], view: View) -> Launch:
+def checked_launch(request: Request, view: View) -> Launch:
+    parameters = request.parameters
     least, most = checked_counts(parameters)
     kind = offered_type(parameters.get("InstanceType") or DEFAULT_TYPE)
     if not parameters.get("ImageId"):
@@ -115,7 +116,7 @@ def checked_launch(parameters: Mapping[str, Any], view: View) -> Launch:
             "A private IP address or an existing network interface can be given to one instance only: MaxCount must be 1",
         )
     zone = {"Placement.AvailabilityZone": (plans[0].subnet.zone,)}
-    refuse_unbuilt(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
+    honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
     return Launch(
         image=image,
         kind=kind,
@@ -124,8 +125,8 @@ def checked_launch(parameters: Mapping[str, Any], view: View) -> Launch:
         most=most,
         user_data=checked_user_data(parameters.get("UserData") or ""),
         key_name=checked_key_name(parameters.get("KeyName") or "", view),
-        instance_tags=tags_for(parameters, "instance", "network-interface"),
-        interface_tags=tags_for(parameters, "network-interface", "instance"),
+        instance_tags=tags_for(request, "instance", ("network-interface",)),
+        interface_tags=tags_for(request, "network-interface", ("instance",)),
         options=parameters,
     )
 
@@ -145,6 +146,15 @@ def checked_key_name(name: str, view: View) -> str:
     return name
 
 
+def check_instance_quota(request: Request, view: View, more: int) -> None:
+    held = sum(instance.wanted != "terminated" for instance in view.all(Instance))
+    if held + more > request.quotas.instances:
+        raise ApiError(
+            "InstanceLimitExceeded",
+            f"Your quota allows for {request.quotas.instances} instances; {held} of them are in use.",
+        )
+
+
 def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses]) -> list[str]:
     """One for each instance that fits: between `least` and `most` of them."""
     room = how_many_fit(launch.plans, pools)
@@ -156,67 +166,74 @@ def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses
     return hosts
 
 
-def build(
-    request: Request,
-    launch: Launch,
-    pools: Mapping[str, SubnetAddresses],
-    reservation: str,
-    index: int,
-    host: str,
-) -> tuple[Instance, list[NetworkInterface]]:
-    """The instance, and its interfaces by device index."""
-    instance_id = request.ids.new(Instance.PREFIX)
-    built = {
-        plan.device_index: build_interface(request, launch, plan, pools[plan.subnet.id], instance_id, host)
-        for plan in sorted(launch.plans, key=lambda plan: not plan.wanted.chosen)  # chance must not draw a chosen one
-    }
-    interfaces = [built[plan.device_index] for plan in launch.plans]
-    instance = Instance(
-        account=request.account,
-        region=request.region,
-        id=instance_id,
-        created=request.now,
-        tags=launch.instance_tags,
-        image_id=launch.image.id,
-        instance_type=launch.kind.name,
-        subnet_id=interfaces[0].subnet_id,
-        vpc_id=interfaces[0].vpc_id,
-        zone=launch.zone,
-        host=host,
-        interface_ids=tuple(interface.id for interface in interfaces),
-        wanted_since=request.now,
-        launched=request.now,
-        user_data=launch.user_data,
-        key_name=launch.key_name,
-        reservation_id=reservation,
-        launch_index=index,
-        client_token=launch.options.get("ClientToken") or "",
-        disable_api_termination=bool(launch.options.get("DisableApiTermination")),
-        disable_api_stop=bool(launch.options.get("DisableApiStop")),
-        shutdown_behavior=launch.options.get("InstanceInitiatedShutdownBehavior") or "stop",
-    )
-    return instance, interfaces
+class Builder:
+    """Makes the instances of one launch."""
 
+    def __init__(self, request: Request, launch: Launch, pools: Mapping[str, SubnetAddresses]):
+        self._request = request
+        self._launch = launch
+        self._pools = pools
+        self._reservation = request.ids.new("r")
 
-def build_interface(
-    request: Request,
-    launch: Launch,
-    plan: InterfacePlan,
-    addresses: SubnetAddresses,
-    instance_id: str,
-    host: str,
-) -> NetworkInterface:
-    attachment = Attachment(
-        id=request.ids.new("eni-attach"),
-        instance_id=instance_id,
-        host=host,
-        device_index=plan.device_index,
-        attached=request.now,
-        delete_on_termination=plan.delete_on_termination,
-    )
-    if plan.existing:
-        return replace(plan.existing, attachment=attachment)
-    created = new_interface(
-        request, plan.subnet, addresses, plan.wanted, description=plan.description, tags=launch.interface_tags
-    )
-    return replace(created, attachment=attachment)
+    def build(self, index: int, host: str) -> tuple[Instance, list[NetworkInterface]]:
+        """The `index`th instance, and its interfaces by device index."""
+        instance_id = self._request.ids.new(Instance.PREFIX)
+        plans = self._launch.plans
+        built = {
+            plan.device_index: self._interface(plan, instance_id, host)
+            for plan in sorted(
+                plans, key=lambda plan: not plan.wanted.chosen
+            )  # chance must not draw a chosen one
+        }
+        interfaces = [built[plan.device_index] for plan in plans]
+        return self._instance(instance_id, index, host, interfaces), interfaces
+
+    def _instance(
+        self, instance_id: str, index: int, host: str, interfaces: Sequence[NetworkInterface]
+    ) -> Instance:
+        request, launch = self._request, self._launch
+        return Instance(
+            account=request.account,
+            region=request.region,
+            id=instance_id,
+            created=request.now,
+            tags=launch.instance_tags,
+            image_id=launch.image.id,
+            instance_type=launch.kind.name,
+            subnet_id=interfaces[0].subnet_id,
+            vpc_id=interfaces[0].vpc_id,
+            zone=launch.zone,
+            host=host,
+            interface_ids=tuple(interface.id for interface in interfaces),
+            wanted_since=request.now,
+            launched=request.now,
+            user_data=launch.user_data,
+            key_name=launch.key_name,
+            reservation_id=self._reservation,
+            launch_index=index,
+            client_token=launch.options.get("ClientToken") or "",
+            disable_api_termination=bool(launch.options.get("DisableApiTermination")),
+            disable_api_stop=bool(launch.options.get("DisableApiStop")),
+            shutdown_behavior=launch.options.get("InstanceInitiatedShutdownBehavior") or "stop",
+        )
+
+    def _interface(self, plan: InterfacePlan, instance_id: str, host: str) -> NetworkInterface:
+        attachment = Attachment(
+            id=self._request.ids.new("eni-attach"),
+            instance_id=instance_id,
+            host=host,
+            device_index=plan.device_index,
+            attached=self._request.now,
+            delete_on_termination=plan.delete_on_termination,
+        )
+        return replace(plan.existing or self._new_interface(plan), attachment=attachment)
+
+    def _new_interface(self, plan: InterfacePlan) -> NetworkInterface:
+        return new_interface(
+            self._request,
+            plan.subnet,
+            self._pools[plan.subnet.id],
+            plan.wanted,
+            description=plan.description,
+            tags=self._launch.interface_tags,
+        )

@@ -9,28 +9,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from rookery.api.operation import ApiError
+from rookery.api.errors import unsupported
 
 # What the front has dealt with before a handler runs.
 FRONT = frozenset({"DryRun", "ClientToken", "NextToken", "MaxResults"})
 
 
-def refuse_unbuilt(
+def honour_only(
     parameters: Mapping[str, Any],
     honoured: Collection[str],
     true_anyway: Mapping[str, Collection[Any]] | None = None,
 ) -> None:
     """`honoured`: members the handler obeys, with all below them. `true_anyway`: dotted path -> values that change
-    nothing. Raises UnsupportedOperation."""
+    nothing. Raises UnsupportedOperation for any other that is given."""
     for path, value in leaves(parameters):
-        if path.partition(".")[0] in honoured or path.partition(".")[0] in FRONT:
-            continue
-        if value not in (true_anyway or {}).get(path, ()):
-            raise not_supported(path, value)
-
-
-def not_supported(path: str, value: Any) -> ApiError:
-    return ApiError("UnsupportedOperation", f"The parameter {path} with the value '{value}' is not supported.")
+        top = path.partition(".")[0]
+        if top not in honoured and top not in FRONT and value not in (true_anyway or {}).get(path, ()):
+            raise unsupported(
+                f"The parameter {path} with the value '{value}' is not supported by Rookery yet."
+            )
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
