@@ -12,7 +12,7 @@ required members are there, enumerations checked. The result is the operation's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -63,6 +63,9 @@ class View(Protocol):
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
         """Those whose `vpc_id` it is (an index, not a scan)."""
+
+    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
+        """Address -> id of the network interface that holds it, primary or secondary (an index, not a scan)."""
 
     def hosts(self) -> Iterable[Host]: ...
 
