@@ -21,7 +21,13 @@ R = TypeVar("R", bound=Resource)
 class Directory:
     """All intended state at one revision."""
 
-    def __init__(self, resources: Iterable[Resource], hosts: Iterable[Host], revision: int = 0, live: Live | None = None):
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        hosts: Iterable[Host],
+        revision: int = 0,
+        live: Live | None = None,
+    ):
         self.resources = {resource.id: resource for resource in resources}
         self.hosts = {host.name: host for host in hosts}
         self.revision = revision
@@ -32,7 +38,9 @@ class Directory:
 
     def instance(self, word: str) -> Instance:
         """By id or Name tag. Raises NotFound, Ambiguous."""
-        found = [i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))]
+        found = [
+            i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))
+        ]
         return _only(found, word, "instance")
 
     def vpc(self, word: str) -> Vpc:
@@ -65,7 +73,9 @@ class Directory:
             return str(ipaddress.IPv4Address(word))
         except ipaddress.AddressValueError:
             pass
-        here = [i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))]
+        here = [
+            i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))
+        ]
         near = [instance for instance in here if instance.vpc_id == vpc_id]
         target = _only(near or here, word, "instance, and no IPv4 address")
         return self.interface(target.interface_ids[0]).primary
@@ -107,5 +117,7 @@ def _only(found: list[R], word: str, kind: str) -> R:
     if not found:
         raise NotFound(f"{word!r} is no {kind}")
     if len(found) > 1:
-        raise Ambiguous(f"{word!r} could be any of {', '.join(sorted(one.id for one in found))}: say which, by id")
+        raise Ambiguous(
+            f"{word!r} could be any of {', '.join(sorted(one.id for one in found))}: say which, by id"
+        )
     return found[0]

@@ -74,14 +74,18 @@ def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float 
         before = waiting
         _give_up_on_the_dying(settings, deaths)
         if time.monotonic() > deadline:
-            raise CannotStart(f"not ready after {patience:.0f} s: {', '.join(waiting)}. {_last_words(settings, waiting)}")
+            raise CannotStart(
+                f"not ready after {patience:.0f} s: {', '.join(waiting)}. {_last_words(settings, waiting)}"
+            )
         time.sleep(POLL)
 
 
 def _give_up_on_the_dying(settings: Settings, deaths: dict[str, int]) -> None:
     for record in read_records(settings.layout):
         if record.restarts - deaths.get(record.name, 0) >= DEATHS_TO_GIVE_UP:
-            raise CannotStart(f"{record.name} does not stay up ({record.last_end}). {_words_of(settings, record)}")
+            raise CannotStart(
+                f"{record.name} does not stay up ({record.last_end}). {_words_of(settings, record)}"
+            )
 
 
 def _last_words(settings: Settings, names: list[str]) -> str:

@@ -45,7 +45,9 @@ def machine() -> Iterator[Finding]:
     root = os.geteuid() == 0
     yield Finding(what="root", ok=root, found=f"uid {os.geteuid()}", advice="run it as root, or with sudo")
     new = sys.version_info >= (3, 11)
-    yield Finding(what="Python", ok=new, found=sys.version.split()[0], advice="Python 3.11 or newer: make setup")
+    yield Finding(
+        what="Python", ok=new, found=sys.version.split()[0], advice="Python 3.11 or newer: make setup"
+    )
     yield from _programs()
     yield from _libraries()
     yield from _objects()
@@ -114,4 +116,6 @@ def _disk() -> Finding:
     folder = next(path for path in (Path("/var/lib/rookery"), Path("/var/lib"), Path("/")) if path.exists())
     free = shutil.disk_usage(folder).free
     advice = f"make room in {folder}: {ENOUGH_DISK >> 20} MiB are asked for"
-    return Finding(what="disk", ok=free >= ENOUGH_DISK, found=f"{free >> 20} MiB free in {folder}", advice=advice)
+    return Finding(
+        what="disk", ok=free >= ENOUGH_DISK, found=f"{free >> 20} MiB free in {folder}", advice=advice
+    )

@@ -54,7 +54,9 @@ def check(settings: Settings) -> None:
     if not 1 <= settings.hosts <= MOST_HOSTS:
         raise CannotStart(f"{settings.hosts} hosts: a region has 1 to {MOST_HOSTS}")
     if not 1 <= settings.zones <= min(MOST_ZONES, settings.hosts):
-        raise CannotStart(f"{settings.zones} zones: 1 to {MOST_ZONES}, and each needs a host (there are {settings.hosts})")
+        raise CannotStart(
+            f"{settings.zones} zones: 1 to {MOST_ZONES}, and each needs a host (there are {settings.hosts})"
+        )
     if not 1 <= settings.port <= 65535:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
 
@@ -67,7 +69,9 @@ def read(name: str) -> Settings | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except msgspec.DecodeError as broken:
-        raise CannotStart(f"{path} is damaged ({broken}); `rookery down --name {name}` removes the region") from broken
+        raise CannotStart(
+            f"{path} is damaged ({broken}); `rookery down --name {name}` removes the region"
+        ) from broken
 
 
 def write(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from rookery.region import requirements, settings
-from rookery.region.errors import DifferentRegion, NotRunning
+from rookery.region.errors import DifferentRegion
 from rookery.region.lock import only_one
 from rookery.region.prepare import prepare
 from rookery.region.ready import wait_ready, waiting_for
@@ -37,14 +37,6 @@ def bring_up(name: str, wanted: dict[str, int | bool], tell: Callable[[str], Non
         launch(shape.layout)
         wait_ready(shape, tell)
         return shape
-
-
-def current(name: str) -> Settings:
-    """Of a region whose supervisor or parts may be dead, but which is up. Raises NotRunning."""
-    shape = settings.read(settings.check_name(name))
-    if shape is None or not shape.layout.run.exists():
-        raise NotRunning(name)
-    return shape
 
 
 def _shape(name: str, before: Settings | None, wanted: dict[str, int | bool]) -> Settings:

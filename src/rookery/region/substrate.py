@@ -32,7 +32,8 @@ def members(settings: Settings) -> list[Member]:
     plan = settings.layout
     control = Member("control", plan.control_namespace, MAPPING_SERVICE_ADDRESS)
     hosts = [
-        Member(host_name(i), plan.host_namespace(host_name(i)), settings.address_of(i)) for i in range(settings.hosts)
+        Member(host_name(i), plan.host_namespace(host_name(i)), settings.address_of(i))
+        for i in range(settings.hosts)
     ]
     return [control, *hosts]
 

@@ -142,7 +142,7 @@ async def supervise(parts: list[Part], plan: Layout) -> None:
 def read_records(plan: Layout) -> list[PartRecord]:
     try:
         return msgspec.json.decode((plan.run / "parts.json").read_bytes(), type=list[PartRecord])
-    except (FileNotFoundError, msgspec.DecodeError):  # none yet, or written by another version: counts start at 0
+    except (FileNotFoundError, msgspec.DecodeError):  # none yet, or another version's: counts begin again
         return []
 
 
