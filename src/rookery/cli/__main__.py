@@ -8,6 +8,7 @@ import typer
 
 from rookery.cli import access, inside, lifecycle, machine, packets, walk
 from rookery.region.errors import RegionError
+from rookery.store.interface import StoreError
 
 app = typer.Typer(
     name="rookery",
@@ -24,7 +25,7 @@ for part in (lifecycle, access, inside, packets, machine, walk):
 def main() -> None:
     try:
         app(prog_name="rookery")
-    except RegionError as refused:
+    except (RegionError, StoreError) as refused:
         print(f"rookery: {refused}", file=sys.stderr)
         sys.exit(1)
 

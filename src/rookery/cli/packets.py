@@ -51,6 +51,7 @@ def mappings(
 def trace(
     instance: Annotated[str, typer.Argument(help="Where the packet begins: instance id, or Name tag.")],
     destination: Annotated[str, typer.Argument(help="Address, instance id, or Name tag.")],
+    *,
     tcp: TcpPort = None,
     udp: UdpPort = None,
     icmp: Icmp = False,

@@ -17,6 +17,7 @@ from rookery.model.codec import encode
 from rookery.model.keys import host_key
 from rookery.model.objects import Host
 from rookery.region import namespaces, substrate
+from rookery.region.access import ensure_first_key
 from rookery.region.files import private_folder, write_whole
 from rookery.region.layout import BPF_OBJECTS, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
@@ -27,7 +28,14 @@ BPF_FILESYSTEM = Path("/sys/fs/bpf")
 
 def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
     """Raises CannotStart."""
-    for step in (_folders, _bpf_filesystem, issue_certificates, _host_files, _register_hosts):
+    for step in (
+        _folders,
+        _bpf_filesystem,
+        issue_certificates,
+        _host_files,
+        _register_hosts,
+        ensure_first_key,
+    ):
         step(settings)
     tell(f"laying the substrate: {settings.hosts} hosts in {settings.zones} zones")
     substrate.lay(settings)

@@ -67,7 +67,9 @@ def arp_answer(frame: bytes, asked: str) -> str:
 
 def ipv4_frame(source_mac: str, next_hop_mac: str, source: str, destination: str, probe: Probe) -> bytes:
     payload = _payload(source, destination, probe)
-    return _ethernet(next_hop_mac, source_mac, ETHERTYPE_IPV4) + _ipv4(source, destination, probe.protocol, payload)
+    return _ethernet(next_hop_mac, source_mac, ETHERTYPE_IPV4) + _ipv4(
+        source, destination, probe.protocol, payload
+    )
 
 
 def outer_destination(frame: bytes) -> str:
@@ -130,5 +132,9 @@ def _payload(source: str, destination: str, probe: Probe) -> bytes:
     else:
         start = struct.pack("!HHIIBBH", SOURCE_PORT, probe.port, 0, 0, 5 << 4, SYN, WINDOW)
         end = b"\0\0"
-    pseudo = ip_bytes(source) + ip_bytes(destination) + struct.pack("!HH", probe.protocol, len(start) + 2 + len(end))
+    pseudo = (
+        ip_bytes(source)
+        + ip_bytes(destination)
+        + struct.pack("!HH", probe.protocol, len(start) + 2 + len(end))
+    )
     return start + struct.pack("!H", checksum(pseudo + start + b"\0\0" + end) or 0xFFFF) + end

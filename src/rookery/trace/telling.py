@@ -76,10 +76,14 @@ def _mac(detail: int) -> str:
 STEPS: dict[str, Callable[[EventLine], str]] = {
     "received": lambda e: f"received {e.length} bytes",
     "arp_answered": lambda e: f"the host answers the ARP request: {_mac(e.detail)}",
-    "source_checked": lambda e: f"source checked: {e.source} and its MAC belong to {e.interface or 'the interface'}",
+    "source_checked": lambda e: (
+        f"source checked: {e.source} and its MAC belong to {e.interface or 'the interface'}"
+    ),
     "same_subnet": lambda e: f"{e.destination} is in the same subnet: no route needed",
     "route_found": lambda e: f"route found: {ROUTES.get(e.detail, e.detail)}",
-    "mapping_found": lambda e: f"mapping found: {e.destination} lives at {e.outer_destination} (generation {e.detail})",
+    "mapping_found": lambda e: (
+        f"mapping found: {e.destination} lives at {e.outer_destination} (generation {e.detail})"
+    ),
     "wrapped": lambda e: f"wrapped: Geneve, VNI {e.vni:06x}, {e.outer_source} to {e.outer_destination}",
     "unwrapped": lambda e: f"unwrapped: VNI {e.vni:06x}, from {e.outer_source}",
     "verified": lambda e: f"verified: {e.source} does live at {e.outer_source} (generation {e.detail})",
