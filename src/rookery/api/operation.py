@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from rookery.api.quotas import Quotas
 from rookery.model.objects import Host, InstanceStatus, Resource
 
 R = TypeVar("R", bound=Resource)
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ids: Any  # Ids
     access_key: str = ""
     request_id: str = ""
+    quotas: Quotas = Quotas()
 
 
 class View(Protocol):
@@ -76,6 +78,9 @@ class View(Protocol):
 
     def changed_at(self, resource: Resource) -> int:
         """The store revision that last changed it."""
+
+    def made_at(self, resource: Resource) -> int:
+        """The store revision that made a VPC, subnet, route table or network interface."""
 
     @property
     def live(self) -> int:
