@@ -80,7 +80,7 @@ class SmallView:
         return self._changed[resource.id]
 
     def put(self, *resources: Resource) -> None:
-        self.revision += 1
+        self.revision += bool(resources)
         for resource in resources:
             self._forget_addresses(resource)
         for resource in resources:
@@ -89,7 +89,7 @@ class SmallView:
             self._hold_addresses(resource)
 
     def delete(self, *resources: Resource) -> None:
-        self.revision += 1
+        self.revision += bool(resources)
         for resource in resources:
             self._forget_addresses(resource)
             del self._resources[type(resource)][resource.id]
@@ -121,6 +121,16 @@ class SmallView:
         outcome = api.HANDLERS[operation](request, self)
         self.apply(outcome)
         return outcome.result
+
+    def refusal(self, operation: str, **parameters: Any) -> str:
+        """The code it is refused with; nothing has changed then."""
+        before = self.revision
+        try:
+            result = self.call(operation, **parameters)
+        except api.ApiError as error:
+            assert self.revision == before
+            return error.code
+        raise AssertionError(f"{operation} was not refused but answered {result}")
 
     def apply(self, outcome: api.Outcome) -> None:
         put = [each.id for each in outcome.puts]
