@@ -1,6 +1,6 @@
 """Network interfaces, pure: 10.0.1.0/28 is subnet `small` of VPC 10.0.0.0/16, 10.0.2.0/24 is `wide`.
 
-    .0 network  .1 router  .2 resolver  .3 reserved  .4 ... .14 free  .15 broadcast
+.0 network  .1 router  .2 resolver  .3 reserved  .4 ... .14 free  .15 broadcast
 """
 
 from __future__ import annotations
@@ -9,10 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import rookery.api.handlers.describe_interfaces
-import rookery.api.handlers.interface_addresses
-import rookery.api.handlers.interface_attributes
-import rookery.api.handlers.run_instances  # noqa: F401: registers
 from rookery.api.handlers.addresses import available_count
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.quotas import Quotas
@@ -38,7 +34,9 @@ def create(here, **parameters):
 
 
 def describe(here, interface):
-    answer = here.view.call("DescribeNetworkInterfaces", NetworkInterfaceIds=[interface["NetworkInterfaceId"]])
+    answer = here.view.call(
+        "DescribeNetworkInterfaces", NetworkInterfaceIds=[interface["NetworkInterfaceId"]]
+    )
     return answer["NetworkInterfaces"][0]
 
 
@@ -108,7 +106,9 @@ def test_eleven_interfaces_fill_a_28_and_the_twelfth_is_refused(here):
 )
 def test_an_address_that_cannot_be_given_is_refused(here, address, code):
     create(here, PrivateIpAddress="10.0.2.9")
-    assert here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id, PrivateIpAddress=address) == code
+    assert (
+        here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id, PrivateIpAddress=address) == code
+    )
 
 
 def test_secondary_addresses_come_by_list_or_by_count(here):
@@ -130,7 +130,10 @@ def test_secondary_addresses_come_by_list_or_by_count(here):
         ({"SecondaryPrivateIpAddressCount": 50}, "PrivateIpAddressLimitExceeded"),
         ({"PrivateIpAddresses": [{"Primary": True}]}, "MissingParameter"),
         (
-            {"PrivateIpAddress": "10.0.2.9", "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": "10.0.2.8"}]},
+            {
+                "PrivateIpAddress": "10.0.2.9",
+                "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": "10.0.2.8"}],
+            },
             "InvalidParameterCombination",
         ),
         (
@@ -161,7 +164,9 @@ def test_a_parameter_that_asks_for_nothing_is_no_reason_to_refuse(here):
 def test_more_interfaces_than_the_quota_are_refused(here):
     here.view.quotas = Quotas(network_interfaces=1)
     create(here)
-    assert here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id) == "NetworkInterfaceLimitExceeded"
+    assert (
+        here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id) == "NetworkInterfaceLimitExceeded"
+    )
 
 
 def test_a_deleted_interface_gives_its_addresses_back_at_once(here):

@@ -1,7 +1,7 @@
 """Secondary addresses that come, move and go; and what must hold of a subnet's addresses whatever happens.
 
-    VPC 10.0.0.0/16 -- subnet 10.0.2.0/24 -- interfaces a (10.0.2.10), b (10.0.2.20)
-                    \\- subnet 10.0.3.0/24 -- interface far (10.0.3.10)
+VPC 10.0.0.0/16 -- subnet 10.0.2.0/24 -- interfaces a (10.0.2.10), b (10.0.2.20)
+                \\- subnet 10.0.3.0/24 -- interface far (10.0.3.10)
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-import rookery.api.handlers.describe_interfaces
-import rookery.api.handlers.interface_addresses
-import rookery.api.handlers.run_instances  # noqa: F401: registers
 from rookery.api.handlers.addresses import SubnetAddresses, available_count
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.operation import ApiError
@@ -104,7 +101,10 @@ def test_no_address_comes_from_another_subnet(here):
         ({"SecondaryPrivateIpAddressCount": 0}, "InvalidParameterValue"),
         ({"SecondaryPrivateIpAddressCount": -7}, "InvalidParameterValue"),
         ({"SecondaryPrivateIpAddressCount": 50}, "PrivateIpAddressLimitExceeded"),
-        ({"SecondaryPrivateIpAddressCount": 1, "PrivateIpAddresses": ["10.0.2.9"]}, "InvalidParameterCombination"),
+        (
+            {"SecondaryPrivateIpAddressCount": 1, "PrivateIpAddresses": ["10.0.2.9"]},
+            "InvalidParameterCombination",
+        ),
         ({"PrivateIpAddresses": ["10.0.2.1"]}, "InvalidParameterValue"),
         ({"Ipv4PrefixCount": 1}, "UnsupportedOperation"),
         ({"Ipv4Prefixes": ["10.0.2.16/28"]}, "UnsupportedOperation"),
@@ -131,9 +131,7 @@ def test_the_instance_type_limits_the_addresses_of_an_interface(here):
 
 def test_unassigning_gives_back_secondaries_only(here):
     assign(here, here.a, "10.0.2.99", "10.0.2.98")
-    here.view.call(
-        "UnassignPrivateIpAddresses", NetworkInterfaceId=here.a, PrivateIpAddresses=["10.0.2.99"]
-    )
+    here.view.call("UnassignPrivateIpAddresses", NetworkInterfaceId=here.a, PrivateIpAddresses=["10.0.2.99"])
     assert held(here, here.a) == ("10.0.2.10", "10.0.2.98")
     for addresses, code in (
         (["10.0.2.10"], "InvalidParameterValue"),
