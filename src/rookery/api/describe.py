@@ -14,7 +14,7 @@ from rookery.model.objects import Resource
 R = TypeVar("R", bound=Resource)
 
 
-def describe(  # noqa: PLR0917: five names of one declaration
+def describe(  # noqa: PLR0917
     request: Request,
     view: View,
     kind: type[R],

@@ -79,6 +79,9 @@ class View(Protocol):
     def changed_at(self, resource: Resource) -> int:
         """The store revision that last changed it."""
 
+    def made_at(self, resource: Resource) -> int:
+        """The store revision that made a VPC, subnet, route table or network interface."""
+
     @property
     def live(self) -> int:
         """Every host concerned has applied the state up to this revision."""
