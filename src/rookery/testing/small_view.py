@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+import rookery.api.handlers
 import rookery.api.operation as api
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
@@ -24,6 +27,10 @@ R = TypeVar("R", bound=Resource)
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 MANY = Quotas(network_interfaces=1_000_000, instances=1_000_000)
+
+
+for module in pkgutil.iter_modules(rookery.api.handlers.__path__):
+    importlib.import_module(f"rookery.api.handlers.{module.name}")  # each registers its operations
 
 
 class CountedIds:
