@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import rookery.api.handlers
 import rookery.api.operation as api
+from rookery.api import handlers
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     CidrAssociation,
@@ -29,8 +27,7 @@ REGION = "us-east-1"
 MANY = Quotas(network_interfaces=1_000_000, instances=1_000_000)
 
 
-for module in pkgutil.iter_modules(rookery.api.handlers.__path__):
-    importlib.import_module(f"rookery.api.handlers.{module.name}")  # each registers its operations
+handlers.load()
 
 
 class CountedIds:
@@ -60,6 +57,7 @@ class SmallView:
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
+        self._made: dict[str, int] = {}
         self._held: dict[str, dict[str, str]] = {}
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
@@ -86,6 +84,9 @@ class SmallView:
     def changed_at(self, resource: Resource) -> int:
         return self._changed[resource.id]
 
+    def made_at(self, resource: Resource) -> int:
+        return self._made[resource.id]
+
     def put(self, *resources: Resource) -> None:
         self.revision += bool(resources)
         for resource in resources:
@@ -93,6 +94,7 @@ class SmallView:
         for resource in resources:
             self._resources.setdefault(type(resource), {})[resource.id] = resource
             self._changed[resource.id] = self.revision
+            self._made.setdefault(resource.id, self.revision)
             self._hold_addresses(resource)
 
     def delete(self, *resources: Resource) -> None:
