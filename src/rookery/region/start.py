@@ -20,11 +20,10 @@ def bring_up(name: str, wanted: dict[str, int | bool], tell: Callable[[str], Non
 
     Raises BadName, CannotStart, DifferentRegion.
     """
-    settings.check_name(name)
+    before = settings.read(settings.check_name(name))
+    shape = _shape(name, before, wanted)
     requirements.check_machine()
     with only_one(name):
-        before = settings.read(name)
-        shape = _shape(name, before, wanted)
         if before and running(before.layout):
             _refuse_changes(before, shape)
             return _already_up(shape, tell)
