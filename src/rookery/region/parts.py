@@ -67,6 +67,7 @@ def _api(settings: Settings) -> Part:
     plan = settings.layout
     keys = ("--sealing-key", str(plan.sealing_key))
     options = ("--name", plan.name, "--database", str(plan.database), *keys, "--port", str(settings.port))
+    options += ("--mtu", str(settings.instance_mtu))
     return Part("api", "rookery.api", options, "", plan.logs / "api.log")
 
 
