@@ -1,8 +1,8 @@
 """Conflicting calls at the same time.
 
-    client --> API process 1 --+
-                               +--> one SQLite file
-    client --> API process 2 --+       (here: two APIs with a store each over the same file)
+client --> API process 1 --+
+                           +--> one SQLite file
+client --> API process 2 --+       (here: two APIs with a store each over the same file)
 """
 
 from __future__ import annotations
@@ -70,8 +70,13 @@ def test_subnets_never_overlap_whatever_the_order(two):
             for n, block in enumerate(blocks)
         ]
         answers = [call.result() for call in calls]
-    assert all(not isinstance(answer, str) or answer == "InvalidSubnet.Conflict" for answer in answers), answers
-    subnets = [ip_network(s["CidrBlock"]) for s in one.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]]
+    assert all(not isinstance(answer, str) or answer == "InvalidSubnet.Conflict" for answer in answers), (
+        answers
+    )
+    subnets = [
+        ip_network(s["CidrBlock"])
+        for s in one.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]
+    ]
     assert sum(subnet.num_addresses for subnet in subnets) <= 256
     assert not any(a.overlaps(b) for a in subnets for b in subnets if a != b)
     assert len(subnets) == sum(not isinstance(answer, str) for answer in answers)

@@ -28,7 +28,14 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 MODEL = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 SERIALIZER = create_serializer("ec2")
 HINTS = {
-    "CidrBlock": ["10.0.0.0/16", "10.0.0.0/24", "10.0.1.0/24", "10.1.0.0/16", "172.31.32.0/20", "10.0.0.0/28"],
+    "CidrBlock": [
+        "10.0.0.0/16",
+        "10.0.0.0/24",
+        "10.0.1.0/24",
+        "10.1.0.0/16",
+        "172.31.32.0/20",
+        "10.0.0.0/28",
+    ],
     "AvailabilityZone": ["us-east-1a", "us-east-1b"],
     "DryRun": [True, False, False, False],
     "MaxResults": [5, 7, 1000],
@@ -112,7 +119,12 @@ async def check_state(store, front):
     assert len(associated) == len(set(associated)) and set(associated) <= set(by_id)
     held = [(one.vpc_id, a) for one in resources if isinstance(one, NetworkInterface) for a in one.addresses]
     assert len(held) == len(set(held))
-    assert {one.id for realm in front.state.realms.values() for ids in realm.by_id.values() for one in ids.values()} == set(by_id)
+    assert {
+        one.id
+        for realm in front.state.realms.values()
+        for ids in realm.by_id.values()
+        for one in ids.values()
+    } == set(by_id)
 
 
 async def rounds(seed, count, names, spoil):

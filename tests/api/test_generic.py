@@ -45,7 +45,9 @@ def test_a_token_makes_one_thing_and_answers_it_afresh(ec2):
     again = ec2.create_route_table(VpcId=vpc_id, ClientToken="once")["RouteTable"]
     assert again["RouteTableId"] == first["RouteTableId"]
     assert again["Tags"] == [{"Key": "later", "Value": "1"}]
-    assert len(ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["RouteTables"]) == 2
+    assert (
+        len(ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["RouteTables"]) == 2
+    )
 
 
 def test_a_token_with_other_parameters_is_refused(ec2, refused):
@@ -136,7 +138,10 @@ def test_wildcards_may_be_escaped(ec2):
     other = vpc(ec2, TagSpecifications=named(value="ab"))
 
     def found(pattern):
-        return {one["VpcId"] for one in ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [pattern]}])["Vpcs"]}
+        return {
+            one["VpcId"]
+            for one in ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": [pattern]}])["Vpcs"]
+        }
 
     assert found("a*") == found("a?") == {star, other}
     assert found(r"a\*") == {star}
@@ -155,14 +160,19 @@ def test_tags_are_made_changed_found_and_deleted(ec2):
     ec2.create_tags(
         Resources=[vpc_id, subnet_id], Tags=[{"Key": "Name", "Value": "y"}, {"Key": "é &<", "Value": ""}]
     )
-    rows = {(one["ResourceId"], one["ResourceType"], one["Key"], one["Value"]) for one in ec2.describe_tags()["Tags"]}
+    rows = {
+        (one["ResourceId"], one["ResourceType"], one["Key"], one["Value"])
+        for one in ec2.describe_tags()["Tags"]
+    }
     assert rows == {
         (vpc_id, "vpc", "Name", "y"),
         (vpc_id, "vpc", "é &<", ""),
         (subnet_id, "subnet", "Name", "y"),
         (subnet_id, "subnet", "é &<", ""),
     }
-    found = ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": ["subnet"]}, {"Name": "key", "Values": ["N*"]}])
+    found = ec2.describe_tags(
+        Filters=[{"Name": "resource-type", "Values": ["subnet"]}, {"Name": "key", "Values": ["N*"]}]
+    )
     assert [one["ResourceId"] for one in found["Tags"]] == [subnet_id]
     ec2.delete_tags(Resources=[vpc_id], Tags=[{"Key": "Name", "Value": "other"}])
     assert len(ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [vpc_id]}])["Tags"]) == 2
@@ -247,7 +257,9 @@ def test_a_mistake_of_ours_is_an_internal_error_with_its_id_in_the_log(api, ec2,
         vpc(ec2)
     assert refusal.status == 500
     assert "unforeseen" not in refusal.message
-    assert any(record.exc_info and record.request_id for record in caplog.records if hasattr(record, "request_id"))
+    assert any(
+        record.exc_info and record.request_id for record in caplog.records if hasattr(record, "request_id")
+    )
 
 
 def test_a_wrong_secret_and_an_unknown_key_are_told_apart(api, refused):
@@ -285,7 +297,9 @@ def test_a_presigned_url_is_answered(api, ec2):
 
 def raw(api, body=b"", method="POST", path="/", headers=()):
     """Status and error code of a request that is not signed."""
-    request = urllib.request.Request(api.url + path, body if method == "POST" else None, dict(headers), method=method)
+    request = urllib.request.Request(
+        api.url + path, body if method == "POST" else None, dict(headers), method=method
+    )
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, ""

@@ -48,7 +48,8 @@ def signed(api, body, service="ec2"):
         (b"Action=DescribeVpcs&Version=2016-11-15&Filter.1.Name=a&Filter.1.Name=b", "InvalidQueryParameter"),
         (b"Action=CreateVpc&Version=2016-11-15&CidrBlock=" + b"1" * 500_000, "InvalidParameterValue"),
         (
-            b"Action=DescribeVpcs&Version=2016-11-15&" + b"&".join(b"VpcId.%d=vpc-%08x" % (n, n) for n in range(9000)),
+            b"Action=DescribeVpcs&Version=2016-11-15&"
+            + b"&".join(b"VpcId.%d=vpc-%08x" % (n, n) for n in range(9000)),
             "InvalidVpcID.NotFound",
         ),
     ],

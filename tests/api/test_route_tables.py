@@ -35,7 +35,9 @@ def test_a_subnet_is_associated_moved_and_freed(ec2, refused, vpc_id, subnet_id,
     with refused("DependencyViolation"):
         ec2.delete_route_table(RouteTableId=table_id)
     moved = ec2.replace_route_table_association(AssociationId=first, RouteTableId=other)["NewAssociationId"]
-    (found,) = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])["RouteTables"]
+    (found,) = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])[
+        "RouteTables"
+    ]
     assert found["RouteTableId"] == other
     ec2.delete_route_table(RouteTableId=table_id)
     ec2.disassociate_route_table(AssociationId=moved)
@@ -79,7 +81,10 @@ def test_a_table_and_a_subnet_of_two_vpcs_do_not_meet(ec2, refused, subnet_id):
         ({"DestinationCidrBlock": "nonsense", "GatewayId": "igw-0123456789abcdef0"}, "InvalidParameterValue"),
         ({"GatewayId": "igw-0123456789abcdef0"}, "MissingParameter"),
         ({"DestinationCidrBlock": "0.0.0.0/0"}, "MissingParameter"),
-        ({"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "a", "NatGatewayId": "b"}, "InvalidParameterCombination"),
+        (
+            {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "a", "NatGatewayId": "b"},
+            "InvalidParameterCombination",
+        ),
         ({"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "a"}, "RouteAlreadyExists"),
         ({"DestinationCidrBlock": "10.0.1.0/24", "GatewayId": "a"}, "InvalidParameterValue"),
         ({"DestinationCidrBlock": "169.254.169.0/24", "GatewayId": "a"}, "InvalidParameterValue"),

@@ -84,8 +84,9 @@ class Values:
     def _boolean(self, _shape: Shape) -> bool:
         return self._random.random() < 0.5
 
-    def _float(self, _shape: Shape) -> float:
-        return round(self._random.uniform(-1000, 1000), 3)
+    def _float(self, shape: Shape) -> float:
+        least, most = shape.metadata.get("min", -1000), shape.metadata.get("max", 1000)
+        return round(self._random.uniform(float(least), float(most)), 3)
 
     _double = _float
 
