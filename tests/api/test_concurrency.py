@@ -19,7 +19,6 @@ from rookery.api.quotas import Quotas
 from rookery.store.sqlite import SqliteStore
 from rookery.testing.running_api import RunningApi
 
-
 SEALING_KEY = bytes(32)
 
 

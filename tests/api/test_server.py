@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -66,7 +67,8 @@ def wait_until_healthy(port, process):
             ):
                 return
         except OSError:
-            os.sched_yield()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)  # it may have ended instead
     raise AssertionError(f"the API did not become healthy: {process.poll()}")
 
 
