@@ -26,7 +26,7 @@ from rookery.testing.shapes import Values
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 MODEL = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
-SERIALIZER = create_serializer("ec2")
+SERIALIZER = create_serializer("ec2", include_validation=False)
 HINTS = {
     "CidrBlock": [
         "10.0.0.0/16",

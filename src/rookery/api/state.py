@@ -42,24 +42,23 @@ class Realm:
         self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
 
     def put(self, resource: Resource) -> None:
-        before = self.by_id.get(type(resource), {}).get(resource.id)
-        if isinstance(before, NetworkInterface):
-            self._forget_addresses(before)
-        self.by_id.setdefault(type(resource), {})[resource.id] = resource
+        kind = type(resource)
+        self._unindex(self.by_id.get(kind, {}).get(resource.id))
+        self.by_id.setdefault(kind, {})[resource.id] = resource
         vpc_id = getattr(resource, "vpc_id", None)
         if vpc_id:
-            self.by_vpc.setdefault((type(resource), vpc_id), {})[resource.id] = resource
+            self.by_vpc.setdefault((kind, vpc_id), {})[resource.id] = resource
         if isinstance(resource, NetworkInterface):
             held = self.addresses.setdefault(resource.subnet_id, {})
             held.update(dict.fromkeys(resource.addresses, resource.id))
 
     def delete(self, kind: type[Resource], resource_id: str) -> None:
-        resource = self.by_id.get(kind, {}).pop(resource_id, None)
-        if resource is None:
-            return
+        self._unindex(self.by_id.get(kind, {}).pop(resource_id, None))
+
+    def _unindex(self, resource: Resource | None) -> None:
         vpc_id = getattr(resource, "vpc_id", None)
-        if vpc_id:
-            self.by_vpc.get((kind, vpc_id), {}).pop(resource_id, None)
+        if resource is not None and vpc_id:
+            self.by_vpc[type(resource), vpc_id].pop(resource.id, None)
         if isinstance(resource, NetworkInterface):
             self._forget_addresses(resource)
 
