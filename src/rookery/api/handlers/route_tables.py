@@ -41,6 +41,12 @@ _TARGETS = (
 )
 _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 
+
+def _local_destinations(table: RouteTable, view: View) -> list[str]:
+    vpc = view.get(Vpc, table.vpc_id)
+    return [one.cidr for one in vpc.cidr_associations] if vpc else []
+
+
 FILTERS = {
     "association.gateway-id": lambda _table, _view: None,
     "association.main": lambda table, _view: [not one.subnet_id for one in table.associations],
@@ -49,7 +55,7 @@ FILTERS = {
     "association.subnet-id": lambda table, _view: [one.subnet_id or None for one in table.associations],
     "owner-id": lambda table, _view: table.account,
     "route-table-id": lambda table, _view: table.id,
-    "route.destination-cidr-block": lambda table, view: _local_destinations(table, view),
+    "route.destination-cidr-block": _local_destinations,
     "route.destination-ipv6-cidr-block": lambda _table, _view: None,
     "route.destination-prefix-list-id": lambda _table, _view: None,
     "route.egress-only-internet-gateway-id": lambda _table, _view: None,
@@ -108,11 +114,6 @@ def render_route_table(table: RouteTable, view: View) -> dict[str, Any]:
         "Routes": [_render_local(destination) for destination in _local_destinations(table, view)],
         "Tags": render_tags(table.tags),
     }
-
-
-def _local_destinations(table: RouteTable, view: View) -> list[str]:
-    vpc = view.get(Vpc, table.vpc_id)
-    return [one.cidr for one in vpc.cidr_associations] if vpc else []
 
 
 def _render_local(destination: str) -> dict[str, str]:
