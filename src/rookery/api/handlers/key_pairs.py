@@ -44,7 +44,7 @@ def checked_new_pair(request: Request, view: View) -> tuple[str, dict[str, str]]
         raise invalid_value("KeyName", name, f"A name has 1 to {LONGEST_NAME} ASCII characters.")
     if named(view, name):
         raise ApiError("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
-    if sum(1 for _ in view.all(KeyPair)) >= request.quotas.key_pairs:
+    if len(view.all(KeyPair)) >= request.quotas.key_pairs:
         raise ApiError("KeyPairLimitExceeded", "The maximum number of key pairs has been reached.")
     return name, tags_for(request, "key-pair")
 
