@@ -163,6 +163,7 @@ class Instance(Resource, frozen=True, kw_only=True):
     wanted: str = "running"  # running, stopped, terminated
     boot: int = 1  # raised by every start and reboot: the host runs this boot, or is about to
     wanted_since: float = 0.0
+    launched: float = 0.0  # the last RunInstances or StartInstances
     user_data: str = ""  # base64, as given
     key_name: str = ""
     reservation_id: str = ""

@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     key: str
     value: bytes
     revision: int  # of its last change
+    time: float = 0.0  # unix seconds of its last change, by the writer's clock
 
 
 class Range(NamedTuple):
@@ -55,7 +56,8 @@ class Batch(NamedTuple):
     """All changes of one revision."""
 
     revision: int
-    changes: list[Change]
+    changes: list[Change]  # by key
+    time: float = 0.0  # unix seconds, by the writer's clock
 
 
 class Compare(NamedTuple):
@@ -74,7 +76,14 @@ class Store(Protocol):
     async def txn(
         self, compares: Sequence[Compare], puts: Mapping[str, bytes], deletes: Sequence[str] = ()
     ) -> int:
-        """Durable when it returns. The new revision; the current one if nothing changes. Raises Conflict."""
+        """Durable when it returns. The new revision; the current one if nothing changes (no put, and no delete of
+        something that exists). Raises Conflict; ValueError for a key both put and deleted."""
+
+    async def revision(self) -> int:
+        """The newest. Cheap: asked before every request."""
+
+    async def changes_since(self, revision: int, prefix: str) -> list[Batch]:
+        """What `watch` would yield up to now, at once: a view catches up with it. Raises Compacted."""
 
     def watch(self, prefix: str, from_revision: int) -> AsyncIterator[Batch]:
         """Every batch after `from_revision` that touches `prefix` (its other changes left out), in order, none

@@ -1,0 +1,55 @@
+"""All measurements, one after the other: prints the tables, keeps the data, writes docs/performance.md.
+
+    python -m bench [--quick] [--only path ...]
+
+Each measurement is a program of its own that prints JSON with `--json`; what it prints is kept as it is in bench/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.report import write_report
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+MEASUREMENTS: dict[str, list[str]] = {
+    "programs": [],
+    "path": ["--rounds", "7"],
+    "propagation": [],
+    "api_requests": [],
+}
+QUICK: dict[str, list[str]] = {"path": ["--rounds", "2", "--seconds", "0.7"]}
+
+
+def run(name: str, words: list[str]) -> dict:
+    """One measurement. Raises CalledProcessError: a measurement that fails leaves the last result as it was."""
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    command = [sys.executable, "-m", f"bench.{name}", "--json", *words]
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
+    print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return json.loads(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few rounds, nothing kept: does it run?")
+    parser.add_argument("--only", nargs="+", choices=list(MEASUREMENTS), default=list(MEASUREMENTS))
+    options = parser.parse_args()
+    for name in options.only:
+        result = run(name, QUICK.get(name, []) if options.quick else MEASUREMENTS[name])
+        if not options.quick:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if not options.quick:
+        print(write_report(RESULTS, HERE.parent / "docs" / "performance.md"))
+
+
+if __name__ == "__main__":
+    main()

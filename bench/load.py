@@ -1,0 +1,144 @@
+"""The programs that run inside the instances of a measurement: one client and one server per kind of load.
+
+    python -m bench.load KIND ADDRESS SECONDS [SIZE]        prints one JSON line
+
+`sendmmsg`/`recvmmsg` through ctypes hand 64 datagrams to the kernel in one call, so that Python is not what is measured.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+
+PORT = 5301
+BATCH = 64
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class IoVector(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class MessageHeader(ctypes.Structure):
+    """struct msghdr of the C library on 64-bit Linux."""
+
+    _fields_ = [
+        ("name", ctypes.c_void_p), ("name_length", ctypes.c_uint32), ("vectors", ctypes.POINTER(IoVector)),
+        ("vector_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    ]  # fmt: skip
+
+
+class MultiMessage(ctypes.Structure):
+    _fields_ = [("header", MessageHeader), ("length", ctypes.c_uint32)]
+
+
+def _batch(size: int) -> tuple[ctypes.Array, list[object]]:
+    buffers = [ctypes.create_string_buffer(size) for _ in range(BATCH)]
+    vectors = [IoVector(ctypes.addressof(b), size) for b in buffers]
+    messages = (MultiMessage * BATCH)()
+    for message, vector in zip(messages, vectors, strict=True):
+        message.header.vectors = ctypes.pointer(vector)
+        message.header.vector_count = 1
+    return messages, [buffers, vectors]
+
+
+def udp_blast(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Datagrams as fast as the kernel takes them."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect((address, PORT))
+    messages, keep = _batch(size)
+    sent, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        sent += max(0, libc.sendmmsg(sock.fileno(), messages, BATCH, 0))
+    del keep
+    return {"sent": sent, "per_second": sent / seconds}
+
+
+def udp_sink(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Counts what arrives; the rate is between the first and the last datagram."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+    sock.bind((address, PORT))
+    sock.settimeout(0.2)
+    messages, keep = _batch(2048)
+    received, first, last, end = 0, 0.0, 0.0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        got = libc.recvmmsg(sock.fileno(), messages, BATCH, 0x10000, None)  # MSG_WAITFORONE
+        if got > 0:
+            last = time.monotonic()
+            first = first or last
+            received += got
+    del keep
+    return {"received": received, "per_second": received / (last - first) if last > first else 0.0}
+
+
+def echo(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Serves request/response and new connections, one at a time."""
+    listener = socket.create_server((address, PORT), backlog=512)
+    listener.settimeout(0.2)
+    served, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            sock, _ = listener.accept()
+        except TimeoutError:
+            continue
+        sock.settimeout(1.0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        served += 1
+        _echo_until_closed(sock)
+    return {"served": served}
+
+
+def _echo_until_closed(sock: socket.socket) -> None:
+    with sock:
+        try:
+            while data := sock.recv(4096):
+                sock.sendall(data)
+        except (TimeoutError, ConnectionResetError):
+            return
+
+
+def request_response(address: str, seconds: float, size: int) -> dict[str, float]:
+    """One TCP connection, one byte there and back at a time: microseconds."""
+    times = []
+    with socket.create_connection((address, PORT), timeout=2) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = time.monotonic() + seconds
+        while (start := time.perf_counter()) and time.monotonic() < end:
+            sock.send(b"x")
+            sock.recv(1)
+            times.append((time.perf_counter() - start) * 1e6)
+    times.sort()
+    return {"p50_us": times[len(times) // 2], "p99_us": times[len(times) * 99 // 100], "count": len(times)}
+
+
+def connect(address: str, seconds: float, size: int) -> dict[str, float]:
+    """New TCP connections one after another, each with one byte there and back; closed by reset (no TIME_WAIT)."""
+    made, end = 0, time.monotonic() + seconds
+    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+    while time.monotonic() < end:
+        with socket.create_connection((address, PORT), timeout=2) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            sock.send(b"x")
+            made += len(sock.recv(1))
+    return {"made": made, "per_second": made / seconds}
+
+
+KINDS: dict[str, Callable[[str, float, int], dict[str, float]]] = {
+    "udp-blast": udp_blast, "udp-sink": udp_sink, "echo": echo, "request-response": request_response, "connect": connect,
+}  # fmt: skip
+
+
+def main() -> None:
+    kind, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    size = int(sys.argv[4]) if len(sys.argv) > 4 else 22
+    print(json.dumps(KINDS[kind](address, seconds, size)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""A running Rookery region of two hosts with one instance on each: the subject of the path measurement."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from botocore.session import Session
+
+from bench.topology import Endpoint, Topology
+
+LAUNCHER = str(Path(__file__).resolve().parents[1] / "rookery")
+NAME = "bench"
+PORT = 4599
+
+
+def rookery(*words: str) -> str:
+    """Runs the launcher. Raises CalledProcessError; what went wrong is on stderr."""
+    return subprocess.run([LAUNCHER, *words, "--name", NAME], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def ec2_client():
+    """A botocore client of the region, from what `rookery env` prints."""
+    lines = [
+        line.removeprefix("export ").split("=", 1) for line in rookery("env").splitlines() if line.startswith("export")
+    ]
+    values = {key: value.strip("'\"") for key, value in lines}
+    return Session().create_client(
+        "ec2",
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        region_name=values["AWS_REGION"],
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def launch_pair(ec2) -> tuple[dict, dict]:
+    """Two running instances of one subnet each, in two zones, so on two hosts."""
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    zones = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]]
+    ids = []
+    for number, zone in enumerate(zones[:2]):
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"][
+            "SubnetId"
+        ]
+        run = ec2.run_instances(ImageId=image, InstanceType="t3.micro", SubnetId=subnet, MinCount=1, MaxCount=1)
+        ids.append(run["Instances"][0]["InstanceId"])
+    ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
+    by_id = {i["InstanceId"]: i for r in found for i in r["Instances"]}
+    return by_id[ids[0]], by_id[ids[1]]
+
+
+def wait_for_ping(namespace: str, address: str) -> None:
+    deadline = time.monotonic() + 15
+    while subprocess.run(
+        ["ip", "netns", "exec", namespace, "ping", "-c1", "-W1", address], check=False, stdout=subprocess.DEVNULL
+    ).returncode:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{address} does not answer from {namespace}")
+
+
+@contextmanager
+def measured_region() -> Iterator[Topology]:
+    """Brings the region `bench` up with two hosts in two zones, and takes it down whatever happens."""
+    rookery("up", "--hosts", "2", "--zones", "2", "--port", str(PORT))
+    try:
+        client, server = launch_pair(ec2_client())
+        namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
+        wait_for_ping(namespaces[0], server["PrivateIpAddress"])
+        yield Topology(
+            "rookery",
+            Endpoint(namespaces[0], client["PrivateIpAddress"]),
+            Endpoint(namespaces[1], server["PrivateIpAddress"]),
+        )
+    finally:
+        rookery("down")

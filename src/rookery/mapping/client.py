@@ -1,0 +1,218 @@
+"""A host's subscription to the mapping service.
+
+    async with Subscription(config) as subscription:
+        async for update in subscription:
+            ...  # reconcile update.intent, or only update.delta
+            subscription.applied(update.intent.generation)
+
+It connects to one of the services it knows, verifies it, keeps the host's intent current and asks for a new snapshot when
+a delta does not fit or a digest differs. While no service answers, nothing is yielded: the host goes on with what it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections.abc import AsyncIterator, Container, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from rookery.host.config import HostConfig
+from rookery.intent.host import HostIntent
+from rookery.mapping.certificates import MAPPING, Identity, client_context, peer_uris, uri_of
+from rookery.mapping.copy import DoesNotFit, IntentCopy
+from rookery.mapping.protocol import Applied, Delta, FromHost, Hello, InstanceReport, Snapshot, ToHost
+from rookery.model.objects import InstanceStatus
+
+FIRST_BACKOFF = 0.05  # seconds
+LONGEST_BACKOFF = 5.0
+CONNECT_SECONDS = 5.0
+PING_SECONDS = 5.0  # a service that answers none for so long is left
+LARGEST_FRAME = 256 << 20
+
+log = logging.getLogger("rookery.mapping.client")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(ToHost).decode
+
+
+class WrongService(Exception):
+    """Somebody whom the region's authority did not name a mapping service answers. Tried again later, and logged."""
+
+
+class Update(NamedTuple):
+    """`intent` is all that the host must hold; its dictionaries change only while the next update is awaited.
+
+    `delta` is what changed since the update before; None: a snapshot, anything may differ."""
+
+    intent: HostIntent
+    delta: Delta | None
+
+
+class Subscription:
+    """One consumer. Iterating raises certificates.CertificateError when this host's own files are unusable."""
+
+    def __init__(self, config: HostConfig):
+        if not config.mapping_service:
+            raise ValueError(f"{config.name}: no mapping service is configured")
+        self._config = config
+        self._identity = Identity(
+            Path(config.ca_certificate), Path(config.certificate), Path(config.private_key)
+        )
+        self._outbox = Outbox()
+        self._connected = False
+        self._updates = self._run()
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """The task that iterates must have ended."""
+        await self._updates.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Update]:
+        """For ever; a snapshot first, and again after each reconnection."""
+        return self._updates
+
+    @property
+    def connected(self) -> bool:
+        """To a service that has sent its snapshot."""
+        return self._connected
+
+    def applied(self, generation: int) -> None:
+        """Everything up to it is in the kernel's maps. Sent when a service is there; only the newest matters."""
+        self._outbox.applied(generation)
+
+    def report(self, statuses: Iterable[InstanceStatus]) -> None:
+        """What became of instances. Kept, and said again to the next service: none is lost to a crash of this one."""
+        self._outbox.report(statuses)
+
+    async def _run(self) -> AsyncIterator[Update]:
+        services = random.sample(self._config.mapping_service, len(self._config.mapping_service))
+        backoff = FIRST_BACKOFF
+        for service in itertools.cycle(services):
+            try:
+                async with contextlib.aclosing(self._updates_from(service)) as updates:
+                    async for update in updates:
+                        backoff = FIRST_BACKOFF
+                        yield update
+            except (OSError, TimeoutError, WebSocketException, msgspec.DecodeError, WrongService) as error:
+                log.warning("mapping service %s: %s", service, error or type(error).__name__)
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def _updates_from(self, service: str) -> AsyncIterator[Update]:
+        async with self._connect(service) as connection:
+            _check_service(connection, self._config.region_name)
+            await connection.send(_encode(Hello()))
+            sending = asyncio.create_task(self._outbox.send_to(connection))
+            copy = IntentCopy()
+            try:
+                async for frame in connection:
+                    update = await _receive(copy, connection, _decode(frame))
+                    if update is not None:
+                        self._arrived(update)
+                        yield update
+            finally:
+                self._connected = False
+                sending.cancel()
+
+    def _arrived(self, update: Update) -> None:
+        self._connected = True
+        if update.delta is None:
+            self._outbox.keep_only(update.intent.instances)
+
+    def _connect(self, service: str) -> connect:
+        return connect(
+            f"wss://{service}/",
+            ssl=client_context(self._identity),
+            compression=None,
+            proxy=None,
+            max_size=LARGEST_FRAME,
+            open_timeout=CONNECT_SECONDS,
+            close_timeout=1,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+        )
+
+
+class Outbox:
+    """What the host has to say, kept until a service is there to hear it."""
+
+    def __init__(self) -> None:
+        self._applied = 0
+        self._statuses: dict[str, InstanceStatus] = {}
+        self._unsent: set[str] = set()
+        self._something = asyncio.Event()
+
+    def applied(self, generation: int) -> None:
+        self._applied = generation
+        self._something.set()
+
+    def report(self, statuses: Iterable[InstanceStatus]) -> None:
+        for status in statuses:
+            self._statuses[status.id] = status
+            self._unsent.add(status.id)
+        self._something.set()
+
+    def keep_only(self, instances: Container[str]) -> None:
+        """The others are nobody's concern any more."""
+        for gone in [instance for instance in self._statuses if instance not in instances]:
+            del self._statuses[gone]
+            self._unsent.discard(gone)
+
+    async def send_to(self, connection: ClientConnection) -> None:
+        """Until the connection ends. A new service is told all statuses, and nothing of what was applied before."""
+        self._applied = 0
+        self._unsent = set(self._statuses)
+        self._something.set()
+        with contextlib.suppress(WebSocketException):
+            while await self._something.wait():
+                self._something.clear()
+                for frame in self._frames():
+                    await connection.send(_encode(frame))
+
+    def _frames(self) -> list[FromHost]:
+        frames: list[FromHost] = []
+        if self._unsent:
+            frames.append(InstanceReport([self._statuses[instance] for instance in sorted(self._unsent)]))
+            self._unsent.clear()
+        if self._applied:
+            frames.append(Applied(self._applied))
+            self._applied = 0
+        return frames
+
+
+async def _receive(copy: IntentCopy, connection: ClientConnection, frame: ToHost) -> Update | None:
+    try:
+        return _take(copy, frame)
+    except DoesNotFit as error:
+        log.warning("asking for a snapshot: %s", error)
+        copy.forget()
+        await connection.send(_encode(Hello()))
+        return None
+
+
+def _take(copy: IntentCopy, frame: ToHost) -> Update | None:
+    if isinstance(frame, Snapshot):
+        return Update(copy.intent, None) if copy.take_part(frame) else None
+    if copy.awaiting:  # sent before the service heard that we ask again
+        return None
+    if isinstance(frame, Delta):
+        return Update(copy.apply(frame), frame)
+    copy.check(frame)
+    return None
+
+
+def _check_service(connection: ClientConnection, region_name: str) -> None:
+    wanted = uri_of(region_name, MAPPING)
+    found = peer_uris(connection.transport.get_extra_info("peercert"))
+    if found != [wanted]:
+        raise WrongService(f"it is {found}, not {wanted}")
