@@ -12,11 +12,12 @@ required members are there, enumerations checked. The result is the operation's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from rookery.api.quotas import Quotas
 from rookery.model.objects import Host, InstanceStatus, Resource
 
 R = TypeVar("R", bound=Resource)
@@ -49,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ids: Any  # Ids
     access_key: str = ""
     request_id: str = ""
+    quotas: Quotas = Quotas()
 
 
 class View(Protocol):
@@ -58,7 +60,7 @@ class View(Protocol):
 
     def get(self, kind: type[R], resource_id: str) -> R | None: ...
 
-    def all(self, kind: type[R]) -> Iterable[R]:
+    def all(self, kind: type[R]) -> Collection[R]:
         """In order of creation."""
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
@@ -76,6 +78,9 @@ class View(Protocol):
 
     def changed_at(self, resource: Resource) -> int:
         """The store revision that last changed it."""
+
+    def made_at(self, resource: Resource) -> int:
+        """The store revision that made a VPC, subnet, route table or network interface."""
 
     @property
     def live(self) -> int:

@@ -1,0 +1,52 @@
+# make demo, make test: each alone does everything, on a bare Debian 12 machine too.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON := .venv/bin/python
+export PYTHONPATH := src
+
+.PHONY: help demo test bench lint types setup packages environment bpf lock clean
+
+help:
+	@echo "make demo    set up, start a region, walk through it, leave it running"
+	@echo "make test    set up, run all tests"
+	@echo "make bench   set up, measure, write docs/performance.md"
+	@echo "make lint    ruff; make types: mypy"
+	@echo "make setup   what is missing: Debian packages, .venv, BPF objects"
+	@echo "make clean   remove .venv and build"
+
+demo: setup
+	@./rookery tour
+
+# Tests that change the machine share one worker, one after the other; pure ones run beside them (tests/conftest.py).
+test: setup
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: setup
+	@$(PYTHON) -m bench $(ARGS)
+
+lint: environment
+	@$(PYTHON) -m ruff check .
+
+types: environment
+	@$(PYTHON) -m mypy src/rookery
+
+setup: packages environment bpf
+
+packages:
+	@tools/install-packages
+
+environment: packages
+	@tools/make-environment
+
+bpf: packages
+	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s -C bpf; }
+
+lock:
+	@{ sed -n '/^#/p' tools/requirements.txt; $(PYTHON) -m pip freeze --exclude-editable | grep '=='; } > tools/requirements.new
+	@mv tools/requirements.new tools/requirements.txt
+
+clean:
+	@rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,49 @@
+"""What the API does by itself to intended state: rules of time, and of guests that went down.
+
+`housekeeping` is pure like a handler and is committed like one, for each account and region, every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
+from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
+from rookery.api.operation import Outcome, View
+from rookery.model.objects import Instance, InstanceStatus, Resource
+
+KEPT_SECONDS = 3600.0  # a terminated instance stays describable for about an hour
+
+
+def housekeeping(view: View, now: float) -> Outcome:
+    """`deletes`: instances to forget, and interfaces of instances that terminated themselves. With an instance,
+    `observed/instance/<id>` should go too."""
+    hosts = {host.name for host in view.hosts()}
+    puts: list[Resource] = []
+    deletes: list[Resource] = []
+    for instance in view.all(Instance):
+        status = view.status(instance.id)
+        if may_forget(instance, status, hosts, now):
+            deletes.append(instance)
+        elif went_down_by_itself(instance, status):
+            put, deleted = after_shutdown(view, instance, now)
+            puts += put
+            deletes += deleted
+    return Outcome(puts=tuple(puts), deletes=tuple(deletes))
+
+
+def may_forget(instance: Instance, status: InstanceStatus | None, hosts: Iterable[str], now: float) -> bool:
+    """An hour after the end that its host confirmed. A host that left the region confirms nothing any more."""
+    if instance.wanted != "terminated":
+        return False
+    if status is not None and status.state == "terminated":
+        return now - max(status.since, instance.wanted_since) >= KEPT_SECONDS
+    return instance.host not in hosts and now - instance.wanted_since >= KEPT_SECONDS
+
+
+def after_shutdown(view: View, instance: Instance, now: float) -> tuple[list[Resource], list[Resource]]:
+    """A guest that shut itself down stays down, or ends, as its owner said (InstanceInitiatedShutdownBehavior)."""
+    if instance.shutdown_behavior == "stop":
+        return [stopped(instance, now, GUEST_SHUTDOWN)], []
+    freed, deleted = released_interfaces(view, instance)
+    return [terminated(instance, now, GUEST_SHUTDOWN), *freed], list(deleted)

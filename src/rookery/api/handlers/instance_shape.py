@@ -1,0 +1,164 @@
+"""An instance in the words of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rookery.api.handlers.image_catalogue import IMAGES
+from rookery.api.handlers.instance_state import (
+    GUEST_SHUTDOWN,
+    USER_SHUTDOWN,
+    State,
+    failure,
+    state_in,
+    went_down_by_itself,
+)
+from rookery.api.handlers.interface_shape import instance_interface_shape
+from rookery.api.operation import View
+from rookery.api.tags import render_tags
+from rookery.intent.names import private_dns_name
+from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
+
+STATE_REASONS = {
+    USER_SHUTDOWN: "User initiated shutdown",
+    GUEST_SHUTDOWN: "Instance initiated shutdown",
+}
+
+# Instance metadata is not built: what is said of it is that nothing answers.
+METADATA_OPTIONS = {
+    "State": "applied",
+    "HttpTokens": "optional",
+    "HttpPutResponseHopLimit": 1,
+    "HttpEndpoint": "disabled",
+    "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}
+
+
+def reservation_shape(instances: Sequence[Instance], shapes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of instances of one reservation."""
+    return {
+        "ReservationId": instances[0].reservation_id,
+        "OwnerId": instances[0].account,
+        "Groups": [],
+        "Instances": list(shapes),
+    }
+
+
+def described_instance(view: View, instance: Instance) -> dict[str, Any]:
+    interfaces = (view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids)
+    return instance_shape(
+        instance, [found for found in interfaces if found], state_in(view, instance), view.status(instance.id)
+    )
+
+
+def instance_shape(
+    instance: Instance, interfaces: Sequence[NetworkInterface], state: State, status: InstanceStatus | None
+) -> dict[str, Any]:
+    """`interfaces` by device index; none of a terminated instance, which then shows no network data."""
+    return {
+        **_identity(instance),
+        **_nature(instance),
+        **_network(instance, interfaces),
+        **_reason(instance, status),
+        "State": state.shape(),
+        "Tags": render_tags(instance.tags),
+    }
+
+
+def _identity(instance: Instance) -> dict[str, Any]:
+    shape = {
+        "InstanceId": instance.id,
+        "ImageId": instance.image_id,
+        "InstanceType": instance.instance_type,
+        "AmiLaunchIndex": instance.launch_index,
+        "LaunchTime": instance.launched,
+        "Placement": {"AvailabilityZone": instance.zone, "Tenancy": "default", "GroupName": ""},
+        "Monitoring": {"State": "disabled"},
+        "ClientToken": instance.client_token,
+    }
+    if instance.key_name:
+        shape["KeyName"] = instance.key_name
+    return shape
+
+
+def _nature(instance: Instance) -> dict[str, Any]:
+    return {
+        "Architecture": IMAGES[instance.image_id].architecture,
+        "RootDeviceType": "instance-store",
+        "BlockDeviceMappings": [],
+        "EbsOptimized": False,
+        "EnclaveOptions": {"Enabled": False},
+        "HibernationOptions": {"Configured": False},
+        "MetadataOptions": METADATA_OPTIONS,
+        "MaintenanceOptions": {"AutoRecovery": "disabled"},
+        "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
+        "PlatformDetails": "Linux/UNIX",
+        "ProductCodes": [],
+        "SecurityGroups": [],
+    }
+
+
+def _network(instance: Instance, interfaces: Sequence[NetworkInterface]) -> dict[str, Any]:
+    if instance.wanted == "terminated" or not interfaces:
+        return {"NetworkInterfaces": [], "PrivateDnsName": "", "PublicDnsName": ""}
+    first = interfaces[0]
+    return {
+        "NetworkInterfaces": [instance_interface_shape(each) for each in interfaces],
+        "SubnetId": instance.subnet_id,
+        "VpcId": instance.vpc_id,
+        "PrivateIpAddress": first.primary,
+        "PrivateDnsName": private_dns_name(first.primary, instance.region),
+        "PublicDnsName": "",
+        "SourceDestCheck": first.source_dest_check,
+        "PrivateDnsNameOptions": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+    }
+
+
+def _reason(instance: Instance, status: InstanceStatus | None) -> dict[str, Any]:
+    code, message, since = state_reason(instance, status)
+    if not code:
+        return {"StateTransitionReason": ""}
+    return {
+        "StateReason": {"Code": code, "Message": f"{code}: {message}"},
+        "StateTransitionReason": transition_reason(code, since),
+    }
+
+
+def state_reason(instance: Instance, status: InstanceStatus | None) -> tuple[str, str, float]:
+    """(code, message, since), or an empty code: nothing but what its owner asked for happened to it."""
+    if instance.state_reason:
+        return instance.state_reason, STATE_REASONS[instance.state_reason], instance.wanted_since
+    if reason := failure(instance, status):
+        return "Server.InternalError", reason, status.since
+    if went_down_by_itself(instance, status):
+        return GUEST_SHUTDOWN, STATE_REASONS[GUEST_SHUTDOWN], status.since
+    return "", "", 0.0
+
+
+def transition_reason(code: str, since: float) -> str:
+    """As AWS words it: who, and when."""
+    if code != USER_SHUTDOWN:
+        return code
+    return f"User initiated ({datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} GMT)"
+
+
+def status_shape(instance: Instance, state: State) -> dict[str, Any]:
+    """`InstanceStatus` of DescribeInstanceStatus: a running one is one that its host runs and every host can reach."""
+    summary = {"Status": "not-applicable"}
+    if state.name == "running":
+        summary = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
+    return {
+        "InstanceId": instance.id,
+        "AvailabilityZone": instance.zone,
+        "InstanceState": state.shape(),
+        "InstanceStatus": summary,
+        "SystemStatus": summary,
+        "Events": [],
+    }

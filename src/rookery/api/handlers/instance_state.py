@@ -1,0 +1,83 @@
+"""The state an instance is in: what the user wants, against what its host last said of it.
+
+A host's word counts for the boot it speaks of: one about an earlier boot says nothing about this one, in whatever order
+the two arrive.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rookery.api.operation import View
+from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
+
+
+class State(NamedTuple):
+    code: int
+    name: str
+
+    def shape(self) -> dict[str, object]:
+        return {"Code": self.code, "Name": self.name}
+
+
+PENDING = State(0, "pending")
+RUNNING = State(16, "running")
+SHUTTING_DOWN = State(32, "shutting-down")
+TERMINATED = State(48, "terminated")
+STOPPING = State(64, "stopping")
+STOPPED = State(80, "stopped")
+
+# Instance.state_reason
+USER_SHUTDOWN = "Client.UserInitiatedShutdown"
+GUEST_SHUTDOWN = "Client.InstanceInitiatedShutdown"
+
+
+def state_in(view: View, instance: Instance) -> State:
+    return state_of(instance, view.status(instance.id), reachable(view, instance))
+
+
+def state_of(instance: Instance, status: InstanceStatus | None, is_reachable: bool) -> State:
+    if instance.wanted == "terminated":
+        return TERMINATED if status and status.state == "terminated" else SHUTTING_DOWN
+    about_this_boot = status is not None and status.boot >= instance.boot
+    if instance.wanted == "stopped":
+        return STOPPED if about_this_boot and status.state != "running" else STOPPING
+    if about_this_boot and status.state != "running":
+        return STOPPED  # it went down by itself, or could not be started: `failure` says why
+    if about_this_boot:
+        return RUNNING if is_reachable else PENDING
+    return RUNNING if is_rebooting(status) else PENDING
+
+
+def is_rebooting(status: InstanceStatus | None) -> bool:
+    """An earlier boot still runs: only a reboot starts a boot over a running one. A reboot is not seen from outside."""
+    return status is not None and status.state == "running"
+
+
+def reachable(view: View, instance: Instance) -> bool:
+    """Every host concerned knows where the instance is.
+
+    The launch changed the instance and its interfaces in one transaction, so whichever of them was changed least
+    recently bounds the revision of its mapping from above: a later change of only one (a tag, a description) does not
+    make a running instance pending again."""
+    changed = [view.changed_at(instance)]
+    interfaces = (view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids)
+    newest = max((view.changed_at(interface) for interface in interfaces if interface), default=0)
+    if newest:
+        changed.append(newest)
+    return view.live >= min(changed)
+
+
+def went_down_by_itself(instance: Instance, status: InstanceStatus | None) -> bool:
+    return (
+        instance.wanted == "running"
+        and status is not None
+        and status.boot >= instance.boot
+        and status.state in ("stopped", "terminated")
+    )
+
+
+def failure(instance: Instance, status: InstanceStatus | None) -> str:
+    """Why its host could not run this boot, in the host's words; empty: it did not fail."""
+    failed = status is not None and status.state == "failed" and status.boot >= instance.boot
+    return (status.message or "the host gave no reason") if failed else ""

@@ -1,0 +1,101 @@
+"""ModifyNetworkInterfaceAttribute, DescribeNetworkInterfaceAttribute, ResetNetworkInterfaceAttribute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from rookery.api.handlers.interface_shape import attachment_shape
+from rookery.api.handlers.unbuilt import honour_only, leaves
+from rookery.api.lookup import find
+from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.model.objects import NetworkInterface
+
+
+@operation("ModifyNetworkInterfaceAttribute")
+def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
+    parameters = request.parameters
+    honour_only(parameters, {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment"})
+    honour_only(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
+    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    attribute = only_attribute(parameters)
+    return Outcome(puts=(CHANGES[attribute](found, parameters[attribute]),))
+
+
+def only_attribute(parameters: dict[str, Any]) -> str:
+    given = [name for name in CHANGES if parameters.get(name) is not None]
+    if not given:
+        raise ApiError(
+            "MissingParameter",
+            "The request must contain the parameter Description, SourceDestCheck or Attachment",
+        )
+    if len(given) > 1:
+        raise ApiError(
+            "InvalidParameterCombination",
+            f"Fields for multiple attribute types specified: {', '.join(given)}",
+        )
+    return given[0]
+
+
+def set_description(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+    return replace(found, description=value.get("Value") or "")
+
+
+def set_source_dest_check(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+    if value.get("Value") is None:
+        raise ApiError("MissingParameter", "The request must contain the parameter SourceDestCheck.Value")
+    return replace(found, source_dest_check=value["Value"])
+
+
+def set_delete_on_termination(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+    attachment_id = value.get("AttachmentId")
+    if not attachment_id or value.get("DeleteOnTermination") is None:
+        raise ApiError(
+            "MissingParameter",
+            "The request must contain the parameters Attachment.AttachmentId and Attachment.DeleteOnTermination",
+        )
+    if not found.attachment or found.attachment.id != attachment_id:
+        raise ApiError("InvalidAttachmentID.NotFound", f"The attachment '{attachment_id}' does not exist")
+    return replace(
+        found, attachment=replace(found.attachment, delete_on_termination=value["DeleteOnTermination"])
+    )
+
+
+CHANGES = {
+    "Description": set_description,
+    "SourceDestCheck": set_source_dest_check,
+    "Attachment": set_delete_on_termination,
+}
+
+
+@operation("DescribeNetworkInterfaceAttribute")
+def describe_network_interface_attribute(request: Request, view: View) -> Outcome:
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
+    attribute = request.parameters.get("Attribute")
+    if not attribute:
+        raise ApiError("MissingParameter", "The request must contain the parameter Attribute")
+    return Outcome(result={"NetworkInterfaceId": found.id, **attribute_shape(found, attribute)})
+
+
+def attribute_shape(found: NetworkInterface, attribute: str) -> dict[str, Any]:
+    if attribute == "description":
+        return {"Description": {"Value": found.description}}
+    if attribute == "sourceDestCheck":
+        return {"SourceDestCheck": {"Value": found.source_dest_check}}
+    if attribute == "attachment":
+        return {"Attachment": attachment_shape(found.attachment, found.account)} if found.attachment else {}
+    if attribute == "groupSet":
+        return {"Groups": []}
+    if attribute == "associatePublicIpAddress":
+        return {"AssociatePublicIpAddress": False}
+    raise ApiError("InvalidParameterValue", f"Value ({attribute}) for parameter Attribute is invalid.")
+
+
+@operation("ResetNetworkInterfaceAttribute")
+def reset_network_interface_attribute(request: Request, view: View) -> Outcome:
+    """The source/destination check is all there is to reset."""
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
+    if not any(path == "SourceDestCheck" for path, _ in leaves(request.parameters)):
+        raise ApiError("MissingParameter", "The request must contain the parameter SourceDestCheck")
+    return Outcome(puts=(replace(found, source_dest_check=True),))

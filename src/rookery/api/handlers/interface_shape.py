@@ -1,0 +1,74 @@
+"""A network interface in the words of the API: on its own, and as part of its instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rookery.api.tags import render_tags
+from rookery.intent.names import private_dns_name
+from rookery.model.objects import Attachment, NetworkInterface
+
+
+def status_of(interface: NetworkInterface) -> str:
+    return "in-use" if interface.attachment else "available"
+
+
+def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
+    """`NetworkInterface` of DescribeNetworkInterfaces."""
+    shape = {
+        **_common(interface),
+        "AvailabilityZone": interface.zone,
+        "RequesterManaged": False,
+        "TagSet": render_tags(interface.tags),
+    }
+    if interface.attachment:
+        shape["Attachment"] = attachment_shape(interface.attachment, interface.account)
+    return shape
+
+
+def instance_interface_shape(interface: NetworkInterface) -> dict[str, Any]:
+    """`InstanceNetworkInterface` of DescribeInstances. Only of an attached interface."""
+    attachment = attachment_shape(interface.attachment, interface.account)
+    for only_outside in ("InstanceId", "InstanceOwnerId"):
+        del attachment[only_outside]
+    return {**_common(interface), "Attachment": attachment}
+
+
+def _common(interface: NetworkInterface) -> dict[str, Any]:
+    return {
+        "NetworkInterfaceId": interface.id,
+        "SubnetId": interface.subnet_id,
+        "VpcId": interface.vpc_id,
+        "OwnerId": interface.account,
+        "Description": interface.description,
+        "InterfaceType": "interface",
+        "MacAddress": interface.mac,
+        "PrivateDnsName": private_dns_name(interface.primary, interface.region),
+        "PrivateIpAddress": interface.primary,
+        "PrivateIpAddresses": [address_shape(interface, address) for address in interface.addresses],
+        "SourceDestCheck": interface.source_dest_check,
+        "Status": status_of(interface),
+        "Groups": [],
+        "Ipv6Addresses": [],
+    }
+
+
+def address_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:
+    return {
+        "Primary": address == interface.primary,
+        "PrivateDnsName": private_dns_name(address, interface.region),
+        "PrivateIpAddress": address,
+    }
+
+
+def attachment_shape(attachment: Attachment, owner: str) -> dict[str, Any]:
+    return {
+        "AttachmentId": attachment.id,
+        "AttachTime": attachment.attached,
+        "DeleteOnTermination": attachment.delete_on_termination,
+        "DeviceIndex": attachment.device_index,
+        "NetworkCardIndex": 0,
+        "InstanceId": attachment.instance_id,
+        "InstanceOwnerId": owner,
+        "Status": "attached",
+    }

@@ -1,0 +1,223 @@
+"""Which interfaces a launch gives to each of its instances: those it names, or new ones where the request says.
+
+The same plan serves every instance of the launch; only a plan without existing interfaces and chosen addresses can be used
+more than once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, subnet_full, wanted_addresses
+from rookery.api.handlers.instance_type_catalogue import InstanceType
+from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, NOTHING_OF_IPV6
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find
+from rookery.api.operation import ApiError, View
+from rookery.model.objects import NetworkInterface, Subnet, Vpc
+
+ONLY_FOR_NEW = ("SubnetId", "Description", *sorted(ADDRESS_PARAMETERS))
+AT_INSTANCE_LEVEL = ("SubnetId", "PrivateIpAddress")
+
+
+class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One device of every instance of the launch. `existing`: that interface; else a new one in `subnet`."""
+
+    device_index: int
+    subnet: Subnet
+    existing: NetworkInterface | None = None
+    wanted: WantedAddresses = WantedAddresses()
+    description: str = ""
+    delete_on_termination: bool = True
+
+    @property
+    def once(self) -> bool:
+        """Only one instance can have it."""
+        return self.existing is not None or self.wanted.chosen
+
+    @property
+    def count(self) -> int:
+        return len(self.existing.addresses) if self.existing else self.wanted.count
+
+
+def plan_interfaces(
+    view: View, parameters: Mapping[str, Any], kind: InstanceType
+) -> tuple[InterfacePlan, ...]:
+    """By device index, all in one zone."""
+    specifications = parameters.get("NetworkInterfaces") or []
+    if specifications:
+        refuse_both_levels(parameters)
+        plans = tuple(sorted((plan_of(view, each, specifications) for each in specifications), key=_index))
+    else:
+        plans = (
+            InterfacePlan(
+                device_index=0,
+                subnet=launch_subnet(view, parameters),
+                wanted=WantedAddresses(primary=parameters.get("PrivateIpAddress") or ""),
+            ),
+        )
+    check_plans(plans, kind)
+    check_zone(plans, parameters.get("Placement") or {})
+    return plans
+
+
+def _index(plan: InterfacePlan) -> int:
+    return plan.device_index
+
+
+def refuse_both_levels(parameters: Mapping[str, Any]) -> None:
+    if any(parameters.get(name) for name in AT_INSTANCE_LEVEL):
+        raise ApiError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID or private IP address may not be specified on the same request",
+        )
+    if parameters.get("SecurityGroupIds") or parameters.get("SecurityGroups"):
+        raise ApiError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level security groups may not be specified on the same request",
+        )
+
+
+def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[Any]) -> InterfacePlan:
+    """Of one entry of NetworkInterfaces."""
+    if specification.get("AssociatePublicIpAddress") and len(all_of_them) > 1:
+        raise ApiError(
+            "InvalidParameterCombination",
+            "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.",
+        )
+    honour_only(
+        specification,
+        {"NetworkInterfaceId", "DeviceIndex", "DeleteOnTermination", *ONLY_FOR_NEW},
+        {
+            **NOTHING_OF_IPV6,
+            "AssociatePublicIpAddress": (False,),
+            "AssociateCarrierIpAddress": (False,),
+            "InterfaceType": ("interface",),
+            "NetworkCardIndex": (0,),
+            "PrimaryIpv6": (False,),
+        },
+    )
+    if specification.get("NetworkInterfaceId"):
+        return plan_existing(view, specification)
+    return plan_new(view, specification)
+
+
+def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan:
+    for name in ONLY_FOR_NEW:
+        if specification.get(name):
+            raise ApiError(
+                "InvalidParameterCombination",
+                f"A network interface may not specify both a network interface ID and {name}",
+            )
+    if specification.get("DeleteOnTermination"):
+        raise ApiError(
+            "InvalidParameterCombination",
+            "A network interface may not specify a network interface ID and delete on termination as true",
+        )
+    found = find(view, NetworkInterface, specification["NetworkInterfaceId"])
+    if found.attachment:
+        raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{found.id}] in use.")
+    return InterfacePlan(
+        device_index=device_index(specification),
+        subnet=view.get(Subnet, found.subnet_id),
+        existing=found,
+        delete_on_termination=False,
+    )
+
+
+def plan_new(view: View, specification: Mapping[str, Any]) -> InterfacePlan:
+    delete = specification.get("DeleteOnTermination")
+    return InterfacePlan(
+        device_index=device_index(specification),
+        subnet=launch_subnet(view, specification),
+        wanted=wanted_addresses(specification),
+        description=specification.get("Description") or "",
+        delete_on_termination=True if delete is None else delete,
+    )
+
+
+def device_index(specification: Mapping[str, Any]) -> int:
+    index = specification.get("DeviceIndex")
+    if index is None:
+        raise ApiError("MissingParameter", "The request must contain the parameter DeviceIndex")
+    if index < 0:
+        raise ApiError("InvalidParameterValue", "The device index must not be negative")
+    return index
+
+
+def launch_subnet(view: View, parameters: Mapping[str, Any]) -> Subnet:
+    """The one that is named, or a default one. Raises VPCIdNotSpecified, MissingInput."""
+    if parameters.get("SubnetId"):
+        return find(view, Subnet, parameters["SubnetId"])
+    default = next((vpc for vpc in view.all(Vpc) if vpc.is_default), None)
+    if default is None:
+        raise ApiError(
+            "VPCIdNotSpecified",
+            "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
+        )
+    zone = (parameters.get("Placement") or {}).get("AvailabilityZone")
+    candidates = [
+        each
+        for each in view.in_vpc(Subnet, default.id)
+        if each.default_for_zone and zone in (None, "", each.zone)
+    ]
+    if not candidates:
+        raise ApiError(
+            "MissingInput", f"No subnets found for the default VPC '{default.id}'. Please specify a subnet."
+        )
+    return min(candidates, key=lambda each: (len(view.held_addresses(each.id)), each.zone))
+
+
+def check_plans(plans: Sequence[InterfacePlan], kind: InstanceType) -> None:
+    indexes = [plan.device_index for plan in plans]
+    if indexes[0] != 0:
+        raise ApiError(
+            "InvalidParameterCombination", "The request must contain a network interface with device index 0"
+        )
+    if len(set(indexes)) < len(indexes):
+        raise ApiError("InvalidParameterValue", "Each network interface must have a device index of its own")
+    if len(plans) > kind.interfaces:
+        raise ApiError(
+            "AttachmentLimitExceeded", f"Interface count {len(plans)} exceeds the limit for {kind.name}"
+        )
+    existing = [plan.existing.id for plan in plans if plan.existing]
+    if len(set(existing)) < len(existing):
+        raise ApiError("InvalidParameterValue", "The same network interface is given twice")
+    if any(plan.count > kind.addresses for plan in plans):
+        raise ApiError(
+            "InvalidInterface.IpAddressLimitExceeded",
+            f"Number of private addresses exceeds the limit of {kind.addresses} per interface of {kind.name}",
+        )
+
+
+def check_zone(plans: Sequence[InterfacePlan], placement: Mapping[str, Any]) -> None:
+    zones = {plan.subnet.zone for plan in plans}
+    if len(zones) > 1:
+        raise ApiError(
+            "InvalidParameterCombination",
+            "You may not attach a network interface to an instance if they are not in the same availability zone",
+        )
+    asked = placement.get("AvailabilityZone")
+    if asked and asked not in zones:
+        raise ApiError(
+            "InvalidParameterValue",
+            f"The availability zone '{asked}' is not that of subnet '{plans[0].subnet.id}', {plans[0].subnet.zone}",
+        )
+
+
+def how_many_fit(plans: Sequence[InterfacePlan], pools: Mapping[str, SubnetAddresses]) -> int:
+    """Instances that the free addresses of the plans' subnets allow."""
+    per_subnet: Counter[str] = Counter()
+    for plan in plans:
+        if not plan.existing:
+            per_subnet[plan.subnet.id] += plan.wanted.count
+    return min((pools[subnet_id].free // each for subnet_id, each in per_subnet.items()), default=1)
+
+
+def first_full(plans: Sequence[InterfacePlan], pools: Mapping[str, SubnetAddresses]) -> ApiError:
+    fewest = min((plan for plan in plans if not plan.existing), key=lambda plan: pools[plan.subnet.id].free)
+    return subnet_full(fewest.subnet)

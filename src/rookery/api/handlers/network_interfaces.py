@@ -1,0 +1,115 @@
+"""CreateNetworkInterface, DeleteNetworkInterface, AttachNetworkInterface, DetachNetworkInterface."""
+
+from __future__ import annotations
+
+from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
+from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
+from rookery.api.handlers.interface_shape import interface_shape
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.lookup import find
+from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.tags import tags_for
+from rookery.model.objects import NetworkInterface, Subnet
+
+ADDRESS_PARAMETERS = {"PrivateIpAddress", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"}
+NOTHING_OF_IPV6 = {"Ipv6AddressCount": (0,), "Ipv6PrefixCount": (0,), "Ipv4PrefixCount": (0,)}
+
+
+@operation("CreateNetworkInterface")
+def create_network_interface(request: Request, view: View) -> Outcome:
+    parameters = request.parameters
+    honour_only(
+        parameters,
+        {"SubnetId", "Description", "TagSpecifications", *ADDRESS_PARAMETERS},
+        {**NOTHING_OF_IPV6, "EnablePrimaryIpv6": (False,)},
+    )
+    check_interface_quota(request, view, 1)
+    home = find(view, Subnet, parameters["SubnetId"])
+    wanted = wanted_addresses(parameters)
+    if wanted.count > MOST_ADDRESSES:
+        raise too_many_addresses(MOST_ADDRESSES)
+    created = new_interface(
+        request,
+        home,
+        SubnetAddresses(home, view.held_addresses(home.id)),
+        wanted,
+        description=parameters.get("Description", ""),
+        tags=tags_for(request, "network-interface"),
+    )
+    return Outcome(result={"NetworkInterface": interface_shape(created)}, puts=(created,))
+
+
+def new_interface(
+    request: Request,
+    home: Subnet,
+    addresses: SubnetAddresses,
+    wanted: WantedAddresses,
+    *,
+    description: str,
+    tags: dict[str, str],
+) -> NetworkInterface:
+    """Not attached to anything. `addresses` remembers what it was given."""
+    new_id = request.ids.new(NetworkInterface.PREFIX)
+    return NetworkInterface(
+        account=request.account,
+        region=request.region,
+        id=new_id,
+        created=request.now,
+        tags=tags,
+        vpc_id=home.vpc_id,
+        subnet_id=home.id,
+        zone=home.zone,
+        mac=request.ids.mac(),
+        addresses=wanted.allocate(addresses, seed=new_id),
+        description=description,
+    )
+
+
+def check_interface_quota(request: Request, view: View, more: int) -> None:
+    if sum(1 for _ in view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
+        raise ApiError(
+            "NetworkInterfaceLimitExceeded",
+            f"The maximum number of network interfaces ({request.quotas.network_interfaces}) would be exceeded.",
+        )
+
+
+def too_many_addresses(limit: int) -> ApiError:
+    return ApiError(
+        "PrivateIpAddressLimitExceeded",
+        f"The network interface may not have more than {limit} private IP addresses.",
+    )
+
+
+@operation("DeleteNetworkInterface")
+def delete_network_interface(request: Request, view: View) -> Outcome:
+    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
+    if found.attachment:
+        raise ApiError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
+    return Outcome(deletes=(found,))
+
+
+@operation("AttachNetworkInterface")
+def attach_network_interface(request: Request, view: View) -> Outcome:
+    raise ApiError(
+        "UnsupportedOperation",
+        "Network interfaces cannot be attached to an instance after its launch. Name them in RunInstances.",
+    )
+
+
+@operation("DetachNetworkInterface")
+def detach_network_interface(request: Request, view: View) -> Outcome:
+    """Index 0 can never be detached; the others not yet."""
+    attachment_id = request.parameters["AttachmentId"]
+    attached = (found.attachment for found in view.all(NetworkInterface) if found.attachment)
+    attachment = next((each for each in attached if each.id == attachment_id), None)
+    if attachment is None:
+        raise ApiError("InvalidAttachmentID.NotFound", f"The attachment '{attachment_id}' does not exist")
+    if attachment.device_index == 0:
+        raise ApiError(
+            "OperationNotPermitted",
+            "The network interface at device index 0 and networkCard index 0 cannot be detached.",
+        )
+    raise ApiError(
+        "UnsupportedOperation",
+        "Network interfaces cannot be detached from an instance before it is terminated.",
+    )

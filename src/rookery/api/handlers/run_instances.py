@@ -1,0 +1,239 @@
+"""RunInstances: everything is checked and chosen first, then instances and interfaces are written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from rookery.api.handlers.addresses import SubnetAddresses
+from rookery.api.handlers.image_catalogue import Image, known_image
+from rookery.api.handlers.instance_shape import METADATA_OPTIONS, instance_shape, reservation_shape
+from rookery.api.handlers.instance_state import PENDING
+from rookery.api.handlers.instance_type_catalogue import DEFAULT_TYPE, InstanceType, offered_type
+from rookery.api.handlers.key_pairs import key_pair_named
+from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, how_many_fit, plan_interfaces
+from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
+from rookery.api.handlers.placement import hosts_in, no_capacity, place
+from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.handlers.user_data import checked_user_data
+from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.tags import tags_for
+from rookery.model.objects import Attachment, Instance, NetworkInterface
+
+HONOURED = frozenset(
+    {
+        "ImageId",
+        "InstanceType",
+        "MinCount",
+        "MaxCount",
+        "SubnetId",
+        "PrivateIpAddress",
+        "NetworkInterfaces",
+        "UserData",
+        "KeyName",
+        "TagSpecifications",
+        "DisableApiTermination",
+        "DisableApiStop",
+        "InstanceInitiatedShutdownBehavior",
+    }
+)
+
+TRUE_ANYWAY: dict[str, Sequence[Any]] = {
+    "Placement.AvailabilityZone": (),  # checked against the subnet
+    "Placement.Tenancy": ("default",),
+    "Monitoring.Enabled": (False,),
+    "EbsOptimized": (False,),
+    "Ipv6AddressCount": (0,),
+    "EnablePrimaryIpv6": (False,),
+    "HibernationOptions.Configured": (False,),
+    "EnclaveOptions.Enabled": (False,),
+    "CreditSpecification.CpuCredits": ("unlimited",),  # nobody throttles a processor
+    "CapacityReservationSpecification.CapacityReservationPreference": ("none", "open"),
+    "MaintenanceOptions.AutoRecovery": ("disabled",),
+    "PrivateDnsNameOptions.HostnameType": ("ip-name",),
+    "PrivateDnsNameOptions.EnableResourceNameDnsARecord": (False,),
+    "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord": (False,),
+    "NetworkPerformanceOptions.BandwidthWeighting": ("default",),
+    "InstanceMarketOptions.MarketType": ("on-demand",),
+    **{f"MetadataOptions.{name}": (value,) for name, value in METADATA_OPTIONS.items()},
+}
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """What every instance of a request is to be."""
+
+    image: Image
+    kind: InstanceType
+    plans: tuple[InterfacePlan, ...]
+    least: int
+    most: int
+    user_data: str
+    key_name: str
+    instance_tags: dict[str, str]
+    interface_tags: dict[str, str]
+    options: Mapping[str, Any]
+
+    @property
+    def zone(self) -> str:
+        return self.plans[0].subnet.zone
+
+
+@operation("RunInstances")
+def run_instances(request: Request, view: View) -> Outcome:
+    launch = checked_launch(request, view)
+    subnets = {plan.subnet.id: plan.subnet for plan in launch.plans}
+    pools = {
+        subnet_id: SubnetAddresses(subnet, view.held_addresses(subnet_id))
+        for subnet_id, subnet in subnets.items()
+    }
+    hosts = choose_hosts(launch, view, pools)
+    check_instance_quota(request, view, len(hosts))
+    check_interface_quota(request, view, len(hosts) * sum(plan.existing is None for plan in launch.plans))
+    builder = Builder(request, launch, pools)
+    built = [builder.build(index, host) for index, host in enumerate(hosts)]
+    instances = [instance for instance, _ in built]
+    shapes = [instance_shape(instance, interfaces, PENDING, None) for instance, interfaces in built]
+    return Outcome(
+        result=reservation_shape(instances, shapes),
+        puts=tuple(each for instance, interfaces in built for each in (instance, *interfaces)),
+    )
+
+
+def checked_launch(request: Request, view: View) -> Launch:
+    parameters = request.parameters
+    least, most = checked_counts(parameters)
+    kind = offered_type(parameters.get("InstanceType") or DEFAULT_TYPE)
+    if not parameters.get("ImageId"):
+        raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
+    image = known_image(parameters["ImageId"])
+    plans = plan_interfaces(view, parameters, kind)
+    if most > 1 and any(plan.once for plan in plans):
+        raise ApiError(
+            "InvalidParameterCombination",
+            "A private IP address or an existing network interface can be given to one instance only: MaxCount must be 1",
+        )
+    zone = {"Placement.AvailabilityZone": (plans[0].subnet.zone,)}
+    honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
+    return Launch(
+        image=image,
+        kind=kind,
+        plans=plans,
+        least=least,
+        most=most,
+        user_data=checked_user_data(parameters.get("UserData") or ""),
+        key_name=checked_key_name(parameters.get("KeyName") or "", view),
+        instance_tags=tags_for(request, "instance", ("network-interface",)),
+        interface_tags=tags_for(request, "network-interface", ("instance",)),
+        options=parameters,
+    )
+
+
+def checked_counts(parameters: Mapping[str, Any]) -> tuple[int, int]:
+    least, most = parameters["MinCount"], parameters["MaxCount"]
+    if least < 1 or most < 1:
+        raise ApiError("InvalidParameterValue", "MinCount and MaxCount must be at least 1")
+    if least > most:
+        raise ApiError("InvalidParameterValue", f"MinCount {least} is larger than MaxCount {most}")
+    return least, most
+
+
+def checked_key_name(name: str, view: View) -> str:
+    if name:
+        key_pair_named(view, name)
+    return name
+
+
+def check_instance_quota(request: Request, view: View, more: int) -> None:
+    held = sum(instance.wanted != "terminated" for instance in view.all(Instance))
+    if held + more > request.quotas.instances:
+        raise ApiError(
+            "InstanceLimitExceeded",
+            f"Your quota allows for {request.quotas.instances} instances; {held} of them are in use.",
+        )
+
+
+def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses]) -> list[str]:
+    """One for each instance that fits: between `least` and `most` of them."""
+    room = how_many_fit(launch.plans, pools)
+    if room < launch.least:
+        raise first_full(launch.plans, pools)
+    hosts = place(hosts_in(view.hosts(), launch.zone), view.instances_on, min(launch.most, room))
+    if len(hosts) < launch.least:
+        raise no_capacity(launch.zone)
+    return hosts
+
+
+class Builder:
+    """Makes the instances of one launch."""
+
+    def __init__(self, request: Request, launch: Launch, pools: Mapping[str, SubnetAddresses]):
+        self._request = request
+        self._launch = launch
+        self._pools = pools
+        self._reservation = request.ids.new("r")
+
+    def build(self, index: int, host: str) -> tuple[Instance, list[NetworkInterface]]:
+        """The `index`th instance, and its interfaces by device index."""
+        instance_id = self._request.ids.new(Instance.PREFIX)
+        plans = self._launch.plans
+        built = {
+            plan.device_index: self._interface(plan, instance_id, host)
+            for plan in sorted(
+                plans, key=lambda plan: not plan.wanted.chosen
+            )  # chance must not draw a chosen one
+        }
+        interfaces = [built[plan.device_index] for plan in plans]
+        return self._instance(instance_id, index, host, interfaces), interfaces
+
+    def _instance(
+        self, instance_id: str, index: int, host: str, interfaces: Sequence[NetworkInterface]
+    ) -> Instance:
+        request, launch = self._request, self._launch
+        return Instance(
+            account=request.account,
+            region=request.region,
+            id=instance_id,
+            created=request.now,
+            tags=launch.instance_tags,
+            image_id=launch.image.id,
+            instance_type=launch.kind.name,
+            subnet_id=interfaces[0].subnet_id,
+            vpc_id=interfaces[0].vpc_id,
+            zone=launch.zone,
+            host=host,
+            interface_ids=tuple(interface.id for interface in interfaces),
+            wanted_since=request.now,
+            launched=request.now,
+            user_data=launch.user_data,
+            key_name=launch.key_name,
+            reservation_id=self._reservation,
+            launch_index=index,
+            client_token=launch.options.get("ClientToken") or "",
+            disable_api_termination=bool(launch.options.get("DisableApiTermination")),
+            disable_api_stop=bool(launch.options.get("DisableApiStop")),
+            shutdown_behavior=launch.options.get("InstanceInitiatedShutdownBehavior") or "stop",
+        )
+
+    def _interface(self, plan: InterfacePlan, instance_id: str, host: str) -> NetworkInterface:
+        attachment = Attachment(
+            id=self._request.ids.new("eni-attach"),
+            instance_id=instance_id,
+            host=host,
+            device_index=plan.device_index,
+            attached=self._request.now,
+            delete_on_termination=plan.delete_on_termination,
+        )
+        return replace(plan.existing or self._new_interface(plan), attachment=attachment)
+
+    def _new_interface(self, plan: InterfacePlan) -> NetworkInterface:
+        return new_interface(
+            self._request,
+            plan.subnet,
+            self._pools[plan.subnet.id],
+            plan.wanted,
+            description=plan.description,
+            tags=self._launch.interface_tags,
+        )

@@ -1,0 +1,17 @@
+"""AWS's default quotas. A Rookery region may set others (ServerSettings.quotas)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Quotas(msgspec.Struct, frozen=True, kw_only=True):
+    """Per AWS region of an account, unless the name says otherwise."""
+
+    vpcs: int = 5
+    subnets_per_vpc: int = 200
+    cidrs_per_vpc: int = 5
+    route_tables_per_vpc: int = 200
+    network_interfaces: int = 5000
+    instances: int = 1000
+    key_pairs: int = 5000

@@ -1,0 +1,259 @@
+"""The API's copy of the store, decoded and indexed: what handlers see as a View.
+
+Before each request it applies everything up to the store's newest revision, so that every answer is as fresh as the store,
+with several API processes too. Handlers run without an await in between: what they see is one revision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from rookery.api.idempotency import TokenRecord
+from rookery.model import keys
+from rookery.model.codec import KINDS, decode, decode_resource, kind_of
+from rookery.model.objects import (
+    AccessKey,
+    Host,
+    Instance,
+    InstanceStatus,
+    Live,
+    NetworkInterface,
+    Resource,
+    RouteTable,
+    Subnet,
+    Vpc,
+)
+from rookery.region.layout import INSTANCE_MTU
+from rookery.store.interface import Batch, Compacted, Store
+
+R = TypeVar("R", bound=Resource)
+
+
+class Realm:
+    """One account in one AWS region."""
+
+    def __init__(self) -> None:
+        self.head = 0  # revision of the head key; 0: never used
+        self.by_id: dict[type[Resource], dict[str, Resource]] = {}
+        self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
+        self.addresses: dict[str, dict[str, str]] = {}  # subnet id -> address -> interface id
+        self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
+
+    def put(self, resource: Resource) -> None:
+        before = self.by_id.get(type(resource), {}).get(resource.id)
+        if isinstance(before, NetworkInterface):
+            self._forget_addresses(before)
+        self.by_id.setdefault(type(resource), {})[resource.id] = resource
+        vpc_id = getattr(resource, "vpc_id", None)
+        if vpc_id:
+            self.by_vpc.setdefault((type(resource), vpc_id), {})[resource.id] = resource
+        if isinstance(resource, NetworkInterface):
+            held = self.addresses.setdefault(resource.subnet_id, {})
+            held.update(dict.fromkeys(resource.addresses, resource.id))
+
+    def delete(self, kind: type[Resource], resource_id: str) -> None:
+        resource = self.by_id.get(kind, {}).pop(resource_id, None)
+        if resource is None:
+            return
+        vpc_id = getattr(resource, "vpc_id", None)
+        if vpc_id:
+            self.by_vpc.get((kind, vpc_id), {}).pop(resource_id, None)
+        if isinstance(resource, NetworkInterface):
+            self._forget_addresses(resource)
+
+    def _forget_addresses(self, interface: NetworkInterface) -> None:
+        held = self.addresses.get(interface.subnet_id, {})
+        for address in interface.addresses:
+            if held.get(address) == interface.id:
+                del held[address]
+
+
+class State:
+    """All of the store."""
+
+    def __init__(self, store: Store, mtu: int = INSTANCE_MTU):
+        self._store = store
+        self.mtu = mtu
+        self._empty()
+
+    def _empty(self) -> None:
+        self.revision = -1
+        self.changed: dict[str, int] = {}  # store key -> revision of its last change
+        self.realms: dict[tuple[str, str], Realm] = {}
+        self.hosts: dict[str, Host] = {}
+        self.instances_on: dict[str, int] = {}
+        self.statuses: dict[str, InstanceStatus] = {}
+        self.access_keys: dict[str, AccessKey] = {}
+        self.live = 0
+
+    async def catch_up(self) -> None:
+        """Raises StoreUnavailable."""
+        if await self._store.revision() == self.revision:
+            return
+        if self.revision >= 0:
+            with contextlib.suppress(Compacted):
+                self._apply_all(await self._store.changes_since(self.revision, ""))
+                return
+        await self._read_everything()
+
+    async def _read_everything(self) -> None:
+        found = await self._store.range("")
+        self._empty()
+        entries = [(entry.revision, entry.key, entry.value) for entry in found.entries]
+        for revision, key, value in entries:
+            self._apply(key, value, revision)
+        for realm in self.realms.values():
+            for kind, resources in realm.by_id.items():
+                ordered = sorted(resources.values(), key=lambda one: (one.created, one.id))
+                realm.by_id[kind] = {one.id: one for one in ordered}
+        self.revision = found.revision
+
+    def _apply_all(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            if batch.revision <= self.revision:
+                continue  # another request of this process was faster
+            for key, value in batch.changes:
+                self._apply(key, value, batch.revision)
+            self.revision = batch.revision
+
+    def _apply(self, key: str, value: bytes | None, revision: int) -> None:
+        if value is None:
+            self.changed.pop(key, None)
+        else:
+            self.changed[key] = revision
+        family = key.partition("/")[0]
+        apply = _APPLY.get(family)
+        if apply is not None:
+            apply(self, key, value, revision)
+
+    def realm(self, account: str, region: str) -> Realm:
+        return self.realms.setdefault((account, region), Realm())
+
+    def view(self, account: str, region: str) -> RealmView:
+        return RealmView(self, self.realm(account, region), account, region)
+
+    def _apply_intended(self, key: str, value: bytes | None, _revision: int) -> None:
+        _, account, region, _, resource_id = key.split("/")
+        realm = self.realm(account, region)
+        if value is not None:
+            resource = decode_resource(key, value)
+            self._count(realm, resource.id, resource)
+            realm.put(resource)
+        else:
+            self._count(realm, resource_id, None)
+            realm.delete(KINDS[kind_of(key)], resource_id)
+
+    def _count(self, realm: Realm, resource_id: str, after: Resource | None) -> None:
+        """Keeps `instances_on`: a terminated instance no longer takes a place."""
+        before = realm.by_id.get(Instance, {}).get(resource_id)
+        for instance, step in ((before, -1), (after, +1)):
+            if isinstance(instance, Instance) and instance.wanted != "terminated":
+                self.instances_on[instance.host] = self.instances_on.get(instance.host, 0) + step
+
+    def _apply_observed(self, key: str, value: bytes | None, _revision: int) -> None:
+        if key == keys.LIVE:
+            self.live = decode(Live, value).generation if value else 0
+        elif key.startswith(keys.OBSERVED_INSTANCES):
+            _set(
+                self.statuses,
+                key[len(keys.OBSERVED_INSTANCES) :],
+                decode(InstanceStatus, value) if value else None,
+            )
+
+    def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
+        if key.startswith(keys.HOSTS):
+            _set(self.hosts, key[len(keys.HOSTS) :], decode(Host, value) if value else None)
+
+    def _apply_credentials(self, key: str, value: bytes | None, _revision: int) -> None:
+        _set(self.access_keys, key[len(keys.CREDENTIALS) :], decode(AccessKey, value) if value else None)
+
+    def _apply_accounts(self, key: str, value: bytes | None, revision: int) -> None:
+        _, account, region, last = key.split("/")
+        if last == "head":
+            self.realm(account, region).head = revision if value is not None else 0
+
+    def _apply_tokens(self, key: str, value: bytes | None, _revision: int) -> None:
+        _, account, region, _ = key.split("/", 3)
+        _set(self.realm(account, region).tokens, key, decode(TokenRecord, value) if value else None)
+
+
+_APPLY: dict[str, Any] = {
+    "intended": State._apply_intended,
+    "observed": State._apply_observed,
+    "infrastructure": State._apply_infrastructure,
+    "credentials": State._apply_credentials,
+    "accounts": State._apply_accounts,
+    "tokens": State._apply_tokens,
+}
+
+
+def _set(place: dict[str, Any], name: str, value: Any) -> None:
+    if value is None:
+        place.pop(name, None)
+    else:
+        place[name] = value
+
+
+def claim_key(resource: Resource) -> str | None:
+    """The claim that this resource's number needs; made with it and never changed."""
+    if isinstance(resource, Vpc):
+        return keys.vni_claim(resource.vni)
+    if isinstance(resource, Subnet | NetworkInterface | RouteTable):
+        return keys.number_claim(resource.number)
+    return None
+
+
+class RealmView:
+    """rookery.api.operation.View."""
+
+    def __init__(self, state: State, realm: Realm, account: str, region: str):
+        self._state = state
+        self._realm = realm
+        self.account = account
+        self.region = region
+
+    @property
+    def revision(self) -> int:
+        return self._state.revision
+
+    @property
+    def live(self) -> int:
+        return self._state.live
+
+    @property
+    def mtu(self) -> int:
+        return self._state.mtu
+
+    def get(self, kind: type[R], resource_id: str) -> R | None:
+        return self._realm.by_id.get(kind, {}).get(resource_id)  # type: ignore[return-value]
+
+    def all(self, kind: type[R]) -> Iterable[R]:
+        return self._realm.by_id.get(kind, {}).values()  # type: ignore[return-value]
+
+    def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
+        return self._realm.by_vpc.get((kind, vpc_id), {}).values()  # type: ignore[return-value]
+
+    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
+        return self._realm.addresses.get(subnet_id, {})
+
+    def hosts(self) -> Iterable[Host]:
+        return self._state.hosts.values()
+
+    def instances_on(self, host: str) -> int:
+        return self._state.instances_on.get(host, 0)
+
+    def status(self, instance_id: str) -> InstanceStatus | None:
+        return self._state.statuses.get(instance_id)
+
+    def changed_at(self, resource: Resource) -> int:
+        return self._state.changed.get(keys.key_of(resource), 0)
+
+    def made_at(self, resource: Resource) -> int:
+        """The revision that made it (its claim is of that transaction and never changes)."""
+        claim = claim_key(resource)
+        return self._state.changed.get(claim, 0) if claim else self.changed_at(resource)
+
+    def token(self, key: str) -> TokenRecord | None:
+        return self._realm.tokens.get(key)

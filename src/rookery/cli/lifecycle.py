@@ -1,0 +1,133 @@
+"""up, down, status, wait."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rookery.cli.options import AsJson, Name
+from rookery.cli.output import ago, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from rookery.region.status import Status
+
+Hosts = Annotated[int | None, typer.Option(help="How many physical hosts.  [default: 4]", show_default=False)]
+Zones = Annotated[int | None, typer.Option(help="In how many zones.  [default: 2]", show_default=False)]
+Port = Annotated[
+    int | None, typer.Option(help="Of the API on 127.0.0.1.  [default: 4580]", show_default=False)
+]
+Jumbo = Annotated[
+    bool | None, typer.Option("--jumbo", help="Instances see an MTU of 9001.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (up, down, status):
+        app.command()(command)
+    app.command("wait")(wait_for)
+
+
+def up(
+    name: Name = "dev",
+    hosts: Hosts = None,
+    zones: Zones = None,
+    port: Port = None,
+    jumbo: Jumbo = None,
+) -> None:
+    """Start the region; on a running one, do nothing."""
+    from rookery.region.start import bring_up  # noqa: PLC0415
+
+    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo}
+    shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
+    print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
+    print(f'To use it: eval "$(rookery env{"" if name == "dev" else f" --name {name}"})"')
+
+
+def down(
+    name: Name = "dev",
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Keep its state: `up` brings it back.")
+    ] = False,
+) -> None:
+    """End the region and remove all of it, after a crash too."""
+    from rookery.region import layout, settings, stop  # noqa: PLC0415
+
+    if not stop.exists(layout.Layout(settings.check_name(name))):
+        print(f"There is no region {name} on this machine.")
+        return
+    stop.tear_down(name, keep_data, progress())
+    print(
+        f"The region {name} is gone." if not keep_data else f"The region {name} is down; its state is kept."
+    )
+
+
+def status(name: Name = "dev", as_json: AsJson = False) -> None:
+    """Show parts, hosts, generations and health. Exit code 1 when something is wrong."""
+    from rookery.region.status import look  # noqa: PLC0415
+
+    found = look(name)
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+    sys.exit(0 if found.healthy else 1)
+
+
+def wait_for(
+    generation: Annotated[int, typer.Argument(help="A revision of the store.")],
+    name: Name = "dev",
+    timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
+) -> None:
+    """Wait until every host concerned has applied the state up to GENERATION."""
+    from rookery.region.status import live_generation  # noqa: PLC0415
+
+    deadline = time.monotonic() + timeout
+    while (live := live_generation(name)) < generation:
+        if time.monotonic() > deadline:
+            print(
+                f"rookery: the hosts are at {live} after {timeout:g} s, not at {generation}", file=sys.stderr
+            )
+            sys.exit(1)
+        time.sleep(0.02)
+    print(live)
+
+
+def _print_status(found: Status) -> None:
+    print(
+        f"Region {found.name}, {found.endpoint}, store at {found.revision}, live everywhere up to {found.live}"
+    )
+    print_table(
+        "", ("part", "pid", "up for", "restarts", "health"), [_part_row(part) for part in found.parts]
+    )
+    columns = (
+        "host",
+        "zone",
+        "address",
+        "generation",
+        "instances",
+        "mappings",
+        "attached by",
+        "healed",
+        "health",
+    )
+    print_table("", columns, [_host_row(host) for host in found.hosts])
+    for host in found.hosts:
+        for alarm in host.status.alarms if host.status else []:
+            print(f"ALARM at {host.name}: {alarm}")
+
+
+def _part_row(part: Any) -> tuple[str, ...]:
+    health = part.problem or "ok"
+    return part.name, str(part.pid or "-"), ago(part.since), str(part.restarts), health
+
+
+def _host_row(host: Any) -> tuple[str, ...]:
+    zone = "abcdef"[host.zone]
+    if host.status is None:
+        return host.name, zone, host.address, "-", "-", "-", "-", "-", host.problem
+    told = host.status
+    counts = (str(number) for number in (told.generation, told.instances, told.mappings))
+    return host.name, zone, host.address, *counts, told.attach, str(told.healed), host.problem or "ok"

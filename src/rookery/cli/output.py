@@ -1,0 +1,49 @@
+"""How commands print: tables for people, JSON for programs, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+
+def print_json(data: Any) -> None:
+    import msgspec  # noqa: PLC0415 - `--help` must not wait for it
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def progress() -> Callable[[str], None]:
+    """Each line with the seconds since the first."""
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {what}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def ago(when: float) -> str:
+    """'3 s', '5 min', '2 h', '4 d'; empty for never."""
+    if not when:
+        return ""
+    seconds = max(0, int(time.time() - when))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,110 @@
+"""mappings, trace, watch: where things are, and what becomes of packets."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rookery.cli.options import AsJson, Name
+from rookery.cli.output import ago, print_json, print_table
+
+TcpPort = Annotated[int | None, typer.Option("--tcp", metavar="PORT", help="A TCP SYN to this port.")]
+UdpPort = Annotated[int | None, typer.Option("--udp", metavar="PORT", help="A UDP packet to this port.")]
+Icmp = Annotated[bool, typer.Option("--icmp", help="An ICMP echo request (the default).")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (mappings, trace, watch):
+        app.command()(command)
+
+
+def mappings(
+    name: Name = "dev",
+    vpc: Annotated[str | None, typer.Option("--vpc", help="Only this VPC: id, or Name tag.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Only what this host holds.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the Mapping Service gave each host beside what its kernel map holds. Exit code 1: they differ."""
+    from rookery.region.mappings import compare  # noqa: PLC0415
+
+    rows = compare(name, vpc or "", host or "")
+    if as_json:
+        print_json(rows)
+    else:
+        columns = (
+            "held by",
+            "VPC",
+            "address",
+            "interface",
+            "intended",
+            "in the kernel",
+            "generation",
+            "age",
+            "",
+        )
+        print_table("", columns, [_mapping_row(row) for row in rows])
+    sys.exit(1 if any(row.difference for row in rows) else 0)
+
+
+def trace(
+    instance: Annotated[str, typer.Argument(help="Where the packet begins: instance id, or Name tag.")],
+    destination: Annotated[str, typer.Argument(help="Address, instance id, or Name tag.")],
+    *,
+    tcp: TcpPort = None,
+    udp: UdpPort = None,
+    icmp: Icmp = False,
+    name: Name = "dev",
+    as_json: AsJson = False,
+) -> None:
+    """Run a made packet through the real programs and maps and tell every step. It leaves no mark.
+
+    Exit code 0: delivered; 1: dropped.
+    """
+    from rookery.trace.journey import travel  # noqa: PLC0415
+    from rookery.trace.packet import Probe  # noqa: PLC0415
+    from rookery.trace.telling import tell  # noqa: PLC0415
+
+    if (tcp is not None) + (udp is not None) + icmp > 1:
+        raise typer.BadParameter("one of --tcp, --udp and --icmp")
+    journey = travel(name, instance, destination, Probe.of(tcp, udp))
+    if as_json:
+        print_json(journey)
+    else:
+        for line in tell(journey):
+            print(line)
+    sys.exit(0 if journey.delivered else 1)
+
+
+def watch(name: Name = "dev", as_json: AsJson = False) -> None:
+    """Print drops, live, from all hosts, each with its reason. Ends with Ctrl-C."""
+    from rookery.trace.drops import watch_region  # noqa: PLC0415
+    from rookery.trace.telling import drop_line  # noqa: PLC0415
+
+    try:
+        for event, directory in watch_region(name):
+            print(_json_line(event) if as_json else drop_line(event, directory), flush=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _json_line(event: Any) -> str:
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.json.encode(event).decode()
+
+
+def _mapping_row(row: Any) -> tuple[str, ...]:
+    kernel = row.kernel_host or "-"
+    return (
+        row.holder,
+        row.vpc,
+        row.address,
+        row.interface,
+        row.intended_host or "-",
+        kernel,
+        str(row.generation),
+        ago(row.issued),
+        row.difference,
+    )

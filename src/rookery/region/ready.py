@@ -1,0 +1,102 @@
+"""Whether a region's parts do their work: asked of themselves, never guessed from a pid."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from rookery.host.control import GetStatus, StatusReply
+from rookery.region import agents
+from rookery.region.errors import CannotStart, NoAnswer
+from rookery.region.layout import host_name
+from rookery.region.settings import Settings
+from rookery.region.supervisor import PartRecord, read_records
+
+POLL = 0.05
+PATIENCE = 60.0
+DEATHS_TO_GIVE_UP = 3
+
+
+class HostState(msgspec.Struct, kw_only=True):
+    name: str
+    address: str
+    zone: int
+    problem: str = ""
+    status: StatusReply | None = None
+
+
+def api_answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def host_state(settings: Settings, index: int) -> HostState:
+    name = host_name(index)
+    state = HostState(name=name, address=settings.address_of(index), zone=settings.zone_of(index))
+    try:
+        state.status = agents.ask(settings.layout.control_socket(name), GetStatus(), StatusReply, timeout=2)
+    except NoAnswer as silent:
+        state.problem = str(silent)
+        return state
+    if not state.status.connected:
+        state.problem = "not connected to the mapping service"
+    return state
+
+
+def host_states(settings: Settings) -> list[HostState]:
+    return [host_state(settings, index) for index in range(settings.hosts)]
+
+
+def waiting_for(settings: Settings) -> list[str]:
+    """Names of the parts that are not ready; empty when all are. The mapping service is when every host says so."""
+    hosts = [state.name for state in host_states(settings) if state.problem]
+    return ([] if api_answers(settings.port) else ["api"]) + hosts
+
+
+def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE) -> None:
+    """Raises CannotStart with what a part said when it dies again and again, or when patience is over."""
+    deadline = time.monotonic() + patience
+    before: list[str] = []
+    deaths = {record.name: record.restarts for record in read_records(settings.layout)}
+    while waiting := waiting_for(settings):
+        for name in before:
+            if name not in waiting:
+                tell(f"{name} is ready")
+        before = waiting
+        _give_up_on_the_dying(settings, deaths)
+        if time.monotonic() > deadline:
+            raise CannotStart(
+                f"not ready after {patience:.0f} s: {', '.join(waiting)}. {_last_words(settings, waiting)}"
+            )
+        time.sleep(POLL)
+
+
+def _give_up_on_the_dying(settings: Settings, deaths: dict[str, int]) -> None:
+    for record in read_records(settings.layout):
+        if record.restarts - deaths.get(record.name, 0) >= DEATHS_TO_GIVE_UP:
+            raise CannotStart(
+                f"{record.name} does not stay up ({record.last_end}). {_words_of(settings, record)}"
+            )
+
+
+def _last_words(settings: Settings, names: list[str]) -> str:
+    records = [record for record in read_records(settings.layout) if record.name in names]
+    return " ".join(_words_of(settings, record) for record in records[:1])
+
+
+def _words_of(settings: Settings, record: PartRecord) -> str:
+    path = settings.layout.logs / f"{record.name}.log"
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return f"Its last words ({path}):\n" + "\n".join(lines[-15:])

@@ -1,0 +1,77 @@
+"""`up`: from nothing, from a reboot, from a crash, or from a running region to a running region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from rookery.region import owned, requirements, settings
+from rookery.region.errors import DifferentRegion, RegionError
+from rookery.region.lock import only_one
+from rookery.region.prepare import prepare
+from rookery.region.ready import wait_ready, waiting_for
+from rookery.region.settings import Settings
+from rookery.region.stop import clear
+from rookery.region.supervisor import launch, running
+
+
+def bring_up(name: str, wanted: dict[str, int | bool], tell: Callable[[str], None]) -> Settings:
+    """`wanted`: those of hosts, zones, port, jumbo that the user named; the rest is as it was, or the default.
+
+    Raises BadName, CannotStart, DifferentRegion.
+    """
+    _shape(name, settings.read(settings.check_name(name)), wanted)  # refused before the machine is looked at
+    requirements.check_machine()
+    with only_one(name):
+        before = settings.read(name)
+        shape = _shape(name, before, wanted)
+        alive = bool(before and owned.region_namespaces(shape.layout))
+        if before and alive:
+            _refuse_changes(before, shape)
+        if alive and running(shape.layout):
+            return _already_up(shape, tell)
+        requirements.check_port(shape)
+        _start(shape, tell, undo=not alive, keep_data=before is not None)
+        return shape
+
+
+def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: bool) -> None:
+    """`undo`: nothing of it lived before, so nothing of it stays when it does not start."""
+    try:
+        prepare(shape, tell)
+        settings.write(shape)
+        tell("starting the parts")
+        launch(shape.layout)
+        wait_ready(shape, tell)
+    except (RegionError, KeyboardInterrupt):
+        if undo:
+            clear(shape.layout, keep_data, tell)
+        raise
+
+
+def _shape(name: str, before: Settings | None, wanted: dict[str, int | bool]) -> Settings:
+    shape = msgspec.structs.replace(before or Settings(name=name), **wanted)
+    settings.check(shape)
+    if before and (shape.zones != before.zones or shape.hosts < before.hosts):
+        raise DifferentRegion(
+            f"the region {name} was made with {before.hosts} hosts in {before.zones} zones, and its instances live there: "
+            f"it can get more hosts while it is down, but not fewer, nor other zones. "
+            f"For another region: --name OTHER --port PORT; to begin anew: rookery down --name {name}"
+        )
+    return shape
+
+
+def _refuse_changes(before: Settings, shape: Settings) -> None:
+    if shape != before:
+        raise DifferentRegion(
+            f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
+            f"{', jumbo' if before.jumbo else ''}; first: rookery down --keep-data --name {before.name}"
+        )
+
+
+def _already_up(shape: Settings, tell: Callable[[str], None]) -> Settings:
+    if waiting_for(shape):
+        wait_ready(shape, tell)
+    tell(f"the region {shape.name} is already running")
+    return shape

@@ -1,0 +1,109 @@
+"""What `rookery status` shows: parts, hosts, generations, health."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from rookery.model import keys
+from rookery.model.codec import decode
+from rookery.model.objects import Live
+from rookery.region import settings, supervisor
+from rookery.region.errors import NotRunning
+from rookery.region.parts import parts_of
+from rookery.region.processes import Process, is_alive
+from rookery.region.ready import HostState, api_answers, host_states
+from rookery.region.settings import Settings
+from rookery.store.sqlite import SqliteStore
+
+
+class PartState(msgspec.Struct, kw_only=True):
+    name: str
+    pid: int = 0
+    since: float = 0.0
+    restarts: int = 0
+    last_end: str = ""
+    problem: str = ""
+
+
+class Status(msgspec.Struct, kw_only=True):
+    name: str
+    endpoint: str
+    revision: int  # the store's
+    live: int  # applied by every host concerned
+    parts: list[PartState]
+    hosts: list[HostState]
+
+    @property
+    def healthy(self) -> bool:
+        return not any(one.problem for one in [*self.parts, *self.hosts])
+
+
+def current(name: str) -> Settings:
+    """Of a region that is up, though parts of it may be dead. Raises NotRunning."""
+    shape = settings.read(settings.check_name(name))
+    if shape is None or not shape.layout.run.exists():
+        raise NotRunning(name)
+    return shape
+
+
+def look(name: str) -> Status:
+    shape = current(name)
+    hosts = host_states(shape)
+    revision, live = asyncio.run(_revisions(shape.layout.database))
+    return Status(
+        name=name,
+        endpoint=f"http://127.0.0.1:{shape.port}",
+        revision=revision,
+        live=live,
+        parts=[_supervisor(shape), *_parts(shape, hosts)],
+        hosts=hosts,
+    )
+
+
+def live_generation(name: str) -> int:
+    """Every host concerned has applied the state up to this revision."""
+    return asyncio.run(_revisions(current(name).layout.database))[1]
+
+
+def _supervisor(shape: Settings) -> PartState:
+    process = supervisor.running(shape.layout)
+    if process is None:
+        problem = f"dead: nothing restarts what dies; run: rookery up --name {shape.name}"
+        return PartState(name="supervisor", problem=problem)
+    return PartState(name="supervisor", pid=process.pid, since=shape.layout.supervisor_pid.stat().st_mtime)
+
+
+def _parts(shape: Settings, hosts: list[HostState]) -> list[PartState]:
+    records = {record.name: record for record in supervisor.read_records(shape.layout)}
+    trouble = {host.name: host.problem for host in hosts if host.problem}
+    if not api_answers(shape.port):
+        trouble["api"] = f"no answer on 127.0.0.1:{shape.port}"
+    return [_part(part.name, records.get(part.name), trouble.get(part.name, "")) for part in parts_of(shape)]
+
+
+def _part(name: str, record: supervisor.PartRecord | None, trouble: str) -> PartState:
+    if record is None:
+        return PartState(name=name, problem="was never started")
+    alive = record.pid and is_alive(Process(record.pid, record.started))
+    problem = trouble if alive else f"not running; last: {record.last_end or 'ended'}"
+    return PartState(
+        name=name,
+        pid=record.pid if alive else 0,
+        since=record.since if alive else 0.0,
+        restarts=record.restarts,
+        last_end=record.last_end,
+        problem=problem,
+    )
+
+
+async def _revisions(database: Path) -> tuple[int, int]:
+    """The store's and the live one."""
+    store = SqliteStore.open(database)
+    try:
+        entry = await store.get(keys.LIVE)
+        return await store.revision(), decode(Live, entry.value).generation if entry else 0
+    finally:
+        await store.close()

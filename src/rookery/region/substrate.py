@@ -1,0 +1,80 @@
+"""The physical network of a region: a bridge in a namespace of its own, and a cable to every host.
+
+    rookery-dev-substrate                 [ bridge ]
+                                     /     |       |     \\
+                               control  host-1  host-2  ...        ports, named after who hangs on them
+                                     |     |       |
+    rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
+                                           u0 100.64.1.10           rookery-dev-host-1
+
+Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rookery.region import namespaces
+from rookery.region.layout import MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
+from rookery.region.settings import Settings
+
+BRIDGE = "bridge"
+DEVICE = "u0"
+
+
+class Member(NamedTuple):
+    port: str
+    namespace: str
+    address: str
+
+
+def members(settings: Settings) -> list[Member]:
+    plan = settings.layout
+    control = Member("control", plan.control_namespace, MAPPING_SERVICE_ADDRESS)
+    hosts = [
+        Member(host_name(i), plan.host_namespace(host_name(i)), settings.address_of(i))
+        for i in range(settings.hosts)
+    ]
+    return [control, *hosts]
+
+
+def lay(settings: Settings) -> None:
+    """Makes what is missing, leaves what is there alone."""
+    centre = settings.layout.substrate_namespace
+    _open(centre)
+    ports = namespaces.devices(centre)
+    if BRIDGE not in ports:
+        _make_bridge(centre, settings.substrate_mtu)
+    for member in members(settings):
+        _open(member.namespace)
+        if DEVICE not in namespaces.devices(member.namespace):
+            _plug(member, centre, settings.substrate_mtu)
+
+
+def _open(namespace: str) -> None:
+    if not namespaces.ensure(namespace):
+        return
+    # The substrate is IPv4; without this every cable would chatter neighbour discovery.
+    quiet = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+    namespaces.run(*namespaces.inside(namespace, "sysctl", "-q", "-w", *quiet))
+    namespaces.run("ip", "-netns", namespace, "link", "set", "lo", "up")
+
+
+def _make_bridge(centre: str, mtu: int) -> None:
+    at_centre = ("ip", "-netns", centre, "link")
+    options = ("forward_delay", "0", "stp_state", "0", "mcast_snooping", "0")
+    namespaces.run(*at_centre, "add", BRIDGE, "mtu", str(mtu), "type", "bridge", *options)
+    namespaces.run(*at_centre, "set", BRIDGE, "up")
+
+
+def _plug(member: Member, centre: str, mtu: int) -> None:
+    here = ("ip", "-netns", member.namespace)
+    there = ("ip", "-netns", centre)
+    size = ("mtu", str(mtu))
+    peer = ("peer", "name", member.port, "netns", centre, *size)
+    if member.port in namespaces.devices(centre):  # half a cable of a crash
+        namespaces.run(*there, "link", "delete", member.port)
+    namespaces.run("ip", "link", "add", DEVICE, "netns", member.namespace, *size, "type", "veth", *peer)
+    namespaces.run(*there, "link", "set", member.port, "master", BRIDGE, "up")
+    namespaces.run(*here, "address", "add", f"{member.address}/{SUBSTRATE.prefixlen}", "dev", DEVICE)
+    namespaces.run(*here, "link", "set", DEVICE, "up")

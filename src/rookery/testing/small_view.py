@@ -1,0 +1,179 @@
+"""One account in memory, for tests of handlers: no store, no front, every call applied at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import rookery.api.operation as api
+from rookery.api import handlers
+from rookery.api.quotas import Quotas
+from rookery.model.objects import (
+    CidrAssociation,
+    Host,
+    Instance,
+    InstanceStatus,
+    NetworkInterface,
+    Resource,
+    Subnet,
+    Vpc,
+)
+
+R = TypeVar("R", bound=Resource)
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+MANY = Quotas(network_interfaces=1_000_000, instances=1_000_000)
+
+
+handlers.load()
+
+
+class CountedIds:
+    """The same ids in the same order, every time."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def new(self, prefix: str) -> str:
+        return f"{prefix}-{next(self._numbers):017x}"
+
+    def mac(self) -> str:
+        return "02:" + next(self._numbers).to_bytes(5).hex(":")
+
+
+class SmallView:
+    """`rookery.api.operation.View`, and what a test does to it."""
+
+    def __init__(self, hosts: Iterable[Host] = (), quotas: Quotas = MANY):
+        self.revision = 1
+        self.now = 1_800_000_000.0
+        self.ids = CountedIds()
+        self.quotas = quotas
+        self.statuses: dict[str, InstanceStatus] = {}
+        self.live = 1_000_000_000
+        self.mtu = 1500
+        self._hosts = list(hosts)
+        self._resources: dict[type, dict[str, Resource]] = {}
+        self._changed: dict[str, int] = {}
+        self._made: dict[str, int] = {}
+        self._held: dict[str, dict[str, str]] = {}
+
+    def get(self, kind: type[R], resource_id: str) -> R | None:
+        return self._resources.get(kind, {}).get(resource_id)
+
+    def all(self, kind: type[R]) -> list[R]:
+        return list(self._resources.get(kind, {}).values())
+
+    def in_vpc(self, kind: type[R], vpc_id: str) -> list[R]:
+        return [each for each in self.all(kind) if each.vpc_id == vpc_id]
+
+    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
+        return self._held.get(subnet_id, {})
+
+    def hosts(self) -> list[Host]:
+        return self._hosts
+
+    def instances_on(self, host: str) -> int:
+        return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))
+
+    def status(self, instance_id: str) -> InstanceStatus | None:
+        return self.statuses.get(instance_id)
+
+    def changed_at(self, resource: Resource) -> int:
+        return self._changed[resource.id]
+
+    def made_at(self, resource: Resource) -> int:
+        return self._made[resource.id]
+
+    def put(self, *resources: Resource) -> None:
+        self.revision += bool(resources)
+        for resource in resources:
+            self._forget_addresses(resource)
+        for resource in resources:
+            self._resources.setdefault(type(resource), {})[resource.id] = resource
+            self._changed[resource.id] = self.revision
+            self._made.setdefault(resource.id, self.revision)
+            self._hold_addresses(resource)
+
+    def delete(self, *resources: Resource) -> None:
+        self.revision += bool(resources)
+        for resource in resources:
+            self._forget_addresses(resource)
+            del self._resources[type(resource)][resource.id]
+
+    def _forget_addresses(self, resource: Resource) -> None:
+        before = self.get(type(resource), resource.id)
+        if isinstance(before, NetworkInterface):
+            for address in before.addresses:
+                del self._held[before.subnet_id][address]
+
+    def _hold_addresses(self, resource: Resource) -> None:
+        if isinstance(resource, NetworkInterface):
+            held = self._held.setdefault(resource.subnet_id, {})
+            for address in resource.addresses:
+                assert address not in held, f"{address} has two holders"
+                held[address] = resource.id
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """The result; what the operation changes is applied. Raises ApiError."""
+        request = api.Request(
+            account=ACCOUNT,
+            region=REGION,
+            operation=operation,
+            parameters=parameters,
+            now=self.now,
+            ids=self.ids,
+            quotas=self.quotas,
+        )
+        outcome = api.HANDLERS[operation](request, self)
+        self.apply(outcome)
+        return outcome.result
+
+    def refusal(self, operation: str, **parameters: Any) -> str:
+        """The code it is refused with; nothing has changed then."""
+        before = self.revision
+        try:
+            result = self.call(operation, **parameters)
+        except api.ApiError as error:
+            assert self.revision == before
+            return error.code
+        raise AssertionError(f"{operation} was not refused but answered {result}")
+
+    def apply(self, outcome: api.Outcome) -> None:
+        put = [each.id for each in outcome.puts]
+        assert len(set(put)) == len(put), "a thing is put twice"
+        assert not set(put) & {each.id for each in outcome.deletes}, "a thing is put and deleted"
+        self.delete(*outcome.deletes)
+        self.put(*outcome.puts)
+
+    def report(self, instance_id: str, state: str, boot: int = 1, message: str = "") -> None:
+        """What the instance's host says."""
+        self.statuses[instance_id] = InstanceStatus(
+            id=instance_id, state=state, boot=boot, since=self.now, message=message
+        )
+
+    def make_vpc(self, cidr: str, is_default: bool = False) -> Vpc:
+        vpc = Vpc(
+            account=ACCOUNT,
+            region=REGION,
+            id=self.ids.new("vpc"),
+            cidr_associations=(CidrAssociation(self.ids.new("vpc-cidr-assoc"), cidr),),
+            is_default=is_default,
+        )
+        self.put(vpc)
+        return vpc
+
+    def make_subnet(self, vpc: Vpc, cidr: str, zone: str = "us-east-1a", default: bool = False) -> Subnet:
+        subnet = Subnet(
+            account=ACCOUNT,
+            region=REGION,
+            id=self.ids.new("subnet"),
+            vpc_id=vpc.id,
+            cidr=cidr,
+            zone=zone,
+            default_for_zone=default,
+        )
+        self.put(subnet)
+        return subnet

@@ -1,0 +1,44 @@
+"""Live drops of all hosts of a region, as they happen."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rookery.host.control import EventLine
+from rookery.region import agents, directory
+from rookery.region.directory import Directory
+from rookery.region.errors import NoAnswer
+from rookery.region.layout import host_name
+from rookery.region.status import current
+
+RETRY = 1.0  # seconds; an agent that restarts is back by then
+READ_AGAIN = 5.0  # seconds: names of things that were made meanwhile
+
+
+def watch_region(name: str) -> Iterator[tuple[EventLine, Directory]]:
+    """For ever: each drop, and who is called what. A host whose agent restarts is watched again when it is back."""
+    shape = current(name)
+    events: queue.Queue[EventLine] = queue.Queue()
+    for index in range(shape.hosts):
+        path = shape.layout.control_socket(host_name(index))
+        threading.Thread(target=_follow, args=(path, events), daemon=True).start()
+    known, read = directory.read(shape.layout), time.monotonic()
+    while True:
+        event = events.get()
+        if time.monotonic() - read > READ_AGAIN:
+            known, read = directory.read(shape.layout), time.monotonic()
+        yield event, known
+
+
+def _follow(path: Path, events: queue.Queue[EventLine]) -> None:
+    while True:
+        try:
+            for event in agents.watch_drops(path):
+                events.put(event)
+        except NoAnswer:
+            pass  # `status` says what is wrong with the agent; here it is enough to be there when it returns
+        time.sleep(RETRY)

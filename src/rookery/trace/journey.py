@@ -1,0 +1,157 @@
+"""A made packet's way from an instance to its destination, through the programs and maps that are loaded now.
+
+First, as a guest would, ARP for the next hop; then the packet, with the MAC that ARP gave; then the bytes that left the
+first host go into the host they are addressed to. Every program runs as a what-if (BPF_PROG_TEST_RUN): it leaves no mark.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from rookery.host.control import EventLine, WhatIf, WhatIfReply
+from rookery.model.objects import NetworkInterface, Subnet
+from rookery.region import agents, directory
+from rookery.region.directory import Directory
+from rookery.region.errors import NotFound
+from rookery.region.layout import Layout
+from rookery.region.status import current
+from rookery.trace import packet
+from rookery.trace.packet import Probe
+
+EGRESS, INGRESS = "host_egress", "host_ingress"
+SENT, DELIVERED, ANSWERED = "sent", "delivered", "answered"
+
+Ask = Callable[[str, WhatIf], WhatIfReply]
+"""(name of a host, what to run there)."""
+
+
+class Leg(msgspec.Struct, kw_only=True):
+    """One run of one program."""
+
+    host: str
+    program: str
+    what: str  # "arp", "packet"
+    sent: str  # the frame that went in, hex
+    verdict: str
+    steps: list[EventLine]
+    delivered_to: str = ""  # eni id
+
+
+class Journey(msgspec.Struct, kw_only=True):
+    source_instance: str
+    source_interface: str
+    source_host: str
+    source: str
+    destination: str
+    probe: str
+    next_hop: str
+    next_hop_mac: str = ""
+    legs: list[Leg] = []
+    delivered: bool = False
+    verdict: str = ""
+    delivered_to: str = ""  # instance id, or the interface's if it is attached to none
+    destination_host: str = ""
+
+
+def travel(name: str, instance: str, destination: str, probe: Probe) -> Journey:
+    """Raises NotFound, Ambiguous, NoAnswer, MalformedFrame."""
+    plan = current(name).layout
+    known = directory.read(plan)
+    return journey(known, instance, destination, probe, asking(plan))
+
+
+def asking(plan: Layout) -> Ask:
+    def ask(host: str, request: WhatIf) -> WhatIfReply:
+        return agents.ask(plan.control_socket(host), request, WhatIfReply)
+
+    return ask
+
+
+def journey(known: Directory, instance: str, destination: str, probe: Probe, ask: Ask) -> Journey:
+    start = known.instance(instance)
+    interface = known.interface(start.interface_ids[0])
+    wanted = known.address(destination, start.vpc_id)
+    told = Journey(
+        source_instance=start.id,
+        source_interface=interface.id,
+        source_host=start.host,
+        source=interface.primary,
+        destination=wanted,
+        probe=str(probe),
+        next_hop=next_hop(known.subnet_of(interface), wanted),
+    )
+    walk = _Walk(told, known, ask, interface)
+    if walk.resolve():
+        walk.send(probe)
+    return told
+
+
+def next_hop(subnet: Subnet, destination: str) -> str:
+    """The destination itself inside the subnet, else its router."""
+    network = ipaddress.ip_network(subnet.cidr)
+    return destination if ipaddress.ip_address(destination) in network else str(network[1])
+
+
+class _Walk:
+    def __init__(self, told: Journey, known: Directory, ask: Ask, interface: NetworkInterface):
+        self.told = told
+        self.known = known
+        self.ask = ask
+        self.interface = interface
+        self.mark = secrets.randbelow(0xFFFF) + 1
+
+    def resolve(self) -> bool:
+        """Asks for the next hop's MAC; False: nobody answered, and a guest would send nothing."""
+        told, mine = self.told, self.interface
+        reply = self._leave("arp", packet.arp_request(mine.mac, mine.primary, told.next_hop))
+        if reply.verdict == ANSWERED:
+            told.next_hop_mac = packet.arp_answer(reply.frame, told.next_hop)
+        return reply.verdict == ANSWERED
+
+    def send(self, probe: Probe) -> None:
+        told, mine = self.told, self.interface
+        frame = packet.ipv4_frame(mine.mac, told.next_hop_mac, mine.primary, told.destination, probe)
+        reply = self._leave("packet", frame)
+        if reply.verdict == SENT:
+            self._arrive(reply.frame)
+        elif reply.verdict == DELIVERED:  # on the same host
+            self._delivered(reply.delivered_to, told.source_host)
+
+    def _leave(self, what: str, frame: bytes) -> WhatIfReply:
+        request = WhatIf(program=EGRESS, frame=frame, trace=self.mark, interface=self.interface.id)
+        return self._run(self.told.source_host, what, request)
+
+    def _arrive(self, frame: bytes) -> None:
+        address = packet.outer_destination(frame)
+        host = self.known.host_at(address)
+        if host not in self.known.hosts:
+            raise NotFound(f"the packet was sent to {address}, which is no host of this region")
+        request = WhatIf(program=INGRESS, frame=packet.on_the_substrate(frame), trace=self.mark)
+        reply = self._run(host, "packet", request)
+        if reply.verdict == DELIVERED:
+            self._delivered(reply.delivered_to, host)
+
+    def _delivered(self, interface_id: str, host: str) -> None:
+        self.told.delivered = True
+        self.told.delivered_to = self.known.instance_of(interface_id) or interface_id
+        self.told.destination_host = host
+
+    def _run(self, host: str, what: str, request: WhatIf) -> WhatIfReply:
+        reply = self.ask(host, request)
+        self.told.verdict = reply.verdict
+        self.told.legs.append(
+            Leg(
+                host=host,
+                program=request.program,
+                what=what,
+                sent=request.frame.hex(),
+                verdict=reply.verdict,
+                steps=reply.steps,
+                delivered_to=reply.delivered_to,
+            )
+        )
+        return reply

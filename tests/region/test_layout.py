@@ -1,0 +1,66 @@
+"""Where a region's things lie, and which names and shapes are refused."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from rookery.region.errors import BadName, CannotStart
+from rookery.region.layout import SUBSTRATE, Layout
+from rookery.region.settings import Settings, check, check_name
+from rookery.region.substrate import members
+
+
+def test_every_address_on_the_substrate_is_given_once():
+    settings = Settings(name="dev", hosts=200, zones=6)
+    addresses = [member.address for member in members(settings)]
+    assert len(set(addresses)) == 201
+    assert all(ipaddress.ip_address(address) in SUBSTRATE for address in addresses)
+
+
+def test_the_third_octet_of_a_host_tells_its_zone():
+    settings = Settings(name="dev", hosts=4, zones=2)
+    assert [settings.address_of(i) for i in range(4)] == [
+        "100.64.1.10",
+        "100.64.2.11",
+        "100.64.1.12",
+        "100.64.2.13",
+    ]
+
+
+def test_a_host_keeps_its_address_when_others_join():
+    few, many = Settings(name="dev", hosts=4), Settings(name="dev", hosts=9)
+    assert [few.address_of(i) for i in range(4)] == [many.address_of(i) for i in range(4)]
+
+
+def test_a_control_socket_fits_the_kernels_limit_for_the_longest_name():
+    assert len(str(Layout("a" * 16).control_socket("host-200"))) < 108
+
+
+@pytest.mark.parametrize("name", ["dev", "t1234abcd", "a", "abcdefghijklmnop"])
+def test_a_name_of_letters_and_digits_is_taken(name: str):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "Dev", "1dev", "dev-2", "../x", "a b", "a" * 17, "dév", "dev\n"])
+def test_a_name_that_paths_and_prefixes_could_not_carry_is_refused(name: str):
+    with pytest.raises(BadName, match="cannot name a region"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"hosts": 0},
+        {"hosts": 201},
+        {"zones": 0},
+        {"hosts": 2, "zones": 3},
+        {"hosts": 10, "zones": 7},
+        {"port": 0},
+        {"port": 65536},
+    ],
+)
+def test_numbers_that_make_no_region_are_refused(shape: dict[str, int]):
+    with pytest.raises(CannotStart):
+        check(Settings(name="dev", **shape))

@@ -1,0 +1,195 @@
+"""A trace's way from agent to agent. The agents here are scripted; what they are asked is compared whole.
+
+i-web 10.0.1.5 (host-1) --- router .1 --- i-db 10.0.2.7 (host-2), i-near 10.0.1.9 (host-1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+
+from rookery.host.control import EventLine, WhatIf, WhatIfReply
+from rookery.model.objects import (
+    Attachment,
+    CidrAssociation,
+    Host,
+    Instance,
+    NetworkInterface,
+    Resource,
+    Subnet,
+    Vpc,
+)
+from rookery.region.directory import Directory
+from rookery.region.errors import Ambiguous, NotFound
+from rookery.trace.journey import journey, next_hop
+from rookery.trace.packet import Probe
+from rookery.trace.telling import tell
+
+OWNER = {"account": "123456789012", "region": "us-east-1"}
+VPC = Vpc(
+    id="vpc-0000000000000a0b1",
+    cidr_associations=(CidrAssociation("vpc-cidr-assoc-1", "10.0.0.0/16"),),
+    **OWNER,
+)
+SUBNETS = [
+    Subnet(id=f"subnet-{n}", vpc_id=VPC.id, cidr=f"10.0.{n}.0/24", zone="us-east-1a", **OWNER) for n in (1, 2)
+]
+HOSTS = [
+    Host(name="host-1", zone=0, address="100.64.1.10"),
+    Host(name="host-2", zone=1, address="100.64.2.11"),
+]
+ROUTER_MAC = "02:72:00:00:00:01"
+
+
+def machine(name: str, address: str, host: str, subnet: Subnet) -> list[Resource]:
+    eni = f"eni-{name}"
+    attachment = Attachment(id=f"eni-attach-{name}", instance_id=f"i-{name}", host=host)
+    last = int(address.rsplit(".", 1)[1])
+    interface = NetworkInterface(
+        id=eni,
+        vpc_id=VPC.id,
+        subnet_id=subnet.id,
+        zone=subnet.zone,
+        mac=f"02:00:00:00:00:{last:02x}",
+        addresses=(address,),
+        attachment=attachment,
+        **OWNER,
+    )
+    instance = Instance(
+        id=f"i-{name}",
+        image_id="ami-1",
+        instance_type="t3.micro",
+        subnet_id=subnet.id,
+        vpc_id=VPC.id,
+        zone=subnet.zone,
+        host=host,
+        interface_ids=(eni,),
+        tags={"Name": name},
+        **OWNER,
+    )
+    return [interface, instance]
+
+
+@pytest.fixture
+def known() -> Directory:
+    machines = [
+        *machine("web", "10.0.1.5", "host-1", SUBNETS[0]),
+        *machine("near", "10.0.1.9", "host-1", SUBNETS[0]),
+        *machine("db", "10.0.2.7", "host-2", SUBNETS[1]),
+    ]
+    return Directory([VPC, *SUBNETS, *machines], HOSTS)
+
+
+class Agents:
+    """Answers in turn, and keeps what it was asked."""
+
+    def __init__(self, *answers: WhatIfReply | Callable[[bytes], WhatIfReply]):
+        self.answers = list(answers)
+        self.asked: list[tuple[str, WhatIf]] = []
+
+    def __call__(self, host: str, request: WhatIf) -> WhatIfReply:
+        self.asked.append((host, request))
+        return self.answers.pop(0)
+
+
+def event(step: str, **more: object) -> EventLine:
+    return EventLine(host="host-1", time=0.0, program="host_egress", step=step, **more)
+
+
+def arp_reply(address: str, mac: str = ROUTER_MAC) -> WhatIfReply:
+    frame = Ether(src=mac, dst="02:00:00:00:00:05") / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.1.5")
+    steps = [event("arp_answered", detail=int(mac.replace(":", ""), 16))]
+    return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-web")
+
+
+WRAPPED = bytes(Ether() / IP(src="100.64.1.10", dst="100.64.2.11") / UDP(dport=6081) / b"geneve")
+
+
+def test_a_packet_to_another_host_leaves_one_and_arrives_at_the_other(known: Directory):
+    sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    agents = Agents(arp_reply("10.0.1.1"), sent, delivered)
+    told = journey(known, "web", "db", Probe.of(None, None), agents)
+    assert (told.delivered, told.delivered_to, told.destination_host) == (True, "i-db", "host-2")
+    assert [(host, ask.program, ask.interface) for host, ask in agents.asked] == [
+        ("host-1", "host_egress", "eni-web"),
+        ("host-1", "host_egress", "eni-web"),
+        ("host-2", "host_ingress", ""),
+    ]
+    assert Ether(agents.asked[1][1].frame).dst == ROUTER_MAC
+    assert agents.asked[2][1].frame[14:] == WRAPPED[14:]
+    assert len({ask.trace for _, ask in agents.asked}) == 1
+    assert 1 <= agents.asked[0][1].trace <= 0xFFFF
+
+
+def test_a_neighbour_on_the_same_host_is_reached_in_one_leg(known: Directory):
+    here = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-near")
+    agents = Agents(arp_reply("10.0.1.9", "02:00:00:00:00:09"), here)
+    told = journey(known, "i-web", "10.0.1.9", Probe.of(80, None), agents)
+    assert (told.delivered, told.delivered_to, told.destination_host) == (True, "i-near", "host-1")
+    assert told.next_hop == "10.0.1.9"
+
+
+def test_when_nobody_answers_arp_no_packet_is_sent(known: Directory):
+    silent = WhatIfReply(verdict="drop_arp_unanswered", frame=b"", steps=[])
+    agents = Agents(silent)
+    told = journey(known, "web", "10.0.1.77", Probe.of(None, None), agents)
+    assert (told.delivered, told.verdict, len(agents.asked)) == (False, "drop_arp_unanswered", 1)
+
+
+def test_a_packet_dropped_at_arrival_is_told_with_its_reason(known: Directory):
+    sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
+    dropped = WhatIfReply(verdict="drop_source_not_at_host", frame=b"", steps=[])
+    told = journey(known, "web", "db", Probe.of(None, None), Agents(arp_reply("10.0.1.1"), sent, dropped))
+    assert (told.delivered, told.verdict, told.destination_host) == (False, "drop_source_not_at_host", "")
+    assert list(tell(told))[-1].startswith("dropped: ")
+
+
+def test_every_step_is_a_line_of_words(known: Directory):
+    steps = [
+        event("source_checked", source="10.0.1.5", interface="eni-web"),
+        event("route_found", detail=1),
+        event("mapping_found", destination="10.0.2.7", outer_destination="100.64.2.11", detail=41),
+        event("wrapped", vni=VPC.vni, outer_source="100.64.1.10", outer_destination="100.64.2.11"),
+    ]
+    sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=steps)
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    told = journey(known, "web", "db", Probe.of(None, None), Agents(arp_reply("10.0.1.1"), sent, delivered))
+    lines = "\n".join(tell(told))
+    for words in (
+        "ARP: who has 10.0.1.1?",
+        ROUTER_MAC,
+        "source checked",
+        "route found: local",
+        "generation 41",
+    ):
+        assert words in lines
+    assert "VNI 00a0b1" in lines
+    assert lines.endswith("delivered to i-db at host-2")
+
+
+def test_the_next_hop_is_the_router_only_outside_the_subnet():
+    assert next_hop(SUBNETS[0], "10.0.1.200") == "10.0.1.200"
+    assert next_hop(SUBNETS[0], "10.0.2.7") == "10.0.1.1"
+
+
+def test_an_instance_is_found_by_id_and_by_name(known: Directory):
+    assert known.instance("db").id == known.instance("i-db").id == "i-db"
+
+
+def test_a_name_that_nobody_has_and_one_that_two_have_are_refused(known: Directory):
+    with pytest.raises(NotFound, match="'mail' is no instance"):
+        known.instance("mail")
+    twin = Directory([*known.resources.values(), *machine("db2", "10.0.2.8", "host-2", SUBNETS[1])], HOSTS)
+    twin.resources["i-db2"].tags["Name"] = "db"
+    with pytest.raises(Ambiguous, match="i-db, i-db2"):
+        twin.instance("db")
+
+
+def test_a_destination_may_be_an_address_that_nobody_has(known: Directory):
+    assert known.address("10.9.9.9", VPC.id) == "10.9.9.9"
+    with pytest.raises(NotFound):
+        known.address("10.9.9", VPC.id)
