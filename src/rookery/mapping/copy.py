@@ -46,9 +46,7 @@ class IntentCopy:
         """Raises DoesNotFit, having changed nothing, when the delta is for another generation."""
         intent = self.intent
         if intent is None or intent.generation != delta.base:
-            raise DoesNotFit(
-                f"a delta on {delta.base}, the copy is at {intent.generation if intent else 'nothing'}"
-            )
+            raise DoesNotFit(f"a delta on {delta.base}, the copy is at {self._at()}")
         self._delete(intent.instances, delta.delete_instances)
         self._delete(intent.mappings, delta.delete_mappings)
         self._delete(intent.routes, delta.delete_routes)
@@ -58,13 +56,17 @@ class IntentCopy:
 
     def check(self, told: Digest) -> None:
         """Raises DoesNotFit."""
-        intent = self.intent
-        if intent is None or intent.generation != told.generation:
-            raise DoesNotFit(
-                f"a digest of {told.generation}, the copy is at {intent.generation if intent else 'nothing'}"
-            )
-        if digest_of_sum(intent.host, self._sum) != told.digest:
+        if self.intent is None or self.intent.generation != told.generation:
+            raise DoesNotFit(f"a digest of {told.generation}, the copy is at {self._at()}")
+        if self.digest() != told.digest:
             raise DoesNotFit(f"the digest of {told.generation} differs")
+
+    def digest(self) -> str:
+        """That of `intent`, as it was added up row by row."""
+        return digest_of_sum(self.intent.host, self._sum)
+
+    def _at(self) -> str:
+        return str(self.intent.generation) if self.intent else "nothing"
 
     def _put_all(self, intent: HostIntent, instances: list, mappings: list, routes: list) -> None:
         self._put(intent.instances, instances)

@@ -20,12 +20,14 @@ import msgspec
 from rookery.region import owned, processes, settings
 from rookery.region.errors import NotRunning, RegionError
 from rookery.region.files import open_log, write_whole
+from rookery.region.identities import issue_certificates
 from rookery.region.layout import Layout
 from rookery.region.parts import Part, environment, parts_of
 from rookery.region.processes import Process
 
 FIRST_DELAY = 0.1  # seconds before a dead part starts again, doubled by every death in a row
 LONGEST_DELAY = 10.0
+LOOK_AT_CERTIFICATES = 3600.0  # seconds
 STEADY = 30.0  # a part that lived so long has earned the first delay again
 
 log = logging.getLogger("rookery.supervisor")
@@ -139,6 +141,18 @@ async def supervise(parts: list[Part], plan: Layout) -> None:
             write_whole(plan.run / "parts.json", msgspec.json.encode([keeper.record for keeper in keepers]))
 
 
+async def renew_certificates(shape: settings.Settings) -> None:
+    """For ever. Agents read theirs at each connection; the mapping service reads its own at its start alone."""
+    while True:
+        await asyncio.sleep(LOOK_AT_CERTIFICATES)
+        renewed = issue_certificates(shape)
+        if renewed:
+            log.info("new certificates for %s", ", ".join(renewed))
+        for record in read_records(shape.layout):
+            if record.name == "mapping" and record.name in renewed and record.pid:
+                processes.send(Process(record.pid, record.started), signal.SIGTERM)
+
+
 def read_records(plan: Layout) -> list[PartRecord]:
     try:
         return msgspec.json.decode((plan.run / "parts.json").read_bytes(), type=list[PartRecord])
@@ -187,7 +201,9 @@ async def _main(shape: settings.Settings) -> None:
     assert me is not None
     write_whole(shape.layout.supervisor_pid, f"{me.pid} {me.started}\n".encode())
     try:
-        await supervise(parts_of(shape), shape.layout)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(renew_certificates(shape))
+            group.create_task(supervise(parts_of(shape), shape.layout))
     except asyncio.CancelledError:
         log.info("told to end; the parts run on")
 

@@ -87,6 +87,8 @@ class SqliteStore:
                     yield batch
                 if upto == revision:
                     await _wait(rung, POLL_SECONDS)
+                else:
+                    await asyncio.sleep(0)  # a long history must not keep the loop for itself
                 revision = upto
 
     async def compact(self, revision: int) -> None:

@@ -1,0 +1,52 @@
+"""The intended state as plain data: all resources of all accounts and AWS regions, which share the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
+
+from rookery.model.codec import decode, decode_resource
+from rookery.model.keys import HOSTS, INTENDED
+from rookery.model.objects import RESOURCES, Host, Resource
+from rookery.store.interface import Entry
+
+R = TypeVar("R", bound=Resource)
+
+
+class Stamp(NamedTuple):
+    """When something was last changed."""
+
+    revision: int
+    time: float  # unix seconds
+
+
+class State:
+    """`mtu` is that of instances in this Rookery region."""
+
+    def __init__(self, entries: Iterable[Entry], generation: int, mtu: int):
+        """Entries that are no intent (tokens, what was observed) are left out. Raises msgspec.DecodeError."""
+        self.generation = generation
+        self.mtu = mtu
+        self.hosts: dict[str, Host] = {}
+        self._things: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in RESOURCES}
+        self._stamps: dict[str, Stamp] = {}
+        for entry in entries:
+            self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
+        if entry.key.startswith(HOSTS):
+            host = decode(Host, entry.value)
+            self.hosts[host.name] = host
+        elif entry.key.startswith(INTENDED):
+            thing = decode_resource(entry.key, entry.value)
+            self._things[type(thing)][thing.id] = thing
+            self._stamps[thing.id] = Stamp(entry.revision, entry.time)
+
+    def all(self, kind: type[R]) -> Iterable[R]:
+        return self._things[kind].values()  # type: ignore[return-value]
+
+    def get(self, kind: type[R], resource_id: str) -> R | None:
+        return self._things[kind].get(resource_id)  # type: ignore[return-value]
+
+    def stamp(self, resource: Resource) -> Stamp:
+        return self._stamps[resource.id]

@@ -1,0 +1,44 @@
+"""What changes for one host: rows to put or to delete, by key. Later changes are laid over earlier ones, so that a burst
+becomes one delta and a slow host costs no more than its rows."""
+
+from __future__ import annotations
+
+from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent
+from rookery.mapping.protocol import Delta
+
+
+class HostChange:
+    """None as a value: delete."""
+
+    def __init__(self) -> None:
+        self.instances: dict[str, InstanceIntent | None] = {}
+        self.mappings: dict[tuple[int, str], MappingIntent | None] = {}
+        self.routes: dict[tuple[int, str], RouteIntent | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.instances) + len(self.mappings) + len(self.routes)
+
+    def lay_over(self, later: HostChange) -> None:
+        self.instances |= later.instances
+        self.mappings |= later.mappings
+        self.routes |= later.routes
+
+    def delta(self, base: int, generation: int) -> Delta:
+        return Delta(
+            base=base,
+            generation=generation,
+            put_instances=_puts(self.instances),
+            put_mappings=_puts(self.mappings),
+            put_routes=_puts(self.routes),
+            delete_instances=_deletes(self.instances),
+            delete_mappings=_deletes(self.mappings),
+            delete_routes=_deletes(self.routes),
+        )
+
+
+def _puts(rows: dict) -> list:
+    return [row for row in rows.values() if row is not None]
+
+
+def _deletes(rows: dict) -> list:
+    return [key for key, row in rows.items() if row is None]

@@ -1,0 +1,137 @@
+"""The part of the intended state that the mapping service keeps in memory: only the fields that reach a host.
+
+A region has a million interfaces: what is not read is not decoded, and strings that many things share exist once.
+The fields are named as in rookery.model.objects, so that the functions of rookery.intent read either.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import msgspec
+
+from rookery.intent.host import MappingIntent
+from rookery.model.codec import decode, kind_of
+from rookery.model.keys import HOSTS, INTENDED
+from rookery.model.objects import (
+    CidrAssociation,
+    Instance,
+    NetworkInterface,
+    RouteTable,
+    RouteTableAssociation,
+    Subnet,
+    Vpc,
+)
+
+
+class VpcFacts(msgspec.Struct):
+    id: str
+    cidr_associations: tuple[CidrAssociation, ...]
+
+    @property
+    def vni(self) -> int:
+        return int(self.id[-6:], 16)
+
+
+class Numbered(msgspec.Struct):
+    id: str
+
+    @property
+    def number(self) -> int:
+        return int(self.id[-8:], 16)
+
+
+class SubnetFacts(Numbered):
+    vpc_id: str
+    cidr: str
+
+
+class TableFacts(Numbered):
+    vpc_id: str
+    associations: tuple[RouteTableAssociation, ...] = ()
+
+
+class AttachmentFacts(msgspec.Struct, gc=False):
+    instance_id: str
+    host: str
+    device_index: int = 0
+
+
+class InterfaceFacts(Numbered, gc=False):
+    """`revision`, `time`: of its last change; `rows`: the mappings it claims now."""
+
+    subnet_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    source_dest_check: bool = True
+    attachment: AttachmentFacts | None = None
+    revision: int = 0
+    time: int = 0
+    rows: tuple[MappingIntent, ...] = ()
+
+    @property
+    def primary(self) -> str:
+        return self.addresses[0]
+
+    @property
+    def instance_id(self) -> str:
+        """Empty: it is not attached."""
+        return self.attachment.instance_id if self.attachment else ""
+
+
+class InstanceFacts(msgspec.Struct, gc=False):
+    id: str
+    region: str
+    host: str
+    wanted: str = "running"
+    boot: int = 1
+    user_data: str = ""
+
+
+class HostFacts(msgspec.Struct):
+    name: str
+    address: str
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+Fact = VpcFacts | SubnetFacts | TableFacts | InterfaceFacts | InstanceFacts | HostFacts
+
+HOST = "host"
+TYPES: dict[str, type[Fact]] = {
+    Vpc.KIND: VpcFacts,
+    Subnet.KIND: SubnetFacts,
+    RouteTable.KIND: TableFacts,
+    NetworkInterface.KIND: InterfaceFacts,
+    Instance.KIND: InstanceFacts,
+    HOST: HostFacts,
+}
+SHARED = ("vpc_id", "subnet_id", "host", "region", "wanted", "user_data")
+
+
+def identify(key: str) -> tuple[str, str] | None:
+    """(kind, id) of what lies at a store key; None when it is nothing that a host must know."""
+    if key.startswith(HOSTS):
+        return HOST, key[len(HOSTS) :]
+    kind = kind_of(key) if key.startswith(INTENDED) else ""
+    return (kind, key.rpartition("/")[2]) if kind in TYPES else None
+
+
+def read_fact(kind: str, value: bytes, revision: int, time: float) -> Fact:
+    """Raises msgspec.DecodeError."""
+    fact = decode(TYPES[kind], value)
+    _share(fact, SHARED)
+    if isinstance(fact, InterfaceFacts):
+        fact.revision, fact.time = revision, int(time)
+        if fact.attachment:
+            _share(fact.attachment, ("host",))
+    return fact
+
+
+def _share(thing: msgspec.Struct, names: Iterable[str]) -> None:
+    for name in names:
+        if name in thing.__struct_fields__:
+            setattr(thing, name, sys.intern(getattr(thing, name)))

@@ -1,0 +1,266 @@
+"""The mapping service: follows the store, and streams to each host what it must hold.
+
+    store --watch--> index --changes--> sessions --frames--> hosts
+    hosts --applied--> progress --> observed/live        hosts --reports--> observed/instance/*
+
+It keeps nothing that cannot be read again: it may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator
+from os.path import commonprefix
+
+import msgspec
+from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from rookery.mapping.certificates import HOST, Identity, peer_uris, server_context, uri_of
+from rookery.mapping.change import HostChange
+from rookery.mapping.index import Index
+from rookery.mapping.observed import LiveWriter, Reports, read_live
+from rookery.mapping.progress import LOST_SECONDS, Progress, live_generation
+from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport
+from rookery.mapping.session import Session
+from rookery.model.keys import HOSTS, INTENDED
+from rookery.model.objects import Live
+from rookery.store.interface import Batch, Compacted, Store, StoreUnavailable
+
+WATCHED = commonprefix([INTENDED, HOSTS])  # one watch, so that batches stay in order
+DIGEST_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+LARGEST_FRAME = 16 << 20
+PING_SECONDS = 10.0
+
+log = logging.getLogger("rookery.mapping.service")
+
+_decode = msgspec.msgpack.Decoder(FromHost).decode
+
+
+class Service:
+    """`region_name`: the Rookery region, whose hosts it serves. `mtu`: of instances."""
+
+    def __init__(self, region_name: str, store: Store, mtu: int):
+        self._host_uri = uri_of(region_name, HOST)
+        self._store = store
+        self._index = Index(mtu)
+        self._sessions: dict[str, Session] = {}
+        self._progress: dict[str, Progress] = {}
+        self._reports = Reports(store, self._index)
+        self._live: LiveWriter | None = None
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self, address: str, port: int, identity: Identity, digest_seconds: float = DIGEST_SECONDS
+    ) -> AsyncIterator[Server]:
+        """Listens when the state is read: who can connect is answered. Raises CertificateError, OSError."""
+        context = server_context(identity)
+        await self._start()
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(work)
+                for work in (
+                    self._follow(),
+                    self._live.write(),
+                    self._reports.write(),
+                    self._ask_digests(digest_seconds),
+                    self._notice_the_lost(),
+                )
+            ]
+            async with self._server(address, port, context) as server:
+                yield server
+            for task in running:
+                task.cancel()
+
+    def _server(self, address: str, port: int, context: ssl.SSLContext) -> serve:
+        return serve(
+            self._serve_host,
+            address,
+            port,
+            ssl=context,
+            process_request=self._admit,
+            compression=None,
+            max_size=LARGEST_FRAME,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
+            close_timeout=1,
+            server_header=None,
+        )
+
+    async def forget_the_gone(self) -> None:
+        """Deletes statuses of instances that exist no more. Raises StoreUnavailable."""
+        await self._reports.forget_the_gone()
+
+    # From the store
+
+    async def _start(self) -> None:
+        """Waits for the store for as long as it takes."""
+        while self._live is None:
+            try:
+                live = await read_live(self._store)
+                found = await self._store.range(WATCHED)
+            except StoreUnavailable as error:
+                log.warning("waiting for the store: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._index.load(found)
+            self._live = LiveWriter(self._store, self._current_live, live)
+            self._match_hosts(behind_since=live.generation + 1)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with contextlib.aclosing(self._store.watch(WATCHED, self._index.generation)) as batches:
+                    async for batch in batches:
+                        self._feed(batch)
+            except Compacted as error:
+                log.warning("too late for the history (%s): reading all again", error)
+                await self._read_again()
+            except StoreUnavailable as error:
+                log.warning("the store does not answer: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read_again(self) -> None:
+        with contextlib.suppress(StoreUnavailable):  # the watch is tried again, and says the same
+            found = await self._store.range(WATCHED)
+            self._dispatch(self._index.load(found))
+            self._match_hosts()
+
+    def _feed(self, batch: Batch) -> None:
+        self._dispatch(self._index.feed(batch))
+        if any(change.key.startswith(HOSTS) for change in batch.changes):
+            self._match_hosts()
+
+    def _dispatch(self, changes: dict[str, HostChange]) -> None:
+        for host, change in changes.items():
+            self._progress[host].changed(self._index.generation)
+            if host in self._sessions:
+                self._sessions[host].change(change)
+        self._live.moved()
+
+    def _match_hosts(self, behind_since: int | None = None) -> None:
+        """New hosts are awaited, those that were taken away are cut."""
+        known = set(self._index.hosts())
+        for host in known - self._progress.keys():
+            since = behind_since if self._index.has_instances(host) else None
+            self._await_host(host, since)
+        for host in self._progress.keys() - known:
+            log.info("%s is no host any more", host)
+            if host in self._sessions:
+                self._sessions[host].cut()
+            self._index.unsubscribe(host)
+            del self._progress[host]
+
+    def _await_host(self, host: str, behind_since: int | None) -> None:
+        self._progress[host] = Progress(time.monotonic() + LOST_SECONDS, behind_since)
+        self._index.subscribe(host)
+
+    # From and to the hosts
+
+    def _admit(self, connection: ServerConnection, _request: Request) -> Response | None:
+        host = self._host_of(connection)
+        if host is None:
+            log.warning("refused %s from %s", _uris(connection), connection.remote_address)
+            return connection.respond(http.HTTPStatus.FORBIDDEN, "no host of this region\n")
+        return None
+
+    def _host_of(self, connection: ServerConnection) -> str | None:
+        """The one name in its certificate, when the region has such a host."""
+        uris = _uris(connection)
+        prefix, _, host = uris[0].rpartition("/") if len(uris) == 1 else ("", "", "")
+        return host if prefix == self._host_uri and self._index.knows_host(host) else None
+
+    async def _serve_host(self, connection: ServerConnection) -> None:
+        host = self._host_of(connection)
+        if host is None:  # taken away since it was admitted
+            return
+        session = self._open(host, connection)
+        sending = asyncio.create_task(self._send(session))
+        sending.add_done_callback(lambda _: session.cut())  # who is told nothing more must come again
+        try:
+            async for frame in connection:
+                self._receive(session, _decode(frame))
+        except ConnectionClosed as error:
+            log.info("%s: %s", host, error)
+        except msgspec.DecodeError as error:
+            log.warning("%s speaks another language: %s", host, error)
+        finally:
+            sending.cancel()
+            self._close(session)
+
+    def _open(self, host: str, connection: ServerConnection) -> Session:
+        if host in self._sessions:
+            log.info("%s comes again: its older connection is cut", host)
+            self._sessions[host].cut()
+        progress = self._progress[host]
+        progress.came()
+        session = self._sessions[host] = Session(host, connection, self._index, progress)
+        return session
+
+    def _close(self, session: Session) -> None:
+        if self._sessions.get(session.host) is session:
+            del self._sessions[session.host]
+            if session.host in self._progress:
+                self._progress[session.host].went(time.monotonic())
+
+    async def _send(self, session: Session) -> None:
+        try:
+            await session.send()
+        except TimeoutError:
+            log.warning("%s takes nothing: cut", session.host)
+        except ConnectionClosed:
+            pass  # whoever reads from it says so
+
+    def _receive(self, session: Session, frame: FromHost) -> None:
+        if self._sessions.get(session.host) is not session:
+            return
+        if isinstance(frame, Hello):
+            self._greet(session, frame)
+        elif isinstance(frame, Applied):
+            self._applied(session, frame)
+        elif isinstance(frame, InstanceReport):
+            self._reports.take(session.host, frame.statuses)
+
+    def _greet(self, session: Session, hello: Hello) -> None:
+        if hello.version != PROTOCOL_VERSION:
+            log.warning("%s speaks version %d, not %d", session.host, hello.version, PROTOCOL_VERSION)
+            session.cut()
+            return
+        session.ask_snapshot()
+
+    def _applied(self, session: Session, frame: Applied) -> None:
+        if frame.generation > session.generation:
+            log.warning("%s claims generation %d, which it was not sent", session.host, frame.generation)
+            return
+        self._progress[session.host].apply(frame.generation)
+        self._live.moved()
+
+    # By the clock
+
+    def _current_live(self) -> Live:
+        now = time.monotonic()
+        applied = {host: progress.applied for host, progress in sorted(self._progress.items())}
+        return Live(generation=live_generation(self._progress, self._index.generation, now), hosts=applied)
+
+    async def _ask_digests(self, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            for session in list(self._sessions.values()):
+                session.ask_digest()
+
+    async def _notice_the_lost(self) -> None:
+        """A lost host moves what is live without a word from anybody."""
+        while True:
+            await asyncio.sleep(1.0)
+            if any(not progress.connected for progress in self._progress.values()):
+                self._live.moved()
+
+
+def _uris(connection: ServerConnection) -> list[str]:
+    return peer_uris(connection.transport.get_extra_info("peercert"))
