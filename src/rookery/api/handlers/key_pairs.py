@@ -106,7 +106,7 @@ def described(pair: KeyPair, with_key: bool) -> dict[str, Any]:
 @operation("DeleteKeyPair")
 def delete_key_pair(request: Request, view: View) -> Outcome:
     """What does not exist is deleted already."""
-    name, pair_id = request.parameters.get("KeyName"), request.parameters.get("KeyPairId")
+    name, pair_id = request.parameters.get("KeyName") or "", request.parameters.get("KeyPairId") or ""
     if not name and not pair_id:
         raise missing_parameter("KeyName or KeyPairId")
     pair = view.get(KeyPair, pair_id) if pair_id else named(view, name)
