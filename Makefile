@@ -41,7 +41,7 @@ environment: packages
 	@tools/make-environment
 
 bpf: packages
-	@$(MAKE) -C bpf
+	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s -C bpf; }
 
 lock:
 	@{ sed -n '/^#/p' tools/requirements.txt; $(PYTHON) -m pip freeze --exclude-editable | grep '=='; } > tools/requirements.new

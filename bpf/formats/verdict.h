@@ -7,7 +7,7 @@
 enum verdict {
 	CONTINUE = 0,                      /* to the next stage */
 
-	SENT = 1,                          /* wrapped and given to the substrate */
+	SENT = 1,                          /* through the sender's gate: on the substrate, or at this host's receiving gate */
 	DELIVERED = 2,                     /* given to the instance */
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
@@ -25,7 +25,7 @@ enum verdict {
 	DROP_BLACKHOLE = 26,
 	DROP_NO_MAPPING = 27,              /* the address is assigned to nobody in this VPC */
 	DROP_WRONG_SUBNET = 28,            /* sent past the router, but the address is in another subnet */
-	DROP_TOO_BIG = 29,                 /* larger than the path and may be fragmented: the guest should have done so */
+	DROP_TOO_BIG = 29,                 /* larger than the path, and nobody can be told: the guest should have cut it */
 	DROP_ENCAPSULATION = 30,           /* the kernel refused to grow or write the packet */
 	DROP_MALFORMED_GENEVE = 31,        /* version, control bit, lengths, inner protocol, or no origin option */
 	DROP_UNKNOWN_OPTION = 32,          /* a critical option that this host does not know */
@@ -56,12 +56,31 @@ enum step {
 	STEP_DELIVERED = 10,
 	STEP_DROPPED = 11,                 /* detail: enum verdict */
 	STEP_FRAGMENTATION_NEEDED = 12,    /* detail: the MTU told */
+	STEP_NOT_OURS = 13,
 };
 
-enum what_if {
+enum what_if_mark {
 	WHAT_IF_MARK = 0x57490000,         /* skb->mark of a test run: high half says so, low half is the trace */
 	WHAT_IF_MASK = 0xffff0000,
 };
+
+/* Where a what-if leaves its outcome: index in skb->cb of the test run's context. */
+enum what_if_outcome {
+	WHAT_IF_VERDICT = 0,               /* enum verdict */
+	WHAT_IF_TARGET = 1,                /* ifindex of the device the packet would go to; 0: none */
+};
+
+enum sampling_limit {
+	SAMPLES = 16,                      /* sampled drops per CPU, reason and window */
+	SAMPLE_WINDOW = 250000000,         /* nanoseconds */
+};
+
+/* `sampling`: per reason, on every CPU. */
+struct sampling {
+	__u64 window;                      /* nanoseconds: when the current one began */
+	__u64 taken;
+};
+_Static_assert(sizeof(struct sampling) == 16, "shared format");
 
 /* `events`: ring buffer of sampled drops and of the steps of traced packets. */
 struct event {

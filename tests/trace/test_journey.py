@@ -101,7 +101,7 @@ def event(step: str, **more: object) -> EventLine:
 
 def arp_reply(address: str, mac: str = ROUTER_MAC) -> WhatIfReply:
     frame = Ether(src=mac, dst="02:00:00:00:00:05") / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.1.5")
-    steps = [event("arp_answered", detail=int(mac.replace(":", ""), 16))]
+    steps = [event("arp_answered", destination=address, detail=int(mac.replace(":", ""), 16))]
     return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-web")
 
 
@@ -145,7 +145,9 @@ def test_a_packet_dropped_at_arrival_is_told_with_its_reason(known: Directory):
     dropped = WhatIfReply(verdict="drop_source_not_at_host", frame=b"", steps=[])
     told = journey(known, "web", "db", Probe.of(None, None), Agents(arp_reply("10.0.1.1"), sent, dropped))
     assert (told.delivered, told.verdict, told.destination_host) == (False, "drop_source_not_at_host", "")
-    assert list(tell(told))[-1].startswith("dropped: ")
+    assert list(tell(told))[-1] == (
+        "dropped (drop_source_not_at_host): the inner source does not live at the host that sent the packet"
+    )
 
 
 def test_every_step_is_a_line_of_words(known: Directory):
@@ -167,7 +169,8 @@ def test_every_step_is_a_line_of_words(known: Directory):
         "generation 41",
     ):
         assert words in lines
-    assert "VNI 00a0b1" in lines
+    assert "VPC 00a0b1: host-1 -> host-2" in lines
+    assert "10.0.2.7 lives at host-2" in lines
     assert lines.endswith("delivered to i-db at host-2")
 
 

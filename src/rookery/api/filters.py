@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from rookery.api.errors import invalid_parameter
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import Resource
 
 R = TypeVar("R")
 
@@ -67,7 +66,7 @@ def _value_function(name: str, filters: Filters) -> Callable[[Any, View], Values
 
 
 def _tags_of(resource: Any) -> Mapping[str, str]:
-    return resource.tags if isinstance(resource, Resource) else {}
+    return getattr(resource, "tags", {})
 
 
 def _texts(values: Values) -> Iterable[str]:

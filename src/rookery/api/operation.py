@@ -12,7 +12,7 @@ required members are there, enumerations checked. The result is the operation's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -60,7 +60,7 @@ class View(Protocol):
 
     def get(self, kind: type[R], resource_id: str) -> R | None: ...
 
-    def all(self, kind: type[R]) -> Iterable[R]:
+    def all(self, kind: type[R]) -> Collection[R]:
         """In order of creation."""
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:

@@ -50,6 +50,12 @@ def checked_tags(pairs: Collection[Mapping[str, Any]]) -> dict[str, str]:
     return tags
 
 
+def check_tag_names(pairs: Collection[Mapping[str, Any]]) -> None:
+    """Of tags to delete."""
+    for pair in pairs:
+        _check_key(pair.get("Key") or "")
+
+
 def _check_key(key: str) -> None:
     if not key:
         raise invalid_parameter("Tag key cannot be empty")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from rookery.cli.options import AsJson, Name
 from rookery.cli.output import print_json
-from rookery.region.layout import DEFAULT_ACCOUNT, DEFAULT_AWS_REGION
+from rookery.region.layout import DEFAULT_ACCOUNT
 
 Account = Annotated[str, typer.Option("--account", metavar="ID", help="Twelve digits.")]
 
@@ -30,7 +31,7 @@ def env(name: Name = "dev", as_json: AsJson = False) -> None:
         print_json(variables)
         return
     for key, value in variables.items():
-        print(f'export {key}="{value}"')
+        print(f"export {key}={shlex.quote(value)}")
 
 
 def add_key(
@@ -48,15 +49,10 @@ def add_key(
     print(f"{access} now signs for the account {account}.")
 
 
-def reset(
-    name: Name = "dev",
-    account: Account = DEFAULT_ACCOUNT,
-    region: Annotated[str, typer.Option("--region", help="The AWS region to reset.")] = DEFAULT_AWS_REGION,
-) -> None:
-    """Take an account in one AWS region back to its default VPC and nothing else. Its instances end."""
+def reset(name: Name = "dev", account: Account = DEFAULT_ACCOUNT) -> None:
+    """Take an account back to a default VPC in every AWS region it has used, and nothing else. Its instances end."""
     from rookery.region.access import reset_account  # noqa: PLC0415
 
-    generation = reset_account(name, account, region)
-    print(
-        f"The account {account} has its default VPC in {region}, and nothing else (generation {generation})."
-    )
+    regions = reset_account(name, account)
+    where = f"a new default VPC in {', '.join(regions)}, and nothing else" if regions else "never been used"
+    print(f"The account {account} has {where}.")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from rookery.api.accounts import reset
 from rookery.api.credentials import CredentialError, add_key, create_sealing_key, read_sealing_key
 from rookery.model import keys
 from rookery.region.errors import RegionError
@@ -21,6 +24,9 @@ from rookery.region.settings import Settings
 from rookery.region.status import current
 from rookery.store.interface import Store, StoreError
 from rookery.store.sqlite import SqliteStore
+
+ACCOUNT = re.compile(r"[0-9]{12}")
+T = TypeVar("T")
 
 
 class FirstKey(msgspec.Struct, frozen=True):
@@ -59,8 +65,20 @@ def register_key(name: str, access: str, secret: str, account: str) -> None:
         raise RegionError(str(refused)) from refused
 
 
+def reset_account(name: str, account: str) -> list[str]:
+    """The AWS regions in which it now has a default VPC and nothing else. Raises RegionError."""
+    plan = current(name).layout
+    if not ACCOUNT.fullmatch(account):
+        raise RegionError(f"{account!r} is no account: it has 12 digits")
+
+    async def work(store: Store) -> list[str]:
+        return await reset(store, account)
+
+    return asyncio.run(_with_store(plan.database, work))
+
+
 def client_environment(name: str) -> dict[str, str]:
-    """Variables of a shell whose AWS clients shall talk to this region. Values need no quoting but double quotes."""
+    """Variables of a shell whose AWS clients shall talk to this region."""
     shape = current(name)
     first = _first_key(shape.layout)
     variables = {
@@ -99,9 +117,9 @@ def _first_key(plan: Layout) -> FirstKey:
         raise RegionError(f"the first access key in {path} cannot be read: {broken}") from broken
 
 
-async def _with_store(database: Path, work: Callable[[Store], Awaitable[None]]) -> None:
+async def _with_store(database: Path, work: Callable[[Store], Awaitable[T]]) -> T:
     store = SqliteStore.open(database)
     try:
-        await work(store)
+        return await work(store)
     finally:
         await store.close()

@@ -54,15 +54,8 @@ def _mapping_service(settings: Settings) -> Part:
     plan = settings.layout
     files = identity_of(plan.certificates, MAPPING)
     listen = f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"
-    options = (
-        "--name",
-        plan.name,
-        "--database",
-        str(plan.database),
-        "--listen",
-        listen,
-        *_credentials(files),
-    )
+    named = ("--name", plan.name, "--database", str(plan.database))
+    options = (*named, "--listen", listen, *_credentials(files), "--mtu", str(settings.instance_mtu))
     return Part("mapping", "rookery.mapping", options, plan.control_namespace, plan.logs / "mapping.log")
 
 
@@ -74,6 +67,7 @@ def _api(settings: Settings) -> Part:
     plan = settings.layout
     keys = ("--sealing-key", str(plan.sealing_key))
     options = ("--name", plan.name, "--database", str(plan.database), *keys, "--port", str(settings.port))
+    options += ("--mtu", str(settings.instance_mtu))
     return Part("api", "rookery.api", options, "", plan.logs / "api.log")
 
 

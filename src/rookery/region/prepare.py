@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from rookery.host.config import HostConfig
-from rookery.mapping.certificates import HOST, MAPPING, identity_of, make_authority, renew
+from rookery.mapping.certificates import HOST, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import encode
 from rookery.model.keys import host_key
@@ -19,6 +19,7 @@ from rookery.model.objects import Host
 from rookery.region import namespaces, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.files import private_folder, write_whole
+from rookery.region.identities import issue_certificates
 from rookery.region.layout import BPF_OBJECTS, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
 from rookery.store.sqlite import SqliteStore
@@ -41,15 +42,6 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
     substrate.lay(settings)
 
 
-def issue_certificates(settings: Settings) -> None:
-    """The authority once; parts' certificates anew when they are about to run out."""
-    plan = settings.layout
-    make_authority(plan.certificates, plan.name)
-    renew(plan.certificates, MAPPING)
-    for index in range(settings.hosts):
-        renew(plan.certificates, HOST, host_name(index))
-
-
 def host_config(settings: Settings, index: int) -> HostConfig:
     plan, name = settings.layout, host_name(index)
     files = identity_of(plan.certificates, HOST, name)
@@ -60,6 +52,7 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         network=str(SUBSTRATE),
         substrate_device=substrate.DEVICE,
         substrate_mtu=settings.substrate_mtu,
+        instance_mtu=settings.instance_mtu,
         mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
         ca_certificate=str(files.authority),
         certificate=str(files.certificate),

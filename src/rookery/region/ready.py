@@ -99,4 +99,4 @@ def _words_of(settings: Settings, record: PartRecord) -> str:
         lines = path.read_text(errors="replace").strip().splitlines()
     except FileNotFoundError:
         return ""
-    return f"Its last words ({path}):\n" + "\n".join(lines[-8:])
+    return f"Its last words ({path}):\n" + "\n".join(lines[-15:])

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.region import requirements, settings
-from rookery.region.errors import DifferentRegion
+from rookery.region import owned, requirements, settings
+from rookery.region.errors import DifferentRegion, RegionError
 from rookery.region.lock import only_one
 from rookery.region.prepare import prepare
 from rookery.region.ready import wait_ready, waiting_for
 from rookery.region.settings import Settings
+from rookery.region.stop import clear
 from rookery.region.supervisor import launch, running
 
 
@@ -20,23 +21,33 @@ def bring_up(name: str, wanted: dict[str, int | bool], tell: Callable[[str], Non
 
     Raises BadName, CannotStart, DifferentRegion.
     """
-    settings.check_name(name)
+    _shape(name, settings.read(settings.check_name(name)), wanted)  # refused before the machine is looked at
     requirements.check_machine()
     with only_one(name):
         before = settings.read(name)
         shape = _shape(name, before, wanted)
-        if before and running(before.layout):
+        alive = bool(before and owned.region_namespaces(shape.layout))
+        if before and alive:
             _refuse_changes(before, shape)
+        if alive and running(shape.layout):
             return _already_up(shape, tell)
         requirements.check_port(shape)
-        settings_written = before == shape
+        _start(shape, tell, undo=not alive, keep_data=before is not None)
+        return shape
+
+
+def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: bool) -> None:
+    """`undo`: nothing of it lived before, so nothing of it stays when it does not start."""
+    try:
         prepare(shape, tell)
-        if not settings_written:
-            settings.write(shape)
+        settings.write(shape)
         tell("starting the parts")
         launch(shape.layout)
         wait_ready(shape, tell)
-        return shape
+    except (RegionError, KeyboardInterrupt):
+        if undo:
+            clear(shape.layout, keep_data, tell)
+        raise
 
 
 def _shape(name: str, before: Settings | None, wanted: dict[str, int | bool]) -> Settings:
@@ -61,6 +72,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
 
 def _already_up(shape: Settings, tell: Callable[[str], None]) -> Settings:
     if waiting_for(shape):
+        prepare(shape, tell)  # somebody may have removed a piece of it
         wait_ready(shape, tell)
     tell(f"the region {shape.name} is already running")
     return shape

@@ -26,17 +26,21 @@ def exists(plan: Layout) -> bool:
 def tear_down(name: str, keep_data: bool, tell: Callable[[str], None]) -> None:
     """Returns when nothing is left (of the state: unless `keep_data`). Raises RegionError naming what stayed."""
     with only_one(name):
-        plan = Layout(name)
-        _end_processes(plan, tell)
-        tell("removing namespaces, pins and files")
-        _remove_namespaces(plan)
-        _remove_mounts(plan)
-        kept = {plan.state} if keep_data else set()
-        for folder in owned.region_folders(plan):
-            if folder not in kept:
-                shutil.rmtree(folder)
-                _remove_if_empty(folder.parent)
-        _check_gone(plan, kept)
+        clear(Layout(name), keep_data, tell)
+
+
+def clear(plan: Layout, keep_data: bool, tell: Callable[[str], None]) -> None:
+    """As tear_down, for who holds the lock."""
+    _end_processes(plan, tell)
+    tell("removing namespaces, pins and files")
+    _remove_namespaces(plan)
+    _remove_mounts(plan)
+    kept = {plan.state} if keep_data else set()
+    for folder in owned.region_folders(plan):
+        if folder not in kept:
+            shutil.rmtree(folder)
+            _remove_if_empty(folder.parent)
+    _check_gone(plan, kept)
 
 
 def _end_processes(plan: Layout, tell: Callable[[str], None]) -> None:

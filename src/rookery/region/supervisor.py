@@ -18,14 +18,16 @@ import time
 import msgspec
 
 from rookery.region import owned, processes, settings
-from rookery.region.errors import NotRunning, RegionError
+from rookery.region.errors import CannotStart, NotRunning, RegionError
 from rookery.region.files import open_log, write_whole
+from rookery.region.identities import issue_certificates
 from rookery.region.layout import Layout
 from rookery.region.parts import Part, environment, parts_of
 from rookery.region.processes import Process
 
 FIRST_DELAY = 0.1  # seconds before a dead part starts again, doubled by every death in a row
 LONGEST_DELAY = 10.0
+LOOK_AT_CERTIFICATES = 3600.0  # seconds
 STEADY = 30.0  # a part that lived so long has earned the first delay again
 
 log = logging.getLogger("rookery.supervisor")
@@ -139,6 +141,18 @@ async def supervise(parts: list[Part], plan: Layout) -> None:
             write_whole(plan.run / "parts.json", msgspec.json.encode([keeper.record for keeper in keepers]))
 
 
+async def renew_certificates(shape: settings.Settings) -> None:
+    """For ever. Agents read theirs at each connection; the mapping service reads its own at its start alone."""
+    while True:
+        await asyncio.sleep(LOOK_AT_CERTIFICATES)
+        renewed = issue_certificates(shape)
+        if renewed:
+            log.info("new certificates for %s", ", ".join(renewed))
+        for record in read_records(shape.layout):
+            if record.name == "mapping" and record.name in renewed and record.pid:
+                processes.send(Process(record.pid, record.started), signal.SIGTERM)
+
+
 def read_records(plan: Layout) -> list[PartRecord]:
     try:
         return msgspec.json.decode((plan.run / "parts.json").read_bytes(), type=list[PartRecord])
@@ -161,10 +175,10 @@ def identity(plan: Layout) -> tuple[str, ...]:
 
 
 def launch(plan: Layout) -> None:
-    """In a session of its own; returns at once."""
+    """In a session of its own; returns when it supervises. Raises CannotStart when it ends instead."""
     output = open_log(plan.logs / "supervisor.log")
     try:
-        subprocess.Popen(
+        child = subprocess.Popen(
             (sys.executable, *identity(plan)),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -175,6 +189,18 @@ def launch(plan: Layout) -> None:
         )
     finally:
         os.close(output)
+    while _written_pid(plan) != child.pid:
+        if child.poll() is not None:
+            raise CannotStart(f"the supervisor ended at once; see {plan.logs / 'supervisor.log'}")
+        time.sleep(0.01)
+    child.returncode = 0  # it outlives us: nobody is to warn that it was not waited for
+
+
+def _written_pid(plan: Layout) -> int:
+    try:
+        return int(plan.supervisor_pid.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return 0
 
 
 async def _main(shape: settings.Settings) -> None:
@@ -187,7 +213,9 @@ async def _main(shape: settings.Settings) -> None:
     assert me is not None
     write_whole(shape.layout.supervisor_pid, f"{me.pid} {me.started}\n".encode())
     try:
-        await supervise(parts_of(shape), shape.layout)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(renew_certificates(shape))
+            group.create_task(supervise(parts_of(shape), shape.layout))
     except asyncio.CancelledError:
         log.info("told to end; the parts run on")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import rookery.api.operation as api
+from rookery.api import handlers
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     CidrAssociation,
@@ -24,6 +25,9 @@ R = TypeVar("R", bound=Resource)
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 MANY = Quotas(network_interfaces=1_000_000, instances=1_000_000)
+
+
+handlers.load()
 
 
 class CountedIds:
@@ -53,6 +57,7 @@ class SmallView:
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
+        self._made: dict[str, int] = {}
         self._held: dict[str, dict[str, str]] = {}
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
@@ -79,17 +84,21 @@ class SmallView:
     def changed_at(self, resource: Resource) -> int:
         return self._changed[resource.id]
 
+    def made_at(self, resource: Resource) -> int:
+        return self._made[resource.id]
+
     def put(self, *resources: Resource) -> None:
-        self.revision += 1
+        self.revision += bool(resources)
         for resource in resources:
             self._forget_addresses(resource)
         for resource in resources:
             self._resources.setdefault(type(resource), {})[resource.id] = resource
             self._changed[resource.id] = self.revision
+            self._made.setdefault(resource.id, self.revision)
             self._hold_addresses(resource)
 
     def delete(self, *resources: Resource) -> None:
-        self.revision += 1
+        self.revision += bool(resources)
         for resource in resources:
             self._forget_addresses(resource)
             del self._resources[type(resource)][resource.id]
@@ -121,6 +130,16 @@ class SmallView:
         outcome = api.HANDLERS[operation](request, self)
         self.apply(outcome)
         return outcome.result
+
+    def refusal(self, operation: str, **parameters: Any) -> str:
+        """The code it is refused with; nothing has changed then."""
+        before = self.revision
+        try:
+            result = self.call(operation, **parameters)
+        except api.ApiError as error:
+            assert self.revision == before
+            return error.code
+        raise AssertionError(f"{operation} was not refused but answered {result}")
 
     def apply(self, outcome: api.Outcome) -> None:
         put = [each.id for each in outcome.puts]

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Is this a packet of the overlay, for this host, in a form we accept? Then the inner frame is looked at in place. */
+#ifndef ROOKERY_DECAPSULATE_H
+#define ROOKERY_DECAPSULATE_H
+
+#include "stages/parse.h"
+#include "stages/wrapping.h"
+
+enum geneve_constant {
+	GENEVE_VERSION = 0xc0,
+	GENEVE_OPTION_WORDS = 0x3f,
+	GENEVE_CONTROL = 0x80,
+	GENEVE_OPTION_LENGTH = 0x1f,
+	GENEVE_OPTIONS_MAX = 63,
+	ORIGIN_WORDS = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4,
+};
+
+struct outer_ip {
+	struct ethhdr ethernet;
+	struct iphdr ip;
+} __attribute__((packed));
+
+/* TC sees every frame of the device: whatever is not plainly ours is the kernel's. */
+static __always_inline bool is_ours(struct __sk_buff *skb, const struct substrate_config *config,
+				    struct outer_ip *outer, struct udphdr *udp)
+{
+	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)) || skb->vlan_present)
+		return false;
+	if (outer->ethernet.h_proto != bpf_htons(ETH_P_IP) || outer->ip.version != 4 || outer->ip.ihl < 5)
+		return false;
+	if (outer->ip.protocol != IPPROTO_UDP || outer->ip.daddr != config->address)
+		return false;
+	if (outer->ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
+		return false;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + outer->ip.ihl * 4, udp, sizeof(*udp)))
+		return false;
+	return udp->dest == bpf_htons(WIRE_GENEVE_PORT);
+}
+
+/* Lengths of a super-packet are not those of any packet on a wire: the kernel made it. */
+static __always_inline enum verdict check_lengths(struct __sk_buff *skb, const struct outer_ip *outer,
+						  const struct udphdr *udp)
+{
+	__u32 total = bpf_ntohs(outer->ip.tot_len);
+
+	if (skb->gso_size)
+		return CONTINUE;
+	if (total > skb->len - ETH_HLEN)
+		return DROP_TRUNCATED;
+	if (total < skb->len - ETH_HLEN || bpf_ntohs(udp->len) + sizeof(outer->ip) != total)
+		return DROP_MALFORMED_GENEVE;
+	return CONTINUE;
+}
+
+/* Hosts send no IP options, no fragments and no UDP checksum: what has one was not sent by a host. */
+static __always_inline enum verdict check_outer(struct __sk_buff *skb, const struct outer_ip *outer,
+						const struct udphdr *udp)
+{
+	if (outer->ip.ihl != 5 || outer->ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) || udp->check)
+		return DROP_MALFORMED_GENEVE;
+	return check_lengths(skb, outer, udp);
+}
+
+static __always_inline enum verdict check_geneve(const struct geneve_header *geneve)
+{
+	if (geneve->version_and_option_words & GENEVE_VERSION || geneve->flags & GENEVE_CONTROL)
+		return DROP_MALFORMED_GENEVE;
+	if (geneve->inner_protocol != bpf_htons(WIRE_INNER_ETHERNET))
+		return DROP_MALFORMED_GENEVE;
+	return CONTINUE;
+}
+
+static __always_inline bool is_origin(const struct geneve_option *option)
+{
+	return option->option_class == bpf_htons(WIRE_OPTION_CLASS) && option->type == WIRE_OPTION_ORIGIN;
+}
+
+/* Exactly one origin option, of the right size; other options are skipped unless they are critical. */
+static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 offset, __u32 end)
+{
+	struct geneve_option option;
+	__u32 origins = 0;
+
+	for (__u32 i = 0; i < GENEVE_OPTIONS_MAX && offset < end; i++) {
+		__u32 words;
+
+		if (bpf_skb_load_bytes(skb, offset, &option, sizeof(option)))
+			return DROP_TRUNCATED;
+		words = option.length_words & GENEVE_OPTION_LENGTH;
+		offset += sizeof(option) + words * 4;
+		if (offset > end)
+			return DROP_MALFORMED_GENEVE;
+		if (option.type & WIRE_OPTION_CRITICAL)
+			return DROP_UNKNOWN_OPTION;
+		if (!is_origin(&option))
+			continue;
+		if (words != ORIGIN_WORDS || origins++)
+			return DROP_MALFORMED_GENEVE;
+	}
+	return origins ? CONTINUE : DROP_MALFORMED_GENEVE;
+}
+
+static __always_inline enum verdict check_options(struct __sk_buff *skb, struct packet *packet,
+						  const struct geneve_header *geneve)
+{
+	__u32 begin = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr) + sizeof(*geneve);
+	__u32 bytes = (geneve->version_and_option_words & GENEVE_OPTION_WORDS) * 4;
+
+	packet->offset = begin + bytes;
+	if (packet->offset > skb->len)
+		return DROP_TRUNCATED;
+	return walk_options(skb, begin, begin + bytes);
+}
+
+static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
+						const struct substrate_config *config)
+{
+	struct geneve_header geneve;
+	struct outer_ip outer;
+	enum verdict verdict;
+	struct udphdr udp;
+
+	if (!is_ours(skb, config, &outer, &udp))
+		return NOT_OURS;
+	packet->outer_source = outer.ip.saddr;
+	packet->outer_destination = outer.ip.daddr;
+	if ((verdict = check_outer(skb, &outer, &udp)))
+		return verdict;
+	if (bpf_skb_load_bytes(skb, sizeof(outer) + sizeof(udp), &geneve, sizeof(geneve)))
+		return DROP_TRUNCATED;
+	packet->vni = bpf_ntohl(geneve.vni_and_reserved) >> 8;
+	if ((verdict = check_geneve(&geneve)))
+		return verdict;
+	return check_options(skb, packet, &geneve);
+}
+
+static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)
+{
+	if (bpf_skb_adjust_room(skb, -(__s32)packet->offset, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return DROP_DECAPSULATION;
+	tell(packet, STEP_UNWRAPPED, CONTINUE, 0);
+	return CONTINUE;
+}
+
+#endif

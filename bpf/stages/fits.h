@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Does the packet fit into the path? If not, its sender is told, where it may be told. */
+#ifndef ROOKERY_FITS_H
+#define ROOKERY_FITS_H
+
+#include "stages/icmp.h"
+#include "stages/report.h"
+#include "stages/wrapping.h"
+
+enum fits_constant {
+	QUOTED = 128,                      /* of the refused packet: the longest IP header and the longest TCP header fit */
+};
+
+struct refusal {
+	struct ethhdr ethernet;
+	struct iphdr ip;
+	struct icmp_header icmp;
+} __attribute__((packed));
+
+/* The same wherever the peer lives: a path must not change its MTU because an instance moved. */
+static __always_inline __u32 path_mtu(const struct interface_config *interface, const struct substrate_config *config)
+{
+	__u32 carried = config->mtu > WRAPPING ? config->mtu - WRAPPING : 0;
+
+	return interface->mtu < carried ? interface->mtu : carried;
+}
+
+static __always_inline bool quote(struct __sk_buff *skb, __u32 *sum)
+{
+	void *data;
+	__s64 total;
+
+	if (bpf_skb_pull_data(skb, ETH_HLEN + QUOTED) || bpf_skb_change_tail(skb, ETH_HLEN + QUOTED, 0))
+		return false;
+	data = (void *)(long)skb->data;
+	if (data + ETH_HLEN + QUOTED > (void *)(long)skb->data_end)
+		return false;
+	total = bpf_csum_diff(0, 0, data + ETH_HLEN, QUOTED, 0);
+	*sum = ((__u32)total & 0xffff) + ((__u32)total >> 16);
+	return true;
+}
+
+static __always_inline void write_refusal(struct refusal *refusal, const struct packet *packet,
+					  const struct interface_config *interface, __u32 mtu, __u32 sum)
+{
+	__builtin_memcpy(refusal->ethernet.h_dest, interface->mac, ETH_ALEN);
+	__builtin_memcpy(refusal->ethernet.h_source, interface->router_mac, ETH_ALEN);
+	refusal->ethernet.h_proto = bpf_htons(ETH_P_IP);
+	refusal->ip.version = 4;
+	refusal->ip.ihl = 5;
+	refusal->ip.tot_len = bpf_htons(sizeof(struct iphdr) + sizeof(struct icmp_header) + QUOTED);
+	refusal->ip.ttl = SUBSTRATE_TTL;
+	refusal->ip.protocol = IPPROTO_ICMP;
+	refusal->ip.saddr = interface->router.word[3];
+	refusal->ip.daddr = packet->source.word[3];
+	refusal->ip.check = internet_checksum(&refusal->ip, sizeof(refusal->ip), 0);
+	refusal->icmp.type = ICMP_DEST_UNREACH;
+	refusal->icmp.code = ICMP_FRAG_NEEDED;
+	refusal->icmp.mtu = bpf_htons(mtu);
+	refusal->icmp.checksum = internet_checksum(&refusal->icmp, sizeof(refusal->icmp), sum);
+}
+
+static __always_inline enum verdict refuse_size(struct __sk_buff *skb, struct packet *packet,
+						const struct interface_config *interface, __u32 mtu)
+{
+	struct refusal refusal = {};
+	__u32 sum = 0;
+
+	if (packet->length < ETH_HLEN + QUOTED || !quote(skb, &sum))
+		return DROP_TOO_BIG;
+	if (bpf_skb_adjust_room(skb, sizeof(refusal) - ETH_HLEN, BPF_ADJ_ROOM_MAC, 0))
+		return DROP_TOO_BIG;
+	write_refusal(&refusal, packet, interface, mtu, sum);
+	if (bpf_skb_store_bytes(skb, 0, &refusal, sizeof(refusal), 0))
+		return DROP_TOO_BIG;
+	tell(packet, STEP_FRAGMENTATION_NEEDED, ANSWERED, mtu);
+	packet->target = skb->ifindex;
+	packet->action = bpf_redirect(skb->ifindex, 0);
+	return ANSWERED;
+}
+
+static __always_inline enum verdict check_size(struct __sk_buff *skb, struct packet *packet,
+					       const struct interface_config *interface,
+					       const struct substrate_config *config)
+{
+	__u32 mtu = path_mtu(interface, config);
+
+	if (packet->largest <= mtu)
+		return CONTINUE;
+	if (!packet->dont_fragment || packet->unanswerable || !is_ipv4(&packet->source))
+		return DROP_TOO_BIG;
+	return refuse_size(skb, packet, interface, mtu);
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who speaks on this device? */
+#ifndef ROOKERY_INTERFACE_H
+#define ROOKERY_INTERFACE_H
+
+#include "stages/packet.h"
+#include "stages/tables.h"
+
+static __always_inline enum verdict find_interface(struct packet *packet, const struct interface_config **found)
+{
+	*found = bpf_map_lookup_elem(&interfaces, &packet->ifindex);
+	if (!*found)
+		return DROP_NOT_CONFIGURED;
+	packet->vni = (*found)->vni;
+	return CONTINUE;
+}
+
+static __always_inline const struct substrate_config *find_substrate(void)
+{
+	const __u32 only = 0;
+	const struct substrate_config *found = bpf_map_lookup_elem(&substrate, &only);
+
+	return found && found->address ? found : 0;
+}
+
+#endif

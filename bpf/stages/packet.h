@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is known of a packet so far? Later stages read this and no header, so they know no address family. */
+#ifndef ROOKERY_PACKET_H
+#define ROOKERY_PACKET_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "formats/maps.h"
+#include "formats/verdict.h"
+
+struct packet {
+	struct address source;
+	struct address destination;
+	struct ethhdr frame;               /* the instance's own frame, not the substrate's */
+	__u16 headers;                     /* bytes of IP and transport header */
+	__u32 offset;                      /* where that frame begins */
+	__u32 length;                      /* bytes of that frame; of everything until it is found */
+	__u32 largest;                     /* bytes of the largest IP packet in it: a segment of a super-packet */
+	__u32 segments;
+	__u32 vni;
+	__u32 ifindex;                     /* the device under which it is counted */
+	__u32 target;                      /* the device to which it goes */
+	__u32 trace;                       /* of a what-if; 0: tell no steps */
+	__s32 action;                      /* for the kernel, once a stage has sent the packet somewhere */
+	__be32 outer_source;
+	__be32 outer_destination;
+	__be16 source_port;                /* 0 in every fragment: only the first would have it */
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 program;                      /* enum program */
+	bool what_if;
+	bool dont_fragment;
+	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
+};
+
+static __always_inline void begin(struct __sk_buff *skb, struct packet *packet, enum program program)
+{
+	/* Only a test run can bring this mark: it is cleared whenever a packet enters another namespace. */
+	packet->what_if = (skb->mark & WHAT_IF_MASK) == WHAT_IF_MARK;
+	packet->trace = packet->what_if ? skb->mark & ~WHAT_IF_MASK : 0;
+	packet->program = program;
+	packet->ifindex = skb->ifindex;
+	packet->length = skb->len;
+	packet->segments = 1;
+	packet->action = TC_ACT_SHOT;
+}
+
+static __always_inline struct address ipv4_address(__be32 word)
+{
+	return (struct address){ .word = { 0, 0, bpf_htonl(0xffff), word } };
+}
+
+static __always_inline bool is_ipv4(const struct address *address)
+{
+	return !address->word[0] && !address->word[1] && address->word[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool same_address(const struct address *a, const struct address *b)
+{
+	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) |
+		 (a->word[2] ^ b->word[2]) | (a->word[3] ^ b->word[3]));
+}
+
+static __always_inline bool same_mac(const __u8 *a, const __u8 *b)
+{
+	const __u16 *x = (const __u16 *)a, *y = (const __u16 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
+}
+
+#endif

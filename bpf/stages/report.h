@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is told about a packet? The one exit of every program is finish(). */
+#ifndef ROOKERY_REPORT_H
+#define ROOKERY_REPORT_H
+
+#include "stages/packet.h"
+#include "stages/tables.h"
+
+/* Out of line: it is rare, and otherwise copied into every stage. */
+static __noinline void emit(const struct packet *packet, enum step step, enum verdict verdict, __u64 detail)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event)
+		return;
+	*event = (struct event){
+		.time = bpf_ktime_get_ns(), .detail = detail, .trace = packet->trace,
+		.ifindex = packet->ifindex, .vni = packet->vni, .length = packet->length,
+		.source = packet->source, .destination = packet->destination,
+		.outer_source = packet->outer_source, .outer_destination = packet->outer_destination,
+		.source_port = packet->source_port, .destination_port = packet->destination_port,
+		.protocol = packet->protocol, .program = packet->program, .step = step, .verdict = verdict,
+	};
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* A step on the way of a traced packet; `verdict` is CONTINUE unless the way ends here. */
+static __always_inline void tell(const struct packet *packet, enum step step, enum verdict verdict, __u64 detail)
+{
+	if (packet->trace)
+		emit(packet, step, verdict, detail);
+}
+
+static __always_inline void add(struct traffic *traffic, const struct packet *packet)
+{
+	traffic->packets += packet->segments;
+	traffic->bytes += packet->length;
+}
+
+static __noinline void count_first(const struct packet *packet, enum verdict verdict)
+{
+	struct counter_key key = { .ifindex = packet->ifindex, .verdict = verdict };
+	struct traffic first = { .packets = packet->segments, .bytes = packet->length };
+	struct traffic *overflow;
+
+	if (!bpf_map_update_elem(&counters, &key, &first, BPF_NOEXIST))
+		return;
+	key.ifindex = 0;
+	overflow = bpf_map_lookup_elem(&counters, &key);
+	if (overflow)
+		add(overflow, packet);
+}
+
+static __always_inline void count(const struct packet *packet, enum verdict verdict)
+{
+	struct counter_key key = { .ifindex = packet->ifindex, .verdict = verdict };
+	struct traffic *traffic = bpf_map_lookup_elem(&counters, &key);
+
+	if (traffic)
+		add(traffic, packet);
+	else
+		count_first(packet, verdict);
+}
+
+/* At most SAMPLES a window, per CPU and reason: a flood of one kind neither hides another nor costs more than a count. */
+static __always_inline void sample(const struct packet *packet, enum verdict verdict)
+{
+	__u32 key = verdict;
+	struct sampling *row = bpf_map_lookup_elem(&sampling, &key);
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (!row)
+		return;
+	if (now - row->window >= SAMPLE_WINDOW) {
+		row->window = now;
+		row->taken = 0;
+	}
+	if (row->taken >= SAMPLES)
+		return;
+	row->taken++;
+	emit(packet, STEP_DROPPED, verdict, verdict);
+}
+
+/* A what-if leaves no mark but its own events; its outcome rides in the test run's context. */
+static __always_inline int show(struct __sk_buff *skb, const struct packet *packet, enum verdict verdict)
+{
+	skb->cb[WHAT_IF_VERDICT] = verdict;
+	skb->cb[WHAT_IF_TARGET] = packet->target;
+	if (verdict >= DROP_NOT_CONFIGURED)
+		tell(packet, STEP_DROPPED, verdict, verdict);
+	if (verdict == NOT_OURS)
+		tell(packet, STEP_NOT_OURS, verdict, 0);
+	return packet->action;
+}
+
+static __always_inline int finish(struct __sk_buff *skb, struct packet *packet, enum verdict verdict)
+{
+	if (verdict >= DROP_NOT_CONFIGURED)
+		packet->action = TC_ACT_SHOT;
+	if (verdict == NOT_OURS)
+		packet->action = TC_ACT_UNSPEC;
+	if (packet->what_if)
+		return show(skb, packet, verdict);
+	count(packet, verdict);
+	if (verdict >= DROP_NOT_CONFIGURED)
+		sample(packet, verdict);
+	return packet->action;
+}
+
+#endif

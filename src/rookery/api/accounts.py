@@ -1,0 +1,76 @@
+"""The beginning of an account in an AWS region, and its way back to there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from rookery.api.commit import transaction_of
+from rookery.api.default_vpc import build_default_vpc, default_vpc
+from rookery.api.ids import RandomIds
+from rookery.api.operation import Outcome, Request
+from rookery.api.state import State, claim_key
+from rookery.api.zones import zones_of
+from rookery.model import keys
+from rookery.model.codec import decode, decode_resource, encode
+from rookery.model.objects import Host, Resource
+from rookery.store.interface import Compare, Conflict, Store, StoreUnavailable
+
+_ATTEMPTS = 10
+
+
+async def first_use(store: Store, state: State, request: Request) -> None:
+    """Makes the default VPC when nobody has used this account in this region. Another process may be faster."""
+    view = state.view(request.account, request.region)
+    outcome = Outcome(puts=default_vpc(request, view))
+    realm = state.realm(request.account, request.region)
+    made = transaction_of(request, outcome, view, realm, None)
+    with contextlib.suppress(Conflict):
+        await store.txn(made.compares, made.puts, made.deletes)
+
+
+async def reset(store: Store, account: str) -> list[str]:
+    """Deletes everything of the account and gives every AWS region it has used a new default VPC; the regions.
+
+    Instances simply cease to be wanted: their hosts end them. Raises StoreUnavailable when others change the account
+    all the time."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(Conflict):
+            return await _reset(store, account)
+    raise StoreUnavailable(f"the account {account} changes too often to be reset")
+
+
+async def _reset(store: Store, account: str) -> list[str]:
+    heads = (await store.range(f"{keys.ACCOUNTS}{account}/")).entries
+    regions = [head.key.split("/")[2] for head in heads if head.key.endswith("/head")]
+    puts: dict[str, bytes] = {}
+    compares = [Compare(head.key, head.revision) for head in heads]
+    deletes = await _everything_of(store, account)
+    zone_numbers = await _zone_numbers(store)
+    for region in regions:
+        puts[keys.head_key(account, region)] = b"reset"
+        made = build_default_vpc(account, region, time.time(), RandomIds(), zones_of(region, zone_numbers))
+        for resource in made:
+            _put_new(resource, puts, compares)
+    await store.txn(compares, puts, deletes)
+    return regions
+
+
+def _put_new(resource: Resource, puts: dict[str, bytes], compares: list[Compare]) -> None:
+    puts[keys.key_of(resource)] = encode(resource)
+    claim = claim_key(resource)
+    if claim:
+        puts[claim] = resource.id.encode()
+        compares.append(Compare(claim, 0))
+
+
+async def _everything_of(store: Store, account: str) -> list[str]:
+    resources = (await store.range(f"{keys.INTENDED}{account}/")).entries
+    tokens = (await store.range(f"{keys.TOKENS}{account}/")).entries
+    claims = [claim_key(decode_resource(entry.key, entry.value)) for entry in resources]
+    return [entry.key for entry in (*resources, *tokens)] + [claim for claim in claims if claim]
+
+
+async def _zone_numbers(store: Store) -> list[int]:
+    hosts = (await store.range(keys.HOSTS)).entries
+    return sorted({decode(Host, entry.value).zone for entry in hosts}) or [0]

@@ -1,0 +1,72 @@
+"""The default VPC: 172.31.0.0/16 and a /20 for each zone. There is no internet gateway yet, hence no default route."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from rookery.api.cidr import network
+from rookery.api.operation import Ids, Request, View
+from rookery.api.zones import Zone, zones
+from rookery.model.objects import (
+    CidrAssociation,
+    Resource,
+    RouteTable,
+    RouteTableAssociation,
+    Subnet,
+    Vpc,
+)
+
+CIDR = "172.31.0.0/16"
+SUBNET_PREFIX = 20
+
+
+def default_vpc(request: Request, view: View) -> tuple[Resource, ...]:
+    """The VPC first, then its main route table, then its subnets."""
+    return build_default_vpc(request.account, request.region, request.now, request.ids, zones(request, view))
+
+
+def build_default_vpc(
+    account: str, region: str, now: float, ids: Ids, all_zones: list[Zone]
+) -> tuple[Resource, ...]:
+    vpc = replace(new_vpc(account, region, now, ids, CIDR), is_default=True, enable_dns_hostnames=True)
+    blocks = list(network(CIDR).subnets(new_prefix=SUBNET_PREFIX))
+    subnets = [
+        default_subnet(vpc, now, ids, zone, str(block))
+        for zone, block in zip(all_zones, blocks, strict=False)
+    ]
+    return (vpc, main_route_table(vpc, ids), *subnets)
+
+
+def new_vpc(account: str, region: str, now: float, ids: Ids, cidr: str) -> Vpc:
+    return Vpc(
+        account=account,
+        region=region,
+        id=ids.new("vpc"),
+        created=now,
+        cidr_associations=(CidrAssociation(ids.new("vpc-cidr-assoc"), cidr),),
+    )
+
+
+def main_route_table(vpc: Vpc, ids: Ids) -> RouteTable:
+    return RouteTable(
+        account=vpc.account,
+        region=vpc.region,
+        id=ids.new("rtb"),
+        created=vpc.created,
+        vpc_id=vpc.id,
+        associations=(RouteTableAssociation(ids.new("rtbassoc")),),
+    )
+
+
+def default_subnet(vpc: Vpc, now: float, ids: Ids, zone: Zone, cidr: str) -> Subnet:
+    return Subnet(
+        account=vpc.account,
+        region=vpc.region,
+        id=ids.new("subnet"),
+        created=now,
+        vpc_id=vpc.id,
+        cidr=cidr,
+        zone=zone.name,
+        default_for_zone=True,
+        map_public_ip_on_launch=True,
+    )

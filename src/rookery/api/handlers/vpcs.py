@@ -1,0 +1,222 @@
+"""VPCs, their blocks and their DNS attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from rookery.api.cidr import check_secondary, check_vpc_block, network, parse_cidr
+from rookery.api.default_vpc import default_vpc, main_route_table, new_vpc
+from rookery.api.describe import describe
+from rookery.api.errors import (
+    check_id,
+    dependency_violation,
+    invalid_combination,
+    invalid_parameter,
+    missing_parameter,
+    not_found,
+    not_permitted,
+    refuse_unbuilt,
+)
+from rookery.api.liveness import state_of
+from rookery.api.lookup import find
+from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.tags import render_tags, tags_for
+from rookery.model.objects import CidrAssociation, NetworkInterface, RouteTable, Subnet, Vpc
+
+_UNBUILT = (
+    "AmazonProvidedIpv6CidrBlock",
+    "Ipv6CidrBlock",
+    "Ipv6Pool",
+    "Ipv6IpamPoolId",
+    "Ipv6NetmaskLength",
+    "Ipv6CidrBlockNetworkBorderGroup",
+    "Ipv4IpamPoolId",
+    "Ipv4NetmaskLength",
+    "VpcEncryptionControl",
+)
+
+FILTERS = {
+    "vpc-id": lambda vpc, _view: vpc.id,
+    "cidr": lambda vpc, _view: vpc.cidr,
+    "cidr-block": lambda vpc, _view: vpc.cidr,
+    "cidrBlock": lambda vpc, _view: vpc.cidr,
+    "cidr-block-association.association-id": lambda vpc, _view: [a.id for a in vpc.cidr_associations],
+    "cidr-block-association.cidr-block": lambda vpc, _view: [a.cidr for a in vpc.cidr_associations],
+    "cidr-block-association.state": lambda _vpc, _view: "associated",
+    "dhcp-options-id": lambda vpc, _view: vpc.dhcp_options_id,
+    "dhcpOptionsId": lambda vpc, _view: vpc.dhcp_options_id,
+    "ipv6-cidr-block-association.association-id": lambda _vpc, _view: None,
+    "ipv6-cidr-block-association.ipv6-cidr-block": lambda _vpc, _view: None,
+    "ipv6-cidr-block-association.ipv6-pool": lambda _vpc, _view: None,
+    "ipv6-cidr-block-association.state": lambda _vpc, _view: None,
+    "is-default": lambda vpc, _view: vpc.is_default,
+    "isDefault": lambda vpc, _view: vpc.is_default,
+    "owner-id": lambda vpc, _view: vpc.account,
+    "state": lambda vpc, view: state_of(view, vpc, vpc.id),
+}
+
+
+@operation("CreateVpc")
+def create_vpc(request: Request, view: View) -> Outcome:
+    given = request.parameters
+    refuse_unbuilt(given, *_UNBUILT)
+    if "CidrBlock" not in given:
+        raise missing_parameter("cidrBlock")
+    if given.get("InstanceTenancy", "default") != "default":
+        raise ApiError(
+            "UnsupportedTenancy", "Rookery's hosts are shared: only the tenancy 'default' is supported."
+        )
+    block = parse_cidr(given["CidrBlock"])
+    check_vpc_block(block)
+    _check_quota(request, view)
+    vpc = replace(_new_vpc(request, str(block)), tags=tags_for(request, "vpc"))
+    return Outcome(result={"Vpc": _born(vpc)}, puts=(vpc, main_route_table(vpc, request.ids)))
+
+
+@operation("CreateDefaultVpc")
+def create_default_vpc(request: Request, view: View) -> Outcome:
+    if any(vpc.is_default for vpc in view.all(Vpc)):
+        raise ApiError(
+            "DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region."
+        )
+    _check_quota(request, view)
+    made = default_vpc(request, view)
+    return Outcome(result={"Vpc": _born(made[0])}, puts=made)
+
+
+def _new_vpc(request: Request, cidr: str) -> Vpc:
+    return new_vpc(request.account, request.region, request.now, request.ids, cidr)
+
+
+def _check_quota(request: Request, view: View) -> None:
+    if len(view.all(Vpc)) >= request.quotas.vpcs:
+        raise ApiError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+
+
+@operation("DescribeVpcs")
+def describe_vpcs(request: Request, view: View) -> Outcome:
+    return describe(request, view, Vpc, "VpcIds", "Vpcs", render_vpc, FILTERS)
+
+
+def render_vpc(vpc: Vpc, view: View) -> dict[str, Any]:
+    return _rendered(vpc, state_of(view, vpc, vpc.id))
+
+
+def _born(vpc: Any) -> dict[str, Any]:
+    """As AWS answers a creation, whatever the hosts do in the same moment."""
+    return _rendered(vpc, "pending")
+
+
+def _rendered(vpc: Vpc, state: str) -> dict[str, Any]:
+    return {
+        "VpcId": vpc.id,
+        "OwnerId": vpc.account,
+        "State": state,
+        "CidrBlock": vpc.cidr,
+        "CidrBlockAssociationSet": [_render_association(one, "associated") for one in vpc.cidr_associations],
+        "Ipv6CidrBlockAssociationSet": [],
+        "DhcpOptionsId": vpc.dhcp_options_id,
+        "InstanceTenancy": vpc.instance_tenancy,
+        "IsDefault": vpc.is_default,
+        "Tags": render_tags(vpc.tags),
+    }
+
+
+def _render_association(association: CidrAssociation, state: str) -> dict[str, Any]:
+    return {
+        "AssociationId": association.id,
+        "CidrBlock": association.cidr,
+        "CidrBlockState": {"State": state},
+    }
+
+
+@operation("DeleteVpc")
+def delete_vpc(request: Request, view: View) -> Outcome:
+    vpc = find(view, Vpc, request.parameters["VpcId"])
+    tables = list(view.in_vpc(RouteTable, vpc.id))
+    others = [*view.in_vpc(Subnet, vpc.id), *view.in_vpc(NetworkInterface, vpc.id)]
+    if others or any(not table.is_main for table in tables):
+        raise dependency_violation("vpc", vpc.id)
+    return Outcome(deletes=(vpc, *tables))
+
+
+@operation("AssociateVpcCidrBlock")
+def associate_vpc_cidr_block(request: Request, view: View) -> Outcome:
+    given = request.parameters
+    refuse_unbuilt(given, *_UNBUILT)
+    vpc = find(view, Vpc, given["VpcId"])
+    if "CidrBlock" not in given:
+        raise missing_parameter("cidrBlock")
+    block = parse_cidr(given["CidrBlock"])
+    check_secondary(block, [network(one.cidr) for one in vpc.cidr_associations])
+    most = request.quotas.cidrs_per_vpc
+    if len(vpc.cidr_associations) >= most:
+        why = f"This network '{vpc.id}' has met its maximum number of allowed CIDRs: {most}"
+        raise ApiError("CidrLimitExceeded", why)
+    added = CidrAssociation(request.ids.new("vpc-cidr-assoc"), str(block))
+    changed = replace(vpc, cidr_associations=(*vpc.cidr_associations, added))
+    return Outcome(result=_association_answer(vpc, added, "associating"), puts=(changed,))
+
+
+@operation("DisassociateVpcCidrBlock")
+def disassociate_vpc_cidr_block(request: Request, view: View) -> Outcome:
+    association_id = request.parameters["AssociationId"]
+    check_id("vpc-cidr-assoc", association_id)
+    vpc, association = _association(view, association_id)
+    if association == vpc.cidr_associations[0]:
+        raise not_permitted(
+            f"The vpc CIDR block with association ID {association_id} may not be disassociated. "
+            "It is the primary IPv4 CIDR block of the VPC"
+        )
+    block = network(association.cidr)
+    if any(network(subnet.cidr).subnet_of(block) for subnet in view.in_vpc(Subnet, vpc.id)):
+        raise dependency_violation("vpc CIDR block", association_id)
+    kept = tuple(one for one in vpc.cidr_associations if one != association)
+    answer = _association_answer(vpc, association, "disassociating")
+    return Outcome(result=answer, puts=(replace(vpc, cidr_associations=kept),))
+
+
+def _association(view: View, association_id: str) -> tuple[Vpc, CidrAssociation]:
+    for vpc in view.all(Vpc):
+        for association in vpc.cidr_associations:
+            if association.id == association_id:
+                return vpc, association
+    raise not_found("vpc-cidr-assoc", association_id)
+
+
+def _association_answer(vpc: Vpc, association: CidrAssociation, state: str) -> dict[str, Any]:
+    return {"VpcId": vpc.id, "CidrBlockAssociation": _render_association(association, state)}
+
+
+_ATTRIBUTES = {
+    "EnableDnsSupport": "enable_dns_support",
+    "EnableDnsHostnames": "enable_dns_hostnames",
+    "EnableNetworkAddressUsageMetrics": "enable_network_address_usage_metrics",
+}
+
+
+@operation("ModifyVpcAttribute")
+def modify_vpc_attribute(request: Request, view: View) -> Outcome:
+    given = [name for name in _ATTRIBUTES if name in request.parameters]
+    vpc = find(view, Vpc, request.parameters["VpcId"])
+    if len(given) != 1:
+        raise invalid_combination("Exactly one attribute can be modified in a call.")
+    value = request.parameters[given[0]].get("Value")
+    if value is None:
+        raise missing_parameter(f"{given[0]}.Value")
+    changed = replace(vpc, **{_ATTRIBUTES[given[0]]: value})
+    if changed.enable_dns_hostnames and not changed.enable_dns_support:
+        raise invalid_parameter(
+            "DNS hostnames need DNS support: enableDnsHostnames is true while enableDnsSupport is false."
+        )
+    return Outcome(puts=(changed,))
+
+
+@operation("DescribeVpcAttribute")
+def describe_vpc_attribute(request: Request, view: View) -> Outcome:
+    vpc = find(view, Vpc, request.parameters["VpcId"])
+    asked = request.parameters["Attribute"]
+    name = asked[0].upper() + asked[1:]
+    return Outcome(result={"VpcId": vpc.id, name: {"Value": getattr(vpc, _ATTRIBUTES[name])}})

@@ -1,0 +1,90 @@
+"""What an instance sees instead of the machine's own files: names, resolver, /proc, /tmp, /run, its user data."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+
+from rookery.host.instances.record import Places
+from rookery.intent.host import InstanceIntent
+
+REGIONS = Path("/var/lib/rookery")  # keys of every region on the machine: nothing for a tenant's eyes
+NOT_A_SCRIPT = (b"#cloud-config", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b")
+
+
+class UserDataError(Exception):
+    """The user data cannot be decoded: the instance is reported as failed."""
+
+
+def resolv_conf(intent: InstanceIntent) -> str:
+    return (
+        "# The VPC's resolver is not built yet: no nameserver is named here, so lookups fail at once\n"
+        "# instead of waiting for an answer that cannot come. /etc/hosts is read.\n"
+        f"search {intent.domain}\noptions timeout:1 attempts:1\n"
+    )
+
+
+def hosts(intent: InstanceIntent) -> str:
+    own = next((i.primary for i in intent.interfaces if i.device_index == 0), "127.0.1.1")
+    return f"127.0.0.1 localhost\n{own} {intent.hostname}.{intent.domain} {intent.hostname}\n"
+
+
+def _word(path: Path) -> str:
+    """As fstab(5) writes a blank."""
+    return str(path).replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+
+
+def fstab(folder: Path, etc: dict[str, Path], hidden: list[Path]) -> str:
+    """`etc`: name of a file in `folder` -> the machine's file that it covers.
+
+    The source is called "instance": mount --all skips what it believes to be mounted already, which /proc is.
+    The order matters: what is bound may lie below what a later line hides, and boot.sh still reads the old /proc."""
+    covers, links = [], []
+    for name, target in etc.items():
+        if target.is_relative_to("/run"):  # systemd-resolved's: the file does not exist in a fresh /run, so bind its folder
+            links.append(f"{_word(folder / f'{name}.d')} {_word(target.parent)} none bind,x-mount.mkdir 0 0")
+        else:
+            covers.append(f"{_word(folder / name)} {_word(target)} none bind 0 0")
+    lines = [
+        "instance /sys sysfs nosuid,nodev,noexec 0 0",
+        *covers,
+        "instance /run tmpfs nosuid,nodev,mode=755 0 0",
+        f"{_word(folder / 'guest')} /run/instance none bind,x-mount.mkdir 0 0",
+        *links,
+        *(f"instance {_word(path)} tmpfs ro,size=4k,mode=700 0 0" for path in hidden),
+        "instance /tmp tmpfs nosuid,nodev,mode=1777 0 0",
+        "instance /proc proc nosuid,nodev,noexec 0 0",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def script_of(user_data: str) -> bytes:
+    """`user_data` is base64. What has no #! line is given to sh; formats of cloud-init get an honest refusal in the log."""
+    try:
+        content = base64.b64decode(user_data, validate=True)
+    except binascii.Error as error:
+        raise UserDataError(f"user data is not base64: {error}") from error
+    if content.startswith(NOT_A_SCRIPT):
+        return b"#!/bin/sh\necho 'user data: only scripts are run; cloud-config, MIME and gzip are not built yet'\nexit 1\n"
+    return content if content.startswith(b"#!") else b"#!/bin/sh\n" + content
+
+
+def write_files(places: Places, intent: InstanceIntent, state: Path) -> None:
+    """Everything boot.sh mounts or runs. `state`: the host's, hidden from the instance. Raises UserDataError."""
+    folder, guest = places.folder(intent.id), places.guest(intent.id)
+    guest.mkdir(mode=0o755, parents=True, exist_ok=True)
+    files = {"resolv.conf": resolv_conf(intent), "hosts": hosts(intent), "hostname": f"{intent.hostname}\n"}
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    etc = {name: Path("/etc", name).resolve() for name in files}
+    for name, target in etc.items():
+        if target.is_relative_to("/run"):
+            (folder / f"{name}.d").mkdir(exist_ok=True)
+            (folder / f"{name}.d" / target.name).write_text(files[name])
+    hidden = [path for path in (REGIONS, state) if path.is_dir()]
+    (folder / "fstab").write_text(fstab(folder, {n: t for n, t in etc.items() if t.exists()}, hidden))
+    if intent.user_data:
+        script = guest / "user-data"
+        script.write_bytes(script_of(intent.user_data))
+        script.chmod(0o700)

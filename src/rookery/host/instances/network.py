@@ -1,0 +1,125 @@
+"""The wires of an instance: one veth pair per interface, its host side in the agent's namespace, `eth<n>` inside.
+
+Every function blocks for a few milliseconds and runs in a worker thread. NetworkError: the kernel refused; the caller
+reports the instance as failed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from rookery.host.instances import namespace
+from rookery.intent.host import InterfaceIntent
+
+DEVICE_PREFIX = "eni"
+# The guest may raise its own MTU; our program, which counts and answers, judges the size, and not this device.
+HOST_SIDE_MTU = 65535
+LOOPBACK = 1
+
+
+class NetworkError(Exception):
+    """The kernel refused a device, an address or a route."""
+
+
+class Device(NamedTuple):
+    """The host side of an interface."""
+
+    name: str
+    ifindex: int
+
+
+def device_name(interface: int) -> str:
+    """`interface` is its number: the last eight digits of its id, which a reader of `ip link` recognises."""
+    return f"{DEVICE_PREFIX}{interface:08x}"
+
+
+def _without_ipv6(device: str) -> None:
+    """A VPC without IPv6 would count every router solicitation of a Linux guest as a drop."""
+    switch = Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
+    if switch.exists():
+        switch.write_text("1")
+
+
+def create_namespace(name: str) -> None:
+    """An empty namespace with its loopback up. Raises NamespaceError, NetworkError."""
+    namespace.create(name)
+    with namespace.inside(name), IPRoute() as route:
+        _without_ipv6("default")
+        route.link("set", index=LOOPBACK, state="up")
+
+
+def plug(name: str, interface: InterfaceIntent) -> Device:
+    """Makes the pair, its host side down: nothing passes before `open_device`. Raises NamespaceError, NetworkError."""
+    device = device_name(interface.number)
+    inner = {
+        "ifname": f"eth{interface.device_index}",
+        "address": interface.mac,
+        "mtu": interface.mtu,
+        "net_ns_fd": name,
+    }
+    try:
+        with IPRoute() as route:
+            route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
+            _without_ipv6(device)
+            ifindex = route.link_lookup(ifname=device)[0]
+        _configure(name, interface)
+    except NetlinkError as error:
+        raise NetworkError(f"device {device} of {interface.id}: {error}") from error
+    return Device(device, ifindex)
+
+
+def _configure(name: str, interface: InterfaceIntent) -> None:
+    """Only the primary address: as on AWS, the guest itself configures secondary ones."""
+    with namespace.inside(name), IPRoute() as route:
+        inner = route.link_lookup(ifname=f"eth{interface.device_index}")[0]
+        route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
+        route.link("set", index=inner, state="up")
+        if interface.device_index == 0:
+            route.route("add", dst="default", gateway=interface.router, oif=inner)
+
+
+def open_device(ifindex: int) -> None:
+    """Lets packets pass: called when the programs are attached. Raises NetworkError."""
+    try:
+        with IPRoute() as route:
+            route.link("set", index=ifindex, state="up")
+    except NetlinkError as error:
+        raise NetworkError(f"device {ifindex}: {error}") from error
+
+
+def close_device(ifindex: int) -> None:
+    """Stops packets at once, in a fraction of the time that removing the pair takes. Gone already: nothing to do."""
+    try:
+        with IPRoute() as route:
+            route.link("set", index=ifindex, state="down")
+    except NetlinkError as error:
+        if error.code != 19:  # ENODEV
+            raise NetworkError(f"device {ifindex}: {error}") from error
+
+
+def unplug(device: str) -> None:
+    """Removes the pair; nothing to do when it is not there. Raises NetworkError."""
+    try:
+        with IPRoute() as route:
+            for ifindex in route.link_lookup(ifname=device):
+                route.link("del", index=ifindex)
+    except NetlinkError as error:
+        if error.code != 19:
+            raise NetworkError(f"device {device}: {error}") from error
+
+
+def devices() -> dict[str, int]:
+    """The host sides in this thread's namespace: name -> ifindex."""
+    return {name: index for index, name in socket.if_nameindex() if name.startswith(DEVICE_PREFIX)}
+
+
+def vpc_resolver(interface: InterfaceIntent) -> str:
+    """Where a VPC's resolver answers, seen from this subnet: base + 2."""
+    subnet = ipaddress.ip_network(f"{interface.router}/{interface.prefix_length}", strict=False)
+    return str(subnet.network_address + 2)

@@ -1,0 +1,18 @@
+"""The region's certificate authority and the certificates of its parts."""
+
+from __future__ import annotations
+
+from rookery.mapping.certificates import HOST, MAPPING, make_authority, renew
+from rookery.region.layout import host_name
+from rookery.region.settings import Settings
+
+
+def issue_certificates(settings: Settings) -> list[str]:
+    """The authority once; parts' certificates where they are missing or about to run out. The parts that got new ones."""
+    plan = settings.layout
+    make_authority(plan.certificates, plan.name)
+    renewed = ["mapping"] if renew(plan.certificates, MAPPING) else []
+    for name in map(host_name, range(settings.hosts)):
+        if renew(plan.certificates, HOST, name):
+            renewed.append(name)
+    return renewed

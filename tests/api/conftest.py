@@ -1,0 +1,64 @@
+"""The real API over a store in memory, on a loopback port of its own, for each test that asks for it.
+
+boto3 --HTTP, SigV4--> uvicorn, front, handlers --> MemoryStore      (hosts: four in two zones, nobody runs them)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rookery.api.quotas import Quotas
+from rookery.testing.memory_store import MemoryStore
+from rookery.testing.running_api import RunningApi
+
+
+@pytest.fixture
+def api() -> Iterator[RunningApi]:
+    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50)) as running:
+        running.add_hosts()
+        yield running
+
+
+@pytest.fixture
+def ec2(api: RunningApi) -> Any:
+    """A boto3 client of the default account in us-east-1."""
+    return api.client()
+
+
+class Refusal:
+    """What a client was told."""
+
+    def __init__(self) -> None:
+        self.code = ""
+        self.message = ""
+        self.status = 0
+
+
+class Refused:
+    """`with refused("InvalidVpc.Range") as refusal: ...`: the call must fail with this code."""
+
+    def __init__(self, code: str):
+        self._code = code
+        self._refusal = Refusal()
+
+    def __enter__(self) -> Refusal:
+        return self._refusal
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if not isinstance(error, ClientError):
+            assert error is not None, f"was not refused with {self._code}"
+            return False
+        self._refusal.code = error.response["Error"]["Code"]
+        self._refusal.message = error.response["Error"]["Message"]
+        self._refusal.status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert self._refusal.code == self._code, f"{self._refusal.code}: {self._refusal.message}"
+        return True
+
+
+@pytest.fixture
+def refused() -> type[Refused]:
+    return Refused

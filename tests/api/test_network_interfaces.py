@@ -1,0 +1,297 @@
+"""Network interfaces, pure: 10.0.1.0/28 is subnet `small` of VPC 10.0.0.0/16, 10.0.2.0/24 is `wide`.
+
+.0 network  .1 router  .2 resolver  .3 reserved  .4 ... .14 free  .15 broadcast
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from rookery.api.handlers.addresses import available_count
+from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.quotas import Quotas
+from rookery.model.objects import Host, NetworkInterface
+from rookery.testing.small_view import SmallView
+
+
+@pytest.fixture
+def here():
+    view = SmallView([Host(name="host-1", zone=0, address="100.64.1.10")])
+    vpc = view.make_vpc("10.0.0.0/16")
+    return SimpleNamespace(
+        view=view,
+        vpc=vpc,
+        small=view.make_subnet(vpc, "10.0.1.0/28"),
+        wide=view.make_subnet(vpc, "10.0.2.0/24"),
+    )
+
+
+def create(here, **parameters):
+    parameters = {"SubnetId": here.wide.id, **parameters}
+    return here.view.call("CreateNetworkInterface", **parameters)["NetworkInterface"]
+
+
+def describe(here, interface):
+    answer = here.view.call(
+        "DescribeNetworkInterfaces", NetworkInterfaceIds=[interface["NetworkInterfaceId"]]
+    )
+    return answer["NetworkInterfaces"][0]
+
+
+def addresses(shape):
+    return [each["PrivateIpAddress"] for each in shape["PrivateIpAddresses"]]
+
+
+def launched_interface(here):
+    """Of an instance with one interface of its own."""
+    answer = here.view.call(
+        "RunInstances", ImageId=NAMESPACE_IMAGE.id, MinCount=1, MaxCount=1, SubnetId=here.wide.id
+    )
+    return answer["Instances"][0]["NetworkInterfaces"][0]
+
+
+def test_a_new_interface_is_described_whole(here):
+    tag = {"Key": "Name", "Value": "web"}
+    made = create(
+        here,
+        PrivateIpAddress="10.0.2.50",
+        Description="first",
+        TagSpecifications=[{"ResourceType": "network-interface", "Tags": [tag]}],
+    )
+    assert made == {
+        "NetworkInterfaceId": made["NetworkInterfaceId"],
+        "SubnetId": here.wide.id,
+        "VpcId": here.vpc.id,
+        "AvailabilityZone": "us-east-1a",
+        "OwnerId": "123456789012",
+        "Description": "first",
+        "InterfaceType": "interface",
+        "MacAddress": made["MacAddress"],
+        "PrivateDnsName": "ip-10-0-2-50.ec2.internal",
+        "PrivateIpAddress": "10.0.2.50",
+        "PrivateIpAddresses": [
+            {"Primary": True, "PrivateDnsName": "ip-10-0-2-50.ec2.internal", "PrivateIpAddress": "10.0.2.50"}
+        ],
+        "SourceDestCheck": True,
+        "Status": "available",
+        "Groups": [],
+        "Ipv6Addresses": [],
+        "RequesterManaged": False,
+        "TagSet": [tag],
+    }
+    assert describe(here, made) == made
+
+
+def test_eleven_interfaces_fill_a_28_and_the_twelfth_is_refused(here):
+    given = {create(here, SubnetId=here.small.id)["PrivateIpAddress"] for _ in range(11)}
+    assert given == {f"10.0.1.{last}" for last in range(4, 15)}
+    code = here.view.refusal("CreateNetworkInterface", SubnetId=here.small.id)
+    assert code == "InsufficientFreeAddressesInSubnet"
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("10.0.2.0", "InvalidParameterValue"),
+        ("10.0.2.1", "InvalidParameterValue"),
+        ("10.0.2.3", "InvalidParameterValue"),
+        ("10.0.2.255", "InvalidParameterValue"),
+        ("10.0.3.7", "InvalidParameterValue"),
+        ("10.0.2.999", "InvalidParameterValue"),
+        ("fd00::1", "InvalidParameterValue"),
+        ("10.0.2.9", "InvalidIPAddress.InUse"),
+    ],
+)
+def test_an_address_that_cannot_be_given_is_refused(here, address, code):
+    create(here, PrivateIpAddress="10.0.2.9")
+    assert (
+        here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id, PrivateIpAddress=address) == code
+    )
+
+
+def test_secondary_addresses_come_by_list_or_by_count(here):
+    listed = create(
+        here,
+        PrivateIpAddresses=[
+            {"PrivateIpAddress": "10.0.2.20", "Primary": False},
+            {"PrivateIpAddress": "10.0.2.10", "Primary": True},
+        ],
+    )
+    assert addresses(listed) == ["10.0.2.10", "10.0.2.20"]
+    assert len(set(addresses(create(here, SecondaryPrivateIpAddressCount=3)))) == 4
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"SecondaryPrivateIpAddressCount": -1}, "InvalidParameterValue"),
+        ({"SecondaryPrivateIpAddressCount": 50}, "PrivateIpAddressLimitExceeded"),
+        ({"PrivateIpAddresses": [{"Primary": True}]}, "MissingParameter"),
+        (
+            {
+                "PrivateIpAddress": "10.0.2.9",
+                "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": "10.0.2.8"}],
+            },
+            "InvalidParameterCombination",
+        ),
+        (
+            {"SecondaryPrivateIpAddressCount": 1, "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.2.8"}]},
+            "InvalidParameterCombination",
+        ),
+        (
+            {"PrivateIpAddresses": [{"PrivateIpAddress": f"10.0.2.{n}", "Primary": True} for n in (8, 9)]},
+            "InvalidParameterValue",
+        ),
+        ({"PrivateIpAddresses": [{"PrivateIpAddress": "10.0.2.8"}] * 2}, "InvalidIPAddress.InUse"),
+        ({"SubnetId": "subnet-0123456789abcdef0"}, "InvalidSubnetID.NotFound"),
+        ({"SubnetId": "nonsense"}, "InvalidSubnetID.Malformed"),
+        ({"Groups": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
+        ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
+        ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.2.16/28"}]}, "UnsupportedOperation"),
+        ({"InterfaceType": "efa"}, "UnsupportedOperation"),
+    ],
+)
+def test_what_a_new_interface_cannot_have_is_refused(here, parameters, code):
+    assert here.view.refusal("CreateNetworkInterface", **{"SubnetId": here.wide.id, **parameters}) == code
+
+
+def test_a_parameter_that_asks_for_nothing_is_no_reason_to_refuse(here):
+    create(here, Ipv6AddressCount=0, Groups=[], EnablePrimaryIpv6=False, Ipv4PrefixCount=0)
+
+
+def test_more_interfaces_than_the_quota_are_refused(here):
+    here.view.quotas = Quotas(network_interfaces=1)
+    create(here)
+    assert (
+        here.view.refusal("CreateNetworkInterface", SubnetId=here.wide.id) == "NetworkInterfaceLimitExceeded"
+    )
+
+
+def test_a_deleted_interface_gives_its_addresses_back_at_once(here):
+    made = create(here, PrivateIpAddress="10.0.2.9")
+    here.view.call("DeleteNetworkInterface", NetworkInterfaceId=made["NetworkInterfaceId"])
+    assert available_count(here.wide, here.view.held_addresses(here.wide.id)) == 251
+    create(here, PrivateIpAddress="10.0.2.9")
+    again = here.view.refusal("DeleteNetworkInterface", NetworkInterfaceId=made["NetworkInterfaceId"])
+    assert again == "InvalidNetworkInterfaceID.NotFound"
+
+
+def test_an_attached_interface_is_not_deleted(here):
+    interface = launched_interface(here)
+    code = here.view.refusal("DeleteNetworkInterface", NetworkInterfaceId=interface["NetworkInterfaceId"])
+    assert code == "InvalidParameterValue"
+
+
+def test_the_first_interface_is_never_detached_and_hot_plug_is_refused_by_name(here):
+    interface = launched_interface(here)
+    attachment = interface["Attachment"]["AttachmentId"]
+    refusal = here.view.refusal
+    assert refusal("DetachNetworkInterface", AttachmentId=attachment) == "OperationNotPermitted"
+    unknown = "eni-attach-0123456789abcdef0"
+    assert refusal("DetachNetworkInterface", AttachmentId=unknown) == "InvalidAttachmentID.NotFound"
+    spare = create(here)["NetworkInterfaceId"]
+    instance = describe(here, interface)["Attachment"]["InstanceId"]
+    attach = {"NetworkInterfaceId": spare, "InstanceId": instance, "DeviceIndex": 1}
+    assert refusal("AttachNetworkInterface", **attach) == "UnsupportedOperation"
+
+
+def test_each_attribute_is_modified_described_and_reset_alone(here):
+    made = create(here)
+    name = {"NetworkInterfaceId": made["NetworkInterfaceId"]}
+    here.view.call("ModifyNetworkInterfaceAttribute", **name, Description={"Value": "second"})
+    here.view.call("ModifyNetworkInterfaceAttribute", **name, SourceDestCheck={"Value": False})
+
+    def attribute(which):
+        return here.view.call("DescribeNetworkInterfaceAttribute", **name, Attribute=which)
+
+    assert attribute("description") == {**name, "Description": {"Value": "second"}}
+    assert attribute("sourceDestCheck") == {**name, "SourceDestCheck": {"Value": False}}
+    assert attribute("attachment") == name
+    assert attribute("groupSet") == {**name, "Groups": []}
+    here.view.call("ResetNetworkInterfaceAttribute", **name, SourceDestCheck="true")
+    assert describe(here, made) == {**made, "Description": "second"}
+
+
+def test_delete_on_termination_belongs_to_the_attachment(here):
+    interface = launched_interface(here)
+    name = {"NetworkInterfaceId": interface["NetworkInterfaceId"]}
+    change = {"AttachmentId": interface["Attachment"]["AttachmentId"], "DeleteOnTermination": False}
+    here.view.call("ModifyNetworkInterfaceAttribute", **name, Attachment=change)
+    assert describe(here, interface)["Attachment"]["DeleteOnTermination"] is False
+    wrong = {**change, "AttachmentId": "eni-attach-0123456789abcdef0"}
+    code = here.view.refusal("ModifyNetworkInterfaceAttribute", **name, Attachment=wrong)
+    assert code == "InvalidAttachmentID.NotFound"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"Description": {"Value": "x"}, "SourceDestCheck": {"Value": True}}, "InvalidParameterCombination"),
+        ({"Groups": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
+        ({"SourceDestCheck": {}}, "MissingParameter"),
+        ({"Attachment": {"EnaQueueCount": 2}}, "UnsupportedOperation"),
+        ({"Attachment": {"DeleteOnTermination": True}}, "MissingParameter"),
+    ],
+)
+def test_a_modification_that_says_too_much_or_too_little_is_refused(here, parameters, code):
+    name = create(here)["NetworkInterfaceId"]
+    assert here.view.refusal("ModifyNetworkInterfaceAttribute", NetworkInterfaceId=name, **parameters) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("subnet-id", "{subnet}", True),
+        ("vpc-id", "{vpc}", True),
+        ("private-ip-address", "10.0.2.9", True),
+        ("addresses.private-ip-address", "10.0.2.1?", True),
+        ("addresses.primary", "false", True),
+        ("description", "a *", True),
+        ("status", "available", True),
+        ("status", "in-use", False),
+        ("group-id", "*", False),
+        ("attachment.instance-owner-id", "*", False),
+        ("attachment.attach-time", "*", False),
+        ("mac-address", "02:*", True),
+        ("availability-zone-id", "use1-az1", True),
+        ("private-dns-name", "ip-10-0-2-9.ec2.internal", True),
+        ("tag:Name", "*", False),
+    ],
+)
+def test_filters_find_interfaces(here, name, value, found):
+    made = create(
+        here,
+        Description="a filtered one",
+        PrivateIpAddresses=[
+            {"PrivateIpAddress": "10.0.2.9", "Primary": True},
+            {"PrivateIpAddress": "10.0.2.10"},
+        ],
+    )
+    value = value.format(subnet=here.wide.id, vpc=here.vpc.id)
+    answer = here.view.call("DescribeNetworkInterfaces", Filters=[{"Name": name, "Values": [value]}])
+    assert answer["NetworkInterfaces"] == ([made] if found else [])
+
+
+def test_the_filters_of_an_attached_interface_see_its_attachment(here):
+    interface = launched_interface(here)
+    for name, value in (
+        ("attachment.attachment-id", interface["Attachment"]["AttachmentId"]),
+        ("attachment.status", "attached"),
+        ("attachment.device-index", "0"),
+        ("attachment.delete-on-termination", "true"),
+        ("attachment.instance-owner-id", "123456789012"),
+        ("attachment.attach-time", "2027-01-15T08:00:00.000Z"),
+    ):
+        answer = here.view.call("DescribeNetworkInterfaces", Filters=[{"Name": name, "Values": [value]}])
+        assert [each["NetworkInterfaceId"] for each in answer["NetworkInterfaces"]] == [
+            interface["NetworkInterfaceId"]
+        ], name
+
+
+def test_every_interface_of_the_view_is_described_once(here):
+    made = [create(here) for _ in range(3)]
+    assert here.view.call("DescribeNetworkInterfaces")["NetworkInterfaces"] == made
+    assert len(here.view.all(NetworkInterface)) == 3

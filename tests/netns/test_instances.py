@@ -1,0 +1,265 @@
+"""Instances in real namespaces, without the data plane: made, found again, ended, and nothing left of them.
+
+    test's own namespace ("the host")          rookery-t...-i-...
+      eni00000001 (down until it has programs) ---- eth0 10.7.1.5/24, default via 10.7.1.1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rookery.host.instances import init, namespace, network
+from rookery.host.instances.fleet import Fleet
+from rookery.host.instances.machine import Machine
+from rookery.host.instances.record import Places
+from rookery.intent.host import InstanceIntent, InterfaceIntent
+from rookery.model.objects import InstanceStatus
+
+pytestmark = [
+    pytest.mark.real_packets,
+    pytest.mark.skipif(os.geteuid() != 0, reason="making namespaces needs root"),
+]
+
+
+class RecordingWiring:
+    """In place of the data plane: what it was asked, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+
+    def added(self, ifindex: int) -> None:
+        self.calls.append(("added", ifindex))
+
+    def removing(self, ifindex: int) -> None:
+        self.calls.append(("removing", ifindex))
+
+    def removed(self) -> None:
+        self.calls.append(("removed", 0))
+
+
+class Bench:
+    """A fleet on this machine, whose host is the test's own network namespace."""
+
+    def __init__(self, folder: Path):
+        self.region = f"t{secrets.token_hex(3)}"
+        self.number = secrets.randbits(31)
+        self.places = Places(folder / "state", folder / "run")
+        self.wiring = RecordingWiring()
+        self.statuses: list[InstanceStatus] = []
+
+    def fleet(self) -> Fleet:
+        machine = Machine(self.region, self.places, self.wiring)
+        machine.prepare()
+        return Fleet(machine, self.statuses.extend)
+
+    def intent(self, user_data: str = "", **changes: object) -> InstanceIntent:
+        interface = InterfaceIntent(
+            id=f"eni-000000000{self.number:08x}", vni=1, number=self.number, subnet=2, route_table=3,
+            router="10.7.1.1", primary="10.7.1.5", addresses=("10.7.1.5", "10.7.1.6"), prefix_length=24,
+            mac="02:00:00:00:00:05", router_mac="02:00:00:00:00:01", mtu=1500, source_dest_check=True,
+            device_index=0,
+        )  # fmt: skip
+        intent = InstanceIntent(
+            id=f"i-000000000{self.number:08x}", wanted="running", boot=1, hostname="ip-10-7-1-5",
+            domain="ec2.internal", user_data=base64.b64encode(user_data.encode()).decode(),
+            interfaces=(interface,),
+        )  # fmt: skip
+        return msgspec.structs.replace(intent, **changes)
+
+    def marks(self) -> dict[str, list[str]]:
+        """Everything of this bench on the machine."""
+        return {
+            "namespaces": namespace.named(f"rookery-{self.region}-"),
+            "devices": [name for name in network.devices() if name == network.device_name(self.number)],
+            "files": [str(p) for p in (self.places.state.parent).rglob("*") if p.is_file()],
+            "processes": processes_with(str(self.places.state)),
+        }
+
+
+def processes_with(word: str) -> list[str]:
+    """Command lines and environments that name the bench's folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            content = (entry / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if word.encode() in content:
+            found.append(entry.name)
+    return found
+
+
+def run_inside(pid: int, *command: str) -> str:
+    entered = ("nsenter", f"--target={pid}", "--all", "--wd=/", *command)
+    return subprocess.run(entered, check=True, capture_output=True, text=True, timeout=10).stdout
+
+
+def wait_until(condition: Callable[[], object], within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the awaited state did not come"
+        time.sleep(0.005)
+
+
+async def settle(fleet: Fleet, *intents: InstanceIntent) -> None:
+    fleet.want({intent.id: intent for intent in intents})
+    await fleet.look_again()
+    await fleet.idle()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    try:
+        yield bench
+    finally:
+
+        async def clear() -> None:
+            fleet = bench.fleet()
+            await settle(fleet)
+            await fleet.close()
+
+        asyncio.run(clear())
+        network.unplug(network.device_name(bench.number))
+
+
+def test_an_instance_has_a_machine_of_its_own(bench: Bench):
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent())
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [s.state for s in bench.statuses] == ["running"]
+    pid = init.find(bench.places, bench.intent().id)
+    assert run_inside(pid, "hostname") == "ip-10-7-1-5\n"
+    assert run_inside(pid, "cat", "/proc/1/comm") == "tini\n"
+    assert len(run_inside(pid, "sh", "-c", "echo /proc/[0-9]*").split()) < 8
+    assert "10.7.1.5 ip-10-7-1-5.ec2.internal" in run_inside(pid, "cat", "/etc/hosts")
+    assert "search ec2.internal" in run_inside(pid, "cat", "/etc/resolv.conf")
+    assert run_inside(pid, "ls", "/sys/class/net").split() == ["eth0", "lo"]
+    assert run_inside(pid, "ls", "/run").split() == ["instance"]
+    addresses = run_inside(pid, "ip", "-brief", "address", "show", "eth0")
+    assert "10.7.1.5/24" in addresses and "10.7.1.6" not in addresses and "fe80" not in addresses
+    link = run_inside(pid, "ip", "link", "show", "eth0")
+    assert "mtu 1500" in link and "02:00:00:00:00:05" in link
+    assert "via 10.7.1.1 dev eth0" in run_inside(pid, "ip", "route", "show", "default")
+    assert "host" not in run_inside(pid, "ls", "/tmp")
+
+
+def test_a_device_opens_only_when_it_has_its_programs(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    flags: list[str] = []
+
+    def added(ifindex: int) -> None:
+        flags.append(Path(f"/sys/class/net/{network.device_name(bench.number)}/flags").read_text().strip())
+
+    monkeypatch.setattr(bench.wiring, "added", added)
+    asyncio.run(settle(bench.fleet(), bench.intent()))
+    up = 0x1
+    assert [int(f, 16) & up for f in flags] == [0]
+    assert int(Path(f"/sys/class/net/{network.device_name(bench.number)}/flags").read_text(), 16) & up
+
+
+def test_user_data_runs_once_and_not_again_after_a_reboot(bench: Bench):
+    script = "#!/bin/sh\necho ran on $(hostname) >> /run/instance/proof\n"
+    proof = bench.places.guest(bench.intent().id) / "proof"
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent(script))
+        await asyncio.to_thread(wait_until, proof.exists)
+        await settle(fleet, bench.intent(script, boot=2))
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [(s.state, s.boot) for s in bench.statuses] == [("running", 1), ("running", 2)]
+    assert proof.read_text() == "ran on ip-10-7-1-5\n"
+
+
+def test_stop_leaves_only_what_a_start_needs_and_terminate_leaves_nothing(bench: Bench):
+    before = bench.marks()
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent())
+        await settle(fleet, bench.intent(wanted="stopped"))
+        stopped = bench.marks()
+        assert (stopped["namespaces"], stopped["devices"], stopped["processes"]) == ([], [], [])
+        assert stopped["files"]
+        await settle(fleet, bench.intent(boot=2))
+        await settle(fleet, bench.intent(boot=2, wanted="terminated"))
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [s.state for s in bench.statuses] == ["running", "stopped", "running", "terminated"]
+    assert bench.marks() == before
+
+
+def test_processes_are_asked_before_they_are_ended(bench: Bench):
+    folder = bench.places.guest(bench.intent().id)
+    script = "#!/bin/sh\ntrap 'echo bye > /run/instance/last; exit' TERM\ntouch /run/instance/up\nsleep 100 & wait\n"
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent(script))
+        await asyncio.to_thread(wait_until, (folder / "up").exists)
+        await settle(fleet, bench.intent(script, wanted="stopped"))
+        await fleet.close()
+
+    asyncio.run(live())
+    assert (folder / "last").read_text() == "bye\n"
+
+
+def test_another_agent_finds_a_running_instance_and_leaves_it_alone(bench: Bench):
+    async def first() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent())
+        await fleet.close()
+
+    asyncio.run(first())
+    pid = init.find(bench.places, bench.intent().id)
+    calls = list(bench.wiring.calls)
+    asyncio.run(first())
+    assert init.find(bench.places, bench.intent().id) == pid
+    assert bench.wiring.calls == calls
+
+
+def test_an_instance_that_ends_on_its_own_is_reported_stopped_at_once(bench: Bench):
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent())
+        os.kill(init.find(bench.places, bench.intent().id), signal.SIGKILL)
+        await asyncio.to_thread(wait_until, lambda: len(bench.statuses) == 2)
+        await fleet.idle()
+        await fleet.close()
+
+    asyncio.run(live())
+    assert bench.statuses[1].state == "stopped"
+    marks = bench.marks()
+    assert (marks["namespaces"], marks["devices"]) == ([], [])
+
+
+def test_a_boot_that_cannot_be_done_is_reported_with_its_reason_and_leaves_nothing_plugged(bench: Bench):
+    asyncio.run(settle(bench.fleet(), msgspec.structs.replace(bench.intent(), user_data="%%%")))
+    (status,) = bench.statuses
+    assert status.state == "failed" and status.message.startswith("user data is not base64")
+    marks = bench.marks()
+    assert (marks["namespaces"], marks["devices"], marks["processes"]) == ([], [], [])
+
+
+def test_a_pid_file_of_another_process_is_not_believed(bench: Bench):
+    asyncio.run(settle(bench.fleet(), bench.intent(wanted="stopped")))
+    instance = bench.intent().id
+    bench.places.pid_file(instance).write_text(f"{os.getpid()} 1\n")
+    assert init.find(bench.places, instance) == 0

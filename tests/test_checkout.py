@@ -1,0 +1,37 @@
+"""The checkout agrees with itself: style, pinned packages, one list of each."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def test_ruff_has_nothing_to_say():
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "."],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_direct_dependency_is_pinned_to_the_same_version_for_the_environment():
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    direct = {*project["dependencies"], *project["optional-dependencies"]["test"]}
+    locked = set((CHECKOUT / "tools/requirements.txt").read_text().split("\n"))
+    assert {pin.lower() for pin in direct} <= {pin.lower() for pin in locked}
+
+
+def test_every_package_of_the_environment_is_pinned():
+    lines = (CHECKOUT / "tools/requirements.txt").read_text().splitlines()
+    loose = [
+        line for line in lines if not line.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.]+", line)
+    ]
+    assert loose == []
