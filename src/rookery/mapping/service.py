@@ -62,7 +62,7 @@ class Service:
         """Listens when the state is read: who can connect is answered. Raises CertificateError, OSError."""
         context = server_context(identity)
         await self._start()
-        async with asyncio.TaskGroup() as tasks:
+        async with self._server(address, port, context) as server, asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(work)
                 for work in (
@@ -73,8 +73,7 @@ class Service:
                     self._notice_the_lost(),
                 )
             ]
-            async with self._server(address, port, context) as server:
-                yield server
+            yield server
             for task in running:
                 task.cancel()
 
