@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rookery.api.errors import invalid_parameter, unsupported
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_shape import interface_shape
@@ -84,15 +85,14 @@ def too_many_addresses(limit: int) -> ApiError:
 def delete_network_interface(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if found.attachment:
-        raise ApiError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
+        raise invalid_parameter(f"Network interface '{found.id}' is currently in use.")
     return Outcome(deletes=(found,))
 
 
 @operation("AttachNetworkInterface")
 def attach_network_interface(request: Request, view: View) -> Outcome:
-    raise ApiError(
-        "UnsupportedOperation",
-        "Network interfaces cannot be attached to an instance after its launch. Name them in RunInstances.",
+    raise unsupported(
+        "Network interfaces cannot be attached to an instance after its launch. Name them in RunInstances."
     )
 
 
@@ -109,7 +109,4 @@ def detach_network_interface(request: Request, view: View) -> Outcome:
             "OperationNotPermitted",
             "The network interface at device index 0 and networkCard index 0 cannot be detached.",
         )
-    raise ApiError(
-        "UnsupportedOperation",
-        "Network interfaces cannot be detached from an instance before it is terminated.",
-    )
+    raise unsupported("Network interfaces cannot be detached from an instance before it is terminated.")
