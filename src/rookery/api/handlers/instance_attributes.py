@@ -8,14 +8,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import STOPPED, state_in
 from rookery.api.handlers.instance_type_catalogue import offered_type
-from rookery.api.handlers.interface_addresses import too_many_addresses
+from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import Instance, NetworkInterface, Resource
+from rookery.model.objects import Instance, Resource
 
 SHUTDOWN_BEHAVIORS = ("stop", "terminate")
 
@@ -91,20 +92,19 @@ def set_type(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
             "AttachmentLimitExceeded",
             f"Interface count {len(found.interface_ids)} exceeds the limit for {kind.name}",
         )
-    interfaces = (view.get(NetworkInterface, each) for each in found.interface_ids)
-    if any(len(each.addresses) > kind.addresses for each in interfaces):
+    if any(len(each.addresses) > kind.addresses for each in interfaces_of(view, found)):
         raise too_many_addresses(kind.addresses)
     return (replace(found, instance_type=kind.name),)
 
 
 def set_source_dest_check(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
     """Of the only interface: with several, which one is meant is for ModifyNetworkInterfaceAttribute to say."""
-    if len(found.interface_ids) != 1:
+    interfaces = interfaces_of(view, found)
+    if len(interfaces) != 1:
         raise ApiError(
             "InvalidInstanceID", f"There are multiple interfaces attached to instance '{found.id}'."
         )
-    interface = view.get(NetworkInterface, found.interface_ids[0])
-    return (replace(interface, source_dest_check=as_boolean(value)),)
+    return (replace(interfaces[0], source_dest_check=as_boolean(value)),)
 
 
 def require_stopped(view: View, found: Instance) -> None:
@@ -152,9 +152,7 @@ def attribute_shape(view: View, found: Instance, attribute: str) -> dict[str, An
 
 def first_source_dest_check(view: View, found: Instance) -> bool:
     """True of a terminated one, as of every new interface."""
-    if not found.interface_ids:
-        return True
-    return view.get(NetworkInterface, found.interface_ids[0]).source_dest_check
+    return next((each.source_dest_check for each in interfaces_of(view, found)), True)
 
 
 STORED = {

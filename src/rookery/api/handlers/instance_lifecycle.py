@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_state import (
     PENDING,
     RUNNING,
@@ -116,9 +117,9 @@ def released_interfaces(
     view: View, instance: Instance
 ) -> tuple[list[NetworkInterface], list[NetworkInterface]]:
     """(those that become available, those that go with the instance)."""
-    held = [view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids]
-    goes = [each for each in held if each.attachment.delete_on_termination]
-    stays = [replace(each, attachment=None) for each in held if not each.attachment.delete_on_termination]
+    held = interfaces_of(view, instance)
+    goes = [each for each in held if attachment_of(each).delete_on_termination]
+    stays = [replace(each, attachment=None) for each in held if not attachment_of(each).delete_on_termination]
     return stays, goes
 
 

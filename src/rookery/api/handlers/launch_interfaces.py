@@ -123,7 +123,7 @@ def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{found.id}] in use.")
     return InterfacePlan(
         device_index=device_index(specification),
-        subnet=view.get(Subnet, found.subnet_id),
+        subnet=find(view, Subnet, found.subnet_id),
         existing=found,
         delete_on_termination=False,
     )

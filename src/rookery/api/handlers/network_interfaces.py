@@ -66,7 +66,7 @@ def new_interface(
 
 
 def check_interface_quota(request: Request, view: View, more: int) -> None:
-    if sum(1 for _ in view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
+    if len(view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
         raise ApiError(
             "NetworkInterfaceLimitExceeded",
             f"The maximum number of network interfaces ({request.quotas.network_interfaces}) would be exceeded.",
