@@ -26,7 +26,7 @@ from rookery.region.directory import Directory
 from rookery.region.errors import Ambiguous, NotFound
 from rookery.trace.journey import journey, next_hop
 from rookery.trace.packet import Probe
-from rookery.trace.telling import tell
+from rookery.trace.telling import drop_line, tell
 
 OWNER = {"account": "123456789012", "region": "us-east-1"}
 VPC = Vpc(
@@ -196,3 +196,27 @@ def test_a_destination_may_be_an_address_that_nobody_has(known: Directory):
     assert known.address("10.9.9.9", VPC.id) == "10.9.9.9"
     with pytest.raises(NotFound):
         known.address("10.9.9", VPC.id)
+
+
+def test_a_live_drop_is_told_with_whose_it_is_and_who_sent_it(known: Directory):
+    drop = EventLine(
+        host="host-2",
+        time=0.0,
+        program="host_ingress",
+        step="dropped",
+        verdict="drop_source_not_at_host",
+        interface="eni-db",
+        source="10.0.1.5",
+        destination="10.0.2.7",
+        outer_source="100.64.1.10",
+        protocol=17,
+        source_port=1000,
+        destination_port=53,
+    )
+    told = drop_line(drop, known)
+    assert "host-2  i-db (db)  10.0.1.5:1000 -> 10.0.2.7:53 udp, sent by host-1  drop_source_not_at_host: " in told
+
+
+def test_an_alarm_is_told_as_one(known: Directory):
+    alarm = EventLine(host="host-2", time=0.0, program="", step="alarm", verdict="drop_source_mac", detail=3)
+    assert "host-2  ALARM  drop_source_mac, 3 so far: the sender's MAC" in drop_line(alarm, known)

@@ -77,7 +77,7 @@ def status(name: Name = "dev", as_json: AsJson = False) -> None:
 
 
 def wait_for(
-    generation: Annotated[int, typer.Argument(help="A revision of the store.")],
+    generation: Annotated[int, typer.Argument(help="A revision of the store, as `status` shows it.")],
     name: Name = "dev",
     timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
 ) -> None:
