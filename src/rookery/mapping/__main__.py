@@ -77,9 +77,10 @@ async def _keep_house(service: Service, store: SqliteStore) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         try:
+            service.take_renewed_certificate()
             await store.trim()
             await service.forget_the_gone()
-        except StoreUnavailable as error:
+        except (StoreUnavailable, CertificateError) as error:
             log.warning("housekeeping waits: %s", error)
 
 
