@@ -12,9 +12,12 @@ import asyncio
 import fcntl
 import ipaddress
 import logging
-import os
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
 
 from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.errors import DataplaneError
@@ -34,6 +37,7 @@ from rookery.host.lines import line_of, line_of_alarm
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
 from rookery.host.wiring import DataplaneWiring, devices_by_number
+from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import InstanceStatus
 
@@ -52,7 +56,7 @@ def assemble(config: HostConfig) -> AgentState:
     try:
         link = substrate.look_at(config)
         substrate.segment_udp_in_software(config.substrate_device)
-        dataplane = HostDataplane.open(_path(config.pins), _path(config.bpf_objects), config.max_mappings)
+        dataplane = HostDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings)
         state = _parts(config, link, dataplane)
         state.machine.prepare()
         dataplane.configure_substrate(substrate_row(config, link))
@@ -63,16 +67,10 @@ def assemble(config: HostConfig) -> AgentState:
     return state
 
 
-def _path(text: str):
-    from pathlib import Path
-
-    return Path(text)
-
-
 def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> AgentState:
     kernel = Kernel(dataplane)
     wiring = DataplaneWiring(dataplane, kernel)
-    places = Places(_path(config.state_directory), _path(config.run_directory))
+    places = Places(Path(config.state_directory), Path(config.run_directory))
     machine = Machine(config.region_name, places, wiring)
     subscription = Subscription(config) if config.mapping_service else None
 
@@ -95,9 +93,30 @@ def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:
     )
 
 
+@contextmanager
+def only_agent(config: HostConfig) -> Iterator[None]:
+    """Two agents would start everything twice. The kernel lets go of the lock however the agent ends."""
+    folder = Path(config.run_directory)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartRefused(f"another agent of {config.name} is running") from error
+        yield
+
+
+def _frozen(intent: HostIntent) -> HostIntent:
+    """A copy for another thread: the subscription changes its own while we wait for the next update."""
+    return msgspec.structs.replace(
+        intent, instances=dict(intent.instances), mappings=dict(intent.mappings), routes=dict(intent.routes)
+    )
+
+
 class Agent:
     def __init__(self, state: AgentState):
         self._state = state
+        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
         self._control = ControlServer(Answers(state), state.watchers)
 
     async def run(self) -> None:
@@ -105,7 +124,6 @@ class Agent:
         state = self._state
         async with AsyncExitStack() as stack:
             stack.push_async_callback(state.fleet.close)
-            stack.enter_context(_only_agent(state.config))
             if state.subscription is not None:
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
@@ -125,14 +143,14 @@ class Agent:
     async def take(self, update: Update) -> None:
         """The kernel first, and only when it holds the rows is it said that they are applied."""
         state = self._state
-        first = state.intent is None
-        state.intent = update.intent
-        try:
-            await self._into_the_kernel(update)
-        except DataplaneError as error:
-            self._fault(error)
-        else:
-            self._applied(update.intent.generation)
+        async with self._changing:
+            first, state.intent = state.intent is None, update.intent
+            try:
+                await self._into_the_kernel(update)
+            except (DataplaneError, ValueError) as error:
+                self._fault(error)
+            else:
+                self._applied(update.intent.generation)
         state.fleet.want(update.intent.instances)
         if first:
             await state.fleet.look_again()
@@ -153,7 +171,7 @@ class Agent:
         if state.subscription is not None:
             state.subscription.applied(generation)
 
-    def _fault(self, error: DataplaneError) -> None:
+    def _fault(self, error: Exception) -> None:
         self._state.fault = f"the kernel does not hold the intent: {error}"
         log.error("%s", self._state.fault)
 
@@ -168,18 +186,26 @@ class Agent:
     async def heal(self) -> None:
         """One full pass over rows, programs, devices and instances."""
         state = self._state
-        generation = state.intent.generation if state.intent else 0
         try:
+            if state.fault:
+                await self._try_again()
             mended = await asyncio.to_thread(self._mend)
-        except (DataplaneError, StepFailed) as error:
+        except (DataplaneError, StepFailed, ValueError) as error:
             log.error("full pass: %s", error)
             return
         if mended:
             state.healed += mended
             log.warning("full pass: %d rows or devices were wrong and are mended", mended)
-        if state.fault and state.intent and state.intent.generation == generation:
-            self._applied(generation)
         await state.fleet.look_again()
+
+    async def _try_again(self) -> None:
+        """The kernel refused a part of the intent: all of it is compared anew."""
+        async with self._changing:
+            intent = self._state.intent
+            if intent is None or not self._state.fault:
+                return
+            await asyncio.to_thread(self._state.kernel.become, _frozen(intent), devices_by_number())
+            self._applied(intent.generation)
 
     def _mend(self) -> int:
         state = self._state
@@ -205,7 +231,7 @@ class Agent:
             program = "host_egress" if egress else "host_ingress"
             state.watchers.publish(line_of_alarm(alarm, state.config.name, program))
 
-    def _follow_events(self):
+    def _follow_events(self) -> Callable[[], None]:
         """Returns what ends it."""
         loop, state = asyncio.get_running_loop(), self._state
         unsubscribe = state.dataplane.events(self._tell)

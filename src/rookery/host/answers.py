@@ -70,9 +70,12 @@ class Answers:
     async def _mappings(self, vni: int) -> MappingsReply:
         """The intent's rows as they are now; the kernel's a moment later, for a dump may take a second."""
         intended = dict(self._state.kernel.mappings.wanted)
-        found = await asyncio.to_thread(self._state.dataplane.mappings.items)
+        found = await asyncio.to_thread(self._kernel_mappings)
         keys = [key for key in intended.keys() | found.keys() if vni in (0, key.vni)]
         return MappingsReply(rows=[_row(key, intended.get(key), found.get(key)) for key in sorted(keys)])
+
+    def _kernel_mappings(self) -> dict[MappingKey, formats.Mapping]:
+        return dict(self._state.dataplane.mappings.items())
 
     def _instance(self, instance: str) -> InstanceReply:
         state = self._state

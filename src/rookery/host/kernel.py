@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from rookery.host import rows
 from rookery.host.kept_table import KeptTable
-from rookery.host.kernel_table import KernelTable, StrictTable
+from rookery.host.ports import Table
 from rookery.intent.host import HostIntent, InstanceIntent
 from rookery.mapping.protocol import Delta
 
@@ -20,20 +20,20 @@ from rookery.mapping.protocol import Delta
 class Tables(Protocol):
     """The dataplane's."""
 
-    interfaces: StrictTable[Any, Any]
-    local_interfaces: StrictTable[Any, Any]
-    mappings: StrictTable[Any, Any]
-    routes: StrictTable[Any, Any]
+    interfaces: Table[Any, Any]
+    local_interfaces: Table[Any, Any]
+    mappings: Table[Any, Any]
+    routes: Table[Any, Any]
 
 
 class Kernel:
     """`devices`: host side of an interface, by the interface's number -> ifindex."""
 
     def __init__(self, tables: Tables):
-        self.interfaces = KeptTable(KernelTable(tables.interfaces))
-        self.local_interfaces = KeptTable(KernelTable(tables.local_interfaces))
-        self.mappings = KeptTable(KernelTable(tables.mappings))
-        self.routes = KeptTable(KernelTable(tables.routes))
+        self.interfaces = KeptTable(tables.interfaces)
+        self.local_interfaces = KeptTable(tables.local_interfaces)
+        self.mappings = KeptTable(tables.mappings)
+        self.routes = KeptTable(tables.routes)
         self._instances: Mapping[str, InstanceIntent] = {}
         self._devices: dict[int, int] = {}
         self._switching = threading.Lock()

@@ -115,5 +115,12 @@ def route_keys(keys: Iterable[tuple[int, str]]) -> list[RouteKey]:
 
 
 def routes(intents: Iterable[RouteIntent]) -> dict[RouteKey, Route]:
-    """Raises KeyError for a kind that this version does not know: better no row than a wrong one."""
-    return {route_key(intent.key): Route(RouteKind[intent.kind.upper()], 0) for intent in intents}
+    """Raises ValueError for a kind that this version does not know: better no row than a wrong one."""
+    return {route_key(intent.key): _route(intent) for intent in intents}
+
+
+def _route(intent: RouteIntent) -> Route:
+    try:
+        return Route(kind=RouteKind[intent.kind.upper()], target=0)
+    except KeyError as error:
+        raise ValueError(f"route {intent.destination}: this host does not know the kind {intent.kind!r}") from error

@@ -34,17 +34,20 @@ class AgentState:
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or mended before
     generation: int = 0  # applied
     healed: int = 0
+    _named: tuple[dict[str, int], dict[int, str]] = field(default_factory=lambda: ({}, {}))
     fault: str = ""  # why the kernel does not hold the intent; empty: it does
 
     def connected(self) -> bool:
         return self.subscription is not None and self.subscription.connected
 
     def names(self) -> dict[int, str]:
-        """ifindex -> id of the interface, of every device of an instance here."""
-        numbers = {number: eni for eni, number in self.machine.interfaces().items()}
-        start = len(network.DEVICE_PREFIX)
-        named = ((int(name[start:], 16), ifindex) for name, ifindex in network.devices().items())
-        return {ifindex: numbers[number] for number, ifindex in named if number in numbers}
+        """ifindex -> id of the interface, of every device of an instance here. Reads the disk only when devices changed."""
+        devices = network.devices()
+        if self._named[0] != devices:
+            numbers = {network.device_name(number): eni for eni, number in self.machine.interfaces().items()}
+            named = {ifindex: numbers[name] for name, ifindex in devices.items() if name in numbers}
+            self._named = (devices, named)
+        return self._named[1]
 
     def device_name(self, ifindex: int, names: dict[int, str]) -> str:
         """For a person: the interface's id, the device's name, or what is known."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.operation import ApiError
 from rookery.model.objects import Subnet
 
@@ -46,9 +47,9 @@ class SubnetAddresses:
         """Its canonical text. Raises InvalidParameterValue when it can never be given to an interface here."""
         parsed = parse_address(address)
         if parsed not in self._network:
-            raise ApiError("InvalidParameterValue", "Address does not fall within the subnet's address range")
+            raise invalid_parameter("Address does not fall within the subnet's address range")
         if not 0 <= int(parsed) - self._first < self._size:
-            raise ApiError("InvalidParameterValue", f"Address {parsed} is in subnet's reserved address range")
+            raise invalid_parameter(f"Address {parsed} is in subnet's reserved address range")
         return str(parsed)
 
     def take(self, address: str) -> str:
@@ -106,7 +107,7 @@ def parse_address(text: str) -> ipaddress.IPv4Address:
     try:
         return ipaddress.IPv4Address(text)
     except ValueError:
-        raise ApiError("InvalidParameterValue", f"Invalid IPv4 address: '{text}'") from None
+        raise invalid_parameter(f"Invalid IPv4 address: '{text}'") from None
 
 
 class WantedAddresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,15 +142,14 @@ def wanted_addresses(parameters: Mapping[str, Any]) -> WantedAddresses:
     listed = parameters.get("PrivateIpAddresses") or []
     automatic = parameters.get("SecondaryPrivateIpAddressCount") or 0
     if automatic < 0:
-        raise ApiError("InvalidParameterValue", "SecondaryPrivateIpAddressCount must not be negative")
+        raise invalid_parameter("SecondaryPrivateIpAddressCount must not be negative")
     if any(not entry.get("PrivateIpAddress") for entry in listed):
-        raise ApiError("MissingParameter", "The request must contain the parameter PrivateIpAddress")
+        raise missing_parameter("PrivateIpAddress")
     primaries = [entry["PrivateIpAddress"] for entry in listed if entry.get("Primary")]
     secondaries = tuple(entry["PrivateIpAddress"] for entry in listed if not entry.get("Primary"))
     if secondaries and automatic:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Only one of secondary private IP addresses and SecondaryPrivateIpAddressCount may be specified",
+        raise invalid_combination(
+            "Only one of secondary private IP addresses and SecondaryPrivateIpAddressCount may be specified"
         )
     return WantedAddresses(
         primary=only_primary(parameters.get("PrivateIpAddress"), primaries),
@@ -160,10 +160,9 @@ def wanted_addresses(parameters: Mapping[str, Any]) -> WantedAddresses:
 
 def only_primary(alone: str | None, listed: list[str]) -> str:
     if alone and listed:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Only one of PrivateIpAddress and a primary in PrivateIpAddresses may be specified",
+        raise invalid_combination(
+            "Only one of PrivateIpAddress and a primary in PrivateIpAddresses may be specified"
         )
     if len(listed) > 1:
-        raise ApiError("InvalidParameterValue", "Only one private IP address may be designated as primary")
+        raise invalid_parameter("Only one private IP address may be designated as primary")
     return alone or (listed[0] if listed else "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.errors import invalid_parameter, unsupported
 from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import STOPPED, state_in
 from rookery.api.handlers.instance_type_catalogue import offered_type
@@ -47,7 +48,7 @@ def only_change(parameters: dict[str, Any]) -> tuple[str, Any]:
         raise ApiError(code, "The request must contain exactly one attribute to modify")
     attribute, value = given.popitem()
     if attribute not in CHANGES:
-        raise ApiError("UnsupportedOperation", f"The attribute '{attribute}' cannot be modified.")
+        raise unsupported(f"The attribute '{attribute}' cannot be modified.")
     if value is None:
         raise ApiError("MissingParameter", f"The request must contain a value for the attribute {attribute}")
     return attribute, value
@@ -57,7 +58,7 @@ def as_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if value.lower() not in ("true", "false"):
-        raise ApiError("InvalidParameterValue", f"Invalid boolean value: '{value}'")
+        raise invalid_parameter(f"Invalid boolean value: '{value}'")
     return value.lower() == "true"
 
 
@@ -71,9 +72,7 @@ def set_stop_protection(view: View, found: Instance, value: Any) -> tuple[Resour
 
 def set_shutdown_behavior(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
     if value not in SHUTDOWN_BEHAVIORS:
-        raise ApiError(
-            "InvalidParameterValue", f"Invalid value '{value}' for InstanceInitiatedShutdownBehavior."
-        )
+        raise invalid_parameter(f"Invalid value '{value}' for InstanceInitiatedShutdownBehavior.")
     return (replace(found, shutdown_behavior=value),)
 
 
@@ -146,7 +145,7 @@ def attribute_shape(view: View, found: Instance, attribute: str) -> dict[str, An
     if attribute == "userData":
         return {"UserData": {"Value": found.user_data} if found.user_data else {}}
     if attribute not in STORED:
-        raise ApiError("UnsupportedOperation", f"The attribute '{attribute}' is not supported.")
+        raise unsupported(f"The attribute '{attribute}' is not supported.")
     return {MEMBERS[attribute]: {"Value": getattr(found, STORED[attribute])}}
 
 
@@ -182,13 +181,11 @@ def reset_instance_attribute(request: Request, view: View) -> Outcome:
     """Kernel and RAM disk, which AWS resets too, do not exist here."""
     found = find(view, Instance, request.parameters["InstanceId"])
     if request.parameters["Attribute"] != "sourceDestCheck":
-        raise ApiError(
-            "UnsupportedOperation", f"The attribute '{request.parameters['Attribute']}' cannot be reset."
-        )
+        raise unsupported(f"The attribute '{request.parameters['Attribute']}' cannot be reset.")
     return Outcome(puts=set_source_dest_check(view, found, True))
 
 
 @operation("GetConsoleOutput")
 def get_console_output(request: Request, view: View) -> Outcome:
     find(view, Instance, request.parameters["InstanceId"])
-    raise ApiError("UnsupportedOperation", "The console output of instances is not kept.")
+    raise unsupported("The console output of instances is not kept.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from rookery.api.errors import missing_parameter
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, parse_address
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
 from rookery.api.handlers.network_interfaces import too_many_addresses
@@ -39,16 +39,15 @@ def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
 def checked_count(listed: list[str], count: int | None) -> int:
     """0 when addresses are listed. Raises unless exactly one of the two is given."""
     if listed and count is not None:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Only one of PrivateIpAddresses and SecondaryPrivateIpAddressCount may be specified",
+        raise invalid_combination(
+            "Only one of PrivateIpAddresses and SecondaryPrivateIpAddressCount may be specified"
         )
     if listed:
         return 0
     if count is None:
         raise missing_parameter("PrivateIpAddresses or SecondaryPrivateIpAddressCount")
     if count < 1:
-        raise ApiError("InvalidParameterValue", "SecondaryPrivateIpAddressCount must be at least 1")
+        raise invalid_parameter("SecondaryPrivateIpAddressCount must be at least 1")
     return count
 
 
@@ -107,11 +106,10 @@ def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     unwanted = [str(parse_address(address)) for address in parameters.get("PrivateIpAddresses") or []]
     if not unwanted:
-        raise ApiError("MissingParameter", "The request must contain the parameter PrivateIpAddresses")
+        raise missing_parameter("PrivateIpAddresses")
     foreign = [address for address in unwanted if address not in found.addresses[1:]]
     if foreign:
-        raise ApiError(
-            "InvalidParameterValue",
-            f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}",
+        raise invalid_parameter(
+            f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}"
         )
     return Outcome(puts=(without(found, unwanted),))
