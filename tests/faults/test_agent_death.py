@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +35,11 @@ def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
 def a_running_ping(hosts: TwoHosts, source: Guest, destination: Guest) -> Iterator[None]:
     """Five hundred a second; not one may be lost by the end of the block."""
     command = hosts.inside(source, "ping", "-n", "-q", "-i", "0.002", destination.address)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ping:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as ping:
         try:
             yield
         finally:
-            ping.send_signal(2)
+            os.killpg(ping.pid, signal.SIGINT)  # nsenter stands before it
             said = ping.communicate(timeout=10)[0]
     sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())
     assert sent > 50

@@ -149,7 +149,7 @@ class TwoHosts:
             name=host,
             address=ADDRESSES[host],
             network="100.64.0.0/16",
-            mapping_service=["%s:%d" % SERVICE],
+            mapping_service=[f"{SERVICE[0]}:{SERVICE[1]}"],
             ca_certificate=str(certificates / "authority.pem"),
             certificate=str(certificates / f"host-{host}.pem"),
             private_key=str(certificates / f"host-{host}.key"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.region import directory, owned, twins
+from rookery.region import directory, owned, processes, twins
 from rookery.region.layout import Layout
 
 
@@ -198,6 +198,26 @@ def test_down_that_keeps_data_lets_up_bring_vpcs_and_instances_back(fresh_region
         lambda: one.rookery("exec", "red-1", "--", "ping", "-c1", "-W1", "10.0.2.10").returncode == 0,
         lambda: "no ping after the region came back",
     )
+
+
+def test_two_ups_at_once_make_one_region(fresh_region):
+    one = fresh_region(1, 1)
+    assert one.rookery("down", "--keep-data").returncode == 0
+    command, environment = [f"{region_root()}/rookery", "up"], os.environ | {"ROOKERY_NAME": one.name}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    ours = [processes.arguments(process.pid) for process in owned.region_processes(Layout(one.name))]
+    assert sum("rookery.region.supervisor" in words for words in ours) == 1
+    assert sum("rookery.api" in words for words in ours) == 1
+
+
+def test_in_a_jumbo_region_packets_of_9001_bytes_cross_hosts_whole(fresh_region):
+    one = fresh_region(2, 2, "--jumbo")
+    twins.set_up(one.name)
+    assert b" mtu 9001 " in one.rookery("exec", "red-1", "--", "ip", "link", "show", "eth0").stdout
+    ping = ("ping", "-c1", "-W5", "-Mdo", f"-s{9001 - 28}", "10.0.2.10")
+    done = one.rookery("exec", "red-1", "--", *ping)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def host_of(region, instance_id: str) -> str:
