@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from rookery.dataplane.host import HostDataplane
 from tests.dataplane import plan
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
+
+from rookery.dataplane.host import OVERFLOW_DEVICE, HostDataplane
 
 
 @pytest.fixture
@@ -40,8 +40,27 @@ def model_a() -> Host:
     return plan.host_a()
 
 
+@pytest.fixture(scope="session")
+def shared_dataplane() -> Iterator[HostDataplane]:
+    path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
+    try:
+        real = HostDataplane.open(path, built_objects(), max_mappings=4096)
+        yield real
+        real.close()
+    finally:
+        HostDataplane.remove_pins(path)
+
+
+def clear(real: HostDataplane) -> None:
+    for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
+        table.delete_many([key for key, _ in table.items()])
+    for device in {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}:
+        real.forget_counters(device)
+
+
 @pytest.fixture
-def host_a(open_dataplane: Callable[[], HostDataplane], model_a: Host) -> HostDataplane:
-    real = open_dataplane()
-    plan.fill(real, model_a)
-    return real
+def host_a(shared_dataplane: HostDataplane, model_a: Host) -> HostDataplane:
+    """Loaded once for all tests, its tables as in the plan."""
+    clear(shared_dataplane)
+    plan.fill(shared_dataplane, model_a)
+    return shared_dataplane

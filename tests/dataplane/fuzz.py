@@ -17,12 +17,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from rookery.dataplane.formats import Verdict, WhatIfMark
-from rookery.dataplane.host import HostDataplane
-from rookery.dataplane.syscall import TestContext
 from tests.dataplane import model, plan
 from tests.dataplane.model import checksum
 from tests.dataplane.objects import built_objects
+
+from rookery.dataplane.formats import Verdict, WhatIfMark
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.syscall import RunContext
 
 INTERESTING = (0, 1, 2, 4, 5, 6, 8, 0x0F, 0x10, 0x40, 0x45, 0x46, 0x4F, 0x7F, 0x80, 0xC0, 0xFE, 0xFF)
 MACS = [plan.mac(n) for n in (11, 12, 13, 14)] + [plan.ROUTER_MAC, b"\xff" * 6, bytes.fromhex("01005e000001")]
@@ -143,7 +144,7 @@ def change_world(rng: random.Random) -> model.Host:
 
 def expect(host: model.Host, case: Case) -> model.Outcome:
     """A test run can not say of which type a super-packet is, and the kernel grows or shrinks none without a type."""
-    wanted = model.run(host, case.program, case.frame, plan.DEVICE, case.gso_size)
+    wanted = model.run(host, case.program, case.frame, plan.DEVICE, gso_size=case.gso_size)
     if case.gso_size and wanted.verdict == "SENT":
         return model.Outcome("DROP_ENCAPSULATION")
     if case.gso_size and wanted.verdict == "DELIVERED" and case.program == "host_ingress":
@@ -159,7 +160,7 @@ def show(row: Case | model.Outcome) -> str:
 def compare(real: HostDataplane, host: model.Host, case: Case) -> str:
     """The verdict both agree on. Raises Difference."""
     segments = 2 if case.gso_size else 0
-    context = TestContext(WhatIfMark.MARK, plan.DEVICE, segments, case.gso_size)
+    context = RunContext(WhatIfMark.MARK, plan.DEVICE, segments, case.gso_size)
     result = real.test_run(case.program, case.frame, context)
     found = model.Outcome(Verdict(result.cb[0]).name, result.frame, result.cb[1])
     wanted = expect(host, case)

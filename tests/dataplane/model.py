@@ -269,10 +269,10 @@ def egress(host: Host, frame: bytes, ifindex: int, gso_size: int, trace: int) ->
         raise Dropped("DROP_NO_MAPPING")
     if not to_router and place.subnet != me.subnet:
         raise Dropped("DROP_WRONG_SUBNET")
-    return forward(host, me, inner, place, ifindex, trace)
+    return forward(host, me, inner, place, ifindex=ifindex, trace=trace)
 
 
-def forward(host: Host, me: Interface, inner: Inner, place: Place, ifindex: int, trace: int) -> Outcome:
+def forward(host: Host, me: Interface, inner: Inner, place: Place, *, ifindex: int, trace: int) -> Outcome:
     substrate = host.substrate
     if substrate is None:
         raise Dropped("DROP_NOT_CONFIGURED")
@@ -355,7 +355,7 @@ def ingress(host: Host, frame: bytes, gso_size: int) -> Outcome:
     return deliver(host, vni, inner, verify(host, vni, inner, outer_source))
 
 
-def run(host: Host, program: str, frame: bytes, ifindex: int, gso_size: int = 0, trace: int = 0) -> Outcome:
+def run(host: Host, program: str, frame: bytes, ifindex: int, *, gso_size: int = 0, trace: int = 0) -> Outcome:
     try:
         if program == "host_egress":
             return egress(host, frame, ifindex, gso_size, trace)

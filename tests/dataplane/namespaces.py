@@ -19,9 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from rookery.dataplane.host import HostDataplane
 from tests.dataplane import model, plan
 from tests.dataplane.objects import built_objects
+
+from rookery.dataplane.formats import CounterKey, Verdict
+from rookery.dataplane.host import HostDataplane
 
 CLONE_NEWNET = 0x40000000
 HOST_SIDE_MTU = 65535
@@ -89,17 +91,14 @@ class World:
     def counted(self, host: str, number: int, verdict: str) -> int:
         space = self.hosts[host]
         assert space.dataplane
-        found = space.dataplane.counters()
-        from rookery.dataplane.formats import CounterKey, Verdict  # noqa: PLC0415
-
-        row = found.get(CounterKey(space.devices[number], Verdict[verdict]))
+        row = space.dataplane.counters().get(CounterKey(space.devices[number], Verdict[verdict]))
         return row.packets if row else 0
 
 
-def _link_substrate(world: World) -> None:
-    a, b = world.hosts["a"], world.hosts["b"]
-    run("ip", "link", "add", "u0", "mtu", "1700", "netns", a.namespace, "type", "veth",
-        "peer", "name", "u0", "mtu", "1700", "netns", b.namespace)  # fmt: skip
+def _link_substrate(made: World, mtu: int) -> None:
+    a, b = made.hosts["a"], made.hosts["b"]
+    run("ip", "link", "add", "u0", "mtu", str(mtu), "netns", a.namespace, "type", "veth",
+        "peer", "name", "u0", "mtu", str(mtu), "netns", b.namespace)  # fmt: skip
     for space in (a, b):
         assert space.tables.substrate
         run("ip", "-n", space.namespace, "address", "add", f"{space.tables.substrate.address}/16", "dev", "u0")
@@ -107,8 +106,8 @@ def _link_substrate(world: World) -> None:
         run("ip", "netns", "exec", space.namespace, "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
 
 
-def _add_instance(world: World, space: HostSpace, number: int) -> None:
-    me, name = plan.interface(number), world.instance(number)
+def _add_instance(made: World, space: HostSpace, number: int) -> None:
+    me, name = plan.interface(number), made.instance(number)
     run("ip", "netns", "add", name)
     run("ip", "link", "add", f"v{number}", "mtu", str(HOST_SIDE_MTU), "netns", space.namespace, "type", "veth",
         "peer", "name", "eth0", "address", me.mac.hex(":"), "mtu", "1500", "netns", name)  # fmt: skip
@@ -124,10 +123,10 @@ def _ifindex(space: HostSpace, device: str) -> int:
     return int(run("ip", "netns", "exec", space.namespace, "cat", f"/sys/class/net/{device}/ifindex"))
 
 
-def _configure(space: HostSpace, mtu: int) -> None:
+def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
     tables = space.tables
     assert tables.substrate
-    tables.substrate = replace(tables.substrate, ifindex=_ifindex(space, "u0"))
+    tables.substrate = replace(tables.substrate, ifindex=_ifindex(space, "u0"), mtu=substrate_mtu)
     tables.interfaces = {device: plan.interface(number, mtu) for number, device in space.devices.items()}
     tables.local = {
         (plan.interface(number).vni, number): model.Local(
@@ -159,7 +158,7 @@ INSTANCES = {"a": (11, 14), "b": (12, 13)}
 
 
 @contextmanager
-def world(mtu: int = 1500, mode: str | None = None) -> Iterator[World]:
+def world(mtu: int = 1500, mode: str | None = None, substrate_mtu: int = 1700) -> Iterator[World]:
     """Everything attached and configured; nothing of it is left afterwards."""
     prefix = f"rookery-t{secrets.token_hex(3)}"
     tables = {"a": plan.host_a(), "b": plan.host_b()}
@@ -171,11 +170,11 @@ def world(mtu: int = 1500, mode: str | None = None) -> Iterator[World]:
     try:
         for space in hosts.values():
             run("ip", "netns", "add", space.namespace)
-        _link_substrate(made)
+        _link_substrate(made, substrate_mtu)
         for name, space in hosts.items():
             for number in INSTANCES[name]:
                 _add_instance(made, space, number)
-            _configure(space, mtu)
+            _configure(space, mtu, substrate_mtu)
             attach(space, mode)
         yield made
     finally:

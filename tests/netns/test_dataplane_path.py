@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.dataplane import plan
 from tests.dataplane.namespaces import World, inside, run, world
 
@@ -99,6 +98,13 @@ def test_packets_that_do_not_fit_are_refused_with_the_mtu() -> None:
         assert made.counted("a", 11, "ANSWERED") >= 1
         sent, arrived = exchange(made, 12, 11, ("serve-tcp",), ("tcp", str(4 * MEGABYTE)))
         assert arrived == sent
+
+
+def test_jumbo_packets_cross_a_substrate_that_carries_them() -> None:
+    with world(mtu=9001, substrate_mtu=9216) as made:
+        for number in (11, 12):
+            run("ip", "-n", made.instance(number), "link", "set", "eth0", "mtu", "9001")
+        assert " 0% packet loss" in ping(made, 11, "10.7.1.6", "-M", "do", "-s", "8973")
 
 
 def test_tcp_meets_a_smaller_path_and_goes_on() -> None:

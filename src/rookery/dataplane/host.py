@@ -162,17 +162,18 @@ class HostDataplane:
         """Run `frame` (from its Ethernet header on) through the loaded program and the real tables; nothing is sent,
         nothing is counted. `ifindex`: the device it would come from. `trace`: 1..65535, not in use by another what-if.
 
+        Frames: 14 bytes (an IPv4 header whole, if there is one) to about 3,500, a page less headroom: the kernel's limit.
         Blocks for microseconds; safe beside a reader of the events. Raises ValueError, DataplaneError."""
         if not 0 < trace <= MAX_TRACE:
             raise ValueError(f"trace {trace} is not in 1..{MAX_TRACE}")
-        context = syscall.TestContext(mark=WhatIfMark.MARK | trace, ifindex=ifindex)
+        context = syscall.RunContext(mark=WhatIfMark.MARK | trace, ifindex=ifindex)
         with self._events.collect(trace) as events:
             result = self.test_run(program, frame, context)
             self._events.drain()
         verdict = Verdict(result.cb[WhatIfOutcome.VERDICT])
         return WhatIf(verdict, result.frame, events, result.cb[WhatIfOutcome.TARGET])
 
-    def test_run(self, program: ProgramName, frame: bytes, context: syscall.TestContext) -> syscall.TestResult:
+    def test_run(self, program: ProgramName, frame: bytes, context: syscall.RunContext) -> syscall.RunResult:
         """One BPF_PROG_TEST_RUN. Without the what-if mark it counts and samples as real traffic does."""
         try:
             return syscall.test_run(self._programs[program], frame, context)

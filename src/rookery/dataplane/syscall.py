@@ -150,7 +150,7 @@ def update_link(link_fd: int, program_fd: int) -> None:
     call(LINK_UPDATE, _attribute("IIII", link_fd, program_fd, 0, 0))
 
 
-class TestContext(NamedTuple):
+class RunContext(NamedTuple):
     """What a test run tells the program beside the bytes (`struct __sk_buff`)."""
 
     mark: int = 0
@@ -159,7 +159,7 @@ class TestContext(NamedTuple):
     gso_size: int = 0
 
 
-class TestResult(NamedTuple):
+class RunResult(NamedTuple):
     action: int  # TC_ACT_*, signed
     frame: bytes
     nanoseconds: int
@@ -170,7 +170,7 @@ CONTEXT_MARK, CONTEXT_IFINDEX, CONTEXT_CB = 8, 40, 48
 CONTEXT_GSO_SEGMENTS, CONTEXT_GSO_SIZE = 164, 176
 
 
-def _context(asked: TestContext) -> bytes:
+def _context(asked: RunContext) -> bytes:
     packed = bytearray(CONTEXT.size)
     struct.pack_into("=I", packed, CONTEXT_MARK, asked.mark)
     struct.pack_into("=I", packed, CONTEXT_IFINDEX, asked.ifindex)
@@ -179,7 +179,7 @@ def _context(asked: TestContext) -> bytes:
     return bytes(packed)
 
 
-def test_run(program_fd: int, frame: bytes, asked: TestContext, repeat: int = 1) -> TestResult:
+def test_run(program_fd: int, frame: bytes, asked: RunContext, repeat: int = 1) -> RunResult:
     """Run the program on `frame`; nothing is really sent. `ifindex` is looked up in this thread's network namespace.
 
     Raises OSError (ENODEV: no such device; EINVAL: shorter than an Ethernet header or too large)."""
@@ -192,4 +192,4 @@ def test_run(program_fd: int, frame: bytes, asked: TestContext, repeat: int = 1)
     call(TEST_RUN, attribute)
     action, _in, length = struct.unpack_from("=iII", attribute, 4)
     duration = struct.unpack_from("=I", attribute, 36)[0]
-    return TestResult(action, result.bytes(length), duration, struct.unpack_from("=5I", left.bytes(), CONTEXT_CB))
+    return RunResult(action, result.bytes(length), duration, struct.unpack_from("=5I", left.bytes(), CONTEXT_CB))
