@@ -45,7 +45,7 @@ def test_instances_of_one_vpc_talk_and_their_twins_of_another_never_hear_them(ho
     assert hosts.pings(a, b) and hosts.pings(b, a)
     assert not hosts.pings(twin_a, b), "VPC 8 has nobody at 10.7.1.6 yet"
     hosts.launch(twin_b)
-    assert hosts.pings(twin_a, twin_b)
+    wait_until(lambda: hosts.pings(twin_a, twin_b), "the guest asks again for the address it asked for in vain")
     hosts.kill_agent("host-1")
     assert subprocess.run(
         ("ip", "netns", "exec", hosts.netns(a.id), "ping", "-c1", "-W1", b.address), capture_output=True, check=False

@@ -225,8 +225,7 @@ class TwoHosts:
         return ("nsenter", f"--target={self.pid(guest)}", "--all", "--wd=/", *command)
 
     def pings(self, source: Guest, destination: Guest) -> bool:
-        """Patient for three seconds: a guest that asked for the address in vain asks again only after one."""
-        command = self.inside(source, "ping", "-n", "-c", "1", "-W", "3", destination.address)
+        command = self.inside(source, "ping", "-n", "-c", "1", "-W", "1", destination.address)
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def open_dataplane(self, host: str) -> HostDataplane:
