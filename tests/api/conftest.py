@@ -1,6 +1,6 @@
 """The real API over a store in memory, on a loopback port of its own, for each test that asks for it.
 
-    boto3 --HTTP, SigV4--> uvicorn, front, handlers --> MemoryStore      (hosts: four in two zones, nobody runs them)
+boto3 --HTTP, SigV4--> uvicorn, front, handlers --> MemoryStore      (hosts: four in two zones, nobody runs them)
 """
 
 from __future__ import annotations

@@ -349,6 +349,18 @@ def test_stop_and_start_keep_the_address_and_go_through_all_states(here):
     assert "StateReason" not in again
 
 
+def test_a_started_instance_is_pending_until_its_new_mappings_are_known_everywhere(here):
+    instance = running(here)
+    here.view.call("StopInstances", InstanceIds=[instance])
+    here.view.report(instance, "stopped")
+    here.view.live = here.view.revision
+    here.view.call("StartInstances", InstanceIds=[instance])
+    here.view.report(instance, "running", boot=2)
+    assert state(here, instance) == "pending"
+    here.view.live = here.view.revision
+    assert state(here, instance) == "running"
+
+
 def test_a_word_about_an_earlier_boot_says_nothing_about_this_one(here):
     instance = running(here)
     here.view.call("StopInstances", InstanceIds=[instance])

@@ -5,18 +5,25 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("cidr", ["10.0.0.0/15", "10.0.0.0/29", "169.254.0.0/16", "127.0.0.0/16", "224.0.0.0/16"])
+@pytest.mark.parametrize(
+    "cidr", ["10.0.0.0/15", "10.0.0.0/29", "169.254.0.0/16", "127.0.0.0/16", "224.0.0.0/16"]
+)
 def test_a_block_of_the_wrong_size_or_range_is_refused(ec2, refused, cidr):
     with refused("InvalidVpc.Range") as refusal:
         ec2.create_vpc(CidrBlock=cidr)
     assert refusal.message == f"The CIDR '{cidr}' is invalid."
 
 
-@pytest.mark.parametrize("cidr", ["nonsense", "10.0.0.0", "10.0.0.256/16", "10.0.0.0/33", "010.0.0.0/16", "::/16"])
+@pytest.mark.parametrize(
+    "cidr", ["nonsense", "10.0.0.0", "10.0.0.256/16", "10.0.0.0/33", "010.0.0.0/16", "::/16"]
+)
 def test_what_is_no_block_is_an_invalid_value(ec2, refused, cidr):
     with refused("InvalidParameterValue") as refusal:
         ec2.create_vpc(CidrBlock=cidr)
-    assert refusal.message == f"Value ({cidr}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
+    assert (
+        refusal.message
+        == f"Value ({cidr}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
+    )
 
 
 def test_a_vpc_without_a_block_misses_a_parameter(ec2, refused):
@@ -51,7 +58,9 @@ def test_a_new_vpc_has_its_main_route_table_and_attributes(ec2):
         "IsDefault": False,
         "Tags": [{"Key": "Name", "Value": "a & <b>"}],
     }
-    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["RouteTables"]
+    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])[
+        "RouteTables"
+    ]
     assert [one["Main"] for one in table["Associations"]] == [True]
     assert table["Routes"] == [
         {

@@ -7,7 +7,7 @@ with several API processes too. Handlers run without an await in between: what t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from rookery.api.idempotency import TokenRecord
@@ -229,7 +229,7 @@ class RealmView:
     def get(self, kind: type[R], resource_id: str) -> R | None:
         return self._realm.by_id.get(kind, {}).get(resource_id)  # type: ignore[return-value]
 
-    def all(self, kind: type[R]) -> Iterable[R]:
+    def all(self, kind: type[R]) -> Collection[R]:
         return self._realm.by_id.get(kind, {}).values()  # type: ignore[return-value]
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:

@@ -120,9 +120,11 @@ def identify(key: str) -> tuple[str, str] | None:
     return (kind, key.rpartition("/")[2]) if kind in TYPES else None
 
 
-def read_fact(kind: str, value: bytes, revision: int, time: float) -> Fact:
+def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float) -> Fact:
     """Raises msgspec.DecodeError."""
     fact = decode(TYPES[kind], value)
+    if kind != HOST:
+        fact.id = identity  # one string, not two
     _share(fact, SHARED)
     if isinstance(fact, InterfaceFacts):
         fact.revision, fact.time = revision, int(time)

@@ -119,7 +119,7 @@ class Index:
         if found is None:
             return
         try:
-            fact = read_fact(found[0], value, revision, time) if value is not None else None
+            fact = read_fact(*found, value, revision, time) if value is not None else None
         except msgspec.DecodeError as error:
             log.error(
                 "%s at revision %d is unreadable, what was there before stays: %s", key, revision, error

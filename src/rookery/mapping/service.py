@@ -25,7 +25,7 @@ from rookery.mapping.certificates import HOST, Identity, peer_uris, server_conte
 from rookery.mapping.change import HostChange
 from rookery.mapping.index import Index
 from rookery.mapping.observed import LiveWriter, Reports, read_live
-from rookery.mapping.progress import LOST_SECONDS, Progress, live_generation
+from rookery.mapping.progress import Progress, live_generation
 from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport
 from rookery.mapping.session import Session
 from rookery.model.keys import HOSTS, INTENDED
@@ -158,7 +158,7 @@ class Service:
             del self._progress[host]
 
     def _await_host(self, host: str, behind_since: int | None) -> None:
-        self._progress[host] = Progress(time.monotonic() + LOST_SECONDS, behind_since)
+        self._progress[host] = Progress(time.monotonic(), behind_since)
         self._index.subscribe(host)
 
     # From and to the hosts

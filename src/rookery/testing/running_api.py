@@ -7,11 +7,13 @@ import secrets
 import socket
 import threading
 from collections.abc import Coroutine
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import uvicorn
+import uvloop
 
 from rookery.api.credentials import add_key
 from rookery.api.server import ServerSettings, make_application, uvicorn_config
@@ -34,7 +36,10 @@ class RunningApi:
         self.store = store
         self._sealing_key = secrets.token_bytes(32)
         chosen = ServerSettings(name="test", database=Path("unused"), sealing_key=Path("unused"), **settings)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        # Named TCP: event loops switch Nagle's delay off only where the protocol is said.
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,7 +63,8 @@ class RunningApi:
         self._listener.close()
 
     def _serve(self) -> None:
-        asyncio.run(self._main())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main())
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -79,11 +85,10 @@ class RunningApi:
         secret: str = SECRET,
         **more: Any,
     ) -> Any:
-        """A boto3 client that never retries. boto3 is imported here: it is a test's dependency."""
-        import boto3  # noqa: PLC0415
+        """A boto3 client that never retries."""
         from botocore.config import Config  # noqa: PLC0415
 
-        return boto3.client(
+        return _session().client(
             service,
             region_name=region,
             endpoint_url=self.url,
@@ -107,3 +112,11 @@ class RunningApi:
     def hosts_have_applied(self, generation: int) -> None:
         """What the mapping service says when every host has this generation."""
         self.run(self.store.txn([], {LIVE: encode(Live(generation=generation))}))
+
+
+@cache
+def _session() -> Any:
+    """Keeps EC2's model, which takes a client a quarter of a second to load. boto3 is a dependency of tests only."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session()

@@ -91,7 +91,7 @@ def _new_vpc(request: Request, cidr: str) -> Vpc:
 
 
 def _check_quota(request: Request, view: View) -> None:
-    if len(list(view.all(Vpc))) >= request.quotas.vpcs:
+    if len(view.all(Vpc)) >= request.quotas.vpcs:
         raise ApiError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
 

@@ -65,6 +65,22 @@ class Machine:
     def known(self) -> list[str]:
         return self.places.known()
 
+    def interfaces(self) -> dict[str, int]:
+        """Id -> number of every interface that an instance here may have a device for."""
+        kept = (record.read(self.places, instance) for instance in self.known())
+        return {eni: number for one in kept if one is not None for eni, number in one.interfaces.items()}
+
+    def unplug_strays(self) -> list[str]:
+        """Removes devices that belong to no instance here, as a lost state folder leaves them. Raises StepFailed."""
+        owned = set(map(network.device_name, self.interfaces().values()))
+        strays = [name for name in network.devices() if name not in owned]
+        try:
+            for name in strays:
+                network.unplug(name)
+        except NetworkError as error:
+            raise StepFailed(str(error)) from error
+        return strays
+
     def find(self, instance: str) -> Found | None:
         """None: this host has nothing of it. Raises StepFailed."""
         if not self.places.folder(instance).exists():
