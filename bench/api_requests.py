@@ -36,7 +36,10 @@ READS = ("DescribeVpcs", "DescribeSubnets", "DescribeAvailabilityZones")
 def signed(port: int, parameters: dict[str, str]) -> bytes:
     """The bytes of an HTTP/1.1 request."""
     body = urlencode({"Version": "2016-11-15", **parameters})
-    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Host": f"127.0.0.1:{port}"}
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+        "Host": f"127.0.0.1:{port}",
+    }
     request = AWSRequest("POST", f"http://127.0.0.1:{port}/", headers, body)
     SigV4Auth(Credentials(ACCESS_KEY, SECRET), "ec2", "us-east-1").add_auth(request)
     lines = [f"{name}: {value}" for name, value in request.headers.items()]
@@ -121,7 +124,9 @@ def table(found: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StringShape, StructureShape
 
 MAX_DEPTH = 6
+_TYPES = {"string": str, "integer": int, "boolean": bool}
 _LETTERS = "abcXYZ019 -_./:*?&<>\"'%+=;éß中\U0001f427\r\n\t"
 _NONSENSE = (
     "",
@@ -41,8 +42,9 @@ class Values:
 
     def of(self, shape: Shape, name: str = "", depth: int = 0) -> Any:
         """A value that botocore's serialiser takes."""
-        if name in self._hints and self._random.random() < 0.8:
-            return self._random.choice(self._hints[name])
+        hints = [one for one in self._hints.get(name, ()) if _TYPES.get(shape.type_name) is type(one)]
+        if hints and self._random.random() < 0.8:
+            return self._random.choice(hints)
         if isinstance(shape, StructureShape):
             return self._structure(shape, depth)
         if isinstance(shape, ListShape):
@@ -84,8 +86,9 @@ class Values:
     def _boolean(self, _shape: Shape) -> bool:
         return self._random.random() < 0.5
 
-    def _float(self, _shape: Shape) -> float:
-        return round(self._random.uniform(-1000, 1000), 3)
+    def _float(self, shape: Shape) -> float:
+        least, most = shape.metadata.get("min", -1000), shape.metadata.get("max", 1000)
+        return round(self._random.uniform(float(least), float(most)), 3)
 
     _double = _float
 
