@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
 
 from rookery.host.instances import namespace
 from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent
@@ -113,6 +114,8 @@ class FakeMappingService:
                     await connection.send(encode(self._snapshot(host)))
                 else:
                     answers[type(message)](message)
+        except ConnectionClosedError:  # an agent that a test killed
+            return
         finally:
             if self._connections.get(host) is connection:
                 del self._connections[host]

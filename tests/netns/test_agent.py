@@ -45,7 +45,7 @@ def test_instances_of_one_vpc_talk_and_their_twins_of_another_never_hear_them(ho
     assert hosts.pings(a, b) and hosts.pings(b, a)
     assert not hosts.pings(twin_a, b), "VPC 8 has nobody at 10.7.1.6 yet"
     hosts.launch(twin_b)
-    assert hosts.pings(twin_a, twin_b)
+    wait_until(lambda: hosts.pings(twin_a, twin_b), "the guest asks again for the address it asked for in vain")
     hosts.kill_agent("host-1")
     assert subprocess.run(
         ("ip", "netns", "exec", hosts.netns(a.id), "ping", "-c1", "-W1", b.address), capture_output=True, check=False
@@ -165,6 +165,7 @@ def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
         watcher.connect(str(hosts.config("host-2").control_socket))
         watcher.sendall(b'{"type": "watch"}\n')
         lines = watcher.makefile("rb")
+        hosts.ask("host-2", type="status")  # answered after the watcher was heard
         with namespace.inside(hosts.netns("wire")), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as liar:
             liar.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # as hosts send
             liar.sendto(geneve + inner + packet + bytes.fromhex("0800f7ff00000000"), (ADDRESSES["host-2"], 6081))
