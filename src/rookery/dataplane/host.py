@@ -158,6 +158,10 @@ class HostDataplane:
         """The kernel's id of what this process loaded."""
         return syscall.program_id(self._programs[program])
 
+    def program_fd(self, program: ProgramName) -> int:
+        """The loaded program, for measurements; valid until close()."""
+        return self._programs[program]
+
     def what_if(self, program: ProgramName, frame: bytes, ifindex: int, trace: int) -> WhatIf:
         """Run `frame` (from its Ethernet header on) through the loaded program and the real tables; nothing is sent,
         nothing is counted. `ifindex`: the device it would come from. `trace`: 1..65535, not in use by another what-if.
