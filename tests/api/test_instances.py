@@ -95,6 +95,12 @@ def test_a_launch_is_as_large_as_fits_between_its_bounds(here):
     assert refusal(here, SubnetId=here.b.id) == "InsufficientFreeAddressesInSubnet"
 
 
+def test_secondary_addresses_count_for_what_fits(here):
+    wish_for_three = {"DeviceIndex": 0, "SubnetId": here.b.id, "SecondaryPrivateIpAddressCount": 2}
+    instances = launch(here, InstanceType="t3.small", MaxCount=9, NetworkInterfaces=[wish_for_three])
+    assert len(instances) == 3  # eleven free addresses, three each
+
+
 def test_a_launch_beyond_the_quota_is_refused(here):
     here.view.quotas = Quotas(instances=3)
     launch(here, MinCount=2, MaxCount=2)
