@@ -27,6 +27,7 @@ def at(moment):
 
 
 def signed(
+    *,
     signer=None,
     moment=NOW,
     method="POST",

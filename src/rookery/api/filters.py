@@ -24,7 +24,7 @@ MAX_VALUES = 200  # per request, all filters together
 
 _Match = Callable[[str], bool]
 _ANY_WILDCARD = re.compile(r"[*?\\]")
-_TOKENS = re.compile(r"\\(.)|(\*)|(\?)|([^\\*?]+|\\)", re.DOTALL)
+_TOKENS = re.compile(r"\\(.)|([*?])|(.)", re.DOTALL)
 
 
 def apply_filters(
@@ -85,21 +85,33 @@ def _text(value: str | bool | int) -> str:
 
 @lru_cache(maxsize=4096)
 def matcher(pattern: str) -> _Match:
-    """Of a filter's value. Case matters."""
+    """Of a filter's value. Case matters. No regular expression: a client's pattern must not cost exponential time."""
     if not _ANY_WILDCARD.search(pattern):
         return pattern.__eq__
-    expression = "".join(_piece(match) for match in _TOKENS.finditer(_runs_of_stars_joined(pattern)))
-    return lambda text: re.fullmatch(expression, text, re.DOTALL) is not None
+    tokens = tuple(_token(match) for match in _TOKENS.finditer(pattern))
+    return lambda text: _matches(tokens, text)
 
 
-def _runs_of_stars_joined(pattern: str) -> str:
-    return re.sub(r"(?<!\\)\*{2,}", "*", pattern)
+def _token(match: re.Match[str]) -> str:
+    """One character to match; empty: any one; '**': any number of any."""
+    escaped, wildcard, literal = match.groups()
+    if wildcard:
+        return "**" if wildcard == "*" else ""
+    return escaped or literal
 
 
-def _piece(match: re.Match[str]) -> str:
-    escaped, star, question, literal = match.groups()
-    if star:
-        return ".*"
-    if question:
-        return "."
-    return re.escape(escaped if escaped is not None else literal)
+def _matches(tokens: tuple[str, ...], text: str) -> bool:
+    """Greedy, going back to the last star only: at most len(tokens) * len(text) steps."""
+    at = token = 0
+    star = resume = -1
+    while at < len(text):
+        if token < len(tokens) and tokens[token] == "**":
+            star, resume, token = token, at, token + 1
+        elif token < len(tokens) and tokens[token] in ("", text[at]):
+            at, token = at + 1, token + 1
+        elif star >= 0:
+            resume += 1
+            at, token = resume, star + 1
+        else:
+            return False
+    return all(rest == "**" for rest in tokens[token:])

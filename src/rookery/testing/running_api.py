@@ -32,9 +32,9 @@ START_SECONDS = 10
 class RunningApi:
     """A context. The store is the caller's; the API closes it at the end."""
 
-    def __init__(self, store: Store, **settings: Any):
+    def __init__(self, store: Store, sealing_key: bytes | None = None, **settings: Any):
         self.store = store
-        self._sealing_key = secrets.token_bytes(32)
+        self._sealing_key = sealing_key or secrets.token_bytes(32)
         chosen = ServerSettings(name="test", database=Path("unused"), sealing_key=Path("unused"), **settings)
         # Named TCP: event loops switch Nagle's delay off only where the protocol is said.
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

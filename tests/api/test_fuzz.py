@@ -1,0 +1,158 @@
+"""Every operation with generated parameters, valid and spoiled, straight into the front: no 5xx, and the state stays sound."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from ipaddress import ip_network
+
+import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.serialize import create_serializer
+
+from rookery.api import handlers
+from rookery.api.front import Front
+from rookery.api.operation import HANDLERS
+from rookery.api.quotas import Quotas
+from rookery.api.signature import Claim, Credential, HttpRequest
+from rookery.api.state import claim_key
+from rookery.model.codec import decode_resource, encode
+from rookery.model.keys import credential_key, host_key
+from rookery.model.objects import AccessKey, Host, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.testing.memory_store import MemoryStore
+from rookery.testing.shapes import Values
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+MODEL = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+SERIALIZER = create_serializer("ec2")
+HINTS = {
+    "CidrBlock": ["10.0.0.0/16", "10.0.0.0/24", "10.0.1.0/24", "10.1.0.0/16", "172.31.32.0/20", "10.0.0.0/28"],
+    "AvailabilityZone": ["us-east-1a", "us-east-1b"],
+    "DryRun": [True, False, False, False],
+    "MaxResults": [5, 7, 1000],
+    "MinCount": [1],
+    "MaxCount": [1, 2, 3],
+    "ResourceType": ["vpc", "subnet", "route-table", "network-interface", "instance"],
+    "ClientToken": ["one", "two"],
+    "NextToken": ["nonsense"],
+}
+
+
+@pytest.fixture(autouse=True)
+def signed_by_the_test(monkeypatch):
+    """The signature has its own tests; here it would only take time."""
+    credential = Credential("AKID", "20260101", REGION, "ec2")
+    monkeypatch.setattr("rookery.api.front.claim_of", lambda _http: Claim(credential, [], "", "", None, ""))
+    monkeypatch.setattr("rookery.api.front.verify", lambda *_: None)
+
+
+async def make_front():
+    handlers.load()
+    store = MemoryStore()
+    key = AccessKey(access_key="AKID", account=ACCOUNT, sealed_secret=b"")
+    hosts = [Host(name=f"host-{n}", zone=n % 2, address=f"100.64.1.{n}") for n in range(4)]
+    puts = {host_key(host.name): encode(host) for host in hosts}
+    await store.txn([], {credential_key("AKID"): encode(key), **puts})
+    return store, Front(store, bytes(32), Quotas(vpcs=30))
+
+
+async def ask(front, form):
+    body = "&".join(f"{quoted(name)}={quoted(value)}" for name, value in form.items()).encode()
+    return await front.handle(HttpRequest("POST", "/", "", {}, body))
+
+
+def quoted(text):
+    return "".join(f"%{byte:02X}" for byte in str(text).encode("utf-8", "surrogatepass"))
+
+
+def form_of(values, name):
+    operation = MODEL.operation_model(name)
+    given = values.of(operation.input_shape) if operation.input_shape else {}
+    form = SERIALIZER.serialize_to_request(given, operation)["body"]
+    return {key: ("true" if v is True else "false" if v is False else str(v)) for key, v in form.items()}
+
+
+def hints_of(front):
+    """The ids that exist now."""
+    found = dict(HINTS)
+    realm = front.state.realm(ACCOUNT, REGION)
+    for kind, member in ((Vpc, "VpcId"), (Subnet, "SubnetId"), (RouteTable, "RouteTableId")):
+        found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
+    interfaces = list(realm.by_id.get(NetworkInterface, {}))
+    found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
+    everything = [one for ids in realm.by_id.values() for one in ids]
+    found["Resource"] = everything or ["vpc-0123456789abcdef0"]
+    associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
+    associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
+    found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
+    return found
+
+
+async def check_state(store, front):
+    """Each invariant, over everything that is stored."""
+    entries = (await store.range("")).entries
+    resources = [decode_resource(e.key, e.value) for e in entries if e.key.startswith("intended/")]
+    claims = {e.key: e.value.decode() for e in entries if e.key.startswith("claims/")}
+    assert claims == {claim_key(one): one.id for one in resources if claim_key(one)}
+    by_id = {one.id: one for one in resources}
+    subnets = [one for one in resources if isinstance(one, Subnet)]
+    for one in subnets:
+        blocks = [ip_network(a.cidr) for a in by_id[one.vpc_id].cidr_associations]
+        assert any(ip_network(one.cidr).subnet_of(block) for block in blocks)
+    for one in subnets:
+        for other in subnets:
+            overlap = ip_network(one.cidr).overlaps(ip_network(other.cidr))
+            assert one is other or one.vpc_id != other.vpc_id or not overlap
+    tables = [one for one in resources if isinstance(one, RouteTable)]
+    for vpc in (one for one in resources if isinstance(one, Vpc)):
+        assert sum(table.is_main for table in tables if table.vpc_id == vpc.id) == 1
+    associated = [a.subnet_id for table in tables for a in table.associations if a.subnet_id]
+    assert len(associated) == len(set(associated)) and set(associated) <= set(by_id)
+    held = [(one.vpc_id, a) for one in resources if isinstance(one, NetworkInterface) for a in one.addresses]
+    assert len(held) == len(set(held))
+    assert {one.id for realm in front.state.realms.values() for ids in realm.by_id.values() for one in ids.values()} == set(by_id)
+
+
+async def rounds(seed, count, names, spoil):
+    store, front = await make_front()
+    source = random.Random(seed)
+    seen = {}
+    for number in range(count):
+        if number % 25 == 0:
+            values = Values(source, hints_of(front))
+        name = source.choice(names)
+        form = form_of(values, name)
+        if source.random() < spoil:
+            form = values.spoiled(form)
+        answer = await ask(front, form)
+        assert answer.status < 500, (form, answer.body)
+        code = re.search(rb"<Code>(.*?)</Code>", answer.body)
+        seen[code[1].decode() if code else "ok"] = seen.get(code[1].decode() if code else "ok", 0) + 1
+    await check_state(store, front)
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_built_operations_never_fail_and_leave_the_state_sound(seed):
+    handlers.load()
+    seen = asyncio.run(rounds(seed, 1200, sorted(HANDLERS), spoil=0.3))
+    assert seen.get("ok", 0) > 50, seen
+
+
+def test_every_operation_of_the_model_is_answered():
+    seen = asyncio.run(rounds(99, 1500, sorted(MODEL.operation_names), spoil=0.5))
+    assert seen["UnsupportedOperation"] > 100, seen
+
+
+def test_random_bytes_are_answered():
+    async def run():
+        _, front = await make_front()
+        source = random.Random(5)
+        for _ in range(500):
+            body = source.randbytes(source.randrange(300))
+            answer = await front.handle(HttpRequest("POST", "/", "", {}, b"Action=DescribeVpcs&" + body))
+            assert 400 <= answer.status < 500
+
+    asyncio.run(run())
