@@ -464,6 +464,20 @@ def test_an_agent_without_its_files_says_which_are_missing(play, tmp_path):
     play(scene)
 
 
+def test_a_renewed_certificate_is_shown_to_who_comes_next(play):
+    async def scene(world: MappingWorld) -> None:
+        async with raw_host(world, "host-1") as before, raw_host(world, "host-2") as same:
+            certificates.issue(world.certificates, MAPPING)
+            world.service.take_renewed_certificate()
+            async with raw_host(world, "host-3") as after:
+                serials = [
+                    c.transport.get_extra_info("peercert")["serialNumber"] for c in (before, same, after)
+                ]
+        assert serials[0] == serials[1] != serials[2]
+
+    play(scene)
+
+
 def test_the_service_waits_out_a_store_that_does_not_answer(play, monkeypatch):
     monkeypatch.setattr(service, "RETRY_SECONDS", 0.01)
 
