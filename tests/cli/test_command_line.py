@@ -148,7 +148,7 @@ def test_a_port_that_somebody_has_is_named_with_what_to_do():
 
 def test_doctor_tells_findings_as_data():
     done = rookery("doctor", "--json", "--name", absent())
-    assert '"what": "BPF filesystem"' in done.stdout
+    assert '"what": "bpf filesystem"' in done.stdout
 
 
 def test_two_kinds_of_probe_at_once_are_refused():
