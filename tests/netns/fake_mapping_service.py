@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
@@ -100,8 +101,9 @@ class FakeMappingService:
         return await serve(self._converse, sock=listener, ssl=self._context, compression=None)
 
     async def _send(self, host: str, message: ToHost) -> None:
-        if host in self._connections:
-            await self._connections[host].send(encode(message))
+        with contextlib.suppress(ConnectionClosedError):  # it will ask for a snapshot when it is back
+            if host in self._connections:
+                await self._connections[host].send(encode(message))
 
     async def _converse(self, connection: ServerConnection) -> None:
         host = peer_uris(connection.transport.get_extra_info("peercert"))[0].rsplit("/", 1)[-1]

@@ -183,18 +183,16 @@ class Machine:
         namespace.remove(self.netns(instance))
 
     def _unplug(self, interfaces: dict[str, int]) -> None:
-        there = network.devices()
         for name in map(network.device_name, interfaces.values()):
-            if name in there:
-                network.close_device(there[name])
-                self._wiring.removing(there[name])
+            if ifindex := network.ifindex_of(name):
+                network.close_device(ifindex)
+                self._wiring.removing(ifindex)
                 network.unplug(name)
         self._wiring.removed()
 
 
 def _plugged(kept: Record) -> list[str]:
-    there = network.devices()
-    return [k for k, number in kept.interfaces.items() if network.device_name(number) in there]
+    return [k for k, number in kept.interfaces.items() if network.ifindex_of(network.device_name(number))]
 
 
 def _with(kept: Record, *, failure: str = "", stopped: bool = False, interfaces: dict[str, int] | None = None) -> Record:
