@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from rookery.dataplane.host import OVERFLOW_DEVICE, HostDataplane
 from tests.dataplane import plan
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
-
-from rookery.dataplane.host import OVERFLOW_DEVICE, HostDataplane
 
 
 @pytest.fixture

@@ -17,13 +17,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.dataplane import model, plan
-from tests.dataplane.model import checksum
-from tests.dataplane.objects import built_objects
-
 from rookery.dataplane.formats import Verdict, WhatIfMark
 from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.syscall import RunContext
+from tests.dataplane import model, plan
+from tests.dataplane.model import checksum
+from tests.dataplane.objects import built_objects
 
 INTERESTING = (0, 1, 2, 4, 5, 6, 8, 0x0F, 0x10, 0x40, 0x45, 0x46, 0x4F, 0x7F, 0x80, 0xC0, 0xFE, 0xFF)
 MACS = [plan.mac(n) for n in (11, 12, 13, 14)] + [plan.ROUTER_MAC, b"\xff" * 6, bytes.fromhex("01005e000001")]

@@ -19,11 +19,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.dataplane import model, plan
-from tests.dataplane.objects import built_objects
-
 from rookery.dataplane.formats import CounterKey, Verdict
 from rookery.dataplane.host import HostDataplane
+from tests.dataplane import model, plan
+from tests.dataplane.objects import built_objects
 
 CLONE_NEWNET = 0x40000000
 HOST_SIDE_MTU = 65535

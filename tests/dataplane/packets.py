@@ -7,6 +7,7 @@ from scapy.fields import BitField, IntField, XByteField, XShortField
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw, bind_layers
+
 from tests.dataplane import plan
 
 GENEVE_PORT = 6081

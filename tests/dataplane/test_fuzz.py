@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import random
 
-from tests.dataplane.fuzz import fuzz
-
 from rookery.dataplane.host import HostDataplane
+from tests.dataplane.fuzz import fuzz
 
 PACKETS = int(os.environ.get("ROOKERY_FUZZ_PACKETS", "40000"))
 

@@ -7,9 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.dataplane import plan
-from tests.dataplane.objects import built_objects
-from tests.dataplane.packets import ROUTER, frame_from_11, frame_to_11, wrapped
 
 from rookery.dataplane import syscall
 from rookery.dataplane.addresses import (
@@ -27,6 +24,9 @@ from rookery.dataplane.generate import TARGET, generate
 from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.probe import probe_all
 from rookery.dataplane.syscall import RunContext
+from tests.dataplane import plan
+from tests.dataplane.objects import built_objects
+from tests.dataplane.packets import ROUTER, frame_from_11, frame_to_11, wrapped
 
 Open = Callable[[], HostDataplane]
 REAL = RunContext(ifindex=plan.DEVICE)

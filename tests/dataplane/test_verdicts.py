@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 import pytest
 from scapy.packet import Packet
+
+from rookery.dataplane.formats import Step, Verdict
+from rookery.dataplane.host import HostDataplane, Ifindex, WhatIf
+from rookery.dataplane.syscall import RunContext
+from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
 from tests.dataplane import plan
 from tests.dataplane.packets import (
     ICMP,
@@ -27,11 +32,6 @@ from tests.dataplane.packets import (
     mac_text,
     wrapped,
 )
-
-from rookery.dataplane.formats import Step, Verdict
-from rookery.dataplane.host import HostDataplane, Ifindex, WhatIf
-from rookery.dataplane.syscall import RunContext
-from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
 

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import pytest
 from scapy.packet import Packet, Raw
-from tests.dataplane import plan
-from tests.dataplane.objects import built_objects
-from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text
 
 from rookery.dataplane.formats import CounterKey, Traffic, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
+from tests.dataplane import plan
+from tests.dataplane.objects import built_objects
+from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text
 
 DEVICE_OF_12 = plan.DEVICE
 

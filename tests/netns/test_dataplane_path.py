@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.dataplane import plan
 from tests.dataplane.namespaces import World, inside, run, world
 
@@ -143,6 +144,21 @@ def test_a_program_is_swapped_under_load_without_losing_a_packet() -> None:
         inside(space.namespace, swap)
         out = flood.communicate()[0]
         assert "1000 received" in out, out
+
+
+def test_a_device_that_was_made_anew_is_attached_anew() -> None:
+    """Its number may be that of a device which is gone, whose link is still pinned."""
+    with world(mode="tcx") as made:
+        space = made.hosts["a"]
+        dataplane, device = space.dataplane, space.devices[11]
+        assert dataplane
+        run("ip", "-n", space.namespace, "link", "delete", "v11")
+        assert dataplane.attached_program(device) == 0
+        run("ip", "-n", space.namespace, "link", "add", "v11", "index", str(device), "type", "veth", "peer", "name", "p11")
+        inside(space.namespace, lambda: dataplane.attach_instance(device))
+        assert dataplane.attached_program(device) == dataplane.program_id("host_egress")
+        inside(space.namespace, lambda: dataplane.detach_instance(device))
+        assert dataplane.attached_program(device) == 0
 
 
 def test_packets_go_on_while_no_agent_lives() -> None:

@@ -37,18 +37,21 @@ class TcxAttachments:
     def attach(self, program_fd: int, ifindex: int) -> None:
         """Idempotent. A link from before gets the new program in one step; a link whose device is gone is replaced."""
         link = open_pinned(self.folder / str(ifindex))
-        if link is not None and self._swap(link, program_fd):
+        if link is not None and self._swap(link, program_fd, ifindex):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / str(ifindex)).unlink(missing_ok=True)
         self._create(program_fd, ifindex)
 
-    def _swap(self, link: int, program_fd: int) -> bool:
+    def _swap(self, link: int, program_fd: int, ifindex: int) -> bool:
+        """False: the link is of no use any more, its device is gone or has another number now."""
         try:
+            if syscall.tcx_link_info(link).ifindex != ifindex:
+                return False
             syscall.update_link(link, program_fd)
         except OSError as error:
             if error.errno != errno.ENOLINK:
-                raise DataplaneError(f"cannot swap the program of {link}: {error.strerror}") from error
+                raise DataplaneError(f"cannot swap the program of device {ifindex}: {error.strerror}") from error
             return False
         finally:
             os.close(link)
