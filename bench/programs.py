@@ -47,7 +47,11 @@ def udp_packet(source: bytes, destination: bytes) -> bytes:
     payload = b"x" * 64
     udp = struct.pack("!HHHH", 1111, 2222, 8 + len(payload), 0)
     total = 20 + len(udp) + len(payload)
-    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, 64, 17, 0, source, destination) + udp + payload
+    return (
+        struct.pack("!BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, 64, 17, 0, source, destination)
+        + udp
+        + payload
+    )
 
 
 def leaving(number: int) -> bytes:
@@ -120,14 +124,22 @@ def measure_all(runs: int, large: int) -> list[dict[str, object]]:
     finally:
         HostDataplane.remove_pins(pins)
     return [
-        {"program": name, "mappings": mappings, "talking": talking, "nanoseconds": ns, "target": TARGETS.get(name)}
+        {
+            "program": name,
+            "mappings": mappings,
+            "talking": talking,
+            "nanoseconds": ns,
+            "target": TARGETS.get(name),
+        }
         for mappings, talking, found in cases
         for name, ns in found.items()
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=4000, help="of each program")
     parser.add_argument("--large", type=int, default=1_000_000, help="mappings in the large case")
