@@ -21,10 +21,15 @@ RESULTS = HERE / "results"
 MEASUREMENTS: dict[str, list[str]] = {
     "programs": [],
     "path": ["--rounds", "7"],
+    "live": [],
     "propagation": [],
     "api_requests": [],
 }
-QUICK: dict[str, list[str]] = {"path": ["--rounds", "2", "--seconds", "0.7"]}
+QUICK: dict[str, list[str]] = {
+    "path": ["--rounds", "2", "--seconds", "0.7"],
+    "live": ["--changes", "20"],
+    "propagation": ["--quick"],
+}
 
 
 def run(name: str, words: list[str]) -> dict:

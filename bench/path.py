@@ -70,12 +70,17 @@ def tcp_stream(topology: Topology, seconds: float) -> Figures:
     server = spawn(topology.server.namespace, "iperf3", "-s", "-1", "-J", "-B", topology.server.address)
     wait_for_listener(topology.server.namespace, 5201, "t")
     before = busy_seconds()
-    client = spawn(topology.client.namespace, "iperf3", "-c", topology.server.address, "-t", str(seconds), "-J")
+    client = spawn(
+        topology.client.namespace, "iperf3", "-c", topology.server.address, "-t", str(seconds), "-J"
+    )
     report = output_of(client)
     busy = busy_seconds() - before
     server.communicate(timeout=20)
     received = report["end"]["sum_received"]
-    return {"tcp_gbit": received["bits_per_second"] / 1e9, "tcp_cpu_s_per_gb": busy / (received["bytes"] / 1e9)}
+    return {
+        "tcp_gbit": received["bits_per_second"] / 1e9,
+        "tcp_cpu_s_per_gb": busy / (received["bytes"] / 1e9),
+    }
 
 
 def udp_packets(topology: Topology, seconds: float) -> Figures:
@@ -132,7 +137,9 @@ def ratios(figures: dict[str, list[Figures]], base: str) -> dict[str, dict[str, 
         name: {
             key: {
                 "median": statistics.median(r[key] for r in rounds),
-                "ratio": statistics.median(r[key] / b[key] for r, b in zip(rounds, figures[base], strict=True)),
+                "ratio": statistics.median(
+                    r[key] / b[key] for r, b in zip(rounds, figures[base], strict=True)
+                ),
             }
             for key in rounds[0]
         }

@@ -19,13 +19,17 @@ PORT = 4599
 
 def rookery(*words: str) -> str:
     """Runs the launcher. Raises CalledProcessError; what went wrong is on stderr."""
-    return subprocess.run([LAUNCHER, *words, "--name", NAME], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        [LAUNCHER, *words, "--name", NAME], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 def ec2_client():
     """A botocore client of the region, from what `rookery env` prints."""
     lines = [
-        line.removeprefix("export ").split("=", 1) for line in rookery("env").splitlines() if line.startswith("export")
+        line.removeprefix("export ").split("=", 1)
+        for line in rookery("env").splitlines()
+        if line.startswith("export")
     ]
     values = {key: value.strip("'\"") for key, value in lines}
     return Session().create_client(
@@ -44,10 +48,12 @@ def launch_pair(ec2) -> tuple[dict, dict]:
     zones = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]]
     ids = []
     for number, zone in enumerate(zones[:2]):
-        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"][
-            "SubnetId"
-        ]
-        run = ec2.run_instances(ImageId=image, InstanceType="t3.micro", SubnetId=subnet, MinCount=1, MaxCount=1)
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)[
+            "Subnet"
+        ]["SubnetId"]
+        run = ec2.run_instances(
+            ImageId=image, InstanceType="t3.micro", SubnetId=subnet, MinCount=1, MaxCount=1
+        )
         ids.append(run["Instances"][0]["InstanceId"])
     ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
@@ -58,17 +64,28 @@ def launch_pair(ec2) -> tuple[dict, dict]:
 def wait_for_ping(namespace: str, address: str) -> None:
     deadline = time.monotonic() + 15
     while subprocess.run(
-        ["ip", "netns", "exec", namespace, "ping", "-c1", "-W1", address], check=False, stdout=subprocess.DEVNULL
+        ["ip", "netns", "exec", namespace, "ping", "-c1", "-W1", address],
+        check=False,
+        stdout=subprocess.DEVNULL,
     ).returncode:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{address} does not answer from {namespace}")
 
 
 @contextmanager
-def measured_region() -> Iterator[Topology]:
-    """Brings the region `bench` up with two hosts in two zones, and takes it down whatever happens."""
-    rookery("up", "--hosts", "2", "--zones", "2", "--port", str(PORT))
+def running_region(hosts: int) -> Iterator[None]:
+    """The region `bench` in two zones; taken down whatever happens."""
+    rookery("up", "--hosts", str(hosts), "--zones", "2", "--port", str(PORT))
     try:
+        yield
+    finally:
+        rookery("down")
+
+
+@contextmanager
+def measured_region() -> Iterator[Topology]:
+    """Two hosts, one instance on each, who reach each other."""
+    with running_region(hosts=2):
         client, server = launch_pair(ec2_client())
         namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
         wait_for_ping(namespaces[0], server["PrivateIpAddress"])
@@ -77,5 +94,3 @@ def measured_region() -> Iterator[Topology]:
             Endpoint(namespaces[0], client["PrivateIpAddress"]),
             Endpoint(namespaces[1], server["PrivateIpAddress"]),
         )
-    finally:
-        rookery("down")

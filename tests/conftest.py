@@ -45,8 +45,15 @@ class RunningRegion:
     def rookery(
         self, *words: str, given: bytes = b"", timeout: float = 60
     ) -> subprocess.CompletedProcess[bytes]:
-        """`./rookery WORDS --name <this one>`; the result, whatever its exit code."""
-        return rookery(*words[:1], "--name", self.name, *words[1:], given=given, timeout=timeout)
+        """`./rookery WORDS` about this region; the result, whatever its exit code."""
+        return subprocess.run(
+            [CHECKOUT / "rookery", *words],
+            input=given,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env=os.environ | {"ROOKERY_NAME": self.name},
+        )
 
     def asked(self, *words: str) -> Any:
         """What a command that succeeds prints with --json."""
@@ -82,12 +89,6 @@ class RunningRegion:
         done = self.rookery("keys", "add", *key, "--account", account)
         assert done.returncode == 0, done.stderr.decode()
         return account, key
-
-
-def rookery(*words: str, given: bytes = b"", timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [CHECKOUT / "rookery", *words], input=given, capture_output=True, timeout=timeout, check=False
-    )
 
 
 def free_port() -> int:

@@ -31,7 +31,7 @@ struct arp_frame {
 
 static __always_inline bool is_arp(struct __sk_buff *skb, const struct packet *packet)
 {
-	return packet->frame.h_proto == bpf_htons(ETH_P_ARP) && !skb->vlan_present;
+	return packet->head.frame.h_proto == bpf_htons(ETH_P_ARP) && !skb->vlan_present;
 }
 
 static __always_inline enum verdict parse_arp(struct __sk_buff *skb, struct packet *packet, struct arp_ipv4 *arp)

@@ -7,6 +7,8 @@
 #include "stages/wrapping.h"
 
 enum geneve_constant {
+	OPTIONS_BEGIN = offsetof(struct wrapping, origin) - offsetof(struct wrapping, ethernet),
+	OUTER_HEAD = OPTIONS_BEGIN + sizeof(struct origin_option),
 	GENEVE_VERSION = 0xc0,
 	GENEVE_OPTION_WORDS = 0x3f,
 	GENEVE_CONTROL = 0x80,
@@ -15,16 +17,19 @@ enum geneve_constant {
 	ORIGIN_WORDS = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4,
 };
 
-struct outer_ip {
-	struct ethhdr ethernet;
-	struct iphdr ip;
-} __attribute__((packed));
+/* IP options push UDP out of place. */
+static __always_inline bool find_udp(struct __sk_buff *skb, struct wrapping *outer, __u32 present)
+{
+	if (outer->ip.ihl == 5)
+		return present >= ETH_HLEN + sizeof(outer->ip) + sizeof(outer->udp);
+	return !bpf_skb_load_bytes(skb, ETH_HLEN + outer->ip.ihl * 4, &outer->udp, sizeof(outer->udp));
+}
 
 /* TC sees every frame of the device: whatever is not plainly ours is the kernel's. */
 static __always_inline bool is_ours(struct __sk_buff *skb, const struct substrate_config *config,
-				    struct outer_ip *outer, struct udphdr *udp)
+				    struct wrapping *outer, __u32 present)
 {
-	if (bpf_skb_load_bytes(skb, 0, outer, sizeof(*outer)) || skb->vlan_present)
+	if (present < ETH_HLEN + sizeof(outer->ip) || skb->vlan_present)
 		return false;
 	if (outer->ethernet.h_proto != bpf_htons(ETH_P_IP) || outer->ip.version != 4 || outer->ip.ihl < 5)
 		return false;
@@ -32,14 +37,11 @@ static __always_inline bool is_ours(struct __sk_buff *skb, const struct substrat
 		return false;
 	if (outer->ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
 		return false;
-	if (bpf_skb_load_bytes(skb, ETH_HLEN + outer->ip.ihl * 4, udp, sizeof(*udp)))
-		return false;
-	return udp->dest == bpf_htons(WIRE_GENEVE_PORT);
+	return find_udp(skb, outer, present) && outer->udp.dest == bpf_htons(WIRE_GENEVE_PORT);
 }
 
 /* Lengths of a super-packet are not those of any packet on a wire: the kernel made it. */
-static __always_inline enum verdict check_lengths(struct __sk_buff *skb, const struct outer_ip *outer,
-						  const struct udphdr *udp)
+static __always_inline enum verdict check_lengths(struct __sk_buff *skb, const struct wrapping *outer)
 {
 	__u32 total = bpf_ntohs(outer->ip.tot_len);
 
@@ -47,18 +49,17 @@ static __always_inline enum verdict check_lengths(struct __sk_buff *skb, const s
 		return CONTINUE;
 	if (total > skb->len - ETH_HLEN)
 		return DROP_TRUNCATED;
-	if (total < skb->len - ETH_HLEN || bpf_ntohs(udp->len) + sizeof(outer->ip) != total)
+	if (total < skb->len - ETH_HLEN || bpf_ntohs(outer->udp.len) + sizeof(outer->ip) != total)
 		return DROP_MALFORMED_GENEVE;
 	return CONTINUE;
 }
 
 /* Hosts send no IP options, no fragments and no UDP checksum: what has one was not sent by a host. */
-static __always_inline enum verdict check_outer(struct __sk_buff *skb, const struct outer_ip *outer,
-						const struct udphdr *udp)
+static __always_inline enum verdict check_outer(struct __sk_buff *skb, const struct wrapping *outer)
 {
-	if (outer->ip.ihl != 5 || outer->ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) || udp->check)
+	if (outer->ip.ihl != 5 || outer->ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) || outer->udp.check)
 		return DROP_MALFORMED_GENEVE;
-	return check_lengths(skb, outer, udp);
+	return check_lengths(skb, outer);
 }
 
 static __always_inline enum verdict check_geneve(const struct geneve_header *geneve)
@@ -101,37 +102,39 @@ static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 of
 }
 
 static __always_inline enum verdict check_options(struct __sk_buff *skb, struct packet *packet,
-						  const struct geneve_header *geneve)
+						  const struct wrapping *outer)
 {
-	__u32 begin = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr) + sizeof(*geneve);
-	__u32 bytes = (geneve->version_and_option_words & GENEVE_OPTION_WORDS) * 4;
+	__u32 words = outer->geneve.version_and_option_words & GENEVE_OPTION_WORDS;
 
-	packet->offset = begin + bytes;
+	packet->offset = OPTIONS_BEGIN + words * 4;
 	if (packet->offset > skb->len)
 		return DROP_TRUNCATED;
-	return walk_options(skb, begin, begin + bytes);
+	/* What every host of today sends. */
+	if (words * 4 == sizeof(outer->origin) && is_origin(&outer->origin.header) &&
+	    (outer->origin.header.length_words & GENEVE_OPTION_LENGTH) == ORIGIN_WORDS)
+		return CONTINUE;
+	return walk_options(skb, OPTIONS_BEGIN, packet->offset);
 }
 
 static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
 						const struct substrate_config *config)
 {
-	struct geneve_header geneve;
-	struct outer_ip outer;
+	struct wrapping outer = {};
+	__u32 present = copy_head(skb, 0, &outer.ethernet, OUTER_HEAD);
 	enum verdict verdict;
-	struct udphdr udp;
 
-	if (!is_ours(skb, config, &outer, &udp))
+	if (!is_ours(skb, config, &outer, present))
 		return NOT_OURS;
 	packet->outer_source = outer.ip.saddr;
 	packet->outer_destination = outer.ip.daddr;
-	if ((verdict = check_outer(skb, &outer, &udp)))
+	if ((verdict = check_outer(skb, &outer)))
 		return verdict;
-	if (bpf_skb_load_bytes(skb, sizeof(outer) + sizeof(udp), &geneve, sizeof(geneve)))
+	if (present < OPTIONS_BEGIN)
 		return DROP_TRUNCATED;
-	packet->vni = bpf_ntohl(geneve.vni_and_reserved) >> 8;
-	if ((verdict = check_geneve(&geneve)))
+	packet->vni = bpf_ntohl(outer.geneve.vni_and_reserved) >> 8;
+	if ((verdict = check_geneve(&outer.geneve)))
 		return verdict;
-	return check_options(skb, packet, &geneve);
+	return check_options(skb, packet, &outer);
 }
 
 static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)

@@ -78,7 +78,7 @@ static __always_inline void write_geneve(struct wrapping *outer, const struct pa
 static __always_inline void write_inner(struct wrapping *outer, const struct packet *packet,
 					const struct mapping *mapping)
 {
-	outer->inner = packet->frame;
+	outer->inner = packet->head.frame;
 	__builtin_memcpy(outer->inner.h_dest, mapping->mac, ETH_ALEN);
 }
 
@@ -114,7 +114,7 @@ static __always_inline enum verdict encapsulate(struct __sk_buff *skb, struct pa
 	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
 	write_geneve(&outer, packet, interface);
 	write_inner(&outer, packet, mapping);
-	if (bpf_skb_store_bytes(skb, 0, &outer, sizeof(outer), 0))
+	if (bpf_skb_store_bytes(skb, 0, &outer.ethernet, WRAPPED_HEAD, 0))
 		return DROP_ENCAPSULATION;
 	return send(packet, config);
 }

@@ -7,17 +7,37 @@
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "formats/maps.h"
 #include "formats/verdict.h"
+#include "stages/icmp.h"
+
+/* Begins as TCP, UDP and ICMP do; as long as needed to find TCP's header length. */
+struct transport {
+	union {
+		struct { __be16 source, destination; } port;
+		struct icmp_header icmp;
+		__u8 byte[16];
+	};
+};
+
+/* Most frames are understood from these bytes, copied at once. The transport is here only when IP has no options. */
+struct head {
+	__u16 padding;                     /* puts IP on a word boundary: clang reads packed members byte by byte */
+	struct ethhdr frame;
+	struct iphdr ip;
+	struct transport transport;
+};
+_Static_assert(sizeof(struct head) == 2 + ETH_HLEN + 20 + 16, "no holes between the headers");
 
 struct packet {
 	struct address source;
 	struct address destination;
-	struct ethhdr frame;               /* the instance's own frame, not the substrate's */
+	struct head head;                  /* how the instance's own frame begins, not the substrate's */
 	__u16 headers;                     /* bytes of IP and transport header */
 	__u32 offset;                      /* where that frame begins */
 	__u32 length;                      /* bytes of that frame; of everything until it is found */
@@ -49,6 +69,24 @@ static __always_inline void begin(struct __sk_buff *skb, struct packet *packet, 
 	packet->length = skb->len;
 	packet->segments = 1;
 	packet->action = TC_ACT_SHOT;
+}
+
+/* Up to `room` bytes from `offset` on, as many as there are; how many. A guest decides how its packets are cut in memory, so
+ * they are copied, not read in place. */
+static __always_inline __u32 copy_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 room)
+{
+	__u32 bytes = offset < skb->len ? skb->len - offset : 0;
+
+	if (bytes >= room)
+		return bpf_skb_load_bytes(skb, offset, to, room) ? 0 : room;
+	/* The verifier wants to see that this is not zero, and clang knows it too well to say so. */
+	asm volatile("" : "+r"(bytes));
+	if (!bytes)
+		return 0;
+	asm volatile("" : "+r"(bytes));
+	if (bytes > room)
+		return 0;
+	return bpf_skb_load_bytes(skb, offset, to, bytes) ? 0 : bytes;
 }
 
 static __always_inline struct address ipv4_address(__be32 word)

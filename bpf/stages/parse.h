@@ -6,7 +6,6 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 
-#include "stages/icmp.h"
 #include "stages/report.h"
 
 enum parse_constant {
@@ -17,19 +16,12 @@ enum parse_constant {
 	UDP_HEADER = 8,
 };
 
-/* Begins as TCP, UDP and ICMP do; as long as needed to find TCP's header length. */
-struct transport {
-	union {
-		struct { __be16 source, destination; } port;
-		struct icmp_header icmp;
-		__u8 byte[16];
-	};
-};
-
 static __always_inline enum verdict parse_ethernet(struct __sk_buff *skb, struct packet *packet)
 {
+	const __u32 room = sizeof(packet->head) - sizeof(packet->head.padding);
+
 	packet->length = skb->len - packet->offset;
-	if (bpf_skb_load_bytes(skb, packet->offset, &packet->frame, sizeof(packet->frame)))
+	if (copy_head(skb, packet->offset, &packet->head.frame, room) < ETH_HLEN)
 		return DROP_TRUNCATED;
 	return CONTINUE;
 }
@@ -54,25 +46,32 @@ static __always_inline void parse_icmp(struct packet *packet, const struct trans
 	packet->headers += UDP_HEADER;
 }
 
+/* IP options push the transport out of the head. */
+static __always_inline bool find_transport(struct __sk_buff *skb, struct packet *packet)
+{
+	__u32 bytes = packet->protocol == IPPROTO_TCP ? sizeof(struct transport) : UDP_HEADER;
+
+	if (packet->headers == sizeof(struct iphdr))
+		return true;
+	return !bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN + packet->headers, &packet->head.transport, bytes);
+}
+
 static __always_inline enum verdict parse_transport(struct __sk_buff *skb, struct packet *packet, __u32 payload)
 {
+	const struct transport *transport = &packet->head.transport;
 	__u32 minimum = transport_minimum(packet->protocol);
-	struct transport transport = {};
 
 	if (!minimum)
 		return CONTINUE;
-	if (payload < minimum)
-		return DROP_TRUNCATED;
-	if (bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN + packet->headers, &transport,
-			       packet->protocol == IPPROTO_TCP ? 16 : UDP_HEADER))
+	if (payload < minimum || !find_transport(skb, packet))
 		return DROP_TRUNCATED;
 	if (packet->protocol == IPPROTO_ICMP) {
-		parse_icmp(packet, &transport);
+		parse_icmp(packet, transport);
 		return CONTINUE;
 	}
-	packet->source_port = transport.port.source;
-	packet->destination_port = transport.port.destination;
-	packet->headers += packet->protocol == IPPROTO_TCP ? (transport.byte[12] >> 4) * 4 : UDP_HEADER;
+	packet->source_port = transport->port.source;
+	packet->destination_port = transport->port.destination;
+	packet->headers += packet->protocol == IPPROTO_TCP ? (transport->byte[12] >> 4) * 4 : UDP_HEADER;
 	return CONTINUE;
 }
 
@@ -88,28 +87,32 @@ static __always_inline void measure(struct __sk_buff *skb, struct packet *packet
 	packet->largest = packet->headers + size;
 }
 
+static __always_inline void read_ipv4(struct packet *packet, const struct iphdr *ip)
+{
+	packet->headers = ip->ihl * 4;
+	packet->source = ipv4_address(ip->saddr);
+	packet->destination = ipv4_address(ip->daddr);
+	packet->protocol = ip->protocol;
+	packet->dont_fragment = ip->frag_off & bpf_htons(IP_DONT_FRAGMENT);
+	packet->unanswerable = ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
+}
+
 static __always_inline enum verdict parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
+	__u32 present = packet->length - ETH_HLEN, total = bpf_ntohs(packet->head.ip.tot_len);
+	const struct iphdr *ip = &packet->head.ip;
 	enum verdict verdict = CONTINUE;
-	struct iphdr ip;
-	__u32 total;
 
-	if (bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN, &ip, sizeof(ip)))
+	if (present < sizeof(*ip))
 		return DROP_TRUNCATED;
-	total = bpf_ntohs(ip.tot_len);
-	packet->headers = ip.ihl * 4;
-	packet->source = ipv4_address(ip.saddr);
-	packet->destination = ipv4_address(ip.daddr);
-	packet->protocol = ip.protocol;
-	packet->dont_fragment = ip.frag_off & bpf_htons(IP_DONT_FRAGMENT);
-	packet->unanswerable = ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
-	if (ip.version != 4 || packet->headers < sizeof(ip) || total < packet->headers)
+	read_ipv4(packet, ip);
+	if (ip->version != 4 || packet->headers < sizeof(*ip) || total < packet->headers)
 		return DROP_MALFORMED_IP;
-	if (packet->headers > packet->length - ETH_HLEN)
+	if (packet->headers > present)
 		return DROP_TRUNCATED;
-	if (total > packet->length - ETH_HLEN)
+	if (total > present)
 		return DROP_MALFORMED_IP;
-	if (!(ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET)))
+	if (!(ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET)))
 		verdict = parse_transport(skb, packet, total - packet->headers);
 	measure(skb, packet, total);
 	return verdict;
@@ -120,7 +123,7 @@ static __always_inline enum verdict parse_ip(struct __sk_buff *skb, struct packe
 	enum verdict verdict;
 
 	/* A VPC has no VLANs: a tag must not slip through as the metadata it becomes. */
-	if (packet->frame.h_proto != bpf_htons(ETH_P_IP) || skb->vlan_present)
+	if (packet->head.frame.h_proto != bpf_htons(ETH_P_IP) || skb->vlan_present)
 		return DROP_NOT_IP;
 	verdict = parse_ipv4(skb, packet);
 	if (!verdict)

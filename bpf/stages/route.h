@@ -7,7 +7,7 @@
 
 static __always_inline bool is_for_router(const struct packet *packet, const struct interface_config *interface)
 {
-	return same_mac(packet->frame.h_dest, interface->router_mac);
+	return same_mac(packet->head.frame.h_dest, interface->router_mac);
 }
 
 /* Longest prefix. Only the router routes: a frame for anybody else needs none. */

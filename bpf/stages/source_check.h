@@ -8,7 +8,7 @@
 static __always_inline enum verdict check_source_mac(const struct packet *packet,
 						     const struct interface_config *interface)
 {
-	return same_mac(packet->frame.h_source, interface->mac) ? CONTINUE : DROP_SOURCE_MAC;
+	return same_mac(packet->head.frame.h_source, interface->mac) ? CONTINUE : DROP_SOURCE_MAC;
 }
 
 /* The primary address is fixed for life; the others come and go, and the mapping knows them. */

@@ -19,7 +19,7 @@ static __always_inline bool is_link_local(const struct address *address)
 
 static __always_inline enum verdict refuse_multicast(const struct packet *packet)
 {
-	if (packet->frame.h_dest[0] & 1 || is_multicast(&packet->destination))
+	if (packet->head.frame.h_dest[0] & 1 || is_multicast(&packet->destination))
 		return DROP_MULTICAST;
 	return CONTINUE;
 }

@@ -3,6 +3,8 @@
 #ifndef ROOKERY_WRAPPING_H
 #define ROOKERY_WRAPPING_H
 
+#include <stddef.h>
+
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -11,16 +13,19 @@
 #include "formats/wire.h"
 
 struct wrapping {
+	__u16 padding;                     /* puts IP on a word boundary: clang writes packed members byte by byte */
 	struct ethhdr ethernet;
 	struct iphdr ip;
 	struct udphdr udp;
 	struct geneve_header geneve;
 	struct origin_option origin;
 	struct ethhdr inner;
-} __attribute__((packed));
+	__u16 tail;
+};
 
 enum wrapping_constant {
-	WRAPPING = sizeof(struct wrapping) - ETH_HLEN,   /* bytes a wrapped IP packet is larger */
+	WRAPPED_HEAD = offsetof(struct wrapping, tail) - offsetof(struct wrapping, ethernet),
+	WRAPPING = WRAPPED_HEAD - ETH_HLEN,              /* bytes a wrapped IP packet is larger */
 	SUBSTRATE_TTL = 64,
 };
 _Static_assert(WRAPPING == 62, "docs/wire-format.md");

@@ -95,6 +95,12 @@ def test_a_launch_is_as_large_as_fits_between_its_bounds(here):
     assert refusal(here, SubnetId=here.b.id) == "InsufficientFreeAddressesInSubnet"
 
 
+def test_secondary_addresses_count_for_what_fits(here):
+    wish_for_three = {"DeviceIndex": 0, "SubnetId": here.b.id, "SecondaryPrivateIpAddressCount": 2}
+    instances = launch(here, InstanceType="t3.small", MaxCount=9, NetworkInterfaces=[wish_for_three])
+    assert len(instances) == 3  # eleven free addresses, three each
+
+
 def test_a_launch_beyond_the_quota_is_refused(here):
     here.view.quotas = Quotas(instances=3)
     launch(here, MinCount=2, MaxCount=2)
@@ -347,6 +353,18 @@ def test_stop_and_start_keep_the_address_and_go_through_all_states(here):
     assert (again["State"]["Name"], again["PrivateIpAddress"]) == ("running", address)
     assert again["LaunchTime"] == here.view.now
     assert "StateReason" not in again
+
+
+def test_a_started_instance_is_pending_until_its_new_mappings_are_known_everywhere(here):
+    instance = running(here)
+    here.view.call("StopInstances", InstanceIds=[instance])
+    here.view.report(instance, "stopped")
+    here.view.live = here.view.revision
+    here.view.call("StartInstances", InstanceIds=[instance])
+    here.view.report(instance, "running", boot=2)
+    assert state(here, instance) == "pending"
+    here.view.live = here.view.revision
+    assert state(here, instance) == "running"
 
 
 def test_a_word_about_an_earlier_boot_says_nothing_about_this_one(here):

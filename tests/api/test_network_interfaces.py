@@ -12,7 +12,7 @@ import pytest
 from rookery.api.handlers.addresses import available_count
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.quotas import Quotas
-from rookery.model.objects import Host, NetworkInterface
+from rookery.model.objects import Host, Instance, NetworkInterface
 from rookery.testing.small_view import SmallView
 
 
@@ -191,10 +191,58 @@ def test_the_first_interface_is_never_detached_and_hot_plug_is_refused_by_name(h
     assert refusal("DetachNetworkInterface", AttachmentId=attachment) == "OperationNotPermitted"
     unknown = "eni-attach-0123456789abcdef0"
     assert refusal("DetachNetworkInterface", AttachmentId=unknown) == "InvalidAttachmentID.NotFound"
+    code = refusal("DetachNetworkInterface", AttachmentId="eni-1")
+    assert code == "InvalidNetworkInterfaceAttachmentId.Malformed"
     spare = create(here)["NetworkInterfaceId"]
     instance = describe(here, interface)["Attachment"]["InstanceId"]
     attach = {"NetworkInterfaceId": spare, "InstanceId": instance, "DeviceIndex": 1}
     assert refusal("AttachNetworkInterface", **attach) == "UnsupportedOperation"
+
+
+def stopped_instance(here):
+    instance = describe(here, launched_interface(here))["Attachment"]["InstanceId"]
+    here.view.report(instance, "running")
+    here.view.call("StopInstances", InstanceIds=[instance])
+    here.view.report(instance, "stopped")
+    return instance
+
+
+def test_an_interface_is_attached_to_and_detached_from_a_stopped_instance(here):
+    instance = stopped_instance(here)
+    spare = create(here)
+    name = spare["NetworkInterfaceId"]
+    attach = {"NetworkInterfaceId": name, "InstanceId": instance, "DeviceIndex": 1}
+    attachment = here.view.call("AttachNetworkInterface", **attach)["AttachmentId"]
+    held = describe(here, spare)
+    assert held["Status"] == "in-use"
+    assert held["Attachment"]["DeleteOnTermination"] is False
+    assert here.view.get(NetworkInterface, name).attachment.host == "host-1"
+    assert here.view.get(Instance, instance).interface_ids[1] == name
+    assert here.view.refusal("AttachNetworkInterface", **attach) == "InvalidNetworkInterface.InUse"
+    here.view.call("DetachNetworkInterface", AttachmentId=attachment)
+    assert describe(here, spare) == spare
+    assert len(here.view.get(Instance, instance).interface_ids) == 1
+
+
+def test_an_interface_that_does_not_fit_is_not_attached(here):
+    instance = stopped_instance(here)
+    elsewhere = here.view.make_subnet(here.vpc, "10.0.3.0/24", zone="us-east-1b")
+
+    def refusal(device_index, **parameters):
+        spare = create(here, **parameters)["NetworkInterfaceId"]
+        request = {"NetworkInterfaceId": spare, "InstanceId": instance, "DeviceIndex": device_index}
+        return here.view.refusal("AttachNetworkInterface", **request)
+
+    assert refusal(0) == "InvalidParameterValue"
+    assert refusal(-1) == "InvalidParameterValue"
+    assert refusal(1, SubnetId=elsewhere.id) == "InvalidParameterCombination"
+    assert refusal(1, SecondaryPrivateIpAddressCount=2) == "PrivateIpAddressLimitExceeded"
+    spare = create(here)["NetworkInterfaceId"]
+    here.view.call("AttachNetworkInterface", NetworkInterfaceId=spare, InstanceId=instance, DeviceIndex=5)
+    assert refusal(1) == "AttachmentLimitExceeded"
+    here.view.call("TerminateInstances", InstanceIds=[instance])
+    assert here.view.get(NetworkInterface, spare).attachment is None
+    assert refusal(1) == "IncorrectState"
 
 
 def test_each_attribute_is_modified_described_and_reset_alone(here):

@@ -109,10 +109,11 @@ def test_down_of_a_region_that_is_not_there_says_so_and_succeeds():
 @pytest.mark.parametrize("name", ["no-hyphens", "../../etc", "UPPER", "x" * 17])
 @pytest.mark.parametrize("command", ["up", "down", "status", "doctor"])
 def test_a_name_that_cannot_be_is_refused_before_anything_happens(command: str, name: str):
+    existed = Path("/run/rookery", name).exists()  # "../../etc" does
     done = rookery(command, "--name", name)
     assert done.returncode == 1
     assert "cannot name a region" in done.stderr
-    assert not Path("/run/rookery", name).exists()
+    assert Path("/run/rookery", name).exists() == existed
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_port_that_somebody_has_is_named_with_what_to_do():
 
 def test_doctor_tells_findings_as_data():
     done = rookery("doctor", "--json", "--name", absent())
-    assert '"what": "BPF filesystem"' in done.stdout
+    assert '"what": "bpf filesystem"' in done.stdout
 
 
 def test_two_kinds_of_probe_at_once_are_refused():

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
-from rookery.region import owned, processes, supervisor, twins
+from rookery.region import directory, owned, processes, supervisor, twins
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
@@ -139,3 +140,15 @@ def test_what_is_written_to_the_store_while_the_mapping_service_is_dead_arrives_
     ec2.create_vpc(CidrBlock="10.8.0.0/16")
     revision = one.asked("status")["revision"] if look(one.name).healthy else look(one.name).revision
     assert one.rookery("wait", str(revision), "--timeout", "30").returncode == 0
+
+
+def test_a_mapping_deleted_behind_the_agents_back_is_missed_and_mended(one):
+    row = next(row for row in one.asked("mappings", "--host", "host-1") if row["address"] == "10.0.2.10")
+    vni = directory.read(Layout(one.name)).vpc(row["vpc"]).vni
+    key = vni.to_bytes(4, sys.byteorder) + bytes(10) + b"\xff\xff" + bytes([10, 0, 2, 10])
+    pin = Layout(one.name).pins / "host-1" / "maps" / "mappings"
+    delete = ["bpftool", "map", "delete", "pinned", str(pin), "key", "hex", *key.hex(" ").split()]
+    subprocess.run(delete, check=True, capture_output=True)
+    until(lambda: one.asked("status")["hosts"][0]["status"]["healed"] >= 1, "the host notices")
+    assert one.rookery("mappings").returncode == 0
+    assert ping(one) == 0

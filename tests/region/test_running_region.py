@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.region import owned, twins
+from rookery.region import directory, owned, processes, twins
 from rookery.region.layout import Layout
 
 
@@ -175,11 +175,13 @@ def test_a_second_region_beside_it_sees_nothing_of_it(region, stage, fresh_regio
 
 
 def test_down_leaves_nothing_and_up_begins_anew(fresh_region):
-    before = traces_on_the_machine()
+    devices = os.listdir("/sys/class/net")
     one = fresh_region(2, 2)
+    assert len(traces_of(one.name)) > 5
     one.client().create_vpc(CidrBlock="10.9.0.0/16")
     assert one.rookery("down").returncode == 0
-    assert traces_on_the_machine() == before
+    assert traces_of(one.name) == []
+    assert os.listdir("/sys/class/net") == devices
     assert owned.region_processes(Layout(one.name)) == []
     assert one.rookery("up", "--hosts", "1", "--zones", "1", "--port", str(one.port)).returncode == 0
     assert len(one.client().describe_vpcs()["Vpcs"]) == 1
@@ -198,9 +200,27 @@ def test_down_that_keeps_data_lets_up_bring_vpcs_and_instances_back(fresh_region
     )
 
 
-def host_of(region, instance_id: str) -> str:
-    from rookery.region import directory  # noqa: PLC0415
+def test_two_ups_at_once_make_one_region(fresh_region):
+    one = fresh_region(1, 1)
+    assert one.rookery("down", "--keep-data").returncode == 0
+    command, environment = [f"{region_root()}/rookery", "up"], os.environ | {"ROOKERY_NAME": one.name}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    ours = [processes.arguments(process.pid) for process in owned.region_processes(Layout(one.name))]
+    assert sum("rookery.region.supervisor" in words for words in ours) == 1
+    assert sum("rookery.api" in words for words in ours) == 1
 
+
+def test_in_a_jumbo_region_packets_of_9001_bytes_cross_hosts_whole(fresh_region):
+    one = fresh_region(2, 2, "--jumbo")
+    twins.set_up(one.name)
+    assert b" mtu 9001 " in one.rookery("exec", "red-1", "--", "ip", "link", "show", "eth0").stdout
+    ping = ("ping", "-c1", "-W5", "-Mdo", f"-s{9001 - 28}", "10.0.2.10")
+    done = one.rookery("exec", "red-1", "--", *ping)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def host_of(region, instance_id: str) -> str:
     return directory.read(Layout(region.name)).instance(instance_id).host
 
 
@@ -208,7 +228,14 @@ def region_root() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-def traces_on_the_machine() -> dict[str, list[str]]:
-    """What a region could leave behind, of all regions."""
-    folders = ("/run/netns", "/run/rookery", "/var/lib/rookery", "/sys/fs/bpf/rookery", "/sys/class/net")
-    return {folder: sorted(os.listdir(folder)) if Path(folder).exists() else [] for folder in folders}
+def traces_of(name: str) -> list[str]:
+    """Whatever on this machine carries the region's name; other regions may come and go meanwhile."""
+    folders = [Path(f) for f in ("/run/netns", "/run/rookery", "/var/lib/rookery", "/sys/fs/bpf/rookery")]
+    files = [
+        str(entry)
+        for folder in folders
+        if folder.exists()
+        for entry in folder.iterdir()
+        if name in entry.name
+    ]
+    return files + [line for line in Path("/proc/self/mounts").read_text().splitlines() if name in line]

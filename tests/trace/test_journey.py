@@ -26,7 +26,7 @@ from rookery.region.directory import Directory
 from rookery.region.errors import Ambiguous, NotFound
 from rookery.trace.journey import journey, next_hop
 from rookery.trace.packet import Probe
-from rookery.trace.telling import tell
+from rookery.trace.telling import drop_line, tell
 
 OWNER = {"account": "123456789012", "region": "us-east-1"}
 VPC = Vpc(
@@ -101,7 +101,7 @@ def event(step: str, **more: object) -> EventLine:
 
 def arp_reply(address: str, mac: str = ROUTER_MAC) -> WhatIfReply:
     frame = Ether(src=mac, dst="02:00:00:00:00:05") / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.1.5")
-    steps = [event("arp_answered", detail=int(mac.replace(":", ""), 16))]
+    steps = [event("arp_answered", destination=address, detail=int(mac.replace(":", ""), 16))]
     return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-web")
 
 
@@ -145,7 +145,9 @@ def test_a_packet_dropped_at_arrival_is_told_with_its_reason(known: Directory):
     dropped = WhatIfReply(verdict="drop_source_not_at_host", frame=b"", steps=[])
     told = journey(known, "web", "db", Probe.of(None, None), Agents(arp_reply("10.0.1.1"), sent, dropped))
     assert (told.delivered, told.verdict, told.destination_host) == (False, "drop_source_not_at_host", "")
-    assert list(tell(told))[-1].startswith("dropped: ")
+    assert list(tell(told))[-1] == (
+        "dropped (drop_source_not_at_host): the inner source does not live at the host that sent the packet"
+    )
 
 
 def test_every_step_is_a_line_of_words(known: Directory):
@@ -167,7 +169,8 @@ def test_every_step_is_a_line_of_words(known: Directory):
         "generation 41",
     ):
         assert words in lines
-    assert "VNI 00a0b1" in lines
+    assert "VPC 00a0b1: host-1 -> host-2" in lines
+    assert "10.0.2.7 lives at host-2" in lines
     assert lines.endswith("delivered to i-db at host-2")
 
 
@@ -193,3 +196,27 @@ def test_a_destination_may_be_an_address_that_nobody_has(known: Directory):
     assert known.address("10.9.9.9", VPC.id) == "10.9.9.9"
     with pytest.raises(NotFound):
         known.address("10.9.9", VPC.id)
+
+
+def test_a_live_drop_is_told_with_whose_it_is_and_who_sent_it(known: Directory):
+    drop = EventLine(
+        host="host-2",
+        time=0.0,
+        program="host_ingress",
+        step="dropped",
+        verdict="drop_source_not_at_host",
+        interface="eni-db",
+        source="10.0.1.5",
+        destination="10.0.2.7",
+        outer_source="100.64.1.10",
+        protocol=17,
+        source_port=1000,
+        destination_port=53,
+    )
+    told = drop_line(drop, known)
+    assert "host-2  i-db (db)  10.0.1.5:1000 -> 10.0.2.7:53 udp, sent by host-1  drop_source_not_at_host: " in told
+
+
+def test_an_alarm_is_told_as_one(known: Directory):
+    alarm = EventLine(host="host-2", time=0.0, program="", step="alarm", verdict="drop_source_mac", detail=3)
+    assert "host-2  ALARM  drop_source_mac, 3 so far: the sender's MAC" in drop_line(alarm, known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import sys
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from rookery.api import handlers
 from rookery.api.credentials import create_sealing_key
 from rookery.api.front import Front
+from rookery.api.housekeeper import keep_house_forever
 from rookery.api.http import application
 from rookery.api.quotas import Quotas
 from rookery.api.state import State
@@ -75,7 +77,11 @@ def make_application(settings: ServerSettings, store: Store, sealing_key: bytes)
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await state.catch_up()
         service("ec2")
+        house = asyncio.create_task(keep_house_forever(store, state))
         yield
+        house.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await house
         await store.close()
 
     return application(front, lifespan)

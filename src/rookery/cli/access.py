@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def env(name: Name = "dev", as_json: AsJson = False) -> None:
         print_json(variables)
         return
     for key, value in variables.items():
-        print(f'export {key}="{value}"')
+        print(f"export {key}={shlex.quote(value)}")
 
 
 def add_key(

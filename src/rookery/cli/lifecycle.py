@@ -77,7 +77,7 @@ def status(name: Name = "dev", as_json: AsJson = False) -> None:
 
 
 def wait_for(
-    generation: Annotated[int, typer.Argument(help="A revision of the store.")],
+    generation: Annotated[int, typer.Argument(help="A revision of the store, as `status` shows it.")],
     name: Name = "dev",
     timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
 ) -> None:
@@ -114,20 +114,26 @@ def _print_status(found: Status) -> None:
         "health",
     )
     print_table("", columns, [_host_row(host) for host in found.hosts])
+    for one in [*found.parts, *found.hosts]:
+        if one.problem:
+            print(f"{one.name}: {one.problem}")
     for host in found.hosts:
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")
 
 
 def _part_row(part: Any) -> tuple[str, ...]:
-    health = part.problem or "ok"
-    return part.name, str(part.pid or "-"), ago(part.since), str(part.restarts), health
+    return part.name, str(part.pid or "-"), ago(part.since), str(part.restarts), _health(part)
 
 
 def _host_row(host: Any) -> tuple[str, ...]:
     zone = "abcdef"[host.zone]
     if host.status is None:
-        return host.name, zone, host.address, "-", "-", "-", "-", "-", host.problem
+        return host.name, zone, host.address, "-", "-", "-", "-", "-", _health(host)
     told = host.status
     counts = (str(number) for number in (told.generation, told.instances, told.mappings))
-    return host.name, zone, host.address, *counts, told.attach, str(told.healed), host.problem or "ok"
+    return host.name, zone, host.address, *counts, told.attach, str(told.healed), _health(host)
+
+
+def _health(one: Any) -> str:
+    return "TROUBLE" if one.problem else "ok"

@@ -22,8 +22,9 @@ def doctor(name: Name = "dev", as_json: AsJson = False) -> None:
     if as_json:
         print_json(findings)
     else:
-        rows = [(_mark(f), f.what, f.found, "" if f.ok else f.advice) for f in findings]
-        print_table("", ("", "what", "found", "what to do"), rows)
+        print_table(
+            "", ("", "what", ""), [(_mark(finding), finding.what, finding.sentence) for finding in findings]
+        )
     sys.exit(1 if any(f.required and not f.ok for f in findings) else 0)
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+WIDE = 400
+
 
 def print_json(data: Any) -> None:
     import msgspec  # noqa: PLC0415 - `--help` must not wait for it
@@ -25,7 +27,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    # Into a pipe no line is broken: the next program reads lines.
+    width = None if sys.stdout.isatty() else WIDE
+    Console(highlight=False, width=width).print(table)
 
 
 def progress() -> Callable[[str], None]:

@@ -35,7 +35,7 @@ class KeptTable(Generic[K, V]):
     def keep_only(self, kept: Mapping[K, V]) -> None:
         """Deletes the kernel's other rows, whoever wrote them; what is kept is not touched."""
         with self._lock:
-            change = TableChange({}, [key for key, _ in self._table.items() if key not in kept])
+            change: TableChange[K, V] = TableChange({}, [key for key, _ in self._table.items() if key not in kept])
             self.wanted = {key: row for key, row in self.wanted.items() if key in kept}
             self._apply(change)
 

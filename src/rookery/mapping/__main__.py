@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -65,6 +66,7 @@ async def _serve(arguments: argparse.Namespace, store: SqliteStore, stop: asynci
     identity = Identity(arguments.ca, arguments.certificate, arguments.key)
     service = Service(arguments.name, store, arguments.mtu)
     async with service.serving(address, int(port), identity):
+        gc.freeze()  # what was read stays: the collector need not go through a million rows again and again
         print("ready", flush=True)
         housekeeping = asyncio.create_task(_keep_house(service, store))
         await stop.wait()
@@ -75,9 +77,10 @@ async def _keep_house(service: Service, store: SqliteStore) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         try:
+            service.take_renewed_certificate()
             await store.trim()
             await service.forget_the_gone()
-        except StoreUnavailable as error:
+        except (StoreUnavailable, CertificateError) as error:
             log.warning("housekeeping waits: %s", error)
 
 

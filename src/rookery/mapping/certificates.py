@@ -120,15 +120,21 @@ def peer_uris(certificate: dict | None) -> list[str]:
     return [value for kind, value in names if kind == "URI"]
 
 
+def load_certificate(context: ssl.SSLContext, identity: Identity) -> None:
+    """Presents what now lies in the files to whoever comes next. Raises CertificateError."""
+    try:
+        context.load_cert_chain(identity.certificate, identity.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise CertificateError(f"{identity.certificate}, {identity.key}: {error}") from error
+
+
 def _load_into(context: ssl.SSLContext, identity: Identity) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         context.load_verify_locations(identity.authority)
-        context.load_cert_chain(identity.certificate, identity.key)
-    except OSError as error:  # ssl.SSLError is one
-        raise CertificateError(
-            f"{identity.certificate}, {identity.key}, {identity.authority}: {error}"
-        ) from error
+    except OSError as error:
+        raise CertificateError(f"{identity.authority}: {error}") from error
+    load_certificate(context, identity)
     return context
 
 

@@ -6,8 +6,10 @@ The fields are named as in rookery.model.objects, so that the functions of rooke
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -23,6 +25,10 @@ from rookery.model.objects import (
     Subnet,
     Vpc,
 )
+
+
+class Unreadable(Exception):
+    """A row is not what it should be. Caught by the index, which says so and goes on without it."""
 
 
 class VpcFacts(msgspec.Struct):
@@ -46,6 +52,9 @@ class SubnetFacts(Numbered):
     vpc_id: str
     cidr: str
 
+    def __post_init__(self) -> None:
+        ipaddress.IPv4Network(self.cidr)
+
 
 class TableFacts(Numbered):
     vpc_id: str
@@ -63,7 +72,7 @@ class InterfaceFacts(Numbered, gc=False):
 
     subnet_id: str
     mac: str
-    addresses: tuple[str, ...]
+    addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     source_dest_check: bool = True
     attachment: AttachmentFacts | None = None
     revision: int = 0
@@ -120,9 +129,15 @@ def identify(key: str) -> tuple[str, str] | None:
     return (kind, key.rpartition("/")[2]) if kind in TYPES else None
 
 
-def read_fact(kind: str, value: bytes, revision: int, time: float) -> Fact:
-    """Raises msgspec.DecodeError."""
-    fact = decode(TYPES[kind], value)
+def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float) -> Fact:
+    """Raises Unreadable."""
+    try:
+        fact = decode(TYPES[kind], value)
+        if kind != HOST:
+            fact.id = identity  # one string, not two
+            int(identity[-8:].replace("-", ""), 16)  # its number
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unreadable(str(error)) from error
     _share(fact, SHARED)
     if isinstance(fact, InterfaceFacts):
         fact.revision, fact.time = revision, int(time)

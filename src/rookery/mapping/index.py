@@ -10,15 +10,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 
-import msgspec
-
 from rookery.intent.digest import digest_of_sum
 from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings
 from rookery.intent.vpc import NO_TABLE, routes_of
 from rookery.mapping.addresses import Addresses, Changes
 from rookery.mapping.change import HostChange
-from rookery.mapping.facts import InterfaceFacts, identify, read_fact
+from rookery.mapping.facts import InterfaceFacts, Unreadable, identify, read_fact
 from rookery.mapping.relations import Relations, Touched
 from rookery.mapping.share import Share
 from rookery.store.interface import Batch, Range
@@ -119,8 +117,8 @@ class Index:
         if found is None:
             return
         try:
-            fact = read_fact(found[0], value, revision, time) if value is not None else None
-        except msgspec.DecodeError as error:
+            fact = read_fact(*found, value, revision, time) if value is not None else None
+        except Unreadable as error:
             log.error(
                 "%s at revision %d is unreadable, what was there before stays: %s", key, revision, error
             )

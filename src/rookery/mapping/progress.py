@@ -14,11 +14,11 @@ LOST_SECONDS = 15.0
 class Progress:
     """Of one host. Revisions are those of changes that concern it."""
 
-    def __init__(self, awaited_until: float, behind_since: int | None = None):
-        """A host that has not come yet is awaited until then (monotonic seconds)."""
+    def __init__(self, now: float, behind_since: int | None = None):
+        """Of a host that has not come yet and is awaited. `now`: monotonic seconds."""
         self.applied = 0
         self.connected = False
-        self._awaited_until = awaited_until
+        self._awaited_until = now + LOST_SECONDS
         self._unsent: int | None = behind_since  # the first revision that it was not yet told of
         self._sent: deque[tuple[int, int]] = deque()  # (first revision, generation) of what it was told
 

@@ -85,6 +85,8 @@ class Relations:
     def _interface_changed(
         self, identity: str, old: InterfaceFacts | None, new: InterfaceFacts | None, touched: Touched
     ) -> None:
+        if new and new.instance_id in self.instances:
+            new.attachment.instance_id = self.instances[new.instance_id].id  # one string, not two
         self.attached.move(identity, _get(old, "instance_id"), _get(new, "instance_id"))
         self._in_subnet.move(identity, _get(old, "subnet_id"), _get(new, "subnet_id"))
         self._on_host.move(identity, _host(old), _host(new))

@@ -21,11 +21,11 @@ import msgspec
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from rookery.mapping.certificates import HOST, Identity, peer_uris, server_context, uri_of
+from rookery.mapping.certificates import HOST, Identity, load_certificate, peer_uris, server_context, uri_of
 from rookery.mapping.change import HostChange
 from rookery.mapping.index import Index
 from rookery.mapping.observed import LiveWriter, Reports, read_live
-from rookery.mapping.progress import LOST_SECONDS, Progress, live_generation
+from rookery.mapping.progress import Progress, live_generation
 from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport
 from rookery.mapping.session import Session
 from rookery.model.keys import HOSTS, INTENDED
@@ -54,15 +54,17 @@ class Service:
         self._progress: dict[str, Progress] = {}
         self._reports = Reports(store, self._index)
         self._live: LiveWriter | None = None
+        self._context: ssl.SSLContext | None = None
+        self._identity: Identity | None = None
 
     @contextlib.asynccontextmanager
     async def serving(
         self, address: str, port: int, identity: Identity, digest_seconds: float = DIGEST_SECONDS
     ) -> AsyncIterator[Server]:
         """Listens when the state is read: who can connect is answered. Raises CertificateError, OSError."""
-        context = server_context(identity)
+        self._context, self._identity = server_context(identity), identity
         await self._start()
-        async with asyncio.TaskGroup() as tasks:
+        async with self._server(address, port) as server, asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(work)
                 for work in (
@@ -73,17 +75,16 @@ class Service:
                     self._notice_the_lost(),
                 )
             ]
-            async with self._server(address, port, context) as server:
-                yield server
+            yield server
             for task in running:
                 task.cancel()
 
-    def _server(self, address: str, port: int, context: ssl.SSLContext) -> serve:
+    def _server(self, address: str, port: int) -> serve:
         return serve(
             self._serve_host,
             address,
             port,
-            ssl=context,
+            ssl=self._context,
             process_request=self._admit,
             compression=None,
             max_size=LARGEST_FRAME,
@@ -92,6 +93,10 @@ class Service:
             close_timeout=1,
             server_header=None,
         )
+
+    def take_renewed_certificate(self) -> None:
+        """For hosts that connect from now on. Raises CertificateError, and goes on with the one before."""
+        load_certificate(self._context, self._identity)
 
     async def forget_the_gone(self) -> None:
         """Deletes statuses of instances that exist no more. Raises StoreUnavailable."""
@@ -158,7 +163,7 @@ class Service:
             del self._progress[host]
 
     def _await_host(self, host: str, behind_since: int | None) -> None:
-        self._progress[host] = Progress(time.monotonic() + LOST_SECONDS, behind_since)
+        self._progress[host] = Progress(time.monotonic(), behind_since)
         self._index.subscribe(host)
 
     # From and to the hosts

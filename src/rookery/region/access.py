@@ -78,7 +78,7 @@ def reset_account(name: str, account: str) -> list[str]:
 
 
 def client_environment(name: str) -> dict[str, str]:
-    """Variables of a shell whose AWS clients shall talk to this region. Values need no quoting but double quotes."""
+    """Variables of a shell whose AWS clients shall talk to this region."""
     shape = current(name)
     first = _first_key(shape.layout)
     variables = {

@@ -42,7 +42,9 @@ def _connected(path: Path, timeout: float) -> socket.socket:
         connection.connect(str(path))
     except OSError as refused:
         connection.close()
-        raise NoAnswer(f"the agent at {path} does not answer: {refused.strerror or refused}") from refused
+        raise NoAnswer(
+            f"the agent of {path.parent.name} does not answer: {refused.strerror or refused}"
+        ) from refused
     return connection
 
 
@@ -55,12 +57,12 @@ def _lines(connection: socket.socket, path: Path) -> Iterator[bytes]:
         try:
             yield from file
         except OSError as broken:
-            raise NoAnswer(f"the agent at {path} stopped answering: {broken}") from broken
+            raise NoAnswer(f"the agent of {path.parent.name} stopped answering: {broken}") from broken
 
 
 def _decode(line: bytes, kind: type[Reply], path: Path) -> Reply:
     if not line:
-        raise NoAnswer(f"the agent at {path} hung up without an answer")
+        raise NoAnswer(f"the agent of {path.parent.name} hung up without an answer")
     try:
         return msgspec.json.decode(line, type=kind)
     except msgspec.ValidationError:
@@ -71,4 +73,4 @@ def _refusal(line: bytes, path: Path) -> str:
     try:
         return msgspec.json.decode(line, type=ErrorReply).error
     except msgspec.ValidationError as strange:
-        return f"the agent at {path} speaks another version: {strange}"
+        return f"the agent of {path.parent.name} speaks another version: {strange}"

@@ -21,5 +21,7 @@ def _port(shape: Settings) -> Finding:
     """The region's own API may have it."""
     api = next(part for part in parts_of(shape) if part.name == "api")
     if os.geteuid() == 0 and (process := owned.find(api.identity)):
-        return Finding(what="port", ok=True, found=f"{shape.port}: the region's own API, pid {process.pid}")
+        return Finding(
+            what="port", ok=True, sentence=f"{shape.port}: the region's own API, pid {process.pid}"
+        )
     return requirements.port(shape.port)

@@ -11,6 +11,7 @@ from rookery.region.layout import Layout
 from rookery.trace.packet import Probe, ipv4_frame
 
 GENEVE_PORT = 6081
+SO_NO_CHECK = 11  # socket(7); Python names it not
 TRANSPARENT_ETHERNET = 0x6558
 OPTION_CLASS, ORIGIN, ORIGIN_WORDS = 0xFF52, 0x01, 2
 
@@ -29,5 +30,6 @@ def send_from(plan: Layout, liar: str, receiver: str, payload: bytes) -> None:
     """From the host `liar`'s own address, to the substrate address `receiver`."""
     with inside(plan.host_namespace(liar)):
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # as hosts send: a liar would not stand out by that
     with sender:
         sender.sendto(payload, (receiver, GENEVE_PORT))

@@ -52,6 +52,7 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         network=str(SUBSTRATE),
         substrate_device=substrate.DEVICE,
         substrate_mtu=settings.substrate_mtu,
+        instance_mtu=settings.instance_mtu,
         mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
         ca_certificate=str(files.authority),
         certificate=str(files.certificate),

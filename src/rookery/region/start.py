@@ -72,6 +72,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
 
 def _already_up(shape: Settings, tell: Callable[[str], None]) -> Settings:
     if waiting_for(shape):
+        prepare(shape, tell)  # somebody may have removed a piece of it
         wait_ready(shape, tell)
     tell(f"the region {shape.name} is already running")
     return shape

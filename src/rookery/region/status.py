@@ -16,6 +16,7 @@ from rookery.region.parts import parts_of
 from rookery.region.processes import Process, is_alive
 from rookery.region.ready import HostState, api_answers, host_states
 from rookery.region.settings import Settings
+from rookery.store.interface import Compacted
 from rookery.store.sqlite import SqliteStore
 
 
@@ -100,10 +101,24 @@ def _part(name: str, record: supervisor.PartRecord | None, trouble: str) -> Part
 
 
 async def _revisions(database: Path) -> tuple[int, int]:
-    """The store's and the live one."""
+    """The store's newest, and the one up to which every host concerned has applied all that is intended.
+
+    The mapping service tells the latter when intended state changes; revisions that change none are live by nature."""
     store = SqliteStore.open(database)
     try:
+        newest = await store.revision()
         entry = await store.get(keys.LIVE)
-        return await store.revision(), decode(Live, entry.value).generation if entry else 0
+        told = decode(Live, entry.value).generation if entry else 0
+        waiting = await _intended_after(store, told)
+        return newest, newest if waiting is None else max(told, waiting - 1)
     finally:
         await store.close()
+
+
+async def _intended_after(store: SqliteStore, revision: int) -> int | None:
+    """The first revision after `revision` that changed intended state; None: none did."""
+    try:
+        batches = await store.changes_since(revision, keys.INTENDED)
+    except Compacted:  # so long ago that its history is gone
+        return revision + 1
+    return batches[0].revision if batches else None

@@ -18,7 +18,7 @@ import time
 import msgspec
 
 from rookery.region import owned, processes, settings
-from rookery.region.errors import NotRunning, RegionError
+from rookery.region.errors import CannotStart, NotRunning, RegionError
 from rookery.region.files import open_log, write_whole
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import Layout
@@ -175,10 +175,10 @@ def identity(plan: Layout) -> tuple[str, ...]:
 
 
 def launch(plan: Layout) -> None:
-    """In a session of its own; returns at once."""
+    """In a session of its own; returns when it supervises. Raises CannotStart when it ends instead."""
     output = open_log(plan.logs / "supervisor.log")
     try:
-        subprocess.Popen(
+        child = subprocess.Popen(
             (sys.executable, *identity(plan)),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -189,6 +189,18 @@ def launch(plan: Layout) -> None:
         )
     finally:
         os.close(output)
+    while _written_pid(plan) != child.pid:
+        if child.poll() is not None:
+            raise CannotStart(f"the supervisor ended at once; see {plan.logs / 'supervisor.log'}")
+        time.sleep(0.01)
+    child.returncode = 0  # it outlives us: nobody is to warn that it was not waited for
+
+
+def _written_pid(plan: Layout) -> int:
+    try:
+        return int(plan.supervisor_pid.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return 0
 
 
 async def _main(shape: settings.Settings) -> None:

@@ -128,7 +128,7 @@ def _send_and_watch(plan: Layout, known: Directory, liar: str) -> EventLine:
             event = events.get(timeout=0.25)
         except queue.Empty:
             continue
-        if event.verdict == FORGED:
+        if event.verdict == FORGED and event.step == "dropped":
             return event
     raise TourFailed(f"{victim.host} reported no {FORGED}")
 

@@ -49,6 +49,7 @@ class Journey(msgspec.Struct, kw_only=True):
     destination: str
     probe: str
     next_hop: str
+    hosts: dict[str, str] = {}  # substrate address -> name
     next_hop_mac: str = ""
     legs: list[Leg] = []
     delivered: bool = False
@@ -83,6 +84,7 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
         destination=wanted,
         probe=str(probe),
         next_hop=next_hop(known.subnet_of(interface), wanted),
+        hosts={host.address: host.name for host in known.hosts.values()},
     )
     walk = _Walk(told, known, ask, interface)
     if walk.resolve():

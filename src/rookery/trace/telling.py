@@ -1,17 +1,18 @@
-"""A journey, told: one line a step, in the words of docs/life-of-a-packet.md."""
+"""A journey, told: one line a step, in the words of rookery.trace.words and docs/life-of-a-packet.md."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
+from rookery.dataplane.formats import RouteKind, Step, Verdict
 from rookery.host.control import EventLine
 from rookery.region.directory import Directory
 from rookery.trace import words
-from rookery.trace.journey import INGRESS, SENT, Journey, Leg
-from rookery.trace.packet import PROTOCOLS
+from rookery.trace.journey import ANSWERED, Journey, Leg
+from rookery.trace.packet import PROTOCOLS, TCP, UDP
 
-ROUTES = {1: "local", 2: "blackhole"}
+DELIVERED = "delivered to {interface}"  # an interface's id says more than the device's number
 
 
 def tell(journey: Journey) -> Iterator[str]:
@@ -22,72 +23,70 @@ def tell(journey: Journey) -> Iterator[str]:
     if journey.delivered:
         yield f"delivered to {journey.delivered_to} at {journey.destination_host}"
     else:
-        yield f"dropped: {words.VERDICT.get(journey.verdict, journey.verdict)}"
+        yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}"
+
+
+def sentence(verdict: str) -> str:
+    """Of an enum verdict's name in lower case; the name itself when a newer agent knows one that we do not."""
+    try:
+        return words.VERDICTS[Verdict[verdict.upper()]]
+    except KeyError:
+        return verdict
+
+
+def step_line(event: EventLine, hosts: Mapping[str, str]) -> str:
+    """`hosts`: substrate address -> name."""
+    try:
+        step = Step[event.step.upper()]
+    except KeyError:
+        return event.step
+    return (DELIVERED if step is Step.DELIVERED else words.STEPS[step]).format(**_values(event, hosts))
+
+
+def drop_line(event: EventLine, known: Directory) -> str:
+    """Of `watch`: when, where, whose, what, why."""
+    clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+    if event.step == "alarm":
+        return f"{clock}  {event.host}  ALARM  {event.verdict}, {event.detail} so far: {sentence(event.verdict)}"
+    outer = f", sent by {known.host_at(event.outer_source)}" if event.outer_source else ""
+    why = f"{event.verdict}: {sentence(event.verdict)}"
+    return f"{clock}  {event.host}  {_owner(event, known)}  {_flow(event)}{outer}  {why}"
 
 
 def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
     if leg.what == "arp":
         yield f"ARP: who has {journey.next_hop}?"
     for event in leg.steps:
-        yield step_line(event)
-    if leg.program == INGRESS and leg.delivered_to:
-        yield f"delivered to {leg.delivered_to}"
-    elif leg.verdict == SENT and not leg.steps:
-        yield "sent"
+        yield step_line(event, journey.hosts)
+    if leg.what == "arp" and leg.verdict == ANSWERED and not leg.steps:
+        yield f"ARP answered: {journey.next_hop_mac}"
 
 
-def step_line(event: EventLine) -> str:
-    """One step of one packet."""
-    teller = STEPS.get(event.step)
-    return teller(event) if teller else event.step.replace("_", " ")
-
-
-def drop_line(event: EventLine, known: Directory) -> str:
-    """Of `watch`: when, where, whose, what, why."""
-    clock = time.strftime("%H:%M:%S", time.localtime(event.time))
-    whose = _owner(event, known)
-    outer = f", from {known.host_at(event.outer_source)}" if event.outer_source else ""
-    return f"{clock}  {event.host:<8} {whose}  {_flow(event)}{outer}  {event.verdict}: {_sentence(event)}"
+def _values(event: EventLine, hosts: Mapping[str, str]) -> dict[str, object]:
+    """What the words of a step may name."""
+    values: dict[str, object] = {name: getattr(event, name) for name in event.__struct_fields__}
+    for outer in ("outer_source", "outer_destination"):
+        values[outer] = hosts.get(getattr(event, outer), getattr(event, outer))
+    values["mac"] = event.detail.to_bytes(8, "big")[2:].hex(":")
+    values["route"] = (
+        RouteKind(event.detail).name.lower() if event.detail in tuple(RouteKind) else event.detail
+    )
+    values["reason"] = sentence(event.verdict)
+    values["interface"] = event.interface or "the instance"
+    values["ifindex"] = values["interface"]
+    return values
 
 
 def _owner(event: EventLine, known: Directory) -> str:
     instance = known.instance_of(event.interface)
     if instance:
         return known.name_of(instance)
-    return event.interface or (f"VNI {event.vni:06x}" if event.vni else "-")
+    return event.interface or (f"VPC {event.vni:06x}" if event.vni else "no VPC")
 
 
 def _flow(event: EventLine) -> str:
+    ported = event.protocol in (TCP, UDP)
+    source = f"{event.source}:{event.source_port}" if ported else event.source
+    destination = f"{event.destination}:{event.destination_port}" if ported else event.destination
     protocol = PROTOCOLS.get(event.protocol, f"protocol {event.protocol}") if event.protocol else ""
-    ports = (event.source_port, event.destination_port) if event.protocol in (6, 17) else (0, 0)
-    source = f"{event.source}:{ports[0]}" if ports[0] else event.source or "?"
-    destination = f"{event.destination}:{ports[1]}" if ports[1] else event.destination or "?"
-    return f"{source} -> {destination} {protocol}".rstrip()
-
-
-def _sentence(event: EventLine) -> str:
-    return words.VERDICT.get(event.verdict, event.verdict)
-
-
-def _mac(detail: int) -> str:
-    return detail.to_bytes(8, "big")[2:].hex(":")
-
-
-STEPS: dict[str, Callable[[EventLine], str]] = {
-    "received": lambda e: f"received {e.length} bytes",
-    "arp_answered": lambda e: f"the host answers the ARP request: {_mac(e.detail)}",
-    "source_checked": lambda e: (
-        f"source checked: {e.source} and its MAC belong to {e.interface or 'the interface'}"
-    ),
-    "same_subnet": lambda e: f"{e.destination} is in the same subnet: no route needed",
-    "route_found": lambda e: f"route found: {ROUTES.get(e.detail, e.detail)}",
-    "mapping_found": lambda e: (
-        f"mapping found: {e.destination} lives at {e.outer_destination} (generation {e.detail})"
-    ),
-    "wrapped": lambda e: f"wrapped: Geneve, VNI {e.vni:06x}, {e.outer_source} to {e.outer_destination}",
-    "unwrapped": lambda e: f"unwrapped: VNI {e.vni:06x}, from {e.outer_source}",
-    "verified": lambda e: f"verified: {e.source} does live at {e.outer_source} (generation {e.detail})",
-    "delivered": lambda e: f"delivered to {e.interface or 'the instance'}",
-    "dropped": lambda e: f"dropped, {e.verdict}: {_sentence(e)}",
-    "fragmentation_needed": lambda e: f"too big: the sender is told that {e.detail} bytes fit",
-}
+    return f"{source or '?'} -> {destination or '?'} {protocol}".rstrip()

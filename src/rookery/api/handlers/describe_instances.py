@@ -9,6 +9,7 @@ from rookery.api.describe import page_of, select, select_page
 from rookery.api.filters import Filters, Value, Values
 from rookery.api.handlers.describe_interfaces import FILTERS as INTERFACE_FILTERS
 from rookery.api.handlers.image_catalogue import IMAGES
+from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_shape import (
     described_instance,
     reservation_shape,
@@ -30,21 +31,16 @@ def _none(instance: Instance, view: View) -> None:
     """Of what no instance has."""
 
 
-def interfaces_of(instance: Instance, view: View) -> list[NetworkInterface]:
-    found = (view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids)
-    return [interface for interface in found if interface]
-
-
 def _of_first(value: Callable[[NetworkInterface], Value]) -> InstanceValue:
     """Of the interface at device index 0."""
-    return lambda instance, view: [value(interface) for interface in interfaces_of(instance, view)[:1]]
+    return lambda instance, view: [value(interface) for interface in interfaces_of(view, instance)[:1]]
 
 
 def _of_all(value: Callable[[NetworkInterface, View], Values]) -> InstanceValue:
     """A filter of network interfaces, asked of every interface of the instance."""
 
     def values(instance: Instance, view: View) -> Iterable[Value]:
-        for interface in interfaces_of(instance, view):
+        for interface in interfaces_of(view, instance):
             answer = value(interface, view)
             yield from answer if isinstance(answer, list | tuple) else (answer,)
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.errors import invalid_parameter, unsupported
+from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import STOPPED, state_in
 from rookery.api.handlers.instance_type_catalogue import offered_type
-from rookery.api.handlers.interface_addresses import too_many_addresses
+from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import Instance, NetworkInterface, Resource
+from rookery.model.objects import Instance, Resource
 
 SHUTDOWN_BEHAVIORS = ("stop", "terminate")
 
@@ -46,7 +48,7 @@ def only_change(parameters: dict[str, Any]) -> tuple[str, Any]:
         raise ApiError(code, "The request must contain exactly one attribute to modify")
     attribute, value = given.popitem()
     if attribute not in CHANGES:
-        raise ApiError("UnsupportedOperation", f"The attribute '{attribute}' cannot be modified.")
+        raise unsupported(f"The attribute '{attribute}' cannot be modified.")
     if value is None:
         raise ApiError("MissingParameter", f"The request must contain a value for the attribute {attribute}")
     return attribute, value
@@ -56,7 +58,7 @@ def as_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if value.lower() not in ("true", "false"):
-        raise ApiError("InvalidParameterValue", f"Invalid boolean value: '{value}'")
+        raise invalid_parameter(f"Invalid boolean value: '{value}'")
     return value.lower() == "true"
 
 
@@ -70,9 +72,7 @@ def set_stop_protection(view: View, found: Instance, value: Any) -> tuple[Resour
 
 def set_shutdown_behavior(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
     if value not in SHUTDOWN_BEHAVIORS:
-        raise ApiError(
-            "InvalidParameterValue", f"Invalid value '{value}' for InstanceInitiatedShutdownBehavior."
-        )
+        raise invalid_parameter(f"Invalid value '{value}' for InstanceInitiatedShutdownBehavior.")
     return (replace(found, shutdown_behavior=value),)
 
 
@@ -91,20 +91,19 @@ def set_type(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
             "AttachmentLimitExceeded",
             f"Interface count {len(found.interface_ids)} exceeds the limit for {kind.name}",
         )
-    interfaces = (view.get(NetworkInterface, each) for each in found.interface_ids)
-    if any(len(each.addresses) > kind.addresses for each in interfaces):
+    if any(len(each.addresses) > kind.addresses for each in interfaces_of(view, found)):
         raise too_many_addresses(kind.addresses)
     return (replace(found, instance_type=kind.name),)
 
 
 def set_source_dest_check(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
     """Of the only interface: with several, which one is meant is for ModifyNetworkInterfaceAttribute to say."""
-    if len(found.interface_ids) != 1:
+    interfaces = interfaces_of(view, found)
+    if len(interfaces) != 1:
         raise ApiError(
             "InvalidInstanceID", f"There are multiple interfaces attached to instance '{found.id}'."
         )
-    interface = view.get(NetworkInterface, found.interface_ids[0])
-    return (replace(interface, source_dest_check=as_boolean(value)),)
+    return (replace(interfaces[0], source_dest_check=as_boolean(value)),)
 
 
 def require_stopped(view: View, found: Instance) -> None:
@@ -146,15 +145,13 @@ def attribute_shape(view: View, found: Instance, attribute: str) -> dict[str, An
     if attribute == "userData":
         return {"UserData": {"Value": found.user_data} if found.user_data else {}}
     if attribute not in STORED:
-        raise ApiError("UnsupportedOperation", f"The attribute '{attribute}' is not supported.")
+        raise unsupported(f"The attribute '{attribute}' is not supported.")
     return {MEMBERS[attribute]: {"Value": getattr(found, STORED[attribute])}}
 
 
 def first_source_dest_check(view: View, found: Instance) -> bool:
     """True of a terminated one, as of every new interface."""
-    if not found.interface_ids:
-        return True
-    return view.get(NetworkInterface, found.interface_ids[0]).source_dest_check
+    return next((each.source_dest_check for each in interfaces_of(view, found)), True)
 
 
 STORED = {
@@ -184,13 +181,11 @@ def reset_instance_attribute(request: Request, view: View) -> Outcome:
     """Kernel and RAM disk, which AWS resets too, do not exist here."""
     found = find(view, Instance, request.parameters["InstanceId"])
     if request.parameters["Attribute"] != "sourceDestCheck":
-        raise ApiError(
-            "UnsupportedOperation", f"The attribute '{request.parameters['Attribute']}' cannot be reset."
-        )
+        raise unsupported(f"The attribute '{request.parameters['Attribute']}' cannot be reset.")
     return Outcome(puts=set_source_dest_check(view, found, True))
 
 
 @operation("GetConsoleOutput")
 def get_console_output(request: Request, view: View) -> Outcome:
     find(view, Instance, request.parameters["InstanceId"])
-    raise ApiError("UnsupportedOperation", "The console output of instances is not kept.")
+    raise unsupported("The console output of instances is not kept.")

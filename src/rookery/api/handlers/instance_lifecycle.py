@@ -5,11 +5,12 @@ A request names many instances and changes all of them or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_state import (
     PENDING,
     RUNNING,
@@ -31,6 +32,8 @@ Change = Callable[[Instance, State], Instance]
 
 @operation("StartInstances")
 def start_instances(request: Request, view: View) -> Outcome:
+    """The interfaces of what starts are written again, unchanged: a stopped instance has no mappings, and those of the
+    new boot must be newer than any that were seen before."""
     honour_only(request.parameters, {"InstanceIds"})
 
     def start(instance: Instance, state: State) -> Instance:
@@ -40,7 +43,9 @@ def start_instances(request: Request, view: View) -> Outcome:
             raise wrong_state(instance, "started")
         return started(instance, request.now)
 
-    return changed(request, view, "StartingInstances", start)
+    made = change_all(request, view, start)
+    interfaces = [each for instance in made.instances for each in interfaces_of(view, instance)]
+    return Outcome(result={"StartingInstances": made.shapes}, puts=(*made.instances, *interfaces))
 
 
 def started(instance: Instance, now: float) -> Instance:
@@ -61,7 +66,8 @@ def stop_instances(request: Request, view: View) -> Outcome:
             raise is_protected(instance, "stopped", "disableApiStop")
         return instance if instance.wanted == "stopped" else stopped(instance, request.now, USER_SHUTDOWN)
 
-    return changed(request, view, "StoppingInstances", stop)
+    made = change_all(request, view, stop)
+    return Outcome(result={"StoppingInstances": made.shapes}, puts=made.instances)
 
 
 def stopped(instance: Instance, now: float, reason: str) -> Instance:
@@ -77,8 +83,7 @@ def reboot_instances(request: Request, view: View) -> Outcome:
             raise wrong_state(instance, "rebooted")
         return replace(instance, boot=instance.boot + 1) if state is RUNNING else instance
 
-    outcome = changed(request, view, "", reboot)
-    return Outcome(puts=outcome.puts)
+    return Outcome(puts=change_all(request, view, reboot).instances)
 
 
 @operation("TerminateInstances")
@@ -116,24 +121,27 @@ def released_interfaces(
     view: View, instance: Instance
 ) -> tuple[list[NetworkInterface], list[NetworkInterface]]:
     """(those that become available, those that go with the instance)."""
-    held = [view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids]
-    goes = [each for each in held if each.attachment.delete_on_termination]
-    stays = [replace(each, attachment=None) for each in held if not each.attachment.delete_on_termination]
+    held = interfaces_of(view, instance)
+    goes = [each for each in held if attachment_of(each).delete_on_termination]
+    stays = [replace(each, attachment=None) for each in held if not attachment_of(each).delete_on_termination]
     return stays, goes
 
 
-def changed(request: Request, view: View, member: str, change: Change) -> Outcome:
+class Changes(NamedTuple):
+    shapes: list[dict[str, Any]]  # InstanceStateChange of every instance of the request
+    instances: tuple[Instance, ...]  # those that are different now
+
+
+def change_all(request: Request, view: View, change: Change) -> Changes:
     """`change` applied to every instance of the request; it answers the same object for one that needs none."""
     found = find_all(view, Instance, request.parameters["InstanceIds"])
     before = [state_in(view, instance) for instance in found]
     after = [change(instance, state) for instance, state in zip(found, before, strict=True)]
-    changes = zip(found, before, after, strict=True)
-    shapes = [state_change(old, state, state if new is old else aim(new)) for old, state, new in changes]
-    return Outcome(result={member: shapes}, puts=different(found, after))
-
-
-def different(before: Iterable[Instance], after: Iterable[Instance]) -> tuple[Instance, ...]:
-    return tuple(new for old, new in zip(before, after, strict=True) if new is not old)
+    steps = list(zip(found, before, after, strict=True))
+    return Changes(
+        [state_change(old, state, state if new is old else aim(new)) for old, state, new in steps],
+        tuple(new for old, _, new in steps if new is not old),
+    )
 
 
 def aim(instance: Instance) -> State:

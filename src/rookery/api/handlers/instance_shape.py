@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rookery.api.handlers.image_catalogue import IMAGES
+from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import (
     GUEST_SHUTDOWN,
     USER_SHUTDOWN,
@@ -48,9 +49,8 @@ def reservation_shape(instances: Sequence[Instance], shapes: Sequence[dict[str, 
 
 
 def described_instance(view: View, instance: Instance) -> dict[str, Any]:
-    interfaces = (view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids)
     return instance_shape(
-        instance, [found for found in interfaces if found], state_in(view, instance), view.status(instance.id)
+        instance, interfaces_of(view, instance), state_in(view, instance), view.status(instance.id)
     )
 
 
@@ -135,9 +135,9 @@ def state_reason(instance: Instance, status: InstanceStatus | None) -> tuple[str
     """(code, message, since), or an empty code: nothing but what its owner asked for happened to it."""
     if instance.state_reason:
         return instance.state_reason, STATE_REASONS[instance.state_reason], instance.wanted_since
-    if reason := failure(instance, status):
+    if status and (reason := failure(instance, status)):
         return "Server.InternalError", reason, status.since
-    if went_down_by_itself(instance, status):
+    if status and went_down_by_itself(instance, status):
         return GUEST_SHUTDOWN, STATE_REASONS[GUEST_SHUTDOWN], status.since
     return "", "", 0.0
 
@@ -151,7 +151,7 @@ def transition_reason(code: str, since: float) -> str:
 
 def status_shape(instance: Instance, state: State) -> dict[str, Any]:
     """`InstanceStatus` of DescribeInstanceStatus: a running one is one that its host runs and every host can reach."""
-    summary = {"Status": "not-applicable"}
+    summary: dict[str, Any] = {"Status": "not-applicable"}
     if state.name == "running":
         summary = {"Status": "ok", "Details": [{"Name": "reachability", "Status": "passed"}]}
     return {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.operation import View
-from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
+from rookery.model.objects import Instance, InstanceStatus
 
 
 class State(NamedTuple):
@@ -39,14 +40,18 @@ def state_in(view: View, instance: Instance) -> State:
 def state_of(instance: Instance, status: InstanceStatus | None, is_reachable: bool) -> State:
     if instance.wanted == "terminated":
         return TERMINATED if status and status.state == "terminated" else SHUTTING_DOWN
-    about_this_boot = status is not None and status.boot >= instance.boot
+    said = word_of_this_boot(instance, status)
     if instance.wanted == "stopped":
-        return STOPPED if about_this_boot and status.state != "running" else STOPPING
-    if about_this_boot and status.state != "running":
+        return STOPPED if said and said.state != "running" else STOPPING
+    if said is None:
+        return RUNNING if is_rebooting(status) else PENDING
+    if said.state != "running":
         return STOPPED  # it went down by itself, or could not be started: `failure` says why
-    if about_this_boot:
-        return RUNNING if is_reachable else PENDING
-    return RUNNING if is_rebooting(status) else PENDING
+    return RUNNING if is_reachable else PENDING
+
+
+def word_of_this_boot(instance: Instance, status: InstanceStatus | None) -> InstanceStatus | None:
+    return status if status is not None and status.boot >= instance.boot else None
 
 
 def is_rebooting(status: InstanceStatus | None) -> bool:
@@ -60,24 +65,19 @@ def reachable(view: View, instance: Instance) -> bool:
     The launch changed the instance and its interfaces in one transaction, so whichever of them was changed least
     recently bounds the revision of its mapping from above: a later change of only one (a tag, a description) does not
     make a running instance pending again."""
-    changed = [view.changed_at(instance)]
-    interfaces = (view.get(NetworkInterface, interface_id) for interface_id in instance.interface_ids)
-    newest = max((view.changed_at(interface) for interface in interfaces if interface), default=0)
-    if newest:
-        changed.append(newest)
-    return view.live >= min(changed)
+    attached = max((view.changed_at(each) for each in interfaces_of(view, instance)), default=0)
+    changed = view.changed_at(instance)
+    return view.live >= min(changed, attached or changed)
 
 
 def went_down_by_itself(instance: Instance, status: InstanceStatus | None) -> bool:
-    return (
-        instance.wanted == "running"
-        and status is not None
-        and status.boot >= instance.boot
-        and status.state in ("stopped", "terminated")
-    )
+    said = word_of_this_boot(instance, status)
+    return instance.wanted == "running" and said is not None and said.state in ("stopped", "terminated")
 
 
 def failure(instance: Instance, status: InstanceStatus | None) -> str:
     """Why its host could not run this boot, in the host's words; empty: it did not fail."""
-    failed = status is not None and status.state == "failed" and status.boot >= instance.boot
-    return (status.message or "the host gave no reason") if failed else ""
+    said = word_of_this_boot(instance, status)
+    if said is None or said.state != "failed":
+        return ""
+    return said.message or "the host gave no reason"

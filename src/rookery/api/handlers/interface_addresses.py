@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, parse_address
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
 from rookery.api.handlers.network_interfaces import too_many_addresses
@@ -25,9 +26,8 @@ def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
     )
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     listed = parameters.get("PrivateIpAddresses") or []
-    count = parameters.get("SecondaryPrivateIpAddressCount")
-    check_one_way(listed, count)
-    addresses = SubnetAddresses(view.get(Subnet, found.subnet_id), view.held_addresses(found.subnet_id))
+    count = checked_count(listed, parameters.get("SecondaryPrivateIpAddressCount"))
+    addresses = SubnetAddresses(find(view, Subnet, found.subnet_id), view.held_addresses(found.subnet_id))
     if listed:
         wanted = {addresses.check(address): None for address in listed}
         return assign_these(view, found, addresses, list(wanted), bool(parameters.get("AllowReassignment")))
@@ -36,19 +36,19 @@ def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
     return assigned(replace(found, addresses=(*found.addresses, *drawn)), drawn, ())
 
 
-def check_one_way(listed: list[str], count: int | None) -> None:
+def checked_count(listed: list[str], count: int | None) -> int:
+    """0 when addresses are listed. Raises unless exactly one of the two is given."""
     if listed and count is not None:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Only one of PrivateIpAddresses and SecondaryPrivateIpAddressCount may be specified",
+        raise invalid_combination(
+            "Only one of PrivateIpAddresses and SecondaryPrivateIpAddressCount may be specified"
         )
-    if not listed and count is None:
-        raise ApiError(
-            "MissingParameter",
-            "The request must contain the parameter PrivateIpAddresses or SecondaryPrivateIpAddressCount",
-        )
-    if count is not None and count < 1:
-        raise ApiError("InvalidParameterValue", "SecondaryPrivateIpAddressCount must be at least 1")
+    if listed:
+        return 0
+    if count is None:
+        raise missing_parameter("PrivateIpAddresses or SecondaryPrivateIpAddressCount")
+    if count < 1:
+        raise invalid_parameter("SecondaryPrivateIpAddressCount must be at least 1")
+    return count
 
 
 def check_limit(view: View, found: NetworkInterface, more: int) -> None:
@@ -61,7 +61,7 @@ def address_limit(view: View, found: NetworkInterface) -> int:
     """Of the type of the instance that holds it."""
     if not found.attachment:
         return MOST_ADDRESSES
-    return CATALOGUE[view.get(Instance, found.attachment.instance_id).instance_type].addresses
+    return CATALOGUE[find(view, Instance, found.attachment.instance_id).instance_type].addresses
 
 
 def assign_these(
@@ -75,7 +75,7 @@ def assign_these(
         holder_id = addresses.holder(address)
         if holder_id is None:
             continue
-        holder = losers.get(holder_id) or view.get(NetworkInterface, holder_id)
+        holder = losers.get(holder_id) or find(view, NetworkInterface, holder_id)
         if not may_move or address == holder.primary:
             raise ApiError(
                 "Resource.AlreadyAssigned", f"The address {address} is already assigned to {holder.id}."
@@ -106,11 +106,10 @@ def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     unwanted = [str(parse_address(address)) for address in parameters.get("PrivateIpAddresses") or []]
     if not unwanted:
-        raise ApiError("MissingParameter", "The request must contain the parameter PrivateIpAddresses")
+        raise missing_parameter("PrivateIpAddresses")
     foreign = [address for address in unwanted if address not in found.addresses[1:]]
     if foreign:
-        raise ApiError(
-            "InvalidParameterValue",
-            f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}",
+        raise invalid_parameter(
+            f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}"
         )
     return Outcome(puts=(without(found, unwanted),))

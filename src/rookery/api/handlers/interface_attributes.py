@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.interface_shape import attachment_shape
 from rookery.api.handlers.unbuilt import honour_only, leaves
 from rookery.api.lookup import find
@@ -26,15 +27,9 @@ def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
 def only_attribute(parameters: dict[str, Any]) -> str:
     given = [name for name in CHANGES if parameters.get(name) is not None]
     if not given:
-        raise ApiError(
-            "MissingParameter",
-            "The request must contain the parameter Description, SourceDestCheck or Attachment",
-        )
+        raise missing_parameter("Description, SourceDestCheck or Attachment")
     if len(given) > 1:
-        raise ApiError(
-            "InvalidParameterCombination",
-            f"Fields for multiple attribute types specified: {', '.join(given)}",
-        )
+        raise invalid_combination(f"Fields for multiple attribute types specified: {', '.join(given)}")
     return given[0]
 
 
@@ -44,17 +39,14 @@ def set_description(found: NetworkInterface, value: dict[str, Any]) -> NetworkIn
 
 def set_source_dest_check(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
     if value.get("Value") is None:
-        raise ApiError("MissingParameter", "The request must contain the parameter SourceDestCheck.Value")
+        raise missing_parameter("SourceDestCheck.Value")
     return replace(found, source_dest_check=value["Value"])
 
 
 def set_delete_on_termination(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
     attachment_id = value.get("AttachmentId")
     if not attachment_id or value.get("DeleteOnTermination") is None:
-        raise ApiError(
-            "MissingParameter",
-            "The request must contain the parameters Attachment.AttachmentId and Attachment.DeleteOnTermination",
-        )
+        raise missing_parameter("Attachment.AttachmentId and Attachment.DeleteOnTermination")
     if not found.attachment or found.attachment.id != attachment_id:
         raise ApiError("InvalidAttachmentID.NotFound", f"The attachment '{attachment_id}' does not exist")
     return replace(
@@ -74,7 +66,7 @@ def describe_network_interface_attribute(request: Request, view: View) -> Outcom
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     attribute = request.parameters.get("Attribute")
     if not attribute:
-        raise ApiError("MissingParameter", "The request must contain the parameter Attribute")
+        raise missing_parameter("Attribute")
     return Outcome(result={"NetworkInterfaceId": found.id, **attribute_shape(found, attribute)})
 
 
@@ -89,7 +81,7 @@ def attribute_shape(found: NetworkInterface, attribute: str) -> dict[str, Any]:
         return {"Groups": []}
     if attribute == "associatePublicIpAddress":
         return {"AssociatePublicIpAddress": False}
-    raise ApiError("InvalidParameterValue", f"Value ({attribute}) for parameter Attribute is invalid.")
+    raise invalid_parameter(f"Value ({attribute}) for parameter Attribute is invalid.")
 
 
 @operation("ResetNetworkInterfaceAttribute")
@@ -97,5 +89,5 @@ def reset_network_interface_attribute(request: Request, view: View) -> Outcome:
     """The source/destination check is all there is to reset."""
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if not any(path == "SourceDestCheck" for path, _ in leaves(request.parameters)):
-        raise ApiError("MissingParameter", "The request must contain the parameter SourceDestCheck")
+        raise missing_parameter("SourceDestCheck")
     return Outcome(puts=(replace(found, source_dest_check=True),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.tags import render_tags
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Attachment, NetworkInterface
@@ -28,7 +29,7 @@ def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
 
 def instance_interface_shape(interface: NetworkInterface) -> dict[str, Any]:
     """`InstanceNetworkInterface` of DescribeInstances. Only of an attached interface."""
-    attachment = attachment_shape(interface.attachment, interface.account)
+    attachment = attachment_shape(attachment_of(interface), interface.account)
     for only_outside in ("InstanceId", "InstanceOwnerId"):
         del attachment[only_outside]
     return {**_common(interface), "Attachment": attachment}

@@ -44,7 +44,7 @@ def checked_new_pair(request: Request, view: View) -> tuple[str, dict[str, str]]
         raise invalid_value("KeyName", name, f"A name has 1 to {LONGEST_NAME} ASCII characters.")
     if named(view, name):
         raise ApiError("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
-    if sum(1 for _ in view.all(KeyPair)) >= request.quotas.key_pairs:
+    if len(view.all(KeyPair)) >= request.quotas.key_pairs:
         raise ApiError("KeyPairLimitExceeded", "The maximum number of key pairs has been reached.")
     return name, tags_for(request, "key-pair")
 
@@ -106,7 +106,7 @@ def described(pair: KeyPair, with_key: bool) -> dict[str, Any]:
 @operation("DeleteKeyPair")
 def delete_key_pair(request: Request, view: View) -> Outcome:
     """What does not exist is deleted already."""
-    name, pair_id = request.parameters.get("KeyName"), request.parameters.get("KeyPairId")
+    name, pair_id = request.parameters.get("KeyName") or "", request.parameters.get("KeyPairId") or ""
     if not name and not pair_id:
         raise missing_parameter("KeyName or KeyPairId")
     pair = view.get(KeyPair, pair_id) if pair_id else named(view, name)

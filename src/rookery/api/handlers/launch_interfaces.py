@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, subnet_full, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import InstanceType
 from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, NOTHING_OF_IPV6
@@ -71,23 +72,20 @@ def _index(plan: InterfacePlan) -> int:
 
 def refuse_both_levels(parameters: Mapping[str, Any]) -> None:
     if any(parameters.get(name) for name in AT_INSTANCE_LEVEL):
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Network interfaces and an instance-level subnet ID or private IP address may not be specified on the same request",
+        raise invalid_combination(
+            "Network interfaces and an instance-level subnet ID or private IP address may not be specified on the same request"
         )
     if parameters.get("SecurityGroupIds") or parameters.get("SecurityGroups"):
-        raise ApiError(
-            "InvalidParameterCombination",
-            "Network interfaces and an instance-level security groups may not be specified on the same request",
+        raise invalid_combination(
+            "Network interfaces and an instance-level security groups may not be specified on the same request"
         )
 
 
 def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[Any]) -> InterfacePlan:
     """Of one entry of NetworkInterfaces."""
     if specification.get("AssociatePublicIpAddress") and len(all_of_them) > 1:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces.",
+        raise invalid_combination(
+            "The associatePublicIPAddress parameter cannot be specified when launching with multiple network interfaces."
         )
     honour_only(
         specification,
@@ -109,21 +107,19 @@ def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[
 def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan:
     for name in ONLY_FOR_NEW:
         if specification.get(name):
-            raise ApiError(
-                "InvalidParameterCombination",
-                f"A network interface may not specify both a network interface ID and {name}",
+            raise invalid_combination(
+                f"A network interface may not specify both a network interface ID and {name}"
             )
     if specification.get("DeleteOnTermination"):
-        raise ApiError(
-            "InvalidParameterCombination",
-            "A network interface may not specify a network interface ID and delete on termination as true",
+        raise invalid_combination(
+            "A network interface may not specify a network interface ID and delete on termination as true"
         )
     found = find(view, NetworkInterface, specification["NetworkInterfaceId"])
     if found.attachment:
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{found.id}] in use.")
     return InterfacePlan(
         device_index=device_index(specification),
-        subnet=view.get(Subnet, found.subnet_id),
+        subnet=find(view, Subnet, found.subnet_id),
         existing=found,
         delete_on_termination=False,
     )
@@ -143,9 +139,9 @@ def plan_new(view: View, specification: Mapping[str, Any]) -> InterfacePlan:
 def device_index(specification: Mapping[str, Any]) -> int:
     index = specification.get("DeviceIndex")
     if index is None:
-        raise ApiError("MissingParameter", "The request must contain the parameter DeviceIndex")
+        raise missing_parameter("DeviceIndex")
     if index < 0:
-        raise ApiError("InvalidParameterValue", "The device index must not be negative")
+        raise invalid_parameter("The device index must not be negative")
     return index
 
 
@@ -175,18 +171,16 @@ def launch_subnet(view: View, parameters: Mapping[str, Any]) -> Subnet:
 def check_plans(plans: Sequence[InterfacePlan], kind: InstanceType) -> None:
     indexes = [plan.device_index for plan in plans]
     if indexes[0] != 0:
-        raise ApiError(
-            "InvalidParameterCombination", "The request must contain a network interface with device index 0"
-        )
+        raise invalid_combination("The request must contain a network interface with device index 0")
     if len(set(indexes)) < len(indexes):
-        raise ApiError("InvalidParameterValue", "Each network interface must have a device index of its own")
+        raise invalid_parameter("Each network interface must have a device index of its own")
     if len(plans) > kind.interfaces:
         raise ApiError(
             "AttachmentLimitExceeded", f"Interface count {len(plans)} exceeds the limit for {kind.name}"
         )
     existing = [plan.existing.id for plan in plans if plan.existing]
     if len(set(existing)) < len(existing):
-        raise ApiError("InvalidParameterValue", "The same network interface is given twice")
+        raise invalid_parameter("The same network interface is given twice")
     if any(plan.count > kind.addresses for plan in plans):
         raise ApiError(
             "InvalidInterface.IpAddressLimitExceeded",
@@ -197,15 +191,13 @@ def check_plans(plans: Sequence[InterfacePlan], kind: InstanceType) -> None:
 def check_zone(plans: Sequence[InterfacePlan], placement: Mapping[str, Any]) -> None:
     zones = {plan.subnet.zone for plan in plans}
     if len(zones) > 1:
-        raise ApiError(
-            "InvalidParameterCombination",
-            "You may not attach a network interface to an instance if they are not in the same availability zone",
+        raise invalid_combination(
+            "You may not attach a network interface to an instance if they are not in the same availability zone"
         )
     asked = placement.get("AvailabilityZone")
     if asked and asked not in zones:
-        raise ApiError(
-            "InvalidParameterValue",
-            f"The availability zone '{asked}' is not that of subnet '{plans[0].subnet.id}', {plans[0].subnet.zone}",
+        raise invalid_parameter(
+            f"The availability zone '{asked}' is not that of subnet '{plans[0].subnet.id}', {plans[0].subnet.zone}"
         )
 
 

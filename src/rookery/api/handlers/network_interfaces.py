@@ -1,7 +1,8 @@
-"""CreateNetworkInterface, DeleteNetworkInterface, AttachNetworkInterface, DetachNetworkInterface."""
+"""CreateNetworkInterface, DeleteNetworkInterface."""
 
 from __future__ import annotations
 
+from rookery.api.errors import invalid_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_shape import interface_shape
@@ -66,7 +67,7 @@ def new_interface(
 
 
 def check_interface_quota(request: Request, view: View, more: int) -> None:
-    if sum(1 for _ in view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
+    if len(view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
         raise ApiError(
             "NetworkInterfaceLimitExceeded",
             f"The maximum number of network interfaces ({request.quotas.network_interfaces}) would be exceeded.",
@@ -84,32 +85,5 @@ def too_many_addresses(limit: int) -> ApiError:
 def delete_network_interface(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if found.attachment:
-        raise ApiError("InvalidParameterValue", f"Network interface '{found.id}' is currently in use.")
+        raise invalid_parameter(f"Network interface '{found.id}' is currently in use.")
     return Outcome(deletes=(found,))
-
-
-@operation("AttachNetworkInterface")
-def attach_network_interface(request: Request, view: View) -> Outcome:
-    raise ApiError(
-        "UnsupportedOperation",
-        "Network interfaces cannot be attached to an instance after its launch. Name them in RunInstances.",
-    )
-
-
-@operation("DetachNetworkInterface")
-def detach_network_interface(request: Request, view: View) -> Outcome:
-    """Index 0 can never be detached; the others not yet."""
-    attachment_id = request.parameters["AttachmentId"]
-    attached = (found.attachment for found in view.all(NetworkInterface) if found.attachment)
-    attachment = next((each for each in attached if each.id == attachment_id), None)
-    if attachment is None:
-        raise ApiError("InvalidAttachmentID.NotFound", f"The attachment '{attachment_id}' does not exist")
-    if attachment.device_index == 0:
-        raise ApiError(
-            "OperationNotPermitted",
-            "The network interface at device index 0 and networkCard index 0 cannot be detached.",
-        )
-    raise ApiError(
-        "UnsupportedOperation",
-        "Network interfaces cannot be detached from an instance before it is terminated.",
-    )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses
 from rookery.api.handlers.image_catalogue import Image, known_image
 from rookery.api.handlers.instance_shape import METADATA_OPTIONS, instance_shape, reservation_shape
@@ -107,13 +108,12 @@ def checked_launch(request: Request, view: View) -> Launch:
     least, most = checked_counts(parameters)
     kind = offered_type(parameters.get("InstanceType") or DEFAULT_TYPE)
     if not parameters.get("ImageId"):
-        raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
+        raise missing_parameter("ImageId")
     image = known_image(parameters["ImageId"])
     plans = plan_interfaces(view, parameters, kind)
     if most > 1 and any(plan.once for plan in plans):
-        raise ApiError(
-            "InvalidParameterCombination",
-            "A private IP address or an existing network interface can be given to one instance only: MaxCount must be 1",
+        raise invalid_combination(
+            "A private IP address or an existing network interface can be given to one instance only: MaxCount must be 1"
         )
     zone = {"Placement.AvailabilityZone": (plans[0].subnet.zone,)}
     honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
@@ -134,9 +134,9 @@ def checked_launch(request: Request, view: View) -> Launch:
 def checked_counts(parameters: Mapping[str, Any]) -> tuple[int, int]:
     least, most = parameters["MinCount"], parameters["MaxCount"]
     if least < 1 or most < 1:
-        raise ApiError("InvalidParameterValue", "MinCount and MaxCount must be at least 1")
+        raise invalid_parameter("MinCount and MaxCount must be at least 1")
     if least > most:
-        raise ApiError("InvalidParameterValue", f"MinCount {least} is larger than MaxCount {most}")
+        raise invalid_parameter(f"MinCount {least} is larger than MaxCount {most}")
     return least, most
 
 

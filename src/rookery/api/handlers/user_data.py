@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
+from rookery.api.errors import invalid_parameter
 from rookery.api.operation import ApiError
 
 LARGEST = 16 * 1024
@@ -17,5 +18,5 @@ def checked_user_data(text: str) -> str:
     except (binascii.Error, ValueError):
         raise ApiError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
     if len(data) > LARGEST:
-        raise ApiError("InvalidParameterValue", f"User data is limited to {LARGEST} bytes")
+        raise invalid_parameter(f"User data is limited to {LARGEST} bytes")
     return "".join(text.split())

@@ -82,7 +82,8 @@ def write_files(places: Places, intent: InstanceIntent, state: Path) -> None:
         if target.is_relative_to("/run"):
             (folder / f"{name}.d").mkdir(exist_ok=True)
             (folder / f"{name}.d" / target.name).write_text(files[name])
-    hidden = [path for path in (REGIONS, state) if path.is_dir()]
+    # a state folder inside REGIONS is hidden with it, and would be no mount point any more
+    hidden = [p for p in (REGIONS, state) if p.is_dir() and (p == REGIONS or not p.is_relative_to(REGIONS))]
     (folder / "fstab").write_text(fstab(folder, {n: t for n, t in etc.items() if t.exists()}, hidden))
     if intent.user_data:
         script = guest / "user-data"

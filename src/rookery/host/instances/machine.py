@@ -65,6 +65,22 @@ class Machine:
     def known(self) -> list[str]:
         return self.places.known()
 
+    def interfaces(self) -> dict[str, int]:
+        """Id -> number of every interface that an instance here may have a device for."""
+        kept = (record.read(self.places, instance) for instance in self.known())
+        return {eni: number for one in kept if one is not None for eni, number in one.interfaces.items()}
+
+    def unplug_strays(self) -> list[str]:
+        """Removes devices that belong to no instance here, as a lost state folder leaves them. Raises StepFailed."""
+        owned = set(map(network.device_name, self.interfaces().values()))
+        strays = [name for name in network.devices() if name not in owned]
+        try:
+            for name in strays:
+                network.unplug(name)
+        except NetworkError as error:
+            raise StepFailed(str(error)) from error
+        return strays
+
     def find(self, instance: str) -> Found | None:
         """None: this host has nothing of it. Raises StepFailed."""
         if not self.places.folder(instance).exists():
@@ -167,18 +183,16 @@ class Machine:
         namespace.remove(self.netns(instance))
 
     def _unplug(self, interfaces: dict[str, int]) -> None:
-        there = network.devices()
         for name in map(network.device_name, interfaces.values()):
-            if name in there:
-                network.close_device(there[name])
-                self._wiring.removing(there[name])
+            if ifindex := network.ifindex_of(name):
+                network.close_device(ifindex)
+                self._wiring.removing(ifindex)
                 network.unplug(name)
         self._wiring.removed()
 
 
 def _plugged(kept: Record) -> list[str]:
-    there = network.devices()
-    return [k for k, number in kept.interfaces.items() if network.device_name(number) in there]
+    return [k for k, number in kept.interfaces.items() if network.ifindex_of(network.device_name(number))]
 
 
 def _with(kept: Record, *, failure: str = "", stopped: bool = False, interfaces: dict[str, int] | None = None) -> Record:

@@ -6,7 +6,6 @@ reports the instance as failed.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from pathlib import Path
 from typing import NamedTuple
@@ -119,7 +118,9 @@ def devices() -> dict[str, int]:
     return {name: index for index, name in socket.if_nameindex() if name.startswith(DEVICE_PREFIX)}
 
 
-def vpc_resolver(interface: InterfaceIntent) -> str:
-    """Where a VPC's resolver answers, seen from this subnet: base + 2."""
-    subnet = ipaddress.ip_network(f"{interface.router}/{interface.prefix_length}", strict=False)
-    return str(subnet.network_address + 2)
+def ifindex_of(device: str) -> int:
+    """0: it is not there. One question, where `devices` lists hundreds."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0

@@ -1,0 +1,127 @@
+"""The results as docs/performance.md: every table from the data that the measurements left, and nothing by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+INTRODUCTION = """# Performance
+
+Measured by `make bench` on {machine}, kernel {kernel}; written by `python -m bench` from the data in bench/results. Ratios are medians of
+interleaved rounds. The CPU figures are the stable ones; single throughputs vary with the machine's mood.
+"""
+# figure -> (what it is, target against plain, target against VXLAN); "" where there is none. Targets: what we promised ourselves.
+PATH_FIGURES = {
+    "tcp_gbit": ("TCP, one stream, Gbit/s", ">= 0.95", ""),
+    "tcp_cpu_s_per_gb": ("TCP, CPU seconds per GB", "<= 1.10", ""),
+    "udp_pps": ("UDP, 64-byte frames per second", ">= 0.95", ">= 1.7"),
+    "udp_cpu_us_per_packet": ("UDP, CPU us per packet", "<= 1.10", "<= 0.65"),
+    "rr_p50_us": ("TCP request/response, p50 us", "<= 1.05", ""),
+    "connections_per_second": ("TCP connections per second", ">= 0.95", ""),
+}
+
+
+def row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def head(*cells: str) -> list[str]:
+    return [row(*cells), "|" + "---|" * len(cells)]
+
+
+def met(value: float, target: str) -> str:
+    """'yes', 'missed', or nothing where there is no target ('>= 0.95')."""
+    if not target:
+        return ""
+    sign, bound = target.split()
+    good = value >= float(bound) if sign == ">=" else value <= float(bound)
+    return f"{target}: {'met' if good else '**missed**'}"
+
+
+def path_table(data: dict[str, Any]) -> list[str]:
+    plain, vxlan = data["against_plain"], data["against_vxlan"]
+    lines = ["## The path between two instances on two hosts", ""]
+    lines += head(
+        "figure", "routed veth", "VXLAN + bridge", "Rookery", "/ veth", "target", "/ VXLAN", "target"
+    )
+    for key, (words, to_plain, to_vxlan) in PATH_FIGURES.items():
+        values = [f"{plain[name][key]['median']:.3g}" for name in ("plain", "vxlan", "rookery")]
+        one, other = plain["rookery"][key]["ratio"], vxlan["rookery"][key]["ratio"]
+        lines.append(
+            row(words, *values, f"{one:.2f}", met(one, to_plain), f"{other:.2f}", met(other, to_vxlan))
+        )
+    rounds = len(next(iter(data["figures"].values())))
+    return [
+        *lines,
+        "",
+        f"{rounds} rounds, in each every load on every topology, alternating order (bench/path.py).",
+    ]
+
+
+def programs_table(data: dict[str, Any]) -> list[str]:
+    columns = list(data["rows"][0])
+    lines = ["## The programs by themselves", "", f"{data['unit']} (bench/programs.py).", "", *head(*columns)]
+    return lines + [row(*(one[column] for column in columns)) for one in data["rows"]]
+
+
+def plain_table(title: str, data: dict[str, dict[str, Any]], note: str) -> list[str]:
+    """Rows by name; the columns are all that any row has."""
+    columns = list(dict.fromkeys(column for values in data.values() for column in values))
+    lines = [f"## {title}", "", note, "", *head("", *columns)]
+    return lines + [
+        row(name, *(values.get(column, "") for column in columns)) for name, values in data.items()
+    ]
+
+
+def live_table(data: dict[str, Any]) -> list[str]:
+    note = "Four hosts; target: p99 <= 100 ms (bench/live.py)."
+    return plain_table("From the API call to every host's kernel map", data, note)
+
+
+def propagation_table(data: dict[str, Any]) -> list[str]:
+    lines = [
+        "## The mapping service by itself",
+        "",
+        "Subscribers without a kernel behind them (bench/propagation.py).",
+    ]
+    for name, values in data.items():
+        lines += [
+            "",
+            f"**{name}**",
+            "",
+            *head("figure", "value"),
+            *(row(key, value) for key, value in values.items()),
+        ]
+    return lines
+
+
+def api_table(data: dict[str, Any]) -> list[str]:
+    return plain_table("Signed API requests", data, "One API process, loopback (bench/api_requests.py).")
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "path": path_table,
+    "programs": programs_table,
+    "live": live_table,
+    "propagation": propagation_table,
+    "api_requests": api_table,
+}
+
+
+def write_report(results: Path, page: Path) -> str:
+    """Returns what it wrote. A measurement that was never taken has no table."""
+    lines = [INTRODUCTION.format(machine=f"{os.cpu_count()} cores", kernel=platform.release().split("-")[0])]
+    for name, render in TABLES.items():
+        kept = results / f"{name}.json"
+        if kept.exists():
+            lines += [*render(json.loads(kept.read_text())), ""]
+    notes = page.with_name("performance-notes.md")
+    if notes.exists():
+        lines.append(notes.read_text())
+    text = "\n".join(lines).rstrip() + "\n"
+    page.write_text(text)
+    return text

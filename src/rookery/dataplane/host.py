@@ -1,0 +1,232 @@
+"""The data plane of one host: its programs loaded, its tables, its devices. What the host's agent drives.
+
+Whoever calls attach_*, detach_* or what_if must be in the host's network namespace (its thread, by setns): devices are
+named by ifindex. Tables, counters and events work from anywhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from rookery.dataplane import formats, syscall
+from rookery.dataplane import pins as pinned
+from rookery.dataplane.addresses import substrate_text
+from rookery.dataplane.attach import Attachments, AttachMode, attachments, probe_mode
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.events import Event, EventReader
+from rookery.dataplane.formats import (
+    CounterKey,
+    InterfaceConfig,
+    LocalInterface,
+    LocalInterfaceKey,
+    Mapping,
+    MappingKey,
+    Route,
+    RouteKey,
+    SubstrateConfig,
+    Traffic,
+    Verdict,
+    WhatIfMark,
+    WhatIfOutcome,
+)
+from rookery.dataplane.libbpf import BpfObject
+from rookery.dataplane.table import PerCpuTable, Table
+
+ProgramName = Literal["host_egress", "host_ingress"]
+PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress")
+MAX_TRACE = 0xFFFF
+OVERFLOW_DEVICE = 0
+LARGEST_SUBSTRATE_MTU = 0xFFFF
+SUBSTRATE_KEY = bytes(4)
+
+
+class Ifindex(NamedTuple):
+    """Key of `interfaces`: the host's side of an instance's device."""
+
+    ifindex: int
+
+    LAYOUT = formats.Struct("=I")  # type: ignore[misc]
+
+
+class WhatIf(NamedTuple):
+    """What became of a made packet."""
+
+    verdict: Verdict
+    frame: bytes  # as it would leave: wrapped, unwrapped, answered; as given when dropped
+    events: list[Event]
+    target: int  # ifindex of the device it would go to; 0: none
+
+
+class HostDataplane:
+    """Make it with `open`. One per process and host: the ring buffer has one reader."""
+
+    def __init__(self, pins: Path, objects: dict[ProgramName, BpfObject], programs: dict[ProgramName, int]):
+        self.pins = pins
+        self._objects = objects
+        self._programs = programs
+        maps = objects["host_egress"]
+        self.interfaces = Table("interfaces", maps.map_fd("interfaces"), Ifindex, InterfaceConfig)
+        self.local_interfaces = Table(
+            "local_interfaces", maps.map_fd("local_interfaces"), LocalInterfaceKey, LocalInterface
+        )
+        self.mappings = Table("mappings", maps.map_fd("mappings"), MappingKey, Mapping)
+        self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
+        self._counters = PerCpuTable("counters", maps.map_fd("counters"), CounterKey, Traffic)
+        self._substrate = maps.map_fd("substrate")
+        self._events = EventReader(maps.map_fd("events"))
+        self._attachments: Attachments = attachments(probe_mode(programs["host_egress"]), pins)
+        self._make_room_for_overflow()
+
+    @classmethod
+    def open(cls, pins: Path, objects: Path, max_mappings: int) -> HostDataplane:
+        """Load both objects of the folder `objects` over the maps pinned under `pins`; what is missing is made and
+        pinned, a BPF filesystem is mounted where there is none.
+
+        `max_mappings` counts when the map is made; one that is pinned keeps its size (`.mappings.max_rows`).
+        Nothing is attached or swapped yet. Raises LoadFailed, IncompatiblePins, DataplaneError."""
+        pinned.mount_bpffs()
+        if not pinned.is_bpffs(pins):
+            raise DataplaneError(f"{pins} is not in a BPF filesystem ({pinned.BPFFS} is one)")
+        opened: dict[ProgramName, BpfObject] = {}
+        try:
+            for name in PROGRAMS:
+                opened[name] = BpfObject(objects / f"{name}.bpf.o")
+            return cls(pins, opened, _load(pins, opened, max_mappings))
+        except BaseException:
+            for loaded in opened.values():
+                loaded.close()
+            raise
+
+    @staticmethod
+    def remove_pins(pins: Path) -> None:
+        """Forget everything of this host: tcx links are detached, tables are gone. For `down` and after
+        IncompatiblePins."""
+        pinned.remove(pins)
+
+    def close(self) -> None:
+        """Pinned tables and attached programs live on."""
+        self._events.close()
+        for loaded in self._objects.values():
+            loaded.close()
+
+    def configure_substrate(self, config: SubstrateConfig) -> None:
+        """Raises ValueError for what would never carry a packet."""
+        network = ipaddress.ip_network((config.network, substrate_text(config.netmask)))
+        if not any(config.address) or ipaddress.ip_address(config.address) not in network:
+            raise ValueError(f"{substrate_text(config.address)!r} is no host of {network}")
+        if config.ifindex <= 0 or not 0 < config.mtu <= LARGEST_SUBSTRATE_MTU:
+            raise ValueError(f"substrate device {config.ifindex} with MTU {config.mtu}")
+        syscall.update(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.pack(*config))
+
+    @property
+    def substrate(self) -> SubstrateConfig:
+        """All zero: not configured."""
+        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.size)
+        return SubstrateConfig._make(SubstrateConfig.LAYOUT.unpack(packed))
+
+    @property
+    def attach_mode(self) -> AttachMode:
+        return self._attachments.mode
+
+    def use_attach_mode(self, mode: AttachMode) -> None:
+        """Instead of what the kernel's features suggest. Before anything is attached."""
+        self._attachments = attachments(mode, self.pins)
+
+    def attach_instance(self, ifindex: int) -> None:
+        """host_egress on the host's side of an instance's device. Idempotent; swaps what is attached in one step."""
+        self._attachments.attach(self._programs["host_egress"], ifindex)
+
+    def attach_substrate(self, ifindex: int) -> None:
+        """host_ingress on the substrate device. Idempotent; swaps what is attached in one step."""
+        self._attachments.attach(self._programs["host_ingress"], ifindex)
+
+    def detach_instance(self, ifindex: int) -> None:
+        """Nothing attached, or the device gone: nothing to do."""
+        self._attachments.detach(ifindex)
+
+    def detach_substrate(self, ifindex: int) -> None:
+        self._attachments.detach(ifindex)
+
+    def attached_program(self, ifindex: int) -> int:
+        """Id of the program that runs there; 0: none."""
+        return self._attachments.program(ifindex)
+
+    def program_id(self, program: ProgramName) -> int:
+        """The kernel's id of what this process loaded."""
+        return syscall.program_id(self._programs[program])
+
+    def program_fd(self, program: ProgramName) -> int:
+        """The loaded program, for measurements; valid until close()."""
+        return self._programs[program]
+
+    def what_if(self, program: ProgramName, frame: bytes, ifindex: int, trace: int) -> WhatIf:
+        """Run `frame` (from its Ethernet header on) through the loaded program and the real tables; nothing is sent,
+        nothing is counted. `ifindex`: the device it would come from. `trace`: 1..65535, not in use by another what-if.
+
+        Frames: 14 bytes (an IPv4 header whole, if there is one) to about 3,500, a page less headroom: the kernel's limit.
+        Blocks for microseconds; safe beside a reader of the events. Raises ValueError, DataplaneError."""
+        if not 0 < trace <= MAX_TRACE:
+            raise ValueError(f"trace {trace} is not in 1..{MAX_TRACE}")
+        context = syscall.RunContext(mark=WhatIfMark.MARK | trace, ifindex=ifindex)
+        with self._events.collect(trace) as events:
+            result = self.test_run(program, frame, context)
+            self._events.drain()
+        verdict = Verdict(result.cb[WhatIfOutcome.VERDICT])
+        return WhatIf(verdict, result.frame, events, result.cb[WhatIfOutcome.TARGET])
+
+    def test_run(self, program: ProgramName, frame: bytes, context: syscall.RunContext) -> syscall.RunResult:
+        """One BPF_PROG_TEST_RUN. Without the what-if mark it counts and samples as real traffic does."""
+        try:
+            return syscall.test_run(self._programs[program], frame, context)
+        except OSError as error:
+            raise DataplaneError(f"test run of {program}, {len(frame)} bytes: {error.strerror}") from error
+
+    def counters(self) -> dict[CounterKey, Traffic]:
+        """Added up over the CPUs; rows that never counted are left out. Device 0: what found no room."""
+        return {key: traffic for key, traffic in self._counters.items() if traffic.packets}
+
+    def forget_counters(self, ifindex: int) -> None:
+        """Of a device that is gone."""
+        gone = [key for key, _traffic in self._counters.items() if key.ifindex == ifindex]
+        self._counters.delete_many(gone)
+
+    def events(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """`callback` gets every event that no what-if waits for, in the thread that polls. Returns what ends it."""
+        return self._events.subscribe(callback)
+
+    def poll_events(self, timeout: float = 0.0) -> int:
+        """Hand out what is there, waiting up to `timeout` seconds for something."""
+        return self._events.poll(timeout)
+
+    @property
+    def events_fd(self) -> int:
+        """Readable when poll_events() has something to do."""
+        return self._events.fd
+
+    def _make_room_for_overflow(self) -> None:
+        there = dict(self._counters.items())
+        rows = [CounterKey(OVERFLOW_DEVICE, verdict) for verdict in Verdict if verdict < Verdict.VERDICTS]
+        self._counters.put_many({key: Traffic(0, 0) for key in rows if key not in there})
+
+
+def _load(pins: Path, objects: dict[ProgramName, BpfObject], max_mappings: int) -> dict[ProgramName, int]:
+    """Load all over one set of maps."""
+    folder = pinned.MapPins(pins)
+    first = objects["host_egress"]
+    first.resize("mappings", max_mappings)
+    found = folder.open(first)
+    try:
+        first.reuse(found)
+        programs: dict[ProgramName, int] = {"host_egress": first.load("host_egress")}
+        shared = {name: first.map_fd(name) for name in first.maps}
+        objects["host_ingress"].reuse(shared)
+        programs["host_ingress"] = objects["host_ingress"].load("host_ingress")
+        for name in shared.keys() - found.keys():
+            folder.keep(name, shared[name])
+    finally:
+        for fd in found.values():
+            os.close(fd)
+    return programs

@@ -1,0 +1,195 @@
+"""bpf(2), asked directly: maps, batches, pins, links, test runs. Layouts are those of `union bpf_attr` in linux/bpf.h."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from rookery.dataplane.libbpf import MapShape
+
+BPF_CALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280}[os.uname().machine]
+MAP_LOOKUP, MAP_UPDATE, MAP_DELETE = 1, 2, 3
+OBJECT_PIN, OBJECT_GET = 6, 7
+TEST_RUN = 10
+OBJECT_INFO = 15
+MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH, MAP_DELETE_BATCH = 24, 26, 27
+LINK_CREATE, LINK_UPDATE = 28, 29
+TCX_INGRESS = 46
+ATTRIBUTE_BYTES = 128
+OUTPUT_ROOM = 256
+CONTEXT = struct.Struct("=192x")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class Buffer:
+    """Bytes that the kernel reads or writes at `address`."""
+
+    def __init__(self, content: bytes | int):
+        self.memory = ctypes.create_string_buffer(content, content if isinstance(content, int) else len(content))
+        self.address = ctypes.addressof(self.memory)
+
+    def bytes(self, length: int | None = None) -> bytes:
+        return self.memory.raw[:length]
+
+
+def call(command: int, attribute: bytearray) -> int:
+    """`attribute` may be written to. Raises OSError."""
+    block = (ctypes.c_char * len(attribute)).from_buffer(attribute)
+    result = _libc.syscall(ctypes.c_long(BPF_CALL), ctypes.c_int(command), block, ctypes.c_uint(len(attribute)))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result
+
+
+def _attribute(layout: str, *fields: int) -> bytearray:
+    packed = struct.pack("=" + layout, *fields)
+    return bytearray(packed.ljust(ATTRIBUTE_BYTES, b"\0"))
+
+
+def lookup(fd: int, key: bytes, value_bytes: int) -> bytes:
+    """Raises OSError; ENOENT: no such row."""
+    asked, value = Buffer(key), Buffer(value_bytes)
+    call(MAP_LOOKUP, _attribute("IIQQQ", fd, 0, asked.address, value.address, 0))
+    return value.bytes()
+
+
+def update(fd: int, key: bytes, value: bytes) -> None:
+    asked, given = Buffer(key), Buffer(value)
+    call(MAP_UPDATE, _attribute("IIQQQ", fd, 0, asked.address, given.address, 0))
+
+
+def delete(fd: int, key: bytes) -> None:
+    asked = Buffer(key)
+    call(MAP_DELETE, _attribute("IIQQQ", fd, 0, asked.address, 0, 0))
+
+
+class Batch(NamedTuple):
+    """`done` rows were handled; `error` is an errno, 0: all of them."""
+
+    done: int
+    error: int
+
+
+def _batch(command: int, attribute: bytearray) -> Batch:
+    error = 0
+    try:
+        call(command, attribute)
+    except OSError as refused:
+        error = refused.errno
+    return Batch(struct.unpack_from("=I", attribute, 32)[0], error)
+
+
+def update_batch(fd: int, keys: Buffer, values: Buffer, rows: int, at: tuple[int, int]) -> Batch:
+    """`at`: byte offsets of the first row in both buffers."""
+    where = (keys.address + at[0], values.address + at[1])
+    return _batch(MAP_UPDATE_BATCH, _attribute("QQQQIIQQ", 0, 0, *where, rows, fd, 0, 0))
+
+
+def delete_batch(fd: int, keys: Buffer, rows: int, offset: int) -> Batch:
+    return _batch(MAP_DELETE_BATCH, _attribute("QQQQIIQQ", 0, 0, keys.address + offset, 0, rows, fd, 0, 0))
+
+
+def lookup_batch(  # noqa: PLR0917 - one argument for each field of the kernel's
+    fd: int, cursor: Buffer | None, following: Buffer, keys: Buffer, values: Buffer, rows: int
+) -> Batch:
+    """Rows after `cursor` (None: from the start); the next cursor is left in `following`."""
+    start = cursor.address if cursor else 0
+    fields = (start, following.address, keys.address, values.address, rows, fd, 0, 0)
+    return _batch(MAP_LOOKUP_BATCH, _attribute("QQQQIIQQ", *fields))
+
+
+def pin(fd: int, path: Path) -> None:
+    name = Buffer(os.fsencode(path) + b"\0")
+    call(OBJECT_PIN, _attribute("QII", name.address, fd, 0))
+
+
+def pinned(path: Path) -> int:
+    """A new descriptor. Raises OSError; ENOENT: nothing pinned there."""
+    name = Buffer(os.fsencode(path) + b"\0")
+    return call(OBJECT_GET, _attribute("QII", name.address, 0, 0))
+
+
+def map_shape(fd: int) -> MapShape:
+    info = Buffer(80)
+    call(OBJECT_INFO, _attribute("IIQ", fd, 80, info.address))
+    kind, _id, key, value, rows, flags = struct.unpack_from("=6I", info.bytes())
+    return MapShape(kind, key, value, rows, flags)
+
+
+def program_id(fd: int) -> int:
+    info = Buffer(64)
+    call(OBJECT_INFO, _attribute("IIQ", fd, 64, info.address))
+    return struct.unpack_from("=2I", info.bytes())[1]
+
+
+class LinkInfo(NamedTuple):
+    program_id: int
+    ifindex: int  # 0: the device is gone
+
+
+def tcx_link_info(fd: int) -> LinkInfo:
+    info = Buffer(64)
+    call(OBJECT_INFO, _attribute("IIQ", fd, 64, info.address))
+    _type, _id, program, _pad, ifindex, _attach = struct.unpack_from("=6I", info.bytes())
+    return LinkInfo(program, ifindex)
+
+
+def tcx_link(program_fd: int, ifindex: int) -> int:
+    """A descriptor; the program is detached when it is closed, unless it is pinned. EINVAL: no tcx here."""
+    return call(LINK_CREATE, _attribute("IIII", program_fd, ifindex, TCX_INGRESS, 0))
+
+
+def update_link(link_fd: int, program_fd: int) -> None:
+    """Swap the program in one step. ENOLINK: the device is gone."""
+    call(LINK_UPDATE, _attribute("IIII", link_fd, program_fd, 0, 0))
+
+
+class RunContext(NamedTuple):
+    """What a test run tells the program beside the bytes (`struct __sk_buff`)."""
+
+    mark: int = 0
+    ifindex: int = 0  # 0: the loopback device
+    gso_segments: int = 0
+    gso_size: int = 0
+
+
+class RunResult(NamedTuple):
+    action: int  # TC_ACT_*, signed
+    frame: bytes
+    nanoseconds: int
+    cb: tuple[int, ...]
+
+
+CONTEXT_MARK, CONTEXT_IFINDEX, CONTEXT_CB = 8, 40, 48
+CONTEXT_GSO_SEGMENTS, CONTEXT_GSO_SIZE = 164, 176
+
+
+def _context(asked: RunContext) -> bytes:
+    packed = bytearray(CONTEXT.size)
+    struct.pack_into("=I", packed, CONTEXT_MARK, asked.mark)
+    struct.pack_into("=I", packed, CONTEXT_IFINDEX, asked.ifindex)
+    struct.pack_into("=I", packed, CONTEXT_GSO_SEGMENTS, asked.gso_segments)
+    struct.pack_into("=I", packed, CONTEXT_GSO_SIZE, asked.gso_size)
+    return bytes(packed)
+
+
+def test_run(program_fd: int, frame: bytes, asked: RunContext, repeat: int = 1) -> RunResult:
+    """Run the program on `frame`; nothing is really sent. `ifindex` is looked up in this thread's network namespace.
+
+    Raises OSError (ENODEV: no such device; EINVAL: shorter than an Ethernet header or too large)."""
+    given, result = Buffer(frame), Buffer(len(frame) + OUTPUT_ROOM)
+    context, left = Buffer(_context(asked)), Buffer(CONTEXT.size)
+    sizes = (len(frame), len(frame) + OUTPUT_ROOM, given.address, result.address, repeat, 0)
+    attribute = _attribute(
+        "IIIIQQIIIIQQIII", program_fd, 0, *sizes, CONTEXT.size, CONTEXT.size, context.address, left.address, 0, 0, 0
+    )
+    call(TEST_RUN, attribute)
+    action, _in, length = struct.unpack_from("=iII", attribute, 4)
+    duration = struct.unpack_from("=I", attribute, 36)[0]
+    return RunResult(action, result.bytes(length), duration, struct.unpack_from("=5I", left.bytes(), CONTEXT_CB))

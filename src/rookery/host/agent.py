@@ -1,0 +1,250 @@
+"""The agent of a host: follows the intent, keeps the kernel and the instances to it, mends, tells.
+
+Everything it made works on without it: maps and links are pinned, instances are nobody's children. So its end is no event,
+and its start is the same as its recovery.
+
+StartRefused   the host is not fit for an agent; main prints the sentence and exits with 2
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from rookery.dataplane.addresses import substrate_bytes
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.events import Event
+from rookery.dataplane.formats import SubstrateConfig, Verdict
+from rookery.dataplane.host import HostDataplane
+from rookery.host import substrate
+from rookery.host.answers import Answers, monotonic_zero
+from rookery.host.config import HostConfig
+from rookery.host.control_socket import ControlServer
+from rookery.host.instances.fleet import Fleet
+from rookery.host.instances.machine import Machine, StepFailed
+from rookery.host.instances.namespace import NamespaceError
+from rookery.host.instances.record import Places
+from rookery.host.kernel import Kernel
+from rookery.host.lines import line_of, line_of_alarm
+from rookery.host.state import AgentState
+from rookery.host.substrate import Substrate, SubstrateError
+from rookery.host.wiring import DataplaneWiring, devices_by_number
+from rookery.intent.host import HostIntent
+from rookery.mapping.client import Subscription, Update
+from rookery.model.objects import InstanceStatus
+
+COUNTER_LOOKS_PER_SECOND = 4
+HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
+
+log = logging.getLogger("rookery.host")
+
+
+class StartRefused(Exception):
+    """What is wrong, and what to do."""
+
+
+def assemble(config: HostConfig) -> AgentState:
+    """Loads the programs and swaps those that run; no instance and no row is touched. Raises StartRefused."""
+    try:
+        link = substrate.look_at(config)
+        substrate.segment_udp_in_software(config.substrate_device)
+        dataplane = HostDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings)
+        state = _parts(config, link, dataplane)
+        state.machine.prepare()
+        dataplane.configure_substrate(substrate_row(config, link))
+        state.wiring.attach_all()
+        dataplane.attach_substrate(link.ifindex)
+    except (SubstrateError, DataplaneError, NamespaceError, OSError, ValueError) as error:
+        raise StartRefused(str(error)) from error
+    return state
+
+
+def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> AgentState:
+    kernel = Kernel(dataplane)
+    wiring = DataplaneWiring(dataplane, kernel)
+    places = Places(Path(config.state_directory), Path(config.run_directory))
+    machine = Machine(config.region_name, places, wiring)
+    subscription = Subscription(config) if config.mapping_service else None
+
+    def report(statuses: list[InstanceStatus]) -> None:
+        if subscription is not None:
+            subscription.report(statuses)
+
+    return AgentState(config, link, dataplane, kernel, wiring, machine, Fleet(machine, report), subscription)
+
+
+def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:
+    network = ipaddress.ip_network(config.network)
+    return SubstrateConfig(
+        address=substrate_bytes(config.address),
+        network=network.network_address.packed,
+        netmask=network.netmask.packed,
+        gateway=substrate_bytes(config.gateway or "0.0.0.0"),
+        ifindex=link.ifindex,
+        mtu=link.mtu,
+    )
+
+
+@contextmanager
+def only_agent(config: HostConfig) -> Iterator[None]:
+    """Two agents would start everything twice. The kernel lets go of the lock however the agent ends."""
+    folder = Path(config.run_directory)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartRefused(f"another agent of {config.name} is running") from error
+        yield
+
+
+def _frozen(intent: HostIntent) -> HostIntent:
+    """A copy for another thread: the subscription changes its own while we wait for the next update."""
+    return msgspec.structs.replace(
+        intent, instances=dict(intent.instances), mappings=dict(intent.mappings), routes=dict(intent.routes)
+    )
+
+
+class Agent:
+    def __init__(self, state: AgentState):
+        self._state = state
+        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
+        self._control = ControlServer(Answers(state), state.watchers)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        state = self._state
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(state.fleet.close)
+            if state.subscription is not None:
+                await stack.enter_async_context(state.subscription)
+            await stack.enter_async_context(self._control.at(state.config.control_socket))
+            stack.callback(self._follow_events())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._keep_healing())
+                tasks.create_task(self._look_for_alarms())
+
+    async def _follow(self) -> None:
+        """The intent. While no service answers nothing arrives, and everything goes on."""
+        if self._state.subscription is None:
+            return
+        async for update in self._state.subscription:
+            await self.take(update)
+
+    async def take(self, update: Update) -> None:
+        """The kernel first, and only when it holds the rows is it said that they are applied."""
+        state = self._state
+        async with self._changing:
+            first, state.intent = state.intent is None, update.intent
+            try:
+                await self._into_the_kernel(update)
+            except (DataplaneError, ValueError) as error:
+                self._fault(error)
+            else:
+                self._applied(update.intent.generation)
+        state.fleet.want(update.intent.instances)
+        if first:
+            await state.fleet.look_again()
+
+    async def _into_the_kernel(self, update: Update) -> None:
+        """A delta of few rows is quicker than a thread; everything else must not hold up the loop."""
+        kernel = self._state.kernel
+        if update.delta is None or self._state.fault:
+            await asyncio.to_thread(kernel.become, update.intent, devices_by_number())
+        elif len(update.delta.put_mappings) + len(update.delta.delete_mappings) > 1000:
+            await asyncio.to_thread(kernel.change, update.delta, update.intent.instances)
+        else:
+            kernel.change(update.delta, update.intent.instances)
+
+    def _applied(self, generation: int) -> None:
+        state = self._state
+        state.fault, state.generation = "", generation
+        if state.subscription is not None:
+            state.subscription.applied(generation)
+
+    def _fault(self, error: Exception) -> None:
+        self._state.fault = f"the kernel does not hold the intent: {error}"
+        log.error("%s", self._state.fault)
+
+    async def _keep_healing(self) -> None:
+        while True:
+            started = time.monotonic()
+            if self._state.intent is not None:
+                await self.heal()
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
+
+    async def heal(self) -> None:
+        """One full pass over rows, programs, devices and instances."""
+        state = self._state
+        try:
+            if state.fault:
+                await self._try_again()
+            mended = await asyncio.to_thread(self._mend)
+        except (DataplaneError, StepFailed, ValueError) as error:
+            log.error("full pass: %s", error)
+            return
+        if mended:
+            state.healed += mended
+            log.warning("full pass: %d rows or devices were wrong and are mended", mended)
+        await state.fleet.look_again()
+
+    async def _try_again(self) -> None:
+        """The kernel refused a part of the intent: all of it is compared anew."""
+        async with self._changing:
+            intent = self._state.intent
+            if intent is None or not self._state.fault:
+                return
+            await asyncio.to_thread(self._state.kernel.become, _frozen(intent), devices_by_number())
+            self._applied(intent.generation)
+
+    def _mend(self) -> int:
+        state = self._state
+        strays = state.machine.unplug_strays()
+        state.dataplane.configure_substrate(substrate_row(state.config, state.substrate))
+        return state.kernel.heal() + state.wiring.heal(state.substrate.ifindex) + len(strays)
+
+    async def _look_for_alarms(self) -> None:
+        while True:
+            self.look_for_alarms()
+            await asyncio.sleep(1 / COUNTER_LOOKS_PER_SECOND)
+
+    def look_for_alarms(self) -> None:
+        state = self._state
+        names = state.names()
+        packets = {
+            (state.device_name(key.ifindex, names), Verdict(key.verdict).name.lower()): traffic.packets
+            for key, traffic in state.dataplane.counters().items()
+        }
+        for alarm in state.alarms.look(packets, time.time()):
+            log.warning("alarm", extra={"alarm": alarm})
+            egress = alarm.device.startswith("eni-") and alarm.verdict in ("drop_source_address", "drop_source_mac")
+            program = "host_egress" if egress else "host_ingress"
+            state.watchers.publish(line_of_alarm(alarm, state.config.name, program))
+
+    def _follow_events(self) -> Callable[[], None]:
+        """Returns what ends it."""
+        loop, state = asyncio.get_running_loop(), self._state
+        unsubscribe = state.dataplane.events(self._tell)
+        loop.add_reader(state.dataplane.events_fd, state.dataplane.poll_events)
+
+        def end() -> None:
+            loop.remove_reader(state.dataplane.events_fd)
+            unsubscribe()
+
+        return end
+
+    def _tell(self, event: Event) -> None:
+        if len(self._state.watchers):
+            names = self._state.names()
+            line = line_of(event, self._state.config.name, names, monotonic_zero())
+            self._state.watchers.publish(line)

@@ -1,0 +1,47 @@
+"""A decoded event of the data plane in the words of the control socket. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rookery.dataplane.events import Event
+from rookery.dataplane.formats import Verdict
+from rookery.host.alarms import Alarm
+from rookery.host.control import EventLine
+
+
+def line_of(event: Event, host: str, names: Mapping[int, str], boot: float) -> EventLine:
+    """`names`: ifindex -> interface's id. `boot`: unix time at which the monotonic clock was 0."""
+    return EventLine(
+        host=host,
+        time=boot + event.time / 1e9,
+        program=event.program.name.lower(),
+        step=event.step.name.lower(),
+        verdict="" if event.verdict == Verdict.CONTINUE else event.verdict.name.lower(),
+        trace=event.trace,
+        interface=names.get(event.ifindex, ""),
+        vni=event.vni,
+        source=event.source,
+        destination=event.destination,
+        outer_source=event.outer_source,
+        outer_destination=event.outer_destination,
+        protocol=event.protocol,
+        source_port=event.source_port,
+        destination_port=event.destination_port,
+        length=event.length,
+        detail=event.detail,
+    )
+
+
+def line_of_alarm(alarm: Alarm, host: str, program: str) -> EventLine:
+    """`detail`: packets so far."""
+    eni = alarm.device if alarm.device.startswith("eni-") else ""
+    return EventLine(
+        host=host,
+        time=alarm.last,
+        program=program,
+        step="alarm",
+        verdict=alarm.verdict,
+        interface=eni,
+        detail=alarm.packets,
+    )

@@ -1,0 +1,82 @@
+"""The data plane's part in the life of a device: rows, then programs; and off again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.host import HostDataplane
+from rookery.host.instances import network
+from rookery.host.instances.machine import WiringError
+from rookery.host.kernel import Kernel
+
+
+def devices_by_number() -> dict[int, int]:
+    """Of this thread's network namespace: number of an interface -> ifindex of its host side."""
+    start = len(network.DEVICE_PREFIX)
+    return {int(name[start:], 16): ifindex for name, ifindex in network.devices().items()}
+
+
+class DataplaneWiring:
+    """rookery.host.instances.machine.Wiring on the loaded programs. Its callers are in the host's namespace."""
+
+    def __init__(self, dataplane: HostDataplane, kernel: Kernel):
+        self._dataplane = dataplane
+        self._kernel = kernel
+        self._open: set[int] = set()  # devices that shall have their program
+        self._lock = threading.Lock()  # a full pass must not attach what is just being removed
+
+    def added(self, ifindex: int) -> None:
+        try:
+            self._kernel.have_devices(devices_by_number())
+            with self._lock:
+                self._dataplane.attach_instance(ifindex)
+                self._open.add(ifindex)
+        except (DataplaneError, ValueError) as error:
+            raise WiringError(str(error)) from error
+
+    def removing(self, ifindex: int) -> None:
+        try:
+            with self._lock:
+                self._open.discard(ifindex)
+                self._dataplane.detach_instance(ifindex)
+        except DataplaneError as error:
+            raise WiringError(str(error)) from error
+
+    def removed(self) -> None:
+        try:
+            self._kernel.have_devices(devices_by_number())
+            self._forget_counters_of_gone_devices()
+        except DataplaneError as error:
+            raise WiringError(str(error)) from error
+
+    def _forget_counters_of_gone_devices(self) -> None:
+        there = {index for index, _ in socket.if_nameindex()} | {0}
+        for gone in {key.ifindex for key in self._dataplane.counters()} - there:
+            self._dataplane.forget_counters(gone)
+
+    def attach_all(self) -> None:
+        """At the agent's start: what runs on devices from before is swapped for what this agent loaded, in one step
+        each. Pins of devices that are gone go too. Raises DataplaneError."""
+        there = {index for index, _ in socket.if_nameindex()}
+        for ifindex in network.devices().values():
+            self._dataplane.attach_instance(ifindex)
+            self._open.add(ifindex)
+        links = Path(self._dataplane.pins) / "links"
+        for pin in links.iterdir() if links.is_dir() else ():
+            if int(pin.name) not in there:
+                self._dataplane.detach_instance(int(pin.name))
+
+    def heal(self, substrate: int) -> int:
+        """How many devices had lost their program, and have it again. Raises DataplaneError."""
+        egress, ingress = (self._dataplane.program_id(p) for p in ("host_egress", "host_ingress"))
+        with self._lock:
+            lost = [i for i in self._open if self._dataplane.attached_program(i) != egress]
+            for ifindex in lost:
+                self._dataplane.attach_instance(ifindex)
+        if self._dataplane.attached_program(substrate) == ingress:
+            return len(lost)
+        self._dataplane.attach_substrate(substrate)
+        return len(lost) + 1

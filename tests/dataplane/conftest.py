@@ -1,0 +1,66 @@
+"""Data planes with pins of their own, which go away with the test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rookery.dataplane.host import OVERFLOW_DEVICE, HostDataplane
+from tests.dataplane import plan
+from tests.dataplane.model import Host
+from tests.dataplane.objects import built_objects
+
+
+@pytest.fixture
+def pins() -> Iterator[Path]:
+    path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
+    yield path
+    HostDataplane.remove_pins(path)
+
+
+@pytest.fixture
+def open_dataplane(pins: Path) -> Iterator[Callable[[], HostDataplane]]:
+    """Opens data planes over the same pins, small ones."""
+    opened: list[HostDataplane] = []
+
+    def open_one() -> HostDataplane:
+        opened.append(HostDataplane.open(pins, built_objects(), max_mappings=4096))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def model_a() -> Host:
+    return plan.host_a()
+
+
+@pytest.fixture(scope="session")
+def shared_dataplane() -> Iterator[HostDataplane]:
+    path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
+    try:
+        real = HostDataplane.open(path, built_objects(), max_mappings=4096)
+        yield real
+        real.close()
+    finally:
+        HostDataplane.remove_pins(path)
+
+
+def clear(real: HostDataplane) -> None:
+    for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
+        table.delete_many([key for key, _ in table.items()])
+    for device in {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}:
+        real.forget_counters(device)
+
+
+@pytest.fixture
+def host_a(shared_dataplane: HostDataplane, model_a: Host) -> HostDataplane:
+    """Loaded once for all tests, its tables as in the plan."""
+    clear(shared_dataplane)
+    plan.fill(shared_dataplane, model_a)
+    return shared_dataplane

@@ -1,0 +1,190 @@
+"""Two hosts and their instances as network namespaces, really connected:
+
+    instance 11 --veth-- host A --+                 +-- host B --veth-- instance 12
+      10.7.1.5   (65535)          +--veth (u0)------+                   10.7.1.6
+    instance 14 --veth-- host A         1700          host B --veth-- instance 13
+      10.7.1.8                                                          10.7.2.7
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from rookery.dataplane.formats import CounterKey, Verdict
+from rookery.dataplane.host import HostDataplane
+from tests.dataplane import model, plan
+from tests.dataplane.objects import built_objects
+
+CLONE_NEWNET = 0x40000000
+HOST_SIDE_MTU = 65535
+T = TypeVar("T")
+
+
+def inside(namespace: str, work: Callable[[], T]) -> T:
+    """Runs `work` in a thread of its own that lives in `namespace`; mounts stay, so pins are seen."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        handle = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).setns(handle, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread below
+            errors.append(error)
+        finally:
+            os.close(handle)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def run(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}{done.stdout}"
+    return done.stdout
+
+
+@dataclass
+class HostSpace:
+    namespace: str
+    pins: Path
+    tables: model.Host
+    devices: dict[int, int] = field(default_factory=dict)  # interface -> ifindex
+    dataplane: HostDataplane | None = None
+
+
+@dataclass
+class World:
+    prefix: str
+    hosts: dict[str, HostSpace]
+
+    def instance(self, number: int) -> str:
+        return f"{self.prefix}-i{number}"
+
+    def execute(self, number: int, *words: str) -> str:
+        return run("ip", "netns", "exec", self.instance(number), *words)
+
+    def begin(self, number: int, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["ip", "netns", "exec", self.instance(number), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def counted(self, host: str, number: int, verdict: str) -> int:
+        space = self.hosts[host]
+        assert space.dataplane
+        row = space.dataplane.counters().get(CounterKey(space.devices[number], Verdict[verdict]))
+        return row.packets if row else 0
+
+
+def _link_substrate(made: World, mtu: int) -> None:
+    a, b = made.hosts["a"], made.hosts["b"]
+    run("ip", "link", "add", "u0", "mtu", str(mtu), "netns", a.namespace, "type", "veth",
+        "peer", "name", "u0", "mtu", str(mtu), "netns", b.namespace)  # fmt: skip
+    for space in (a, b):
+        assert space.tables.substrate
+        run("ip", "-n", space.namespace, "address", "add", f"{space.tables.substrate.address}/16", "dev", "u0")
+        run("ip", "-n", space.namespace, "link", "set", "u0", "up")
+        run("ip", "netns", "exec", space.namespace, "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
+
+
+def _add_instance(made: World, space: HostSpace, number: int) -> None:
+    me, name = plan.interface(number), made.instance(number)
+    run("ip", "netns", "add", name)
+    run("ip", "link", "add", f"v{number}", "mtu", str(HOST_SIDE_MTU), "netns", space.namespace, "type", "veth",
+        "peer", "name", "eth0", "address", me.mac.hex(":"), "mtu", "1500", "netns", name)  # fmt: skip
+    run("ip", "-n", space.namespace, "link", "set", f"v{number}", "up")
+    run("ip", "-n", name, "address", "add", f"{me.primary}/24", "dev", "eth0")
+    run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", name, "link", "set", "eth0", "up")
+    run("ip", "-n", name, "route", "add", "default", "via", str(me.router))
+    space.devices[number] = _ifindex(space, f"v{number}")
+
+
+def _ifindex(space: HostSpace, device: str) -> int:
+    return int(run("ip", "netns", "exec", space.namespace, "cat", f"/sys/class/net/{device}/ifindex"))
+
+
+def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
+    tables = space.tables
+    assert tables.substrate
+    tables.substrate = replace(tables.substrate, ifindex=_ifindex(space, "u0"), mtu=substrate_mtu)
+    tables.interfaces = {device: plan.interface(number, mtu) for number, device in space.devices.items()}
+    tables.local = {
+        (plan.interface(number).vni, number): model.Local(
+            device, plan.mac(number), plan.ROUTER_MAC, plan.interface(number).subnet, mtu
+        )
+        for number, device in space.devices.items()
+    }
+    space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
+    plan.fill(space.dataplane, tables)
+
+
+def attach(space: HostSpace, mode: str | None = None) -> None:
+    """Both programs on all devices, from inside the host's namespace."""
+    dataplane = space.dataplane
+    assert dataplane and space.tables.substrate
+    if mode:
+        dataplane.use_attach_mode(mode)  # type: ignore[arg-type]
+    substrate = space.tables.substrate.ifindex
+
+    def work() -> None:
+        dataplane.attach_substrate(substrate)
+        for device in space.devices.values():
+            dataplane.attach_instance(device)
+
+    inside(space.namespace, work)
+
+
+INSTANCES = {"a": (11, 14), "b": (12, 13)}
+
+
+@contextmanager
+def world(mtu: int = 1500, mode: str | None = None, substrate_mtu: int = 1700) -> Iterator[World]:
+    """Everything attached and configured; nothing of it is left afterwards."""
+    prefix = f"rookery-t{secrets.token_hex(3)}"
+    tables = {"a": plan.host_a(), "b": plan.host_b()}
+    hosts = {
+        name: HostSpace(f"{prefix}-{name}", Path("/sys/fs/bpf") / f"{prefix}-{name}", tables[name])
+        for name in tables
+    }
+    made = World(prefix, hosts)
+    try:
+        for space in hosts.values():
+            run("ip", "netns", "add", space.namespace)
+        _link_substrate(made, substrate_mtu)
+        for name, space in hosts.items():
+            for number in INSTANCES[name]:
+                _add_instance(made, space, number)
+            _configure(space, mtu, substrate_mtu)
+            attach(space, mode)
+        yield made
+    finally:
+        _remove(made)
+
+
+def _remove(made: World) -> None:
+    for space in made.hosts.values():
+        if space.dataplane:
+            space.dataplane.close()
+        HostDataplane.remove_pins(space.pins)
+    for name in run("ip", "netns", "list").split("\n"):
+        if name.startswith(f"{made.prefix}-"):
+            run("ip", "netns", "delete", name.split()[0])

@@ -1,0 +1,17 @@
+"""The programs against the model. More: `PYTHONPATH=src:. python -m tests.dataplane.fuzz 1000000`."""
+
+from __future__ import annotations
+
+import os
+import random
+
+from rookery.dataplane.host import HostDataplane
+from tests.dataplane.fuzz import fuzz
+
+PACKETS = int(os.environ.get("ROOKERY_FUZZ_PACKETS", "40000"))
+
+
+def test_programs_and_model_agree_on_random_packets(host_a: HostDataplane) -> None:
+    verdicts = fuzz(host_a, PACKETS, seed=random.SystemRandom().randrange(1 << 32))
+    assert sum(verdicts.values()) == PACKETS
+    assert {"host_egress SENT", "host_ingress DELIVERED", "host_egress DELIVERED"} <= verdicts.keys()

@@ -1,0 +1,355 @@
+"""Every verdict and every step: a packet in, a packet out, or a drop with its reason. Test runs of the real programs.
+
+    instance 11 (10.7.1.5) -- [host A] -- substrate -- host B with instances 12 (10.7.1.6) and 13 (10.7.2.7)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from scapy.packet import Packet
+
+from rookery.dataplane.formats import Step, Verdict
+from rookery.dataplane.host import HostDataplane, Ifindex, WhatIf
+from rookery.dataplane.syscall import RunContext
+from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
+from tests.dataplane import plan
+from tests.dataplane.packets import (
+    ICMP,
+    IP,
+    ROUTER,
+    TCP,
+    UDP,
+    Ether,
+    Raw,
+    RookeryGeneve,
+    arp_from_11,
+    frame_from_11,
+    frame_to_11,
+    mac_text,
+    wrapped,
+)
+
+EGRESS, INGRESS = "host_egress", "host_ingress"
+
+
+class Drop(NamedTuple):
+    sentence: str
+    verdict: str
+    program: str
+    packet: Packet | bytes
+
+
+def cut(packet: Packet, length: int) -> bytes:
+    return bytes(packet)[:length]
+
+
+def with_options(options: bytes) -> bytes:
+    """A wrapped packet whose options are these."""
+    whole = bytes(wrapped(frame_to_11()))
+    inner = whole[62:]
+    head = bytearray(whole[:50])
+    head[42] = len(options) // 4
+    total = len(whole) - 14 - 12 + len(options)
+    head[16:18], head[38:40] = total.to_bytes(2, "big"), (total - 20).to_bytes(2, "big")
+    return bytes(head) + options + inner
+
+
+ORIGIN = bytes.fromhex("ff52010200000000c00000000c"[:8]) + bytes(8)
+BIG = UDP(sport=1, dport=2) / Raw(b"x" * 1500)
+DROPS = [
+    Drop("a frame cut in the UDP header", "DROP_TRUNCATED", EGRESS, frame_from_11(content=UDP() / b"", len=24)),
+    Drop("a TCP header that the packet is too short for", "DROP_TRUNCATED", EGRESS, frame_from_11(content=Raw(b"x" * 12), proto=6)),
+    Drop("a frame cut within IP options", "DROP_TRUNCATED", EGRESS, cut(frame_from_11(ihl=15, len=60), 40)),
+    Drop("a short ARP packet", "DROP_TRUNCATED", EGRESS, cut(arp_from_11("10.7.1.6"), 41)),
+    Drop("an inner frame that is cut off", "DROP_TRUNCATED", INGRESS, wrapped(Raw(b"x" * 13))),
+    Drop("options that reach beyond the packet", "DROP_TRUNCATED", INGRESS, cut(wrapped(Raw(b""), option_words=60), 62)),
+    Drop("an outer packet that is cut off", "DROP_TRUNCATED", INGRESS, cut(wrapped(frame_to_11()), 100)),
+    Drop("IPv6", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x86DD) / (b"\x60" + b"\0" * 59)),
+    Drop("a VLAN", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x8100) / Raw(b"\0" * 60)),
+    Drop("ARP over the substrate", "DROP_NOT_IP", INGRESS, wrapped(arp_from_11("10.7.1.6"))),
+    Drop("IP version 5", "DROP_MALFORMED_IP", EGRESS, frame_from_11(version=5)),
+    Drop("a header length of 16", "DROP_MALFORMED_IP", EGRESS, frame_from_11(ihl=4)),
+    Drop("a total length beyond the frame", "DROP_MALFORMED_IP", EGRESS, frame_from_11(len=1400)),
+    Drop("a total length below the header's", "DROP_MALFORMED_IP", EGRESS, frame_from_11(len=19)),
+    Drop("ARP about another hardware", "DROP_MALFORMED_ARP", EGRESS, arp_from_11("10.7.1.6", hwtype=6)),
+    Drop("reverse ARP", "DROP_MALFORMED_ARP", EGRESS, arp_from_11("10.7.1.6", op=3)),
+    Drop("ARP for an address that nobody has", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.1.99")),
+    Drop("ARP for an address in another subnet", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.2.7")),
+    Drop("gratuitous ARP", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.1.5")),
+    Drop("an unasked ARP reply", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.1.6", op=2)),
+    Drop("a probe for one's own address", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.1.5", psrc="0.0.0.0")),
+    Drop("a probe for one's own secondary address", "DROP_ARP_UNANSWERED", EGRESS, arp_from_11("10.7.1.50", psrc="0.0.0.0")),
+    Drop("limited broadcast", "DROP_MULTICAST", EGRESS, frame_from_11("255.255.255.255", "ff:ff:ff:ff:ff:ff")),
+    Drop("multicast", "DROP_MULTICAST", EGRESS, frame_from_11("224.0.0.251", "01:00:5e:00:00:fb")),
+    Drop("a multicast address to the router's MAC", "DROP_MULTICAST", EGRESS, frame_from_11("239.1.2.3", ROUTER)),
+    Drop("another MAC", "DROP_SOURCE_MAC", EGRESS, Ether(src=mac_text(12), dst=ROUTER) / IP(src="10.7.1.5", dst="10.7.1.6")),
+    Drop("ARP in another MAC's name", "DROP_SOURCE_MAC", EGRESS, arp_from_11("10.7.1.6", hwsrc=mac_text(12))),
+    Drop("a neighbour's address", "DROP_SOURCE_ADDRESS", EGRESS, frame_from_11(src="10.7.1.8")),
+    Drop("an address of nobody", "DROP_SOURCE_ADDRESS", EGRESS, frame_from_11(src="192.0.2.1")),
+    Drop("ARP in a neighbour's name", "DROP_SOURCE_ADDRESS", EGRESS, arp_from_11("10.7.1.6", psrc="10.7.1.8")),
+    Drop("a destination outside the VPC", "DROP_NO_ROUTE", EGRESS, frame_from_11("192.0.2.1", ROUTER)),
+    Drop("a black hole", "DROP_BLACKHOLE", EGRESS, frame_from_11("10.7.66.5", ROUTER)),
+    Drop("an address of nobody, routed", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.1.99", ROUTER)),
+    Drop("a longer prefix than the black hole's", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.66.200", ROUTER)),
+    Drop("the router itself", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.1.1", ROUTER)),
+    Drop("past the router into another subnet", "DROP_WRONG_SUBNET", EGRESS, frame_from_11("10.7.2.7", mac_text(13))),
+    Drop("too big, and may be fragmented", "DROP_TOO_BIG", EGRESS, frame_from_11(content=BIG, flags=0)),
+    Drop("a later fragment, too big", "DROP_TOO_BIG", EGRESS, frame_from_11(content=BIG, frag=100)),
+    Drop("an ICMP error, too big", "DROP_TOO_BIG", EGRESS, frame_from_11(content=ICMP(type=3, code=1) / Raw(b"x" * 1500))),
+    Drop("too big for the receiver", "DROP_TOO_BIG", INGRESS, wrapped(frame_to_11(content=BIG))),
+    Drop("a host outside the substrate, and no gateway", "DROP_NOT_CONFIGURED", EGRESS, frame_from_11("10.7.2.9", ROUTER)),
+    Drop("another version of Geneve", "DROP_MALFORMED_GENEVE", INGRESS, wrapped(frame_to_11(), version=1)),
+    Drop("a control packet", "DROP_MALFORMED_GENEVE", INGRESS, wrapped(frame_to_11(), control=1)),
+    Drop("something else than Ethernet inside", "DROP_MALFORMED_GENEVE", INGRESS, wrapped(frame_to_11(), protocol=0x0800)),
+    Drop("no origin", "DROP_MALFORMED_GENEVE", INGRESS, with_options(b"")),
+    Drop("two origins", "DROP_MALFORMED_GENEVE", INGRESS, with_options(ORIGIN * 2)),
+    Drop("an origin of another size", "DROP_MALFORMED_GENEVE", INGRESS, with_options(bytes.fromhex("ff52010100000000"))),
+    Drop("an option longer than the options", "DROP_MALFORMED_GENEVE", INGRESS, with_options(ORIGIN + bytes.fromhex("0100001f"))),
+    Drop("a critical option", "DROP_UNKNOWN_OPTION", INGRESS, with_options(ORIGIN + bytes.fromhex("01008000"))),
+    Drop("an inner source of nobody", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11("10.7.1.99"))),
+    Drop("a VPC that does not exist", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11(), vni=9)),
+    Drop("a source that lives elsewhere", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11(), sender="100.64.1.12")),
+    Drop("a source that lives here", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.1.8"))),
+    Drop("a packet in this host's own name", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.1.8"), sender=str(plan.HOST_A))),
+    Drop("a destination that lives elsewhere", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.2.7"))),
+    Drop("a destination of nobody", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.1.99"))),
+    Drop("the metadata service", "DROP_LINK_LOCAL", EGRESS, frame_from_11("169.254.169.254", ROUTER)),
+]  # fmt: skip
+TESTED_ELSEWHERE = {
+    "CONTINUE": "no outcome",
+    "VERDICTS": "no outcome",
+    "SENT": "test_a_packet_to_another_host_is_wrapped",
+    "DELIVERED": "test_a_packet_from_another_host_is_delivered",
+    "ANSWERED": "test_the_router_answers_arp_for_itself",
+    "NOT_OURS": "test_other_packets_of_the_substrate_are_left_alone",
+    "DROP_ENCAPSULATION": "test_what_the_kernel_refuses_to_wrap_is_dropped",
+    "DROP_DECAPSULATION": "test_what_the_kernel_refuses_to_unwrap_is_dropped",
+}
+
+
+def ask(host: HostDataplane, packet: Packet | bytes, program: str = EGRESS, trace: int = 5) -> WhatIf:
+    return host.what_if(program, bytes(packet), plan.DEVICE, trace)  # type: ignore[arg-type]
+
+
+def steps(outcome: WhatIf) -> list[str]:
+    return [event.step.name for event in outcome.events]
+
+
+@pytest.mark.parametrize("case", DROPS, ids=lambda case: case.sentence.replace(" ", "-"))
+def test_is_dropped_for_its_reason(host_a: HostDataplane, case: Drop) -> None:
+    packet = bytes(case.packet)
+    outcome = ask(host_a, packet, case.program)
+    assert outcome.verdict.name == case.verdict
+    assert outcome.events[-1].verdict.name == case.verdict
+    assert (outcome.events[-1].step, outcome.target) == (Step.DROPPED, 0)
+
+
+def test_every_verdict_has_a_case_and_a_sentence() -> None:
+    here = {case.verdict for case in DROPS} | TESTED_ELSEWHERE.keys()
+    assert here == {verdict.name for verdict in Verdict}
+    assert all(name in globals() or name == "no outcome" for name in TESTED_ELSEWHERE.values())
+    assert VERDICTS.keys() == set(Verdict) - {Verdict.VERDICTS}
+    assert all(verdict_sentence(verdict) for verdict in VERDICTS)
+    assert STEPS.keys() == set(Step)
+
+
+def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
+    """The packets of this page, once more: together they take every step."""
+    told = {}
+    packets = [(frame_from_11(), EGRESS), (frame_from_11("10.7.2.7", ROUTER), EGRESS), (arp_from_11("10.7.1.1"), EGRESS),
+               (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
+               (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
+    for packet, program in packets:
+        told.update({event.step: step_sentence(event) for event in ask(host_a, packet, program).events})
+    assert told.keys() == set(Step)
+    assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
+    assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"
+    assert told[Step.DROPPED] == "dropped: nobody in this VPC has the destination's address"
+
+
+def expected_wrapping(outcome: WhatIf, inner: Packet, receiver: int, trace: int) -> Packet:
+    """As docs/wire-format.md draws it. The source port only has a range."""
+    port = int.from_bytes(outcome.frame[34:36], "big")
+    assert port >= 0xC000
+    inner[Ether].dst = mac_text(receiver)
+    outer = Ether(dst="00:00:00:00:00:00", src="00:00:00:00:00:00") / IP(
+        src="100.64.1.10", dst="100.64.1.11", flags="DF", id=0, ttl=64
+    )
+    return outer / UDP(sport=port, dport=6081, chksum=0) / RookeryGeneve(vni=7, interface=11, trace=trace) / inner
+
+
+def test_a_packet_to_another_host_is_wrapped(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11(), trace=9)
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(), 12, trace=9))
+    assert (outcome.verdict, outcome.target) == (Verdict.SENT, 77)
+    assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "MAPPING_FOUND", "SAME_SUBNET", "WRAPPED"]
+
+
+def test_a_packet_to_the_router_is_wrapped_for_the_real_destination(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("10.7.2.7", ROUTER))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.2.7", ROUTER), 13, trace=5))
+    assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "ROUTE_FOUND", "MAPPING_FOUND", "WRAPPED"]
+
+
+def test_the_address_decides_where_a_frame_with_an_old_mac_goes(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("10.7.1.6", "02:00:00:00:09:99"))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.1.6"), 12, trace=5))
+
+
+def test_a_secondary_address_may_speak(host_a: HostDataplane) -> None:
+    assert ask(host_a, frame_from_11(src="10.7.1.50")).verdict is Verdict.SENT
+
+
+def test_without_the_check_any_source_may_speak_but_no_link_local_one(host_a: HostDataplane) -> None:
+    host_a.interfaces.put_many({Ifindex(plan.DEVICE): plan.interface_row(plan.interface(11, source_check=False))})
+    assert ask(host_a, frame_from_11(src="192.0.2.1")).verdict is Verdict.SENT
+    assert ask(host_a, frame_from_11(src="169.254.169.254")).verdict is Verdict.DROP_LINK_LOCAL
+
+
+def test_fragments_take_one_way(host_a: HostDataplane) -> None:
+    first = ask(host_a, frame_from_11(content=UDP(sport=1, dport=2) / Raw(b"x" * 64), flags="MF"))
+    later = ask(host_a, frame_from_11(content=Raw(b"y" * 64), proto=17, flags=0, frag=9))
+    assert first.frame[34:36] == later.frame[34:36]
+
+
+def test_a_far_host_is_reached_through_the_gateway(host_a: HostDataplane, model_a: object) -> None:
+    config = host_a.substrate._replace(gateway=bytes((100, 64, 0, 1)))
+    host_a.configure_substrate(config)
+    outcome = ask(host_a, frame_from_11("10.7.2.9", ROUTER))
+    assert outcome.verdict is Verdict.SENT
+    assert IP(outcome.frame[14:]).dst == "203.0.113.9"
+
+
+def test_a_packet_from_another_host_is_delivered(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, wrapped(frame_to_11()), INGRESS)
+    assert outcome.frame == bytes(frame_to_11())
+    assert (outcome.verdict, outcome.target) == (Verdict.DELIVERED, plan.DEVICE)
+    assert steps(outcome) == ["RECEIVED", "VERIFIED", "UNWRAPPED", "DELIVERED"]
+
+
+def test_the_macs_inside_are_not_believed(host_a: HostDataplane) -> None:
+    forged = frame_to_11()
+    forged[Ether].src, forged[Ether].dst = "02:66:66:66:66:66", "ff:ff:ff:ff:ff:ff"
+    assert ask(host_a, wrapped(forged), INGRESS).frame == bytes(frame_to_11())
+
+
+def test_from_another_subnet_the_router_hands_it_over(host_a: HostDataplane) -> None:
+    expected = frame_to_11("10.7.2.7")
+    expected[Ether].src = ROUTER
+    assert ask(host_a, wrapped(frame_to_11("10.7.2.7")), INGRESS).frame == bytes(expected)
+
+
+def test_a_peer_on_the_same_host_passes_both_gates(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("10.7.1.8", mac_text(14)))
+    assert outcome.frame == bytes(frame_from_11("10.7.1.8", mac_text(14)))
+    assert (outcome.verdict, outcome.target) == (Verdict.DELIVERED, plan.LOCAL_PEER)
+    assert steps(outcome)[-2:] == ["VERIFIED", "DELIVERED"]
+
+
+def test_unknown_options_that_are_not_critical_are_skipped(host_a: HostDataplane) -> None:
+    before, after = bytes.fromhex("01007f0100000000"), bytes.fromhex("ff520200")
+    outcome = ask(host_a, with_options(before + ORIGIN + after), INGRESS)
+    assert outcome.frame == bytes(frame_to_11())
+
+
+@pytest.mark.parametrize(("asked", "mac"), [("10.7.1.6", mac_text(12)), ("10.7.1.8", mac_text(14)), ("10.7.1.1", ROUTER)])
+def test_arp_is_answered_at_the_host(host_a: HostDataplane, asked: str, mac: str) -> None:
+    answer = Ether(src=mac, dst=mac_text(11)) / arp_from_11(asked).payload
+    answer.payload.op = 2
+    answer.payload.hwsrc, answer.payload.psrc = mac, asked
+    answer.payload.hwdst, answer.payload.pdst = mac_text(11), "10.7.1.5"
+    outcome = ask(host_a, arp_from_11(asked))
+    assert outcome.frame == bytes(answer)
+    assert (outcome.verdict, outcome.target) == (Verdict.ANSWERED, plan.DEVICE)
+
+
+def test_the_router_answers_arp_for_itself(host_a: HostDataplane) -> None:
+    assert ask(host_a, arp_from_11("10.7.1.1", psrc="0.0.0.0")).verdict is Verdict.ANSWERED
+
+
+def test_what_does_not_fit_is_refused_with_the_mtu(host_a: HostDataplane) -> None:
+    frame = frame_from_11(content=BIG)
+    outcome = ask(host_a, frame)
+    quoted = bytes(frame)[14:142]
+    answer = Ether(src=ROUTER, dst=mac_text(11)) / IP(src="10.7.1.1", dst="10.7.1.5", ttl=64, id=0)
+    assert outcome.frame == bytes(answer / ICMP(type=3, code=4, nexthopmtu=1500) / Raw(quoted))
+    assert steps(outcome)[-1] == "FRAGMENTATION_NEEDED"
+    assert outcome.events[-1].detail == 1500
+
+
+def test_the_substrate_may_be_the_narrow_part(host_a: HostDataplane) -> None:
+    host_a.configure_substrate(host_a.substrate._replace(mtu=1462))
+    outcome = ask(host_a, frame_from_11(content=UDP() / Raw(b"x" * 1400)))
+    assert (outcome.verdict, outcome.events[-1].detail) == (Verdict.ANSWERED, 1400)
+    assert ask(host_a, frame_from_11(content=UDP() / Raw(b"x" * 1372))).verdict is Verdict.SENT
+
+
+def test_jumbo_frames_cross_where_the_substrate_carries_them(host_a: HostDataplane) -> None:
+    """As large as a test run takes; 9,001 bytes cross in tests/netns."""
+    host_a.configure_substrate(host_a.substrate._replace(mtu=9216))
+    host_a.interfaces.put_many({Ifindex(plan.DEVICE): plan.interface_row(plan.interface(11, device_mtu=9001))})
+    payload = UDP(sport=1, dport=2) / Raw(b"x" * (3200 - 28))
+    outcome = ask(host_a, frame_from_11(content=payload))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(content=payload), 12, trace=5))
+
+
+def test_a_super_packet_is_measured_by_its_segments(host_a: HostDataplane) -> None:
+    """3,000 bytes of TCP, cut at 1,448 or at 1,500: only the latter does not fit. Test runs can not wrap either."""
+    frame = bytes(frame_from_11(content=TCP(sport=1, dport=2) / Raw(b"x" * 3000)))
+    verdicts = {}
+    for size in (1448, 1500):
+        context = RunContext(mark=0x57490000, ifindex=plan.DEVICE, gso_segments=3, gso_size=size)
+        verdicts[size] = Verdict(host_a.test_run(EGRESS, frame, context).cb[0])
+    assert verdicts == {1448: Verdict.DROP_ENCAPSULATION, 1500: Verdict.ANSWERED}
+
+
+def test_what_the_kernel_refuses_to_wrap_is_dropped(host_a: HostDataplane) -> None:
+    context = RunContext(mark=0x57490000, ifindex=plan.DEVICE, gso_segments=2, gso_size=3)
+    result = host_a.test_run(EGRESS, bytes(frame_from_11()), context)
+    assert Verdict(result.cb[0]) is Verdict.DROP_ENCAPSULATION
+
+
+def test_what_the_kernel_refuses_to_unwrap_is_dropped(host_a: HostDataplane) -> None:
+    context = RunContext(mark=0x57490000, ifindex=plan.DEVICE, gso_segments=2, gso_size=3)
+    result = host_a.test_run(INGRESS, bytes(wrapped(frame_to_11())), context)
+    assert Verdict(result.cb[0]) is Verdict.DROP_DECAPSULATION
+
+
+@pytest.mark.parametrize("other", [
+    Ether() / IP(dst="100.64.1.10") / TCP(dport=4581),
+    Ether() / IP(dst="100.64.1.10") / UDP(dport=53),
+    Ether() / IP(dst="100.64.1.99") / UDP(dport=6081) / Raw(b"x" * 60),
+    Ether(type=0x0806) / Raw(b"x" * 46),
+    Ether(type=0x86DD) / Raw(b"x" * 60),
+    Ether() / IP(dst="100.64.1.10", frag=4) / UDP(dport=6081) / Raw(b"x" * 60),
+], ids=["tcp", "dns", "another host's", "arp", "ipv6", "later fragment"])  # fmt: skip
+def test_other_packets_of_the_substrate_are_left_alone(host_a: HostDataplane, other: Packet) -> None:
+    outcome = ask(host_a, other, INGRESS)
+    assert (outcome.verdict, outcome.frame) == (Verdict.NOT_OURS, bytes(other))
+
+
+def test_nobody_speaks_without_a_configuration(host_a: HostDataplane) -> None:
+    host_a.interfaces.delete_many([Ifindex(plan.DEVICE)])
+    assert ask(host_a, frame_from_11()).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+def test_without_a_substrate_nothing_leaves(
+    open_dataplane: Callable[[], HostDataplane], model_a: object
+) -> None:
+    real = open_dataplane()
+    plan.fill(real, replace(plan.host_a(), substrate=None))
+    assert ask(real, frame_from_11()).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+@pytest.mark.parametrize("program", [EGRESS, INGRESS])
+def test_a_packet_cut_anywhere_is_never_passed_on(host_a: HostDataplane, program: str) -> None:
+    """A test run takes no IPv4 frame below 34 bytes: those are in tests/netns."""
+    whole = bytes(frame_from_11()) if program == EGRESS else bytes(wrapped(frame_to_11()))
+    for length in range(34, len(whole)):
+        outcome = ask(host_a, whole[:length], program)
+        allowed = {Verdict.DROP_TRUNCATED, Verdict.DROP_MALFORMED_IP}
+        assert outcome.verdict in allowed or (program == INGRESS and length < 42), length

@@ -1,0 +1,170 @@
+"""Real packets between instances of two hosts, through the attached programs.
+
+    instance 11 (10.7.1.5) -- host A --substrate-- host B -- instance 12 (10.7.1.6), 13 (10.7.2.7)
+    instance 14 (10.7.1.8) -- host A
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dataplane import plan
+from tests.dataplane.namespaces import World, inside, run, world
+
+pytestmark = pytest.mark.real_packets
+TRAFFIC = str(Path(__file__).resolve().parents[1] / "dataplane" / "traffic.py")
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module", params=["tcx", "clsact"])
+def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
+    with world(mode=request.param) as made:
+        yield made
+
+
+def ping(made: World, number: int, address: str, *options: str) -> str:
+    return made.execute(number, "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", *options, address)
+
+
+def exchange(made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...]) -> tuple[str, str]:
+    """(what was sent, what arrived)."""
+    address = str(plan.interface(receiver).primary)
+    listening = made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:])
+    assert listening.stdout and listening.stdout.readline() == "ready\n"
+    sent = made.execute(sender, sys.executable, TRAFFIC, send[0], address, *send[1:])
+    arrived, complaint = listening.communicate(timeout=20)
+    assert listening.returncode == 0, complaint
+    return sent, arrived
+
+
+@pytest.mark.parametrize("address", ["10.7.1.6", "10.7.2.7", "10.7.1.8"], ids=["subnet", "router", "same host"])
+@pytest.mark.parametrize("size", ["56", "1400", "4000"])
+def test_pings_of_any_size_are_answered(two_hosts: World, address: str, size: str) -> None:
+    assert " 0% packet loss" in ping(two_hosts, 11, address, "-s", size)
+
+
+@pytest.mark.parametrize("receiver", [12, 13, 14])
+def test_tcp_data_arrives_unchanged(two_hosts: World, receiver: int) -> None:
+    sent, arrived = exchange(two_hosts, receiver, 11, ("serve-tcp",), ("tcp", str(16 * MEGABYTE)))
+    assert arrived == sent
+
+
+@pytest.mark.parametrize("receiver", [12, 13, 14])
+@pytest.mark.parametrize("size", [64, 1400, 4000])
+def test_udp_datagrams_arrive_unchanged(two_hosts: World, receiver: int, size: int) -> None:
+    sent, arrived = exchange(two_hosts, receiver, 11, ("serve-udp", "20"), ("udp", str(size), "20"))
+    assert arrived == sent
+
+
+@pytest.mark.parametrize("receiver", [12, 13, 14])
+def test_datagrams_cut_by_the_kernel_arrive_unchanged(two_hosts: World, receiver: int) -> None:
+    sent, arrived = exchange(two_hosts, receiver, 11, ("serve-udp", "40"), ("gso", str(40 * 1200), "1200"))
+    assert arrived == sent
+
+
+def test_a_super_packet_that_fills_the_length_field_arrives(two_hosts: World) -> None:
+    sent, arrived = exchange(two_hosts, 12, 11, ("serve-udp", "46"), ("gso", str(46 * 1423), "1423"))
+    assert arrived == sent
+
+
+def test_a_tenants_own_vxlan_crosses(two_hosts: World) -> None:
+    for number, peer, own in ((11, "10.7.1.6", "192.168.9.1"), (12, "10.7.1.5", "192.168.9.2")):
+        name = two_hosts.instance(number)
+        run("ip", "-n", name, "link", "add", "x0", "type", "vxlan", "id", "9", "remote", peer, "dstport", "4789")
+        run("ip", "-n", name, "address", "add", f"{own}/24", "dev", "x0")
+        run("ip", "-n", name, "link", "set", "x0", "up")
+    assert " 0% packet loss" in ping(two_hosts, 11, "192.168.9.2", "-s", "1300")
+    server = two_hosts.begin(12, sys.executable, TRAFFIC, "serve-tcp", "192.168.9.2")
+    assert server.stdout and server.stdout.readline() == "ready\n"
+    sent = two_hosts.execute(11, sys.executable, TRAFFIC, "tcp", "192.168.9.2", str(8 * MEGABYTE))
+    assert server.communicate(timeout=20)[0] == sent
+
+
+def test_packets_that_do_not_fit_are_refused_with_the_mtu() -> None:
+    """The instance's device says 1500, the interface carries 1400: path MTU discovery finds out, and TCP goes on."""
+    with world(mtu=1400) as made:
+        refused = subprocess.run(
+            ["ip", "netns", "exec", made.instance(11), "ping", "-n", "-c1", "-W1", "-M", "do", "-s", "1472", "10.7.1.6"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert re.search(r"[Ff]rag needed.*mtu = 1400|mtu=1400", refused.stdout + refused.stderr)
+        assert made.counted("a", 11, "ANSWERED") >= 1
+        sent, arrived = exchange(made, 12, 11, ("serve-tcp",), ("tcp", str(4 * MEGABYTE)))
+        assert arrived == sent
+
+
+def test_jumbo_packets_cross_a_substrate_that_carries_them() -> None:
+    with world(mtu=9001, substrate_mtu=9216) as made:
+        for number in (11, 12):
+            run("ip", "-n", made.instance(number), "link", "set", "eth0", "mtu", "9001")
+        assert " 0% packet loss" in ping(made, 11, "10.7.1.6", "-M", "do", "-s", "8973")
+
+
+def test_tcp_meets_a_smaller_path_and_goes_on() -> None:
+    """No ping before: TCP's own super-packets are refused, and cut smaller afterwards."""
+    with world(mtu=1400) as made:
+        sent, arrived = exchange(made, 13, 11, ("serve-tcp",), ("tcp", str(4 * MEGABYTE)))
+        assert arrived == sent
+        assert made.counted("a", 11, "ANSWERED") >= 1
+        assert made.counted("a", 11, "DROP_TOO_BIG") == 0
+
+
+def test_a_frame_shorter_than_an_ip_header_is_counted_as_truncated(two_hosts: World) -> None:
+    before = two_hosts.counted("a", 11, "DROP_TRUNCATED")
+    frame = plan.ROUTER_MAC + plan.mac(11) + b"\x08\x00" + b"\x45\x00"
+    send = (
+        "import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); "
+        f"s.bind(('eth0', 0x800)); s.send(bytes.fromhex('{frame.hex()}'))"
+    )
+    two_hosts.execute(11, sys.executable, "-c", send)
+    assert two_hosts.counted("a", 11, "DROP_TRUNCATED") == before + 1
+
+
+def test_a_program_is_swapped_under_load_without_losing_a_packet() -> None:
+    with world() as made:
+        space = made.hosts["a"]
+        dataplane = space.dataplane
+        assert dataplane and space.tables.substrate
+        flood = made.begin(11, "ping", "-n", "-q", "-c", "1000", "-i", "0.002", "-W", "1", "10.7.1.6")
+        device, substrate = space.devices[11], space.tables.substrate.ifindex
+
+        def swap() -> None:
+            while flood.poll() is None:
+                dataplane.attach_instance(device)
+                dataplane.attach_substrate(substrate)
+
+        inside(space.namespace, swap)
+        out = flood.communicate()[0]
+        assert "1000 received" in out, out
+
+
+def test_a_device_that_was_made_anew_is_attached_anew() -> None:
+    """Its number may be that of a device which is gone, whose link is still pinned."""
+    with world(mode="tcx") as made:
+        space = made.hosts["a"]
+        dataplane, device = space.dataplane, space.devices[11]
+        assert dataplane
+        run("ip", "-n", space.namespace, "link", "delete", "v11")
+        assert dataplane.attached_program(device) == 0
+        run("ip", "-n", space.namespace, "link", "add", "v11", "index", str(device), "type", "veth", "peer", "name", "p11")
+        inside(space.namespace, lambda: dataplane.attach_instance(device))
+        assert dataplane.attached_program(device) == dataplane.program_id("host_egress")
+        inside(space.namespace, lambda: dataplane.detach_instance(device))
+        assert dataplane.attached_program(device) == 0
+
+
+def test_packets_go_on_while_no_agent_lives() -> None:
+    with world() as made:
+        for space in made.hosts.values():
+            assert space.dataplane
+            space.dataplane.close()
+            space.dataplane = None
+        assert " 0% packet loss" in ping(made, 11, "10.7.1.6")
