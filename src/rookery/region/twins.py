@@ -116,7 +116,7 @@ def _instance(ec2: Any, actor: Actor, subnet_id: str) -> str:
         return instance["InstanceId"]
     made = ec2.run_instances(
         ImageId=ec2.describe_images()["Images"][0]["ImageId"],
-        InstanceType=ec2.describe_instance_types()["InstanceTypes"][0]["InstanceType"],
+        InstanceType="t3.micro",
         MinCount=1,
         MaxCount=1,
         SubnetId=subnet_id,
