@@ -193,8 +193,8 @@ def test_many_rows_go_in_and_come_out(host_a: HostDataplane) -> None:
 
 
 def test_a_full_table_says_so(host_a: HostDataplane) -> None:
-    with pytest.raises(TableFull, match="made for 4096 rows"):
-        host_a.mappings.put_many(rows(5000))
+    with pytest.raises(TableFull, match="made for 8192 rows"):
+        host_a.mappings.put_many(rows(9000))
 
 
 def test_a_substrate_that_can_not_be_is_refused(host_a: HostDataplane) -> None:
