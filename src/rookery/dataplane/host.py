@@ -39,7 +39,7 @@ from rookery.dataplane.table import Table
 ProgramName = Literal["host_egress", "host_ingress"]
 PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress")
 MAX_TRACE = 0xFFFF
-ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0006
+ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
 
