@@ -113,6 +113,15 @@ class Traffic(NamedTuple):
     LAYOUT = Struct("=QQ")  # type: ignore[misc]
 
 
+class BusyCounter(NamedTuple):
+    ifindex: int
+    padding: int
+    packets: int
+    bytes: int
+
+    LAYOUT = Struct("=IIQQ")  # type: ignore[misc]
+
+
 class Event(NamedTuple):
     time: int
     detail: int
@@ -151,6 +160,11 @@ class RouteKind(IntEnum):
 class RouteConstant(IntEnum):
     TABLE_BITS = 32
     IPV4_BITS = 96
+
+
+class BusyConstant(IntEnum):
+    DEVICES = 1024
+    VERDICTS = 4
 
 
 class Verdict(IntEnum):
