@@ -56,7 +56,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class View(Protocol):
     """The account's things in the request's region, at one revision."""
 
-    revision: int
+    @property
+    def revision(self) -> int:
+        """The store's."""
+
+    @property
+    def live(self) -> int:
+        """Every host concerned has applied the state up to this revision."""
+
+    @property
+    def mtu(self) -> int:
+        """Of instances in this Rookery region."""
 
     def get(self, kind: type[R], resource_id: str) -> R | None: ...
 
@@ -81,14 +91,6 @@ class View(Protocol):
 
     def made_at(self, resource: Resource) -> int:
         """The store revision that made a VPC, subnet, route table or network interface."""
-
-    @property
-    def live(self) -> int:
-        """Every host concerned has applied the state up to this revision."""
-
-    @property
-    def mtu(self) -> int:
-        """Of instances in this Rookery region."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
