@@ -83,6 +83,17 @@ class CounterKey(NamedTuple):
     verdict: int
 
 
+class SubstratePort(NamedTuple):
+    address: bytes
+    mac: bytes
+    padding: int
+    ifindex: int
+    refused_packets: int
+    refused_bytes: int
+
+    LAYOUT = Struct("=4s6sHIQQ")  # type: ignore[misc]
+
+
 class Traffic(NamedTuple):
     packets: int
     bytes: int
