@@ -50,6 +50,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ids: Any  # Ids
     access_key: str = ""
     request_id: str = ""
+    drawn: Any = None  # what `draws` made for this operation
     quotas: Quotas = Quotas()
 
 
@@ -105,6 +106,10 @@ Handler = Callable[[Request, View], Outcome]
 
 HANDLERS: dict[str, Handler] = {}
 
+Draw = Callable[[Mapping[str, Any]], Any]
+
+DRAWS: dict[str, Draw] = {}
+
 
 def operation(name: str) -> Callable[[Handler], Handler]:
     """Registers the handler of the EC2 operation `name`."""
@@ -112,5 +117,18 @@ def operation(name: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         HANDLERS[name] = handler
         return handler
+
+    return register
+
+
+def draws(name: str) -> Callable[[Draw], Draw]:
+    """Registers what the handler of `name` needs by chance and what takes too long for the event loop (a key of RSA).
+
+    The engine draws it once for a request, from its parameters, in a thread; the handler finds it in `request.drawn` and
+    stays a function of what it is given."""
+
+    def register(draw: Draw) -> Draw:
+        DRAWS[name] = draw
+        return draw
 
     return register

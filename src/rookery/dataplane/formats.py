@@ -91,8 +91,6 @@ class SubstratePort(NamedTuple):
     refused_packets: int
     refused_bytes: int
 
-    LAYOUT = Struct("=4s6sHIQQ")  # type: ignore[misc]
-
 
 class Traffic(NamedTuple):
     packets: int
@@ -129,6 +127,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Route: Struct("=II"),
     SubstrateConfig: Struct("=4s4s4s4sII"),
     CounterKey: Struct("=II"),
+    SubstratePort: Struct("=4s6sHIQQ"),
     Traffic: Struct("=QQ"),
     Event: Struct("=QQIIII16s16s4s4s2s2sBBBB"),
 }

@@ -126,6 +126,7 @@ class SmallView:
             now=self.now,
             ids=self.ids,
             quotas=self.quotas,
+            drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
         outcome = api.HANDLERS[operation](request, self)
         self.apply(outcome)
