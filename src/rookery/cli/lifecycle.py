@@ -114,9 +114,8 @@ def _print_status(found: Status) -> None:
         "health",
     )
     print_table("", columns, [_host_row(host) for host in found.hosts])
-    for one in [*found.parts, *found.hosts]:
-        if one.problem:
-            print(f"{one.name}: {one.problem}")
+    for name, problem in found.troubles.items():
+        print(f"{name}: {problem}")
     for host in found.hosts:
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")

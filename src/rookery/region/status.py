@@ -39,7 +39,13 @@ class Status(msgspec.Struct, kw_only=True):
 
     @property
     def healthy(self) -> bool:
-        return not any(one.problem for one in [*self.parts, *self.hosts])
+        return not self.troubles
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """By name. Of a host whose process is gone that is said, and not also that it does not answer."""
+        told: list[PartState | HostState] = [*self.hosts, *self.parts]
+        return {one.name: one.problem for one in told if one.problem}
 
 
 def current(name: str) -> Settings:
