@@ -17,6 +17,7 @@ struct formats {
 	struct route route;
 	struct substrate_config substrate_config;
 	struct counter_key counter_key;
+	struct substrate_port substrate_port;
 	struct traffic traffic;
 	struct event event;
 	enum interface_flag interface_flag;

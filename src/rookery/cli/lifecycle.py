@@ -122,6 +122,9 @@ def _print_status(found: Status) -> None:
     for host in found.hosts:
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")
+        if host.refused:
+            words = "packets that bore addresses of others"
+            print(f"ALARM at the substrate: the port of {host.name} refused {host.refused} {words}")
 
 
 def _part_row(part: Any) -> tuple[str, ...]:

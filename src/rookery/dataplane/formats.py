@@ -95,6 +95,17 @@ class CounterKey(NamedTuple):
     LAYOUT = Struct("=II")  # type: ignore[misc]
 
 
+class SubstratePort(NamedTuple):
+    address: bytes
+    mac: bytes
+    padding: int
+    ifindex: int
+    refused_packets: int
+    refused_bytes: int
+
+    LAYOUT = Struct("=4s6sHIQQ")  # type: ignore[misc]
+
+
 class Traffic(NamedTuple):
     packets: int
     bytes: int
