@@ -20,7 +20,8 @@ from pathlib import Path
 
 from rookery.dataplane import formats, syscall
 from rookery.dataplane.addresses import address_bytes, substrate_bytes
-from rookery.dataplane.host import HostDataplane, Ifindex
+from rookery.dataplane.formats import Ifindex
+from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.syscall import Buffer, RunContext
 
 OBJECTS = Path(__file__).resolve().parents[1] / "build" / "bpf"

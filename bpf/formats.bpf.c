@@ -17,6 +17,7 @@ struct formats {
 	struct route route;
 	struct substrate_config substrate_config;
 	struct counter_key counter_key;
+	struct substrate_port substrate_port;
 	struct traffic traffic;
 	struct busy_counter busy_counter;
 	struct event event;

@@ -133,4 +133,15 @@ struct busy_counter {
 };
 _Static_assert(sizeof(struct busy_counter) == 24, "shared format");
 
+/* `port`: one row, key 0: who may speak on a port of the substrate's switch (one machine; elsewhere the real switch does it). */
+struct substrate_port {
+	__be32 address;
+	__u8 mac[6];
+	__u16 padding;
+	__u32 ifindex;                     /* of the port, to notice a cable that was plugged anew */
+	__u64 refused_packets;
+	__u64 refused_bytes;
+};
+_Static_assert(sizeof(struct substrate_port) == 32, "shared format");
+
 #endif

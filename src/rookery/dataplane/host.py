@@ -11,15 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from rookery.dataplane import formats, syscall
 from rookery.dataplane import pins as pinned
+from rookery.dataplane import syscall
 from rookery.dataplane.addresses import substrate_text
 from rookery.dataplane.attach import Attachments, AttachMode, attachments, probe_mode
 from rookery.dataplane.counters import Counters
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.events import Event, EventReader
 from rookery.dataplane.formats import (
+    LAYOUTS,
     CounterKey,
+    Ifindex,
     InterfaceConfig,
     LocalInterface,
     LocalInterfaceKey,
@@ -42,14 +44,7 @@ MAX_TRACE = 0xFFFF
 ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
-
-
-class Ifindex(NamedTuple):
-    """Key of `interfaces`: the host's side of an instance's device."""
-
-    ifindex: int
-
-    LAYOUT = formats.Struct("=I")  # type: ignore[misc]
+SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
 
 
 class WhatIf(NamedTuple):
@@ -115,18 +110,18 @@ class HostDataplane:
 
     def configure_substrate(self, config: SubstrateConfig) -> None:
         """Raises ValueError for what would never carry a packet."""
-        network = ipaddress.ip_network((config.network, substrate_text(config.netmask)))
+        network = ipaddress.IPv4Network(f"{ipaddress.IPv4Address(config.network)}/{ipaddress.IPv4Address(config.netmask)}")
         if not any(config.address) or ipaddress.ip_address(config.address) not in network:
             raise ValueError(f"{substrate_text(config.address)!r} is no host of {network}")
         if config.ifindex <= 0 or not 0 < config.mtu <= LARGEST_SUBSTRATE_MTU:
             raise ValueError(f"substrate device {config.ifindex} with MTU {config.mtu}")
-        syscall.update(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.pack(*config))
+        syscall.update(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.pack(*config))
 
     @property
     def substrate(self) -> SubstrateConfig:
         """All zero: not configured."""
-        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.size)
-        return SubstrateConfig._make(SubstrateConfig.LAYOUT.unpack(packed))
+        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.size)
+        return SubstrateConfig._make(SUBSTRATE_LAYOUT.unpack(packed))
 
     @property
     def attach_mode(self) -> AttachMode:

@@ -81,7 +81,7 @@ def _batch(command: int, attribute: bytearray) -> Batch:
     try:
         call(command, attribute)
     except OSError as refused:
-        error = refused.errno
+        error = refused.errno or 0
     return Batch(struct.unpack_from("=I", attribute, 32)[0], error)
 
 
