@@ -14,11 +14,12 @@ from collections.abc import Callable
 
 import pytest
 
-from rookery.region import directory, owned, processes, supervisor, twins
+from rookery.region import directory, owned, processes, supervisor
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
 from rookery.region.status import look
+from rookery.tour import twins
 
 pytestmark = pytest.mark.faults
 

@@ -177,7 +177,7 @@ def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
     assert alarm.startswith("drop_source_not_at_host at ") and ": 1 packets, first " in alarm
     assert any(b'"step":"dropped"' in line and b'"source":"10.7.1.5"' in line for line in seen)
     assert any(b'"step":"alarm"' in line for line in seen)
-    assert '"alarm": {"verdict": "drop_source_not_at_host"' in hosts.log("host-2")
+    assert '"alarm":{"verdict":"drop_source_not_at_host"' in hosts.log("host-2")
 
 
 def test_the_control_socket_answers_root_only_and_says_what_it_cannot(hosts: TwoHosts):

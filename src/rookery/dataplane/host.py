@@ -142,9 +142,6 @@ class HostDataplane:
         """Nothing attached, or the device gone: nothing to do."""
         self._attachments.detach(ifindex)
 
-    def detach_substrate(self, ifindex: int) -> None:
-        self._attachments.detach(ifindex)
-
     def attached_program(self, ifindex: int) -> int:
         """Id of the program that runs there; 0: none."""
         return self._attachments.program(ifindex)

@@ -17,9 +17,10 @@ import time
 
 import msgspec
 
+from rookery.files import open_log, write_whole
+from rookery.log import log_to_stderr
 from rookery.region import owned, processes, settings
 from rookery.region.errors import CannotStart, NotRunning, RegionError
-from rookery.region.files import open_log, write_whole
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import Layout
 from rookery.region.parts import Part, environment, parts_of
@@ -224,7 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Keeps a region's parts running.")
     parser.add_argument("--name", required=True)
     name = parser.parse_args().name
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(region_name=name)
     try:
         shape = settings.read(settings.check_name(name))
         if shape is None:
