@@ -97,6 +97,15 @@ class Traffic(NamedTuple):
     bytes: int
 
 
+class BusyCounter(NamedTuple):
+    ifindex: int
+    padding: int
+    packets: int
+    bytes: int
+
+    LAYOUT = Struct("=IIQQ")  # type: ignore[misc]
+
+
 class Event(NamedTuple):
     time: int
     detail: int
@@ -150,6 +159,11 @@ class RouteKind(IntEnum):
 class RouteConstant(IntEnum):
     TABLE_BITS = 32
     IPV4_BITS = 96
+
+
+class BusyConstant(IntEnum):
+    DEVICES = 1024
+    VERDICTS = 4
 
 
 class Verdict(IntEnum):
