@@ -63,8 +63,10 @@ async def _serve(arguments: argparse.Namespace, store: SqliteStore, stop: asynci
     address, _, port = arguments.listen.rpartition(":")
     identity = Identity(arguments.ca, arguments.certificate, arguments.key)
     service = Service(arguments.name, store, arguments.mtu)
+    gc.disable()  # reading makes millions of objects and no garbage
     async with service.serving(address, int(port), identity):
         gc.freeze()  # what was read stays: the collector need not go through a million rows again and again
+        gc.enable()
         print("ready", flush=True)
         housekeeping = asyncio.create_task(_keep_house(service, store))
         await stop.wait()
