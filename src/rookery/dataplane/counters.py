@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import BusyConstant, BusyCounter, CounterKey, Traffic, Verdict
+from rookery.dataplane.formats import LAYOUTS, BusyConstant, BusyCounter, CounterKey, Traffic, Verdict
 from rookery.dataplane.table import PerCpuTable, possible_cpus
 
 OVERFLOW_DEVICE = 0
 BUSY_VERDICTS = [verdict for verdict in Verdict if Verdict.CONTINUE < verdict < BusyConstant.VERDICTS]
 ROWS = BusyConstant.DEVICES * BusyConstant.VERDICTS
 CURSOR_BYTES = 64
+LAYOUT = LAYOUTS[BusyCounter]
 OWNER = struct.Struct("=I")  # how every BusyCounter begins
 
 
@@ -32,7 +33,7 @@ class BusyCounters:
     def __init__(self, fd: int):
         self.fd = fd
         self.cpus = possible_cpus()
-        self._row_bytes = BusyCounter.LAYOUT.size * self.cpus
+        self._row_bytes = LAYOUT.size * self.cpus
 
     def claim(self, ifindex: int) -> None:
         """Give the device those of its rows that are nobody's. Idempotent."""
@@ -69,7 +70,7 @@ class BusyCounters:
         owner = OWNER.unpack_from(packed)[0]
         if not owner:
             return 0, Traffic(0, 0)
-        per_cpu = [BusyCounter._make(row) for row in BusyCounter.LAYOUT.iter_unpack(packed)]
+        per_cpu = [BusyCounter._make(row) for row in LAYOUT.iter_unpack(packed)]
         return owner, Traffic(sum(row.packets for row in per_cpu), sum(row.bytes for row in per_cpu))
 
     def _read(self, ifindex: int, verdict: int) -> tuple[int, Traffic]:
@@ -82,7 +83,7 @@ class BusyCounters:
         return self._read(ifindex, verdict)[0]
 
     def _write(self, ifindex: int, verdict: int, owner: int) -> None:
-        packed = BusyCounter.LAYOUT.pack(owner, 0, 0, 0) * self.cpus
+        packed = LAYOUT.pack(owner, 0, 0, 0) * self.cpus
         try:
             syscall.update(self.fd, _row_number(ifindex, verdict), packed)
         except OSError as error:

@@ -103,8 +103,6 @@ class BusyCounter(NamedTuple):
     packets: int
     bytes: int
 
-    LAYOUT = Struct("=IIQQ")  # type: ignore[misc]
-
 
 class Event(NamedTuple):
     time: int
@@ -138,6 +136,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CounterKey: Struct("=II"),
     SubstratePort: Struct("=4s6sHIQQ"),
     Traffic: Struct("=QQ"),
+    BusyCounter: Struct("=IIQQ"),
     Event: Struct("=QQIIII16s16s4s4s2s2sBBBB"),
 }
 
