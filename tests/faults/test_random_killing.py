@@ -21,21 +21,12 @@ from rookery.region import processes
 from rookery.region.layout import Layout
 from rookery.region.status import look
 from rookery.testing.invariants import broken
-from rookery.tour import twins
 from tests.faults.harm import Flow, Pinging, everything, ping, stored, until
 
 pytestmark = pytest.mark.faults
 
 SECONDS = float(os.environ.get("ROOKERY_KILLING_SECONDS", "12"))
 EVERY = float(os.environ.get("ROOKERY_KILLING_EVERY", "0.7"))
-
-
-@pytest.fixture
-def one(fresh_region):
-    running = fresh_region(2, 2)
-    twins.set_up(running.name)
-    until(lambda: ping(running), "the first ping")
-    return running
 
 
 def test_while_parts_die_at_random_no_packet_is_lost_and_no_connection_breaks(one):

@@ -14,12 +14,9 @@ from pathlib import Path
 import pytest
 
 from rookery.host.instances import namespace, network
-from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, run, wait_until
+from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, run, wait_until
 
-pytestmark = [
-    pytest.mark.real_packets,
-    pytest.mark.skipif(os.geteuid() != 0, reason="making namespaces needs root"),
-]
+pytestmark = pytest.mark.real_packets
 
 SO_NO_CHECK = 11  # asm-generic/socket.h; Python has no name for it
 WEB_SERVER = """#!/bin/sh
@@ -30,12 +27,8 @@ exec python3 -m http.server 80
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
-    hosts = TwoHosts(tmp_path)
-    try:
-        hosts.build()
-        yield hosts
-    finally:
-        hosts.remove()
+    with built(tmp_path) as two:
+        yield two
 
 
 def test_instances_of_one_vpc_talk_and_their_twins_of_another_never_hear_them(hosts: TwoHosts):
