@@ -1,5 +1,8 @@
 """Terraform's AWS provider applies, sees no drift, and destroys: an instance, an interface, a key pair, by an image it looks up.
 
+It takes a minute, most of it in `apply`, where the API waits for the provider and not the other way round; no other test tries
+this client.
+
 terraform --> front, handlers --> MemoryStore <-- a thread that does what hosts are asked to
 """
 
