@@ -15,7 +15,9 @@ from scapy.packet import Packet
 from rookery.dataplane.formats import Ifindex, Step, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
-from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
+from rookery.host.lines import line_of
+from rookery.trace.telling import step_line
+from rookery.trace.words import STEPS, VERDICTS
 from tests.dataplane import plan
 from tests.dataplane.packets import (
     ICMP,
@@ -153,7 +155,7 @@ def test_every_verdict_has_a_case_and_a_sentence() -> None:
     assert here == {verdict.name for verdict in Verdict}
     assert all(name in globals() or name == "no outcome" for name in TESTED_ELSEWHERE.values())
     assert VERDICTS.keys() == set(Verdict) - {Verdict.VERDICTS}
-    assert all(verdict_sentence(verdict) for verdict in VERDICTS)
+    assert all(VERDICTS.values())
     assert STEPS.keys() == set(Step)
 
 
@@ -164,7 +166,8 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
                (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
                (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
     for packet, program in packets:
-        told.update({event.step: step_sentence(event) for event in ask(host_a, packet, program).events})
+        for event in ask(host_a, packet, program).events:
+            told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
     assert told.keys() == set(Step)
     assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
     assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"

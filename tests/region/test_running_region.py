@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from rookery.region import directory, owned, processes, twins
+from rookery.region import directory, owned, processes
 from rookery.region.layout import Layout
+from rookery.tour import twins
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from rookery.cli import access, inside, lifecycle, machine, packets, walk
+from rookery.cli import access, inside, lifecycle, machine, packets, tour
 from rookery.region.errors import RegionError
 from rookery.store.interface import StoreError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (lifecycle, access, inside, packets, machine, walk):
+for part in (lifecycle, access, inside, packets, machine, tour):
     part.register(app)
 
 

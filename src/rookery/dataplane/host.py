@@ -145,9 +145,6 @@ class HostDataplane:
         self._attachments.detach(ifindex)
         self._counters.release_unused(ifindex)
 
-    def detach_substrate(self, ifindex: int) -> None:
-        self._attachments.detach(ifindex)
-
     def attached_program(self, ifindex: int) -> int:
         """Id of the program that runs there; 0: none."""
         return self._attachments.program(ifindex)

@@ -7,7 +7,6 @@ from rookery.model.objects import Resource
 INTENDED = "intended/"
 CLAIMS = "claims/"
 HOSTS = "infrastructure/host/"
-OBSERVED = "observed/"
 OBSERVED_INSTANCES = "observed/instance/"
 LIVE = "observed/live"
 CREDENTIALS = "credentials/"

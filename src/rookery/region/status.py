@@ -17,7 +17,7 @@ from rookery.region.processes import Process, is_alive
 from rookery.region.ready import HostState, api_answers, host_states
 from rookery.region.settings import Settings
 from rookery.store.interface import Compacted
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import SqliteStore, opened
 
 
 class PartState(msgspec.Struct, kw_only=True):
@@ -124,15 +124,12 @@ async def _revisions(database: Path) -> tuple[int, int]:
     """The store's newest, and the one up to which every host concerned has applied all that is intended.
 
     The mapping service tells the latter when intended state changes; revisions that change none are live by nature."""
-    store = SqliteStore.open(database)
-    try:
+    async with opened(database) as store:
         newest = await store.revision()
         entry = await store.get(keys.LIVE)
         told = decode(Live, entry.value).generation if entry else 0
         waiting = await _intended_after(store, told)
         return newest, newest if waiting is None else max(told, waiting - 1)
-    finally:
-        await store.close()
 
 
 async def _intended_after(store: SqliteStore, revision: int) -> int | None:

@@ -7,18 +7,19 @@ import queue
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
 from functools import partial
 
-from rookery.cli.output import progress
 from rookery.host.control import EventLine, GetStatus, StatusReply
 from rookery.model.objects import Vpc
-from rookery.region import agents, directory, forgery, twins
+from rookery.region import agents, directory
 from rookery.region.directory import Directory
 from rookery.region.errors import RegionError
 from rookery.region.inside import entering
 from rookery.region.layout import CHECKOUT, Layout
 from rookery.region.start import bring_up
 from rookery.region.status import current
+from rookery.tour import forgery, twins
 from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from rookery.trace.telling import drop_line, tell
@@ -32,10 +33,10 @@ class TourFailed(RegionError):
     """Something is not as this project promises."""
 
 
-def take(name: str) -> None:
+def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
     _say(f"A region on this machine: rookery up{_suffix(name)}")
-    bring_up(name, {}, progress())
+    bring_up(name, {}, progress)
     _say("Two VPCs, both 10.0.0.0/16, two instances in each, by AWS's own client")
     ids = twins.set_up(name)
     _show_placement(name, ids)
