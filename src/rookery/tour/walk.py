@@ -27,6 +27,7 @@ from rookery.trace.telling import drop_line, tell
 TWIN = "10.0.2.10"
 ONLY_RED, ONLY_BLUE = "10.0.1.10", "10.0.1.20"
 FORGED = "drop_source_not_at_host"
+PATIENCE = 10.0  # seconds
 
 
 class TourFailed(RegionError):
@@ -121,20 +122,25 @@ def _send_and_watch(plan: Layout, known: Directory, liar: str) -> EventLine:
     inner = forgery.ping_frame(claimed.mac, target.mac, claimed.primary, target.primary)
     payload = forgery.forge(vpc.vni, claimed.number, inner)
     events: queue.Queue[EventLine] = queue.Queue()
-    threading.Thread(target=_collect, args=(plan, victim.host, events), daemon=True).start()
-    for _ in range(40):  # the watch may begin after the first
-        forgery.send_from(plan, liar, known.host(victim.host).address, payload)
+    listening = threading.Event()
+    collect = partial(_collect, plan, victim.host, events, listening.set)
+    threading.Thread(target=collect, daemon=True).start()
+    if not listening.wait(PATIENCE):
+        raise TourFailed(f"{victim.host} cannot be watched")
+    forgery.send_from(plan, liar, known.host(victim.host).address, payload)
+    while True:
         try:
-            event = events.get(timeout=0.25)
+            event = events.get(timeout=PATIENCE)
         except queue.Empty:
-            continue
+            raise TourFailed(f"{victim.host} reported no {FORGED}") from None
         if event.verdict == FORGED and event.step == "dropped":
             return event
-    raise TourFailed(f"{victim.host} reported no {FORGED}")
 
 
-def _collect(plan: Layout, host: str, events: queue.Queue[EventLine]) -> None:
-    for event in agents.watch_drops(plan.control_socket(host)):
+def _collect(
+    plan: Layout, host: str, events: queue.Queue[EventLine], listening: Callable[[], None]
+) -> None:
+    for event in agents.watch_drops(plan.control_socket(host), listening):
         events.put(event)
 
 
