@@ -18,9 +18,10 @@ import pytest
 from rookery.host.control import GetStatus, StatusReply
 from rookery.host.instances.namespace import inside
 from rookery.model.objects import NetworkInterface
-from rookery.region import agents, directory, twins
-from rookery.region.forgery import GENEVE_PORT, forge, ping_frame
+from rookery.region import agents, directory
 from rookery.region.layout import Layout
+from rookery.tour import twins
+from rookery.tour.forgery import GENEVE_PORT, forge, ping_frame
 from tests.faults.harm import until
 
 pytestmark = pytest.mark.faults
