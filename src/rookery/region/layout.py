@@ -72,6 +72,9 @@ class Layout:
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 
+    def instance_namespace(self, instance_id: str) -> str:
+        return f"{self.namespace_prefix}{instance_id}"
+
     def host_run(self, host: str) -> Path:
         return self.run / host
 
