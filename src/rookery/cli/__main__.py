@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -27,6 +28,11 @@ def main() -> None:
         app(prog_name="rookery")
     except (RegionError, StoreError) as refused:
         print(f"rookery: {refused}", file=sys.stderr)
+        sys.exit(1)
+    except PermissionError as refused:
+        if os.geteuid() == 0:
+            raise
+        print(f"rookery: {refused.filename}: {refused.strerror}; run it as root, or with sudo", file=sys.stderr)
         sys.exit(1)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from rookery.model import keys
 from rookery.model.codec import decode
 from rookery.model.objects import Live
-from rookery.region import settings, supervisor
+from rookery.region import namespaces, settings, supervisor
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of
 from rookery.region.processes import Process, is_alive
@@ -59,6 +59,7 @@ def current(name: str) -> Settings:
 def look(name: str) -> Status:
     shape = current(name)
     hosts = host_states(shape)
+    _notice_lost_namespaces(shape, hosts)
     revision, live = asyncio.run(_revisions(shape.layout.database))
     return Status(
         name=name,
@@ -68,6 +69,17 @@ def look(name: str) -> Status:
         parts=[_supervisor(shape), *_parts(shape, hosts)],
         hosts=hosts,
     )
+
+
+def _notice_lost_namespaces(shape: Settings, hosts: list[HostState]) -> None:
+    """A living agent keeps a namespace whose name was deleted, and nobody finds it again after that agent."""
+    for host in hosts:
+        name = shape.layout.host_namespace(host.name)
+        if not host.problem and not namespaces.is_sound(name):
+            host.problem = (
+                f"the namespace {name} has lost its name: packets go on, but when its agent ends no other can start; "
+                f"then: rookery up --name {shape.name}"
+            )
 
 
 def live_generation(name: str) -> int:
