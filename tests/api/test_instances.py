@@ -160,7 +160,7 @@ def test_a_new_instance_is_described_with_its_interface(here):
         ({"LaunchTemplate": {"LaunchTemplateName": "t"}}, "UnsupportedOperation"),
         ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
         ({"SomethingOfNextYear": "on"}, "UnsupportedOperation"),
-        ({"TagSpecifications": [{"ResourceType": "volume", "Tags": []}]}, "InvalidParameterValue"),
+        ({"TagSpecifications": [{"ResourceType": "snapshot", "Tags": []}]}, "InvalidParameterValue"),
     ],
 )
 def test_a_launch_that_cannot_be_is_refused_whole(here, parameters, code):

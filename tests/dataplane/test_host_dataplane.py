@@ -31,6 +31,7 @@ from tests.dataplane.packets import ROUTER, frame_from_11, frame_to_11, wrapped
 Open = Callable[[], HostDataplane]
 REAL = RunContext(ifindex=plan.DEVICE)
 SAMPLES_A_WINDOW = 16
+WINDOW = 250_000_000  # nanoseconds
 
 
 def rows(count: int, vni: int = 3) -> dict[MappingKey, Mapping]:
@@ -83,7 +84,8 @@ def test_a_flood_of_one_reason_is_sampled_and_hides_no_other(host_a: HostDatapla
     host_a.poll_events()
     stop()
     flood = [event for event in seen if event.verdict is Verdict.DROP_SOURCE_ADDRESS]
-    assert 1 <= len(flood) < 20 * SAMPLES_A_WINDOW
+    lasted = flood[-1].time - flood[0].time  # on a busy machine: several windows
+    assert len(flood) <= SAMPLES_A_WINDOW * (lasted // WINDOW + 2)
     assert [e.destination for e in seen if e.verdict is Verdict.DROP_BLACKHOLE] == ["10.7.66.1"]
     assert {event.trace for event in seen} == {0}
 

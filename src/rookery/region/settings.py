@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from rookery.region import layout
+from rookery.region.called import COMMAND
 from rookery.region.errors import BadName, CannotStart
 from rookery.region.files import write_whole
 
@@ -70,7 +71,7 @@ def read(name: str) -> Settings | None:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except msgspec.DecodeError as broken:
         raise CannotStart(
-            f"{path} is damaged ({broken}); `rookery down --name {name}` removes the region"
+            f"{path} is damaged ({broken}); `{COMMAND} down --name {name}` removes the region"
         ) from broken
 
 
