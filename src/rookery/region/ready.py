@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from rookery.host.control import GetStatus, StatusReply
-from rookery.region import agents
+from rookery.region import agents, port_guard
 from rookery.region.errors import CannotStart, NoAnswer
 from rookery.region.layout import host_name
 from rookery.region.settings import Settings
@@ -25,6 +25,7 @@ class HostState(msgspec.Struct, kw_only=True):
     address: str
     zone: int
     problem: str = ""
+    refused: int = 0  # packets that its port of the substrate refused: they bore another's address
     status: StatusReply | None = None
 
 
@@ -41,7 +42,12 @@ def api_answers(port: int) -> bool:
 
 def host_state(settings: Settings, index: int) -> HostState:
     name = host_name(index)
-    state = HostState(name=name, address=settings.address_of(index), zone=settings.zone_of(index))
+    state = HostState(
+        name=name,
+        address=settings.address_of(index),
+        zone=settings.zone_of(index),
+        refused=port_guard.refused(settings.layout, name),
+    )
     try:
         state.status = agents.ask(settings.layout.control_socket(name), GetStatus(), StatusReply, timeout=2)
     except NoAnswer as silent:

@@ -7,14 +7,16 @@
     rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
                                            u0 100.64.1.10           rookery-dev-host-1
 
-Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own.
+Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
+the addresses of who hangs on it (rookery.region.port_guard).
 """
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
-from rookery.region import namespaces
+from rookery.region import namespaces, port_guard
 from rookery.region.layout import MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
 
@@ -49,6 +51,13 @@ def lay(settings: Settings) -> None:
         _open(member.namespace)
         if DEVICE not in namespaces.devices(member.namespace):
             _plug(member, centre, settings.substrate_mtu)
+        port_guard.guard(settings.layout, member.port, member.address, _mac(member.namespace))
+
+
+def _mac(namespace: str) -> str:
+    """Of the device at the member's end, as it was plugged."""
+    found = json.loads(namespaces.run("ip", "-json", "-netns", namespace, "link", "show", DEVICE))
+    return found[0]["address"]
 
 
 def _open(namespace: str) -> None:

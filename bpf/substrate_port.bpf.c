@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The substrate's own port: TC ingress of the switch's end of a host's cable. What a data centre's switch does (BCP 38): who
+ * hangs on a port speaks with the addresses of that port, whatever it claims. Without it "the inner source lives at the
+ * outer source" would be a check of one claim by another. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/pkt_cls.h>
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "formats/maps.h"
+
+char program_license[] SEC("license") = "GPL";
+
+/* One port, one row: every port has its own map. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct substrate_port);
+} port SEC(".maps");
+
+struct arp_claim {
+	__u8 before[8];                    /* RFC 826: hardware, protocol, lengths, operation */
+	__u8 mac[ETH_ALEN];
+	__be32 address;
+} __attribute__((packed));
+
+static __always_inline bool same_mac(const __u8 *a, const __u8 *b)
+{
+	for (int i = 0; i < ETH_ALEN; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+static __always_inline bool speaks_for_itself(struct __sk_buff *skb, const struct substrate_port *own)
+{
+	struct arp_claim arp;
+	struct ethhdr frame;
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(skb, 0, &frame, sizeof(frame)) || !same_mac(frame.h_source, own->mac))
+		return false;
+	if (frame.h_proto == bpf_htons(ETH_P_IP))
+		return !bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) && ip.saddr == own->address;
+	if (frame.h_proto == bpf_htons(ETH_P_ARP))
+		return !bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)) && arp.address == own->address &&
+		       same_mac(arp.mac, own->mac);
+	return false;                      /* the substrate is IPv4 */
+}
+
+SEC("tc")
+int substrate_port(struct __sk_buff *skb)
+{
+	struct substrate_port *own;
+	__u32 key = 0;
+
+	own = bpf_map_lookup_elem(&port, &key);
+	if (own && speaks_for_itself(skb, own))
+		return TC_ACT_UNSPEC;
+	if (own) {
+		__sync_fetch_and_add(&own->refused_packets, 1);
+		__sync_fetch_and_add(&own->refused_bytes, skb->len);
+	}
+	return TC_ACT_SHOT;
+}

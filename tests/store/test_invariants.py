@@ -1,0 +1,105 @@
+"""The checker itself: it finds each kind of damage, and nothing in a sound store.
+
+VPC 7: subnet 10.7.1.0/24 with instances 10 and 11 on host-1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from rookery.api.state import claim_key
+from rookery.model.codec import encode
+from rookery.model.keys import LIVE, head_key
+from rookery.model.objects import Live, NetworkInterface, Resource, RouteTableAssociation
+from rookery.store.interface import Entry
+from rookery.testing import things
+from rookery.testing.invariants import broken
+
+Rows = dict[str, bytes]
+
+
+def sound() -> list[Resource]:
+    return [
+        *things.vpc(7),
+        things.subnet(7, 1),
+        *things.launch(7, 1, 10, "host-1"),
+        *things.launch(7, 1, 11, "host-1"),
+    ]
+
+
+def stored(*resources: Resource) -> Rows:
+    claims = {claim: one.id.encode() for one in resources if (claim := claim_key(one))}
+    head = {head_key(**things.OWNER): b""}
+    return things.rows(*things.hosts(1), *resources) | claims | head
+
+
+def found(rows: Rows) -> list[str]:
+    return broken(Entry(key, value, 1) for key, value in rows.items())
+
+
+def changed(number: int, **fields: object) -> Callable[[], Rows]:
+    def rows() -> Rows:
+        resources = sound()
+        resources[number] = replace(resources[number], **fields)
+        return stored(*resources)
+
+    return rows
+
+
+def without(number: int) -> Callable[[], Rows]:
+    return lambda: stored(*(one for n, one in enumerate(sound()) if n != number))
+
+
+def with_more(more: Callable[[list[Resource]], Resource]) -> Callable[[], Rows]:
+    return lambda: stored(*sound(), more(sound()))
+
+
+def without_key(part: str) -> Callable[[], Rows]:
+    return lambda: {key: value for key, value in stored(*sound()).items() if part not in key}
+
+
+def test_a_sound_store_breaks_no_rule():
+    assert found(stored(*sound())) == []
+
+
+def _twin(resources: list[Resource]) -> Resource:
+    """Another interface with the address of the first."""
+    interface = resources[4]
+    assert isinstance(interface, NetworkInterface)
+    return replace(interface, id=f"eni-{99:017x}", mac="02:00:00:00:00:99", attachment=None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        (without(0), "in no block"),
+        (without(1), "0 main route tables"),
+        (without(2), "which is gone or elsewhere"),
+        (without(3), "does not name it"),
+        (without(4), "which is gone or elsewhere"),
+        (without_key("claims/vni"), "names None"),
+        (without_key("/head"), "its head at None"),
+        (without_key("host-1"), "which is gone or elsewhere"),
+        (changed(2, cidr="10.8.1.0/24"), "in no block"),
+        (changed(3, host="host-9"), "at host-1, its"),
+        (changed(3, interface_ids=()), "has no interface"),
+        (changed(3, wanted="terminated", interface_ids=()), "does not name it"),
+        (changed(4, addresses=("10.7.2.10",)), "does not give"),
+        (changed(4, addresses=("10.7.1.3",)), "does not give"),
+        (changed(4, mac="02:00:00:07:01:0b"), "is used 2 times"),
+        (with_more(_twin), "10.7.1.10 is held by"),
+        (with_more(lambda _: replace(things.subnet(7, 2), cidr="10.7.1.128/25")), "overlap"),
+        (with_more(lambda _: things.vpc(8)[0]), "0 main route tables"),
+        (
+            changed(1, associations=(RouteTableAssociation("rtbassoc-1"), RouteTableAssociation("rtbassoc-2", "subnet-9"))),
+            "names subnet-9",
+        ),
+        (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
+        (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),
+    ],
+)
+def test_damage_is_named(rows: Callable[[], Rows], word: str):
+    assert any(word in sentence for sentence in found(rows())), found(rows())
