@@ -97,6 +97,7 @@ def test_a_new_instance_is_described_with_its_interface(here):
         ({"KeyName": "unknown"}, "InvalidKeyPair.NotFound"),
         ({"Placement": {"AvailabilityZone": "us-east-1b"}}, "InvalidParameterValue"),
         ({"Placement": {"Tenancy": "dedicated"}}, "UnsupportedOperation"),
+        ({"Placement": {"AvailabilityZoneId": "use1-az2"}}, "UnsupportedOperation"),
         ({"BlockDeviceMappings": [{"DeviceName": "/dev/sda1"}]}, "UnsupportedOperation"),
         ({"IamInstanceProfile": {"Name": "admin"}}, "UnsupportedOperation"),
         ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
@@ -109,7 +110,7 @@ def test_a_new_instance_is_described_with_its_interface(here):
         ({"LaunchTemplate": {"LaunchTemplateName": "t"}}, "UnsupportedOperation"),
         ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
         ({"SomethingOfNextYear": "on"}, "UnsupportedOperation"),
-        ({"TagSpecifications": [{"ResourceType": "volume", "Tags": []}]}, "InvalidParameterValue"),
+        ({"TagSpecifications": [{"ResourceType": "snapshot", "Tags": []}]}, "InvalidParameterValue"),
     ],
 )
 def test_a_launch_that_cannot_be_is_refused_whole(here, parameters, code):
@@ -121,7 +122,12 @@ def test_what_clients_always_send_is_accepted_when_it_is_true_anyway(here):
         here,
         Monitoring={"Enabled": False},
         EbsOptimized=False,
-        Placement={"AvailabilityZone": "us-east-1a", "Tenancy": "default"},
+        Placement={
+            "AvailabilityZone": "us-east-1a",
+            "AvailabilityZoneId": "use1-az1",
+            "Tenancy": "default",
+        },
+        TagSpecifications=[{"ResourceType": "volume", "Tags": [{"Key": "Name", "Value": "disk"}]}],
         CreditSpecification={"CpuCredits": "unlimited"},
         MetadataOptions={"HttpEndpoint": "disabled"},
         CapacityReservationSpecification={"CapacityReservationPreference": "open"},

@@ -65,6 +65,7 @@ def test_a_new_interface_is_described_whole(here):
         "SubnetId": here.wide.id,
         "VpcId": here.vpc.id,
         "AvailabilityZone": "us-east-1a",
+        "AvailabilityZoneId": "use1-az1",
         "OwnerId": "123456789012",
         "Description": "first",
         "InterfaceType": "interface",

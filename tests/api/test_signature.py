@@ -198,10 +198,14 @@ def test_another_secret_does_not_match():
     assert refusal(signed(secret="guess")) == "SignatureDoesNotMatch"
 
 
+def test_a_service_that_is_not_built_is_told_so():
+    assert refusal(signed(service="s3")) == "UnsupportedOperation"
+
+
 @pytest.mark.parametrize(
-    ("service", "region"), [("s3", "us-east-1"), ("ec2", "../etc"), ("ec2", "us-east-1/x")]
+    ("service", "region"), [("ec2", "../etc"), ("ec2", "us-east-1/x")]
 )
-def test_a_scope_of_another_service_or_no_region_is_refused(service, region):
+def test_a_scope_without_a_region_is_refused(service, region):
     assert refusal(signed(service=service, region=region)) in ("SignatureDoesNotMatch", "IncompleteSignature")
 
 

@@ -98,7 +98,8 @@ def test_a_region_that_is_not_running_is_said_so_in_one_line(words: tuple[str, .
     done = rookery(*words, ROOKERY_NAME=name)
     assert (done.returncode, done.stdout) == (1, "")
     assert (
-        done.stderr == f"rookery: the region {name} is not running; start it with: rookery up --name {name}\n"
+        done.stderr
+        == f"rookery: the region {name} is not running; start it with: {CHECKOUT}/rookery up --name {name}\n"
     )
 
 

@@ -49,7 +49,8 @@ def test_up_with_another_shape_is_refused_while_it_runs(region):
     assert "is running with 4 hosts" in done.stderr.decode()
 
 
-def test_the_aws_cli_works_with_what_env_prints(region):
+@pytest.mark.parametrize("before", [{}, {"AWS_PROFILE": "work", "AWS_SESSION_TOKEN": "of-work"}], ids=["fresh", "used"])
+def test_the_aws_cli_works_with_what_env_prints(region, before):
     script = (
         f'eval "$({region_root()}/rookery env --name {region.name})" && aws ec2 describe-vpcs --output json'
     )
@@ -57,7 +58,7 @@ def test_the_aws_cli_works_with_what_env_prints(region):
         ["bash", "-c", script],
         capture_output=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/root")},
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/root"), **before},
     )
     assert done.returncode == 0, done.stderr.decode()
     assert any(vpc["IsDefault"] for vpc in json.loads(done.stdout)["Vpcs"])

@@ -192,6 +192,8 @@ def _operation(form: dict[str, str], chosen: Service) -> WireOperation:
 
 def _refusal(error: ApiError, call: _Call, http: HttpRequest) -> HttpAnswer:
     call.code = error.code
-    is_sts = call.service == "sts" or _STS_VERSION in http.body or _STS_VERSION.decode() in http.query
-    body = error_answer(error, call.request_id, "sts" if is_sts else "ec2")
+    is_sts = _STS_VERSION in http.body or _STS_VERSION.decode() in http.query
+    # Clients of other services read the query protocol's form; EC2's is EC2's alone.
+    is_ec2 = call.service in ("", "ec2") and not is_sts
+    body = error_answer(error, call.request_id, "ec2" if is_ec2 else "sts")
     return HttpAnswer(error.status, body, call.request_id)

@@ -72,7 +72,8 @@ def claim_of(request: HttpRequest) -> Claim:
 
 
 def verify(request: HttpRequest, claim: Claim, secret_of: Callable[[str], str | None], now: float) -> None:
-    """Raises AuthFailure (STS: InvalidClientTokenId), RequestExpired, SignatureDoesNotMatch."""
+    """Raises AuthFailure (STS: InvalidClientTokenId), RequestExpired, SignatureDoesNotMatch; UnsupportedOperation
+    for a service that is not built, to which AWS_ENDPOINT_URL sends clients too."""
     _check_scope(claim)
     secret = None if claim.token else secret_of(claim.credential.access_key)
     if secret is None:
@@ -163,7 +164,8 @@ def _expires(text: str) -> int:
 def _check_scope(claim: Claim) -> None:
     credential = claim.credential
     if credential.service not in SERVICES:
-        raise _mismatch(f"Credential should be scoped to correct service: one of {', '.join(SERVICES)}.")
+        why = f"Rookery does not offer the service {credential.service[:40]} yet, only {' and '.join(SERVICES)}."
+        raise ApiError("UnsupportedOperation", why)
     if not _REGION.match(credential.region):
         raise _mismatch("Credential should be scoped to a valid region.")
     if credential.date != claim.date[:8]:

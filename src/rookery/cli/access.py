@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import Annotated
 
@@ -24,19 +25,21 @@ def register(app: typer.Typer) -> None:
 
 def env(name: Name = "dev", as_json: AsJson = False) -> None:
     """Print what a shell needs to reach the region: eval "$(rookery env)"."""
-    from rookery.region.access import client_environment  # noqa: PLC0415
+    from rookery.region.access import client_environment, in_the_way  # noqa: PLC0415
 
     variables = client_environment(name)
     if as_json:
         print_json(variables)
         return
+    for key in in_the_way(os.environ):
+        print(f"unset {key}")
     for key, value in variables.items():
         print(f"export {key}={shlex.quote(value)}")
 
 
 def add_key(
     access: Annotated[
-        str, typer.Argument(help="The access key id: any, 1 to 128 letters, digits, - or _.")
+        str, typer.Argument(help="The access key id: any, 1 to 128 letters, digits, '-' or '_'.")
     ],
     secret: Annotated[str, typer.Argument(help="The secret access key: any.")],
     account: Account = DEFAULT_ACCOUNT,

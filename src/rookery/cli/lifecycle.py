@@ -10,18 +10,15 @@ import typer
 
 from rookery.cli.options import AsJson, Name
 from rookery.cli.output import ago, print_json, print_table, progress
+from rookery.region.called import COMMAND
 
 if TYPE_CHECKING:
     from rookery.region.status import Status
 
-Hosts = Annotated[int | None, typer.Option(help="How many physical hosts.  [default: 4]", show_default=False)]
-Zones = Annotated[int | None, typer.Option(help="In how many zones.  [default: 2]", show_default=False)]
-Port = Annotated[
-    int | None, typer.Option(help="Of the API on 127.0.0.1.  [default: 4580]", show_default=False)
-]
-Jumbo = Annotated[
-    bool | None, typer.Option("--jumbo", help="Instances see an MTU of 9001.", show_default=False)
-]
+Hosts = Annotated[int | None, typer.Option(help="How many physical hosts. A new region: 4.")]
+Zones = Annotated[int | None, typer.Option(help="In how many zones. A new region: 2.")]
+Port = Annotated[int | None, typer.Option(help="Of the API on 127.0.0.1. A new region: 4580.")]
+Jumbo = Annotated[bool | None, typer.Option("--jumbo", help="Instances see an MTU of 9001, not 1500.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +40,7 @@ def up(
     asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo}
     shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
     print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
-    print(f'To use it: eval "$(rookery env{"" if name == "dev" else f" --name {name}"})"')
+    print(f'To use it: eval "$({COMMAND} env{"" if name == "dev" else f" --name {name}"})"')
 
 
 def down(
@@ -104,17 +101,7 @@ def _print_status(found: Status) -> None:
     print_table(
         "", ("part", "pid", "up for", "restarts", "health"), [_part_row(part) for part in found.parts]
     )
-    columns = (
-        "host",
-        "zone",
-        "address",
-        "generation",
-        "instances",
-        "mappings",
-        "attached by",
-        "healed",
-        "health",
-    )
+    columns = ("host", "zone", "address", "applied", "instances", "mappings", "hook", "healed", "health")
     print_table("", columns, [_host_row(host) for host in found.hosts])
     for name, problem in found.troubles.items():
         print(f"{name}: {problem}")

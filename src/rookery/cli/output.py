@@ -18,18 +18,23 @@ def print_json(data: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console  # noqa: PLC0415
+    from rich.measure import Measurement  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
     )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    # Into a pipe no line is broken: the next program reads lines.
-    width = None if sys.stdout.isatty() else WIDE
-    Console(highlight=False, width=width).print(table)
+    if table.columns:
+        table.columns[-1].no_wrap = False
+    console = Console(highlight=False)
+    # An id that is broken cannot be copied, and into a pipe no line is broken: the next program reads lines.
+    needed = Measurement.get(console, console.options.update(max_width=WIDE), table).minimum
+    console.width = max(console.width, needed) if sys.stdout.isatty() else WIDE
+    console.print(table)
 
 
 def progress() -> Callable[[str], None]:

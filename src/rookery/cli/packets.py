@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -34,18 +34,7 @@ def mappings(
     if as_json:
         print_json(rows)
     else:
-        columns = (
-            "held by",
-            "VPC",
-            "address",
-            "interface",
-            "intended",
-            "in the kernel",
-            "generation",
-            "age",
-            "",
-        )
-        print_table("", columns, [_mapping_row(row) for row in rows])
+        _print_mappings(rows)
     sys.exit(1 if any(row.difference for row in rows) else 0)
 
 
@@ -110,16 +99,15 @@ def _json_line(event: Any) -> str:
     return msgspec.json.encode(event).decode()
 
 
+def _print_mappings(rows: Sequence[Any]) -> None:
+    """A table for each VPC: the rows then fit into 80 columns."""
+    columns = ("held by", "address", "interface", "intended", "kernel", "gen.", "age", "")
+    for vpc in sorted({row.vpc for row in rows}):
+        print_table(vpc, columns, [_mapping_row(row) for row in rows if row.vpc == vpc])
+    if not rows:
+        print("No host holds any mapping: they come with the first instance of a VPC.")
+
+
 def _mapping_row(row: Any) -> tuple[str, ...]:
-    kernel = row.kernel_host or "-"
-    return (
-        row.holder,
-        row.vpc,
-        row.address,
-        row.interface,
-        row.intended_host or "-",
-        kernel,
-        str(row.generation),
-        ago(row.issued),
-        row.difference,
-    )
+    told = (row.intended_host or "-", row.kernel_host or "-", str(row.generation), ago(row.issued))
+    return row.holder, row.address, row.interface, *told, row.difference

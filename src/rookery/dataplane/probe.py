@@ -135,7 +135,7 @@ PROBES: dict[str, Callable[[], Probe]] = {
     "redirect_peer": redirect_peer,
     "redirect_neigh": redirect_neigh,
     "ring buffer": ring_buffer,
-    "memory": memory_lock,
+    "locked memory": memory_lock,
 }
 
 

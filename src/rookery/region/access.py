@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +28,16 @@ from rookery.store.sqlite import opened
 
 ACCOUNT = re.compile(r"[0-9]{12}")
 T = TypeVar("T")
+
+# What a shell may hold from work with AWS itself, and what would win over, or spoil, what `env` exports.
+IN_THE_WAY = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
 
 
 class FirstKey(msgspec.Struct, frozen=True):
@@ -87,6 +97,11 @@ def client_environment(name: str) -> dict[str, str]:
         "AWS_REGION": DEFAULT_AWS_REGION,
     }
     return variables | _aws_on_path()
+
+
+def in_the_way(environment: Mapping[str, str]) -> list[str]:
+    """Names of variables of this environment that a shell must forget before its AWS clients talk to the region."""
+    return [name for name in IN_THE_WAY if name in environment]
 
 
 def _aws_on_path() -> dict[str, str]:

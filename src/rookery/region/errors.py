@@ -12,6 +12,8 @@ RegionError
 
 from __future__ import annotations
 
+from rookery.region.called import COMMAND
+
 
 class RegionError(Exception):
     """Root; its text is meant to be read by the user."""
@@ -23,7 +25,7 @@ class BadName(RegionError):
 
 class NotRunning(RegionError):
     def __init__(self, name: str):
-        super().__init__(f"the region {name} is not running; start it with: rookery up --name {name}")
+        super().__init__(f"the region {name} is not running; start it with: {COMMAND} up --name {name}")
 
 
 class CannotStart(RegionError):

@@ -15,6 +15,7 @@ import msgspec
 from rookery.dataplane.probe import probe_all
 from rookery.host.doctor import probe_host
 from rookery.region import owned
+from rookery.region.called import COMMAND
 from rookery.region.errors import CannotStart
 from rookery.region.layout import BPF_OBJECTS, CHECKOUT
 from rookery.region.parts import parts_of
@@ -59,7 +60,9 @@ def check_machine() -> None:
     missing = [finding for finding in machine() if finding.required and not finding.ok]
     if missing:
         lines = [f"  {finding.what}: {finding.sentence}" for finding in missing]
-        raise CannotStart("\n".join(["this machine lacks something:", *lines, "`rookery doctor` shows all."]))
+        raise CannotStart(
+            "\n".join(["this machine lacks something:", *lines, f"`{COMMAND} doctor` shows all."])
+        )
 
 
 def port(number: int) -> Finding:
@@ -71,7 +74,7 @@ def port(number: int) -> Finding:
         except OSError as taken:
             reason = f"127.0.0.1:{number} cannot be used: {taken.strerror}"
             return Finding(
-                what="port", ok=False, sentence=f"{reason}; choose another one: rookery up --port NUMBER"
+                what="port", ok=False, sentence=f"{reason}; choose another one: {COMMAND} up --port NUMBER"
             )
     return Finding(what="port", ok=True, sentence=f"127.0.0.1:{number} is free")
 

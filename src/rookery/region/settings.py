@@ -9,6 +9,7 @@ import msgspec
 from rookery.files import write_whole
 from rookery.model import defaults
 from rookery.region import layout
+from rookery.region.called import COMMAND
 from rookery.region.errors import BadName, CannotStart
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -71,7 +72,7 @@ def read(name: str) -> Settings | None:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except msgspec.DecodeError as broken:
         raise CannotStart(
-            f"{path} is damaged ({broken}); `rookery down --name {name}` removes the region"
+            f"{path} is damaged ({broken}); `{COMMAND} down --name {name}` removes the region"
         ) from broken
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from rookery.region import owned, requirements, settings
+from rookery.region.called import COMMAND
 from rookery.region.errors import DifferentRegion, RegionError
 from rookery.region.lock import only_one
 from rookery.region.prepare import prepare
@@ -57,7 +58,7 @@ def _shape(name: str, before: Settings | None, wanted: dict[str, int | bool]) ->
         raise DifferentRegion(
             f"the region {name} was made with {before.hosts} hosts in {before.zones} zones, and its instances live there: "
             f"it can get more hosts while it is down, but not fewer, nor other zones. "
-            f"For another region: --name OTHER --port PORT; to begin anew: rookery down --name {name}"
+            f"For another region: --name OTHER --port PORT; to begin anew: {COMMAND} down --name {name}"
         )
     return shape
 
@@ -66,7 +67,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
     if shape != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
-            f"{', jumbo' if before.jumbo else ''}; first: rookery down --keep-data --name {before.name}"
+            f"{', jumbo' if before.jumbo else ''}; first: {COMMAND} down --keep-data --name {before.name}"
         )
 
 

@@ -11,6 +11,7 @@ from rookery.model import keys
 from rookery.model.codec import decode
 from rookery.model.objects import Live
 from rookery.region import namespaces, settings, supervisor
+from rookery.region.called import COMMAND
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of
 from rookery.region.processes import Process, is_alive
@@ -102,7 +103,7 @@ def held_up(name: str, generation: int) -> list[str]:
 def _supervisor(shape: Settings) -> PartState:
     process = supervisor.running(shape.layout)
     if process is None:
-        problem = f"dead: nothing restarts what dies; run: rookery up --name {shape.name}"
+        problem = f"dead: nothing restarts what dies; run: {COMMAND} up --name {shape.name}"
         return PartState(name="supervisor", problem=problem)
     return PartState(name="supervisor", pid=process.pid, since=shape.layout.supervisor_pid.stat().st_mtime)
 

@@ -36,7 +36,7 @@ class TourFailed(RegionError):
 
 def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
-    _say(f"A region on this machine: rookery up{_suffix(name)}")
+    _say(f"A region on this machine: ./rookery up{_suffix(name)}")
     bring_up(name, {}, progress)
     _say("Two VPCs, both 10.0.0.0/16, two instances in each, by AWS's own client")
     ids = twins.set_up(name)

@@ -76,6 +76,8 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
     start = known.instance(instance)
     interface = known.interface(start.interface_ids[0])
     wanted = known.address(destination, start.vpc_id)
+    if wanted in interface.addresses:
+        raise NotFound(f"{wanted} is an address of {start.id} itself: no packet to it leaves the instance")
     told = Journey(
         source_instance=start.id,
         source_interface=interface.id,

@@ -19,6 +19,7 @@ from rookery.api.handlers.instance_state import (
 from rookery.api.handlers.interface_shape import instance_interface_shape
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
+from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
 
@@ -75,13 +76,22 @@ def _identity(instance: Instance) -> dict[str, Any]:
         "InstanceType": instance.instance_type,
         "AmiLaunchIndex": instance.launch_index,
         "LaunchTime": instance.launched,
-        "Placement": {"AvailabilityZone": instance.zone, "Tenancy": "default", "GroupName": ""},
+        "Placement": _placement(instance),
         "Monitoring": {"State": "disabled"},
         "ClientToken": instance.client_token,
     }
     if instance.key_name:
         shape["KeyName"] = instance.key_name
     return shape
+
+
+def _placement(instance: Instance) -> dict[str, str]:
+    return {
+        "AvailabilityZone": instance.zone,
+        "AvailabilityZoneId": zone_id(instance.region, instance.zone),
+        "Tenancy": "default",
+        "GroupName": "",
+    }
 
 
 def _nature(instance: Instance) -> dict[str, Any]:
@@ -157,6 +167,7 @@ def status_shape(instance: Instance, state: State) -> dict[str, Any]:
     return {
         "InstanceId": instance.id,
         "AvailabilityZone": instance.zone,
+        "AvailabilityZoneId": zone_id(instance.region, instance.zone),
         "InstanceState": state.shape(),
         "InstanceStatus": summary,
         "SystemStatus": summary,

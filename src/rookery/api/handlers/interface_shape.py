@@ -6,6 +6,7 @@ from typing import Any
 
 from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.tags import render_tags
+from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Attachment, NetworkInterface
 
@@ -19,6 +20,7 @@ def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
     shape = {
         **_common(interface),
         "AvailabilityZone": interface.zone,
+        "AvailabilityZoneId": zone_id(interface.region, interface.zone),
         "RequesterManaged": False,
         "TagSet": render_tags(interface.tags),
     }

@@ -22,7 +22,8 @@ from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
-from rookery.model.objects import Attachment, Instance, NetworkInterface
+from rookery.api.zones import zone_id
+from rookery.model.objects import Attachment, Instance, NetworkInterface, Subnet
 
 HONOURED = frozenset(
     {
@@ -61,6 +62,9 @@ TRUE_ANYWAY: dict[str, Sequence[Any]] = {
     "InstanceMarketOptions.MarketType": ("on-demand",),
     **{f"MetadataOptions.{name}": (value,) for name, value in METADATA_OPTIONS.items()},
 }
+
+# Clients tag an instance's volumes without asking whether its image has any; ours have none to tag.
+TAGGED = ("instance", "network-interface", "volume")
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +119,7 @@ def checked_launch(request: Request, view: View) -> Launch:
         raise invalid_combination(
             "A private IP address or an existing network interface can be given to one instance only: MaxCount must be 1"
         )
-    zone = {"Placement.AvailabilityZone": (plans[0].subnet.zone,)}
+    zone = placed_in(plans[0].subnet)
     honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
     return Launch(
         image=image,
@@ -125,10 +129,18 @@ def checked_launch(request: Request, view: View) -> Launch:
         most=most,
         user_data=checked_user_data(parameters.get("UserData") or ""),
         key_name=checked_key_name(parameters.get("KeyName") or "", view),
-        instance_tags=tags_for(request, "instance", ("network-interface",)),
-        interface_tags=tags_for(request, "network-interface", ("instance",)),
+        instance_tags=tags_for(request, "instance", TAGGED),
+        interface_tags=tags_for(request, "network-interface", TAGGED),
         options=parameters,
     )
+
+
+def placed_in(subnet: Subnet) -> dict[str, Sequence[str]]:
+    """Where a launch may ask to be: nowhere else."""
+    return {
+        "Placement.AvailabilityZone": (subnet.zone,),
+        "Placement.AvailabilityZoneId": (zone_id(subnet.region, subnet.zone),),
+    }
 
 
 def checked_counts(parameters: Mapping[str, Any]) -> tuple[int, int]:
