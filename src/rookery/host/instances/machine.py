@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+import msgspec
+
 from rookery.host.instances import guest, init, namespace, network, record
 from rookery.host.instances.guest import UserDataError
 from rookery.host.instances.init import InitError
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
-from rookery.host.instances.plan import Found, Phase, Step
+from rookery.host.instances.plan import Found, Phase, Plug, Step, plugs_of
 from rookery.host.instances.record import Places, Record
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 
@@ -72,8 +74,9 @@ class Machine:
 
     def unplug_strays(self) -> list[str]:
         """Removes devices that belong to no instance here, as a lost state folder leaves them. Raises StepFailed."""
+        there = network.devices()  # before the records: those name a device before it is made
         owned = set(map(network.device_name, self.interfaces().values()))
-        strays = [name for name in network.devices() if name not in owned]
+        strays = [name for name in there if name not in owned]
         try:
             for name in strays:
                 network.unplug(name)
@@ -88,24 +91,24 @@ class Machine:
         kept = record.read(self.places, instance)
         if kept is None:
             return Found(boot=0, phase=Phase.UNFINISHED)
-        return Found(
-            boot=kept.boot,
-            phase=self._phase(instance, kept),
-            since=kept.since,
-            message=kept.failure,
-            devices=frozenset(_plugged(kept)),
-        )
+        try:
+            return Found(
+                boot=kept.boot,
+                phase=self._phase(instance, kept),
+                since=kept.since,
+                message=kept.failure,
+                devices=frozenset(_plugged(kept)),
+            )
+        except (InitError, NetworkError) as error:
+            raise StepFailed(str(error)) from error
 
     def _phase(self, instance: str, kept: Record) -> Phase:
         if kept.failure:
             return Phase.FAILED
         if kept.stopped:
             return Phase.STOPPED
-        try:
-            if init.await_known(self.places, instance):
-                return Phase.RUNNING
-        except InitError as error:
-            raise StepFailed(str(error)) from error
+        if init.await_known(self.places, instance):
+            return Phase.RUNNING
         return Phase.DEAD if init.has_run(self.places, instance) else Phase.UNFINISHED
 
     def take(self, step: Step, instance: str, wanted: InstanceIntent | None) -> None:
@@ -126,15 +129,13 @@ class Machine:
         old = record.read(self.places, wanted.id)
         if old is not None:
             self._clear(wanted.id, old)
-        fresh = Record(
-            boot=wanted.boot, since=time.time(), interfaces={i.id: i.number for i in wanted.interfaces}
-        )
+        fresh = _wired(Record(boot=wanted.boot, since=time.time()), wanted)
         record.write(self.places, wanted.id, fresh)
         try:
             self._start(wanted)
         except BOOT_REFUSED as error:
             self._clear(wanted.id, fresh)
-            record.write(self.places, wanted.id, _with(fresh, failure=str(error) or type(error).__name__))
+            record.write(self.places, wanted.id, _ended(fresh, failure=str(error) or type(error).__name__))
 
     def _start(self, wanted: InstanceIntent) -> None:
         name = self.netns(wanted.id)
@@ -150,23 +151,22 @@ class Machine:
         network.open_device(device.ifindex)
 
     def _wire(self, wanted: InstanceIntent) -> None:
+        """What is in the way goes first, also a device that an interrupted try left closed."""
         kept = record.read(self.places, wanted.id)
         if kept is None:
             return
-        wires = {i.id: i.number for i in wanted.interfaces}
-        record.write(self.places, wanted.id, _with(kept, interfaces=kept.interfaces | wires))
-        self._unplug({k: number for k, number in kept.interfaces.items() if k not in wires})
-        plugged = _plugged(kept)
+        stays = {plug.interface for plug in plugs_of(wanted).intersection(_plugged(kept))}
+        self._unplug({k: number for k, number in kept.interfaces.items() if k not in stays})
+        record.write(self.places, wanted.id, _wired(kept, wanted))
         for interface in wanted.interfaces:
-            if interface.id not in plugged:
+            if interface.id not in stays:
                 self._plug(self.netns(wanted.id), interface)
-        record.write(self.places, wanted.id, _with(kept, interfaces=wires))
 
     def _halt(self, instance: str) -> None:
         kept = record.read(self.places, instance) or Record(boot=0, since=time.time())
         init.end(self.places, instance, STOP_WITHIN)
         self._clear(instance, kept)
-        record.write(self.places, instance, _with(kept, stopped=True))
+        record.write(self.places, instance, _ended(kept, stopped=True))
 
     def _remove(self, instance: str) -> None:
         kept = record.read(self.places, instance)
@@ -191,16 +191,23 @@ class Machine:
         self._wiring.removed()
 
 
-def _plugged(kept: Record) -> list[str]:
-    return [k for k, number in kept.interfaces.items() if network.ifindex_of(network.device_name(number))]
+def _plugged(kept: Record) -> list[Plug]:
+    """Raises NetworkError."""
+    return [
+        Plug(eni, kept.indexes.get(eni, 0))
+        for eni, number in kept.interfaces.items()
+        if network.is_open(network.device_name(number))
+    ]
 
 
-def _with(kept: Record, *, failure: str = "", stopped: bool = False, interfaces: dict[str, int] | None = None) -> Record:
-    """With the time of the change, when the boot ended by it."""
-    return Record(
-        boot=kept.boot,
-        since=time.time() if failure or stopped else kept.since,
-        stopped=stopped,
-        failure=failure,
-        interfaces=kept.interfaces if interfaces is None else interfaces,
+def _wired(kept: Record, wanted: InstanceIntent) -> Record:
+    """With the interfaces that are wanted, and no others."""
+    return msgspec.structs.replace(
+        kept,
+        interfaces={i.id: i.number for i in wanted.interfaces},
+        indexes={i.id: i.device_index for i in wanted.interfaces},
     )
+
+
+def _ended(kept: Record, *, failure: str = "", stopped: bool = False) -> Record:
+    return msgspec.structs.replace(kept, since=time.time(), failure=failure, stopped=stopped)

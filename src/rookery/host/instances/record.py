@@ -26,6 +26,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool = False  # this boot was ended, or its end was noticed
     failure: str = ""  # why this boot could not be done
     interfaces: dict[str, int] = {}  # eni id -> number, of all that may have a device
+    indexes: dict[str, int] = {}  # eni id -> device index it was plugged in at
 
 
 @dataclass(frozen=True)
