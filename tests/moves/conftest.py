@@ -38,7 +38,9 @@ class Inside:
     """A program that runs in an instance until its stdin is closed."""
 
     def __init__(self, stage: Stage, name: str, *words: str):
-        enter, environment = entering(stage.region.name, stage.instances[name], ["python3", "-c", STREAM, *words])
+        enter, environment = entering(
+            stage.region.name, stage.instances[name], ["python3", "-c", STREAM, *words]
+        )
         self._process = subprocess.Popen(
             enter, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

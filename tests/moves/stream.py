@@ -1,6 +1,6 @@
 """A stream of numbered UDP packets and who answers each. Runs inside instances, with nothing but Python.
 
-    stream.py answer NAME PORT           says "ready", answers every packet with its number and NAME; at the end of its
+    stream.py answer NAME ADDRESS PORT   says "ready", answers every packet with its number and NAME; at the end of its
                                          stdin prints as JSON when it received each
     stream.py ask ADDRESS PORT SECONDS   says "ready", asks every SECONDS; at the end of its stdin prints as JSON
                                          [when it was asked, who answered or null] of every packet
@@ -18,10 +18,10 @@ import time
 LAST_ANSWERS = 0.5  # seconds
 
 
-def answer(name: str, port: str) -> None:
+def answer(name: str, address: str, port: str) -> None:
     received = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
-        here.bind(("", int(port)))
+        here.bind((address, int(port)))
         print("ready", flush=True)
         while True:
             ready = select.select([here, sys.stdin], [], [])[0]

@@ -38,7 +38,9 @@ def pinged(stage: Stage, name: str, address: str) -> bool:
     return stage.run(name, "ping", "-c1", "-W1", address).returncode == 0
 
 
-def test_a_second_interface_appears_in_the_running_guest_and_carries_packets_while_it_is_plugged_in(stage, spare):
+def test_a_second_interface_appears_in_the_running_guest_and_carries_packets_while_it_is_plugged_in(
+    stage, spare
+):
     eni = spare["NetworkInterfaceId"]
     routes = stage.said("a", "ip", "route")
     assert not stage.mapped(ADDRESS)
@@ -82,7 +84,9 @@ def test_what_does_not_fit_is_refused_and_nothing_moves(stage, spare):
 def test_an_interface_moves_between_instances_under_a_ping_with_its_mac_and_its_address(stage, spare):
     eni = spare["NetworkInterfaceId"]
     stage.plug(eni, "a")
-    enter, environment = entering(stage.region.name, stage.instances["data"], ["ping", "-i0.005", "-n", ADDRESS])
+    enter, environment = entering(
+        stage.region.name, stage.instances["data"], ["ping", "-i0.005", "-n", ADDRESS]
+    )
     with subprocess.Popen(enter, env=environment, stdout=subprocess.PIPE, text=True) as ping:
         try:
             until(lambda: "bytes from" in ping.stdout.readline(), "answers from a")
