@@ -30,7 +30,7 @@ lint: environment
 	@$(PYTHON) -m ruff check .
 
 types: environment
-	@$(PYTHON) -m mypy src/rookery
+	@$(PYTHON) -m mypy
 
 setup: packages environment bpf
 

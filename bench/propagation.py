@@ -129,7 +129,7 @@ async def _subscribe(configs: list[HostConfig], pipe: Connection) -> None:
 
 
 async def _follow(config: HostConfig, seen: list[tuple[int, float]]) -> None:
-    async with Subscription(config) as subscription:
+    async with Subscription(config.region_name, config.mapping_service, config.identity) as subscription:
         async for update in subscription:
             subscription.applied(update.intent.generation)
             seen.append((update.intent.generation, time.monotonic()))
@@ -242,7 +242,7 @@ async def _join_one(region: Region) -> tuple[float, float]:
 def join_alone(config: HostConfig, pipe: Connection) -> None:
     async def whole() -> None:
         started = time.monotonic()
-        async with Subscription(config) as subscription:
+        async with Subscription(config.region_name, config.mapping_service, config.identity) as subscription:
             await anext(aiter(subscription))
             pipe.send((time.monotonic() - started, resident_megabytes("self")))
 

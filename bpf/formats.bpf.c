@@ -19,11 +19,13 @@ struct formats {
 	struct counter_key counter_key;
 	struct substrate_port substrate_port;
 	struct traffic traffic;
+	struct busy_counter busy_counter;
 	struct event event;
 	enum interface_flag interface_flag;
 	enum mapping_kind mapping_kind;
 	enum route_kind route_kind;
 	enum route_constant route_constant;
+	enum busy_constant busy_constant;
 	enum verdict verdict;
 	enum program program;
 	enum step step;

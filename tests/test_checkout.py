@@ -1,4 +1,4 @@
-"""The checkout agrees with itself: style, pinned packages, one list of each."""
+"""The checkout agrees with itself: style, types, pinned packages, one list of each."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def test_ruff_has_nothing_to_say():
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "."],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize("tool", [("ruff", "check", "."), ("mypy",)], ids=("ruff", "mypy"))
+def test_the_tool_has_nothing_to_say(tool):
+    command = [sys.executable, "-m", *tool]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 

@@ -118,6 +118,21 @@ struct traffic {
 };
 _Static_assert(sizeof(struct traffic) == 16, "shared format");
 
+enum busy_constant {
+	BUSY_DEVICES = 1024,
+	BUSY_VERDICTS = 4,                 /* those below: SENT, DELIVERED and ANSWERED */
+};
+
+/* `busy_counters`: what every packet counts, found without a search. Row: device modulo BUSY_DEVICES, times BUSY_VERDICTS,
+ * plus verdict. The agent gives a row to one device; who has none is counted in `counters`. */
+struct busy_counter {
+	__u32 ifindex;                     /* 0: nobody's */
+	__u32 padding;
+	__u64 packets;                     /* as in struct traffic */
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct busy_counter) == 24, "shared format");
+
 /* `port`: one row, key 0: who may speak on a port of the substrate's switch (one machine; elsewhere the real switch does it). */
 struct substrate_port {
 	__be32 address;

@@ -35,10 +35,10 @@ static __always_inline void write_ethernet(struct ethhdr *ethernet, const struct
 static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet *packet,
 					    const struct mapping *source, const struct local_interface *local)
 {
-	struct ethhdr ethernet;
+	struct head head;
 
-	write_ethernet(&ethernet, source, local);
-	if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0))
+	write_ethernet(&head.frame, source, local);
+	if (!write_head(skb, &head.frame, sizeof(head.frame)))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_DELIVERED, DELIVERED, 0);
 	packet->target = local->ifindex;

@@ -114,7 +114,7 @@ static __always_inline enum verdict encapsulate(struct __sk_buff *skb, struct pa
 	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
 	write_geneve(&outer, packet, interface);
 	write_inner(&outer, packet, mapping);
-	if (bpf_skb_store_bytes(skb, 0, &outer.ethernet, WRAPPED_HEAD, 0))
+	if (!write_head(skb, &outer.ethernet, WRAPPED_HEAD))
 		return DROP_ENCAPSULATION;
 	return send(packet, config);
 }

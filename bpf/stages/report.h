@@ -51,7 +51,7 @@ static __noinline void count_first(const struct packet *packet, enum verdict ver
 		add(overflow, packet);
 }
 
-static __always_inline void count(const struct packet *packet, enum verdict verdict)
+static __noinline void count_rarely(const struct packet *packet, enum verdict verdict)
 {
 	struct counter_key key = { .ifindex = packet->ifindex, .verdict = verdict };
 	struct traffic *traffic = bpf_map_lookup_elem(&counters, &key);
@@ -60,6 +60,18 @@ static __always_inline void count(const struct packet *packet, enum verdict verd
 		add(traffic, packet);
 	else
 		count_first(packet, verdict);
+}
+
+/* A search in a hash costs as much as half a stage, and every packet counts. */
+static __always_inline void count(const struct packet *packet, enum verdict verdict)
+{
+	__u32 key = packet->ifindex % BUSY_DEVICES * BUSY_VERDICTS + verdict;
+	struct busy_counter *row = verdict < BUSY_VERDICTS ? bpf_map_lookup_elem(&busy_counters, &key) : 0;
+
+	if (!row || row->ifindex != packet->ifindex)
+		return count_rarely(packet, verdict);
+	row->packets += packet->segments;
+	row->bytes += packet->length;
 }
 
 /* At most SAMPLES a window, per CPU and reason: a flood of one kind neither hides another nor costs more than a count. */

@@ -59,6 +59,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BUSY_DEVICES * BUSY_VERDICTS);
+	__type(key, __u32);
+	__type(value, struct busy_counter);
+} busy_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, VERDICTS);
 	__type(key, __u32);
 	__type(value, struct sampling);

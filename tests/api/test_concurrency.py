@@ -8,6 +8,7 @@ client --> API process 2 --+       (here: two APIs with a store each over the sa
 from __future__ import annotations
 
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
@@ -15,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rookery.api.accounts import reset
+from rookery.api.operation import DRAWS
 from rookery.api.quotas import Quotas
 from rookery.store.sqlite import SqliteStore
 from rookery.testing.running_api import RunningApi
@@ -108,3 +110,21 @@ def test_a_reset_leaves_the_default_vpc_and_frees_every_claim(two):
     claims = api.run(api.store.range("claims/")).entries
     assert len(claims) == 4  # the VPC, its main route table, two subnets
     assert api.run(api.store.range("tokens/")).entries == []
+
+
+def test_a_key_that_is_slow_to_draw_holds_up_nobody_else(api, ec2, monkeypatch):
+    drawing, others_are_answered = threading.Event(), threading.Event()
+    draw = DRAWS["CreateKeyPair"]
+
+    def slow(parameters):
+        drawing.set()
+        assert others_are_answered.wait(20), "the API answers nobody while a key is drawn"
+        return draw(parameters)
+
+    monkeypatch.setitem(DRAWS, "CreateKeyPair", slow)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(ec2.create_key_pair, KeyName="slow", KeyType="ed25519")
+        assert drawing.wait(20)
+        assert api.client().create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["CidrBlock"] == "10.9.0.0/16"
+        others_are_answered.set()
+        assert made.result()["KeyName"] == "slow"

@@ -115,7 +115,7 @@ def test_a_reused_address_belongs_to_the_new_instance_alone(api, ec2, subnet):
 
 
 def test_a_reassigned_address_is_mapped_to_its_new_holder(api, ec2, subnet):
-    names = [run(ec2, SubnetId=subnet) for _ in range(2)]
+    names = [run(ec2, SubnetId=subnet, PrivateIpAddress=own) for own in ("10.0.1.10", "10.0.1.11")]
     first, second = (intended(api, name).interfaces[0] for name in names)
     ec2.assign_private_ip_addresses(NetworkInterfaceId=first.id, PrivateIpAddresses=["10.0.1.99"])
     ec2.assign_private_ip_addresses(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rookery.dataplane.host import OVERFLOW_DEVICE, HostDataplane
+from rookery.dataplane.counters import OVERFLOW_DEVICE
+from rookery.dataplane.formats import BusyConstant
+from rookery.dataplane.host import HostDataplane
 from tests.dataplane import plan
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
@@ -54,7 +56,8 @@ def shared_dataplane() -> Iterator[HostDataplane]:
 def clear(real: HostDataplane) -> None:
     for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
         table.delete_many([key for key, _ in table.items()])
-    for device in {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}:
+    counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}
+    for device in counted | {plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES}:
         real.forget_counters(device)
 
 

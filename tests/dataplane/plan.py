@@ -15,7 +15,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.host import HostDataplane, Ifindex
+from rookery.dataplane.formats import Ifindex
+from rookery.dataplane.host import HostDataplane
 from tests.dataplane.model import Host, Interface, Local, Place, Substrate
 
 HOST_A, HOST_B, FAR_HOST = IPv4Address("100.64.1.10"), IPv4Address("100.64.1.11"), IPv4Address("203.0.113.9")

@@ -19,14 +19,14 @@ from rookery.dataplane.addresses import (
 )
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins, LoadFailed, TableFull
 from rookery.dataplane.events import Event
-from rookery.dataplane.formats import CounterKey, Mapping, MappingKey, Traffic, Verdict
+from rookery.dataplane.formats import BusyConstant, CounterKey, Mapping, MappingKey, Traffic, Verdict
 from rookery.dataplane.generate import TARGET, generate
 from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.probe import probe_all
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan
 from tests.dataplane.objects import built_objects
-from tests.dataplane.packets import ROUTER, frame_from_11, frame_to_11, wrapped
+from tests.dataplane.packets import ROUTER, arp_from_11, frame_from_11, frame_to_11, wrapped
 
 Open = Callable[[], HostDataplane]
 REAL = RunContext(ifindex=plan.DEVICE)
@@ -71,6 +71,39 @@ def test_real_packets_are_counted_where_they_end(host_a: HostDataplane) -> None:
     }
     host_a.forget_counters(here)
     assert host_a.counters().keys() == {CounterKey(plan.LOCAL_PEER, Verdict.DELIVERED)}
+
+
+def test_a_device_with_rows_of_its_own_is_counted_alike(host_a: HostDataplane) -> None:
+    """And goes on where it began without: both are one table to the reader."""
+    here, sent, near = plan.DEVICE, frame_from_11(), frame_from_11("10.7.1.8")
+    host_a.test_run("host_egress", bytes(sent), REAL)
+    host_a.reserve_counters(here)
+    host_a.reserve_counters(here)
+    for packet in (sent, near, arp_from_11("10.7.1.6"), frame_from_11("10.7.1.99")):
+        host_a.test_run("host_egress", bytes(packet), REAL)
+    assert host_a.counters() == {
+        CounterKey(here, Verdict.SENT): Traffic(3, 2 * len(sent) + len(near)),
+        CounterKey(here, Verdict.ANSWERED): Traffic(1, len(arp_from_11("10.7.1.6"))),
+        CounterKey(here, Verdict.DROP_NO_MAPPING): Traffic(1, len(frame_from_11("10.7.1.99"))),
+        CounterKey(plan.LOCAL_PEER, Verdict.DELIVERED): Traffic(1, len(near)),
+    }
+    host_a.forget_counters(here)
+    assert host_a.counters().keys() == {CounterKey(plan.LOCAL_PEER, Verdict.DELIVERED)}
+
+
+def test_two_devices_that_share_a_row_are_not_mixed_up(host_a: HostDataplane) -> None:
+    """Whoever comes second is counted by search, until the first is forgotten."""
+    here, other = plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES
+    host_a.reserve_counters(other)
+    host_a.reserve_counters(here)
+    host_a.test_run("host_egress", bytes(frame_from_11()), REAL)
+    once = {CounterKey(here, Verdict.SENT): Traffic(1, len(frame_from_11()))}
+    assert host_a.counters() == once
+    host_a.forget_counters(other)
+    assert host_a.counters() == once
+    host_a.reserve_counters(here)
+    host_a.test_run("host_egress", bytes(frame_from_11()), REAL)
+    assert host_a.counters() == {CounterKey(here, Verdict.SENT): Traffic(2, 2 * len(frame_from_11()))}
 
 
 def test_a_flood_of_one_reason_is_sampled_and_hides_no_other(host_a: HostDataplane) -> None:

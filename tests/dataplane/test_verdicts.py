@@ -12,8 +12,8 @@ from typing import NamedTuple
 import pytest
 from scapy.packet import Packet
 
-from rookery.dataplane.formats import Step, Verdict
-from rookery.dataplane.host import HostDataplane, Ifindex, WhatIf
+from rookery.dataplane.formats import Ifindex, Step, Verdict
+from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
 from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
 from tests.dataplane import plan

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from rookery.region import processes, supervisor
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
+from rookery.store.interface import Entry
+from rookery.store.sqlite import SqliteStore
 
 FLOW = Path(__file__).with_name("flow.py").read_text()
 
@@ -80,11 +84,14 @@ class Program:
 
     def wait_line(self, word: str) -> str:
         """The next line with this word. Fails when it ends before."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self.lines():
             if word in line:
                 return line
         raise AssertionError(f"it ended with {self._process.wait()} before it said {word!r}")
+
+    def lines(self) -> Iterator[str]:
+        assert self._process.stdout is not None
+        return iter(self._process.stdout)
 
     def interrupt(self) -> None:
         """Not nsenter, which forks to enter the pid namespace and passes no SIGINT on."""
@@ -112,16 +119,34 @@ class Pinging:
     """Pings from one instance to an address until told to end; then how many were lost."""
 
     def __init__(self, region: Any, source: str = "red-1", address: str = "10.0.2.10", every: float = 0.005):
+        self._every, self._began = every, time.monotonic()
         self._ping = Program(region, source, "ping", "-n", f"-i{every}", address)
-        self._ping.wait_line("bytes from")
+        self._first = self._answered(self._ping.wait_line("bytes from"))
+        self._answers = {self._first}
+        self._summary = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)  # or a full pipe would hold ping up
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._ping.lines():
+            if "bytes from" in line:
+                self._answers.add(self._answered(line))
+            elif "packets transmitted" in line:
+                self._summary = line
+
+    @staticmethod
+    def _answered(line: str) -> int:
+        return int(line.partition("icmp_seq=")[2].split()[0])
 
     def lost(self) -> int:
+        """The very last may still be on its way, and does not count. Fails when hardly any were sent."""
+        lasted = time.monotonic() - self._began
         self._ping.interrupt()
-        summary = self._ping.wait_line("packets transmitted")
-        sent, received = (int(words.split()[0]) for words in summary.split(",")[:2])
+        self._reader.join(10)
+        sent = int(self._summary.split()[0])
         self._ping.end()
-        assert sent > 10
-        return sent - received
+        assert sent > lasted / self._every / 4, f"{sent} in {lasted:.1f} s"
+        return len(set(range(self._first, sent)) - self._answers)
 
 
 class Flow:
@@ -140,3 +165,16 @@ class Flow:
         assert (self._sender.end(), self._receiver.end()) == (0, 0)
         assert sent == received
         return received
+
+
+def stored(region: Any) -> list[Entry]:
+    """Everything in the region's store."""
+
+    async def read() -> list[Entry]:
+        store = SqliteStore.open(Layout(region.name).database)
+        try:
+            return (await store.range("")).entries
+        finally:
+            await store.close()
+
+    return asyncio.run(read())

@@ -5,20 +5,16 @@ supervisor -- mapping, api, host-1, host-2            red-1 (zone a)  <-- ping -
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
 from rookery.region import directory, owned, processes, supervisor, twins
-from rookery.region.inside import entering
 from rookery.region.layout import Layout
-from rookery.region.processes import Process
 from rookery.region.status import look
+from tests.faults.harm import Pinging, everything, kill, part, ping, until
 
 pytestmark = pytest.mark.faults
 
@@ -27,53 +23,8 @@ pytestmark = pytest.mark.faults
 def one(fresh_region):
     running = fresh_region(2, 2)
     twins.set_up(running.name)
-    until(lambda: ping(running) == 0, "the first ping")
+    until(lambda: ping(running), "the first ping")
     return running
-
-
-def until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
-def ping(region) -> int:
-    return region.rookery("exec", "red-1", "--", "ping", "-c1", "-W1", "10.0.2.10").returncode
-
-
-def part(region, name: str) -> supervisor.PartRecord:
-    return next(record for record in supervisor.read_records(Layout(region.name)) if record.name == name)
-
-
-def kill(region, name: str) -> supervisor.PartRecord:
-    record = part(region, name)
-    processes.send(Process(record.pid, record.started), signal.SIGKILL)
-    return record
-
-
-class Pinging:
-    """A ping every 10 ms from red-1 to red-2, until told to end; then how many were lost."""
-
-    def __init__(self, region):
-        enter, environment = entering(region.name, "red-1", ["ping", "-i0.01", "10.0.2.10"])
-        self.process = subprocess.Popen(enter, env=environment, stdout=subprocess.PIPE, text=True)
-        for line in self.process.stdout:
-            if "bytes from" in line:
-                break
-
-    def lost(self) -> int:
-        # To ping itself: nsenter, which forks to enter the pid namespace, passes no SIGINT on.
-        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(children) as file:
-            pids = [int(word) for word in file.read().split()]
-        for pid in pids or [self.process.pid]:
-            os.kill(pid, signal.SIGINT)
-        summary = next(line for line in self.process.stdout if "packets transmitted" in line)
-        self.process.wait()
-        sent, received = (int(words.split()[0]) for words in summary.split(",")[:2])
-        assert sent > 10
-        return sent - received
 
 
 @pytest.mark.parametrize("name", ["host-1", "host-2", "mapping", "api"])
@@ -99,7 +50,7 @@ def test_a_killed_agent_finds_its_instances_alive(one):
 def test_when_the_supervisor_is_killed_its_parts_live_and_up_takes_them_over(one):
     before = {record.name: record.pid for record in supervisor.read_records(Layout(one.name))}
     pings = Pinging(one)
-    processes.send(supervisor.running(Layout(one.name)), signal.SIGKILL)
+    kill(one, "supervisor")
     until(lambda: supervisor.running(Layout(one.name)) is None, "the supervisor is dead")
     status = one.rookery("status")
     assert status.returncode == 1
@@ -111,19 +62,17 @@ def test_when_the_supervisor_is_killed_its_parts_live_and_up_takes_them_over(one
 
 
 def test_everything_killed_at_once_comes_back_with_up(one):
-    victims = [supervisor.running(Layout(one.name))]
-    victims += [Process(r.pid, r.started) for r in supervisor.read_records(Layout(one.name))]
+    victims = everything(one)
     for victim in victims:
         processes.send(victim, signal.SIGKILL)
     assert processes.wait_gone(victims, 10) == []
     assert one.rookery("up").returncode == 0
-    assert ping(one) == 0
+    assert ping(one)
 
 
 def test_down_after_a_crash_of_everything_leaves_nothing(one):
     plan = Layout(one.name)
-    victims = [supervisor.running(plan)]
-    victims += [Process(r.pid, r.started) for r in supervisor.read_records(plan)]
+    victims = everything(one)
     for victim in victims:
         processes.send(victim, signal.SIGKILL)
     assert owned.region_processes(plan) != []  # instances live on
@@ -151,4 +100,4 @@ def test_a_mapping_deleted_behind_the_agents_back_is_missed_and_mended(one):
     subprocess.run(delete, check=True, capture_output=True)
     until(lambda: one.asked("status")["hosts"][0]["status"]["healed"] >= 1, "the host notices")
     assert one.rookery("mappings").returncode == 0
-    assert ping(one) == 0
+    assert ping(one)

@@ -67,7 +67,7 @@ def _delete(made: Transaction, resource: Resource) -> None:
 
 
 def _expired_tokens(realm: Realm, now: float, puts: dict[str, bytes]) -> list[str]:
-    expired = []
+    expired: list[str] = []
     for key, record in realm.tokens.items():
         if record.created + KEPT_SECONDS > now or len(expired) == _SWEPT_TOKENS:
             break  # oldest first

@@ -6,10 +6,12 @@ import asyncio
 from collections import defaultdict
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from rookery.api.accounts import first_use
 from rookery.api.commit import transaction_of
 from rookery.api.idempotency import KEPT_SECONDS, TokenRecord, answer_again, check_token, record_of
-from rookery.api.operation import HANDLERS, ApiError, Handler, Outcome, Request
+from rookery.api.operation import DRAWS, HANDLERS, ApiError, Handler, Outcome, Request
 from rookery.api.state import RealmView, State
 from rookery.api.wire.service import WireOperation
 from rookery.model.keys import token_key
@@ -42,6 +44,8 @@ class Engine:
             await self._begin(request)
         if operation.is_read_only:
             return Answer(self._read(request, handler), None)
+        if draw := DRAWS.get(request.operation):
+            request = replace(request, drawn=await asyncio.to_thread(draw, request.parameters))
         async with self._turns[request.account, request.region]:
             return await self._change(request, operation, handler)
 

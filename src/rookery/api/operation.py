@@ -50,13 +50,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ids: Any  # Ids
     access_key: str = ""
     request_id: str = ""
+    drawn: Any = None  # what `draws` made for this operation
     quotas: Quotas = Quotas()
 
 
 class View(Protocol):
     """The account's things in the request's region, at one revision."""
 
-    revision: int
+    @property
+    def revision(self) -> int:
+        """The store's."""
+
+    @property
+    def live(self) -> int:
+        """Every host concerned has applied the state up to this revision."""
+
+    @property
+    def mtu(self) -> int:
+        """Of instances in this Rookery region."""
 
     def get(self, kind: type[R], resource_id: str) -> R | None: ...
 
@@ -85,14 +96,6 @@ class View(Protocol):
     def made_at(self, resource: Resource) -> int:
         """The store revision that made a VPC, subnet, route table or network interface."""
 
-    @property
-    def live(self) -> int:
-        """Every host concerned has applied the state up to this revision."""
-
-    @property
-    def mtu(self) -> int:
-        """Of instances in this Rookery region."""
-
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the request changes and what is answered. All of it is committed at once, or nothing."""
@@ -106,6 +109,10 @@ Handler = Callable[[Request, View], Outcome]
 
 HANDLERS: dict[str, Handler] = {}
 
+Draw = Callable[[Mapping[str, Any]], Any]
+
+DRAWS: dict[str, Draw] = {}
+
 
 def operation(name: str) -> Callable[[Handler], Handler]:
     """Registers the handler of the EC2 operation `name`."""
@@ -113,5 +120,18 @@ def operation(name: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         HANDLERS[name] = handler
         return handler
+
+    return register
+
+
+def draws(name: str) -> Callable[[Draw], Draw]:
+    """Registers what the handler of `name` needs by chance and what takes too long for the event loop (a key of RSA).
+
+    The engine draws it once for a request, from its parameters, in a thread; the handler finds it in `request.drawn` and
+    stays a function of what it is given."""
+
+    def register(draw: Draw) -> Draw:
+        DRAWS[name] = draw
+        return draw
 
     return register

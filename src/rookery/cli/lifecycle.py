@@ -82,7 +82,7 @@ def wait_for(
     timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
 ) -> None:
     """Wait until every host concerned has applied the state up to GENERATION."""
-    from rookery.region.status import live_generation  # noqa: PLC0415
+    from rookery.region.status import held_up, live_generation  # noqa: PLC0415
 
     deadline = time.monotonic() + timeout
     while (live := live_generation(name)) < generation:
@@ -90,6 +90,8 @@ def wait_for(
             print(
                 f"rookery: the hosts are at {live} after {timeout:g} s, not at {generation}", file=sys.stderr
             )
+            for reason in held_up(name, generation):
+                print(f"rookery: {reason}", file=sys.stderr)
             sys.exit(1)
         time.sleep(0.02)
     print(live)
@@ -114,9 +116,8 @@ def _print_status(found: Status) -> None:
         "health",
     )
     print_table("", columns, [_host_row(host) for host in found.hosts])
-    for one in [*found.parts, *found.hosts]:
-        if one.problem:
-            print(f"{one.name}: {one.problem}")
+    for name, problem in found.troubles.items():
+        print(f"{name}: {problem}")
     for host in found.hosts:
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")

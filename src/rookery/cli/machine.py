@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from rookery.cli.options import AsJson, Name
 from rookery.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from rookery.region.requirements import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +32,7 @@ def doctor(name: Name = "dev", as_json: AsJson = False) -> None:
     sys.exit(1 if any(f.required and not f.ok for f in findings) else 0)
 
 
-def _mark(finding) -> str:
+def _mark(finding: Finding) -> str:
     if finding.ok:
         return "ok"
     return "MISSING" if finding.required else "without"

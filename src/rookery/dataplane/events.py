@@ -38,7 +38,7 @@ class Event(NamedTuple):
 
 
 def decode(packed: bytes) -> Event:
-    raw = formats.Event._make(formats.Event.LAYOUT.unpack(packed))
+    raw = formats.Event._make(formats.LAYOUTS[formats.Event].unpack(packed))
     return Event(
         time=raw.time,
         program=formats.Program(raw.program),

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+
+class Ifindex(NamedTuple):
+    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
+
+    ifindex: int
 
 
 class InterfaceConfig(NamedTuple):
@@ -21,14 +27,10 @@ class InterfaceConfig(NamedTuple):
     mtu: int
     flags: int
 
-    LAYOUT = Struct("=IIII16s16s6s6sHH")  # type: ignore[misc]
-
 
 class MappingKey(NamedTuple):
     vni: int
     address: bytes
-
-    LAYOUT = Struct("=I16s")  # type: ignore[misc]
 
 
 class Mapping(NamedTuple):
@@ -41,14 +43,10 @@ class Mapping(NamedTuple):
     issued: int
     generation: int
 
-    LAYOUT = Struct("=4sII6sBBIQ")  # type: ignore[misc]
-
 
 class LocalInterfaceKey(NamedTuple):
     vni: int
     interface: int
-
-    LAYOUT = Struct("=II")  # type: ignore[misc]
 
 
 class LocalInterface(NamedTuple):
@@ -59,22 +57,16 @@ class LocalInterface(NamedTuple):
     router_mac: bytes
     subnet: int
 
-    LAYOUT = Struct("=IHH6s6sI")  # type: ignore[misc]
-
 
 class RouteKey(NamedTuple):
     prefix_length: int
     table: int
     destination: bytes
 
-    LAYOUT = Struct("=II16s")  # type: ignore[misc]
-
 
 class Route(NamedTuple):
     kind: int
     target: int
-
-    LAYOUT = Struct("=II")  # type: ignore[misc]
 
 
 class SubstrateConfig(NamedTuple):
@@ -85,14 +77,10 @@ class SubstrateConfig(NamedTuple):
     ifindex: int
     mtu: int
 
-    LAYOUT = Struct("=4s4s4s4sII")  # type: ignore[misc]
-
 
 class CounterKey(NamedTuple):
     ifindex: int
     verdict: int
-
-    LAYOUT = Struct("=II")  # type: ignore[misc]
 
 
 class SubstratePort(NamedTuple):
@@ -103,14 +91,17 @@ class SubstratePort(NamedTuple):
     refused_packets: int
     refused_bytes: int
 
-    LAYOUT = Struct("=4s6sHIQQ")  # type: ignore[misc]
-
 
 class Traffic(NamedTuple):
     packets: int
     bytes: int
 
-    LAYOUT = Struct("=QQ")  # type: ignore[misc]
+
+class BusyCounter(NamedTuple):
+    ifindex: int
+    padding: int
+    packets: int
+    bytes: int
 
 
 class Event(NamedTuple):
@@ -131,7 +122,23 @@ class Event(NamedTuple):
     step: int
     verdict: int
 
-    LAYOUT = Struct("=QQIIII16s16s4s4s2s2sBBBB")  # type: ignore[misc]
+
+LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
+    Ifindex: Struct("=I"),
+    InterfaceConfig: Struct("=IIII16s16s6s6sHH"),
+    MappingKey: Struct("=I16s"),
+    Mapping: Struct("=4sII6sBBIQ"),
+    LocalInterfaceKey: Struct("=II"),
+    LocalInterface: Struct("=IHH6s6sI"),
+    RouteKey: Struct("=II16s"),
+    Route: Struct("=II"),
+    SubstrateConfig: Struct("=4s4s4s4sII"),
+    CounterKey: Struct("=II"),
+    SubstratePort: Struct("=4s6sHIQQ"),
+    Traffic: Struct("=QQ"),
+    BusyCounter: Struct("=IIQQ"),
+    Event: Struct("=QQIIII16s16s4s4s2s2sBBBB"),
+}
 
 
 class InterfaceFlag(IntFlag):
@@ -151,6 +158,11 @@ class RouteKind(IntEnum):
 class RouteConstant(IntEnum):
     TABLE_BITS = 32
     IPV4_BITS = 96
+
+
+class BusyConstant(IntEnum):
+    DEVICES = 1024
+    VERDICTS = 4
 
 
 class Verdict(IntEnum):

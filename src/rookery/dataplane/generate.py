@@ -1,7 +1,7 @@
 """Writes formats.py from the BTF of build/bpf/formats.bpf.o: `python -m rookery.dataplane.generate [--check]`.
 
-A struct becomes a NamedTuple with `LAYOUT`, its struct.Struct. Numbers in host byte order become int; whatever is in
-network order (__be16, __be32, addresses, MACs) becomes bytes, so that nobody adds to it by mistake."""
+A struct becomes a NamedTuple and a row of LAYOUTS, its struct.Struct. Numbers in host byte order become int; whatever is
+in network order (__be16, __be32, addresses, MACs) becomes bytes, so that nobody adds to it by mistake."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+
+class Ifindex(NamedTuple):
+    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
+
+    ifindex: int
 '''
+BARE_KEYS = {"Ifindex": "=I"}
 
 
 class Type(NamedTuple):
@@ -40,7 +47,7 @@ class Type(NamedTuple):
 
     name: str
     kind: int
-    count: int
+    rows: int  # members, enumerators
     size_or_type: int
     body: int  # address of what follows the header
 
@@ -75,11 +82,11 @@ class Btf:
         raise LoadFailed(f"BTF has no {name}")
 
     def members(self, of: Type) -> list[Member]:
-        rows = struct.iter_unpack("=III", ctypes.string_at(of.body, 12 * of.count))
+        rows = struct.iter_unpack("=III", ctypes.string_at(of.body, 12 * of.rows))
         return [Member(self.name(name), kind, bits // 8) for name, kind, bits in rows]
 
     def enumerators(self, of: Type) -> list[tuple[str, int]]:
-        rows = struct.iter_unpack("=II", ctypes.string_at(of.body, 8 * of.count))
+        rows = struct.iter_unpack("=II", ctypes.string_at(of.body, 8 * of.rows))
         return [(self.name(name), value) for name, value in rows]
 
     def element(self, array: Type) -> tuple[int, int]:
@@ -111,19 +118,27 @@ def class_name(name: str) -> str:
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def struct_source(btf: Btf, found: Type) -> str:
-    """Raises LoadFailed when there is padding that nobody named."""
-    layout, lines = "=", []
+def layout_of(btf: Btf, found: Type) -> str:
+    """The struct format of all of it. Raises LoadFailed when there is padding that nobody named."""
+    layout = "="
     for member in btf.members(found):
         if struct.calcsize(layout) != member.offset:
             raise LoadFailed(f"hidden padding before {found.name}.{member.name}")
-        field = btf.layout(member.type)
-        layout += field
-        lines.append(f"    {member.name}: {'bytes' if field.endswith('s') else 'int'}")
+        layout += btf.layout(member.type)
     if struct.calcsize(layout) != found.size_or_type:
         raise LoadFailed(f"hidden padding at the end of {found.name}")
-    fields = "\n".join(lines)
-    return f'class {class_name(found.name)}(NamedTuple):\n{fields}\n\n    LAYOUT = Struct("{layout}")  # type: ignore[misc]\n'
+    return layout
+
+
+def struct_source(btf: Btf, found: Type) -> str:
+    kinds = {member.name: btf.layout(member.type) for member in btf.members(found)}
+    lines = (f"    {name}: {'bytes' if layout.endswith('s') else 'int'}" for name, layout in kinds.items())
+    return "\n".join([f"class {class_name(found.name)}(NamedTuple):", *lines]) + "\n"
+
+
+def layouts_source(layouts: dict[str, str]) -> str:
+    rows = (f'    {name}: Struct("{layout}"),' for name, layout in layouts.items())
+    return "\n".join(["LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {", *rows, "}"]) + "\n"
 
 
 def enum_source(btf: Btf, found: Type) -> str:
@@ -140,11 +155,17 @@ def enum_source(btf: Btf, found: Type) -> str:
 def generate(path: Path = OBJECT) -> str:
     """The text of formats.py."""
     btf = Btf(path)
-    sources = []
-    for member in btf.members(btf.named(ROOT, KIND_STRUCT)):
-        found = btf.type(member.type)
-        sources.append(enum_source(btf, found) if found.kind == KIND_ENUM else struct_source(btf, found))
-    return "\n\n".join([HEADER, *sources])
+    found = [btf.type(member.type) for member in btf.members(btf.named(ROOT, KIND_STRUCT))]
+    structs = [one for one in found if one.kind == KIND_STRUCT]
+    layouts = BARE_KEYS | {class_name(one.name): layout_of(btf, one) for one in structs}
+    return "\n\n".join(
+        [
+            HEADER,
+            *(struct_source(btf, one) for one in structs),
+            layouts_source(layouts),
+            *(enum_source(btf, one) for one in found if one.kind == KIND_ENUM),
+        ]
+    )
 
 
 def main() -> int:

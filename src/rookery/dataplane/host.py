@@ -11,14 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from rookery.dataplane import formats, syscall
 from rookery.dataplane import pins as pinned
+from rookery.dataplane import syscall
 from rookery.dataplane.addresses import substrate_text
 from rookery.dataplane.attach import Attachments, AttachMode, attachments, probe_mode
+from rookery.dataplane.counters import Counters
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.events import Event, EventReader
 from rookery.dataplane.formats import (
+    LAYOUTS,
     CounterKey,
+    Ifindex,
     InterfaceConfig,
     LocalInterface,
     LocalInterfaceKey,
@@ -33,22 +36,14 @@ from rookery.dataplane.formats import (
     WhatIfOutcome,
 )
 from rookery.dataplane.libbpf import BpfObject
-from rookery.dataplane.table import PerCpuTable, Table
+from rookery.dataplane.table import Table
 
 ProgramName = Literal["host_egress", "host_ingress"]
 PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress")
 MAX_TRACE = 0xFFFF
-OVERFLOW_DEVICE = 0
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
-
-
-class Ifindex(NamedTuple):
-    """Key of `interfaces`: the host's side of an instance's device."""
-
-    ifindex: int
-
-    LAYOUT = formats.Struct("=I")  # type: ignore[misc]
+SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
 
 
 class WhatIf(NamedTuple):
@@ -74,11 +69,10 @@ class HostDataplane:
         )
         self.mappings = Table("mappings", maps.map_fd("mappings"), MappingKey, Mapping)
         self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
-        self._counters = PerCpuTable("counters", maps.map_fd("counters"), CounterKey, Traffic)
+        self._counters = Counters(maps.map_fd("counters"), maps.map_fd("busy_counters"))
         self._substrate = maps.map_fd("substrate")
         self._events = EventReader(maps.map_fd("events"))
         self._attachments: Attachments = attachments(probe_mode(programs["host_egress"]), pins)
-        self._make_room_for_overflow()
 
     @classmethod
     def open(cls, pins: Path, objects: Path, max_mappings: int) -> HostDataplane:
@@ -114,18 +108,18 @@ class HostDataplane:
 
     def configure_substrate(self, config: SubstrateConfig) -> None:
         """Raises ValueError for what would never carry a packet."""
-        network = ipaddress.ip_network((config.network, substrate_text(config.netmask)))
+        network = ipaddress.IPv4Network(f"{ipaddress.IPv4Address(config.network)}/{ipaddress.IPv4Address(config.netmask)}")
         if not any(config.address) or ipaddress.ip_address(config.address) not in network:
             raise ValueError(f"{substrate_text(config.address)!r} is no host of {network}")
         if config.ifindex <= 0 or not 0 < config.mtu <= LARGEST_SUBSTRATE_MTU:
             raise ValueError(f"substrate device {config.ifindex} with MTU {config.mtu}")
-        syscall.update(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.pack(*config))
+        syscall.update(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.pack(*config))
 
     @property
     def substrate(self) -> SubstrateConfig:
         """All zero: not configured."""
-        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SubstrateConfig.LAYOUT.size)
-        return SubstrateConfig._make(SubstrateConfig.LAYOUT.unpack(packed))
+        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.size)
+        return SubstrateConfig._make(SUBSTRATE_LAYOUT.unpack(packed))
 
     @property
     def attach_mode(self) -> AttachMode:
@@ -137,6 +131,7 @@ class HostDataplane:
 
     def attach_instance(self, ifindex: int) -> None:
         """host_egress on the host's side of an instance's device. Idempotent; swaps what is attached in one step."""
+        self.reserve_counters(ifindex)
         self._attachments.attach(self._programs["host_egress"], ifindex)
 
     def attach_substrate(self, ifindex: int) -> None:
@@ -146,6 +141,7 @@ class HostDataplane:
     def detach_instance(self, ifindex: int) -> None:
         """Nothing attached, or the device gone: nothing to do."""
         self._attachments.detach(ifindex)
+        self._counters.release_unused(ifindex)
 
     def detach_substrate(self, ifindex: int) -> None:
         self._attachments.detach(ifindex)
@@ -184,14 +180,17 @@ class HostDataplane:
         except OSError as error:
             raise DataplaneError(f"test run of {program}, {len(frame)} bytes: {error.strerror}") from error
 
+    def reserve_counters(self, ifindex: int) -> None:
+        """Counted without a search from now on, until detach_instance() or forget_counters(). attach_instance() does it."""
+        self._counters.claim(ifindex)
+
     def counters(self) -> dict[CounterKey, Traffic]:
         """Added up over the CPUs; rows that never counted are left out. Device 0: what found no room."""
-        return {key: traffic for key, traffic in self._counters.items() if traffic.packets}
+        return self._counters.read()
 
     def forget_counters(self, ifindex: int) -> None:
         """Of a device that is gone."""
-        gone = [key for key, _traffic in self._counters.items() if key.ifindex == ifindex]
-        self._counters.delete_many(gone)
+        self._counters.forget(ifindex)
 
     def events(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """`callback` gets every event that no what-if waits for, in the thread that polls. Returns what ends it."""
@@ -205,11 +204,6 @@ class HostDataplane:
     def events_fd(self) -> int:
         """Readable when poll_events() has something to do."""
         return self._events.fd
-
-    def _make_room_for_overflow(self) -> None:
-        there = dict(self._counters.items())
-        rows = [CounterKey(OVERFLOW_DEVICE, verdict) for verdict in Verdict if verdict < Verdict.VERDICTS]
-        self._counters.put_many({key: Traffic(0, 0) for key in rows if key not in there})
 
 
 def _load(pins: Path, objects: dict[ProgramName, BpfObject], max_mappings: int) -> dict[ProgramName, int]:

@@ -82,10 +82,12 @@ class TcOptions(ctypes.Structure):
     ]
 
 
-@Print
 def _say_nothing(_level: int, _format: bytes, _arguments: int) -> int:
     """Errors come back as codes and verifier logs; libbpf's own prints would go to the agent's stderr."""
     return 0
+
+
+_PRINT = Print(_say_nothing)  # the library keeps a pointer to it
 
 
 def _open_library() -> ctypes.CDLL:
@@ -96,7 +98,7 @@ def _open_library() -> ctypes.CDLL:
     for name, (result, arguments) in SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, list(arguments)
-    library.libbpf_set_print(_say_nothing)
+    library.libbpf_set_print(_PRINT)
     return library
 
 
@@ -203,7 +205,11 @@ class RingBuffer:
     """Reads one ring buffer map. Not for two threads at once."""
 
     def __init__(self, fd: int, take: Callable[[bytes], None]):
-        self._sample = Sample(lambda _context, data, size: take(ctypes.string_at(data, size)) or 0)
+        def sample(_context: int, data: int, size: int) -> int:
+            take(ctypes.string_at(data, size))
+            return 0
+
+        self._sample = Sample(sample)
         self._handle = library().ring_buffer__new(fd, self._sample, None, None)
         if not self._handle:
             raise DataplaneError(f"ring buffer: {os.strerror(ctypes.get_errno())}")

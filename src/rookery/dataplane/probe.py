@@ -4,6 +4,7 @@ Probes load tiny programs and make tiny maps, attach nothing and leave nothing b
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import struct
@@ -71,7 +72,7 @@ def tcx() -> Probe:
 def clsact() -> Probe:
     """Asked of a device that does not exist: a kernel with clsact misses the device."""
     hook = libbpf.TcHook(size=24, ifindex=NO_SUCH_DEVICE, point=libbpf.TC_INGRESS)
-    error = libbpf.library().bpf_tc_hook_create(libbpf.ctypes.byref(hook))
+    error = libbpf.library().bpf_tc_hook_create(ctypes.byref(hook))
     if error == -errno.ENODEV:
         return Probe(True, "the kernel speaks of traffic control")
     return Probe(False, f"the kernel has no traffic control ({os.strerror(-error)}): CONFIG_NET_SCH_INGRESS is needed")

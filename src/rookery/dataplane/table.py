@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError, TableFull
+from rookery.dataplane.formats import LAYOUTS
 from rookery.dataplane.syscall import Buffer
 
 K = TypeVar("K", bound=tuple)
@@ -30,30 +31,31 @@ class Table(Generic[K, V]):
         self.fd = fd
         self._key: Any = key
         self._value: Any = value
+        self._key_layout, self._value_layout = LAYOUTS[key], LAYOUTS[value]
         self.max_rows = syscall.map_shape(fd).max_entries
 
     def get(self, key: K) -> V | None:
         """None: there is no such row."""
         try:
-            packed = syscall.lookup(self.fd, self._key.LAYOUT.pack(*key), self._value.LAYOUT.size)
+            packed = syscall.lookup(self.fd, self._key_layout.pack(*key), self._value_layout.size)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
-            raise self._refused("read", error.errno) from error
-        return self._value._make(self._value.LAYOUT.unpack(packed))
+            raise self._refused("read", error.errno or 0) from error
+        return self._value._make(self._value_layout.unpack(packed))
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All rows, a page at a time; rows that change meanwhile may be missing or old."""
-        for keys, values in self._pages(self._value.LAYOUT.size):
-            found = map(self._key._make, self._key.LAYOUT.iter_unpack(keys))
-            rows = map(self._value._make, self._value.LAYOUT.iter_unpack(values))
+        for keys, values in self._pages(self._value_layout.size):
+            found = map(self._key._make, self._key_layout.iter_unpack(keys))
+            rows = map(self._value._make, self._value_layout.iter_unpack(values))
             yield from zip(found, rows, strict=True)
 
     def put_many(self, rows: Mapping[K, V]) -> None:
         """Add or replace. Raises TableFull; rows before the one that found no room are in."""
         if not rows:
             return
-        pack_key, pack_value = self._key.LAYOUT.pack, self._value.LAYOUT.pack
+        pack_key, pack_value = self._key_layout.pack, self._value_layout.pack
         keys = Buffer(b"".join(starmap(pack_key, rows)))
         values = Buffer(b"".join(starmap(pack_value, rows.values())))
         batch = syscall.update_batch(self.fd, keys, values, len(rows), (0, 0))
@@ -63,10 +65,10 @@ class Table(Generic[K, V]):
     def delete_many(self, keys: Iterable[K]) -> None:
         """Those that are not there are not missed."""
         wanted = list(keys)
-        packed = Buffer(b"".join(starmap(self._key.LAYOUT.pack, wanted)))
+        packed = Buffer(b"".join(starmap(self._key_layout.pack, wanted)))
         start = 0
         while start < len(wanted):
-            offset = start * self._key.LAYOUT.size
+            offset = start * self._key_layout.size
             batch = syscall.delete_batch(self.fd, packed, len(wanted) - start, offset)
             if batch.error not in (0, errno.ENOENT):
                 raise self._refused("delete", batch.error)
@@ -74,7 +76,7 @@ class Table(Generic[K, V]):
 
     def _pages(self, value_bytes: int) -> Iterator[tuple[bytes, bytes]]:
         """Packed keys and values, a page at a time."""
-        rows, cursor, key_bytes = ROWS_READ_AT_ONCE, None, self._key.LAYOUT.size
+        rows, cursor, key_bytes = ROWS_READ_AT_ONCE, None, self._key_layout.size
         while True:
             keys, values, following = Buffer(rows * key_bytes), Buffer(rows * value_bytes), Buffer(CURSOR_BYTES)
             batch = syscall.lookup_batch(self.fd, cursor, following, keys, values, rows)
@@ -102,11 +104,11 @@ class PerCpuTable(Table[K, V]):
         self.cpus = possible_cpus()
 
     def items(self) -> Iterator[tuple[K, V]]:
-        size = self._value.LAYOUT.size
+        size = self._value_layout.size
         for keys, values in self._pages(size * self.cpus):
-            for row, key in enumerate(self._key.LAYOUT.iter_unpack(keys)):
+            for row, key in enumerate(self._key_layout.iter_unpack(keys)):
                 packed = values[row * size * self.cpus : (row + 1) * size * self.cpus]
-                per_cpu = self._value.LAYOUT.iter_unpack(packed)
+                per_cpu = self._value_layout.iter_unpack(packed)
                 yield self._key._make(key), self._value._make(map(sum, zip(*per_cpu, strict=True)))
 
     def get(self, key: K) -> V | None:
@@ -114,11 +116,11 @@ class PerCpuTable(Table[K, V]):
 
     def put_many(self, rows: Mapping[K, V]) -> None:
         """The value goes to the first CPU, the others become zero."""
-        rest = self._value.LAYOUT.size * (self.cpus - 1)
+        rest = self._value_layout.size * (self.cpus - 1)
         for key, value in rows.items():
-            packed = self._value.LAYOUT.pack(*value) + bytes(rest)
+            packed = self._value_layout.pack(*value) + bytes(rest)
             try:
-                syscall.update(self.fd, self._key.LAYOUT.pack(*key), packed)
+                syscall.update(self.fd, self._key_layout.pack(*key), packed)
             except OSError as error:
                 raise self._refused("write", error.errno or 0) from error
 

@@ -72,7 +72,8 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
     wiring = DataplaneWiring(dataplane, kernel)
     places = Places(Path(config.state_directory), Path(config.run_directory))
     machine = Machine(config.region_name, places, wiring)
-    subscription = Subscription(config) if config.mapping_service else None
+    services = config.mapping_service
+    subscription = Subscription(config.region_name, services, config.identity) if services else None
 
     def report(statuses: list[InstanceStatus]) -> None:
         if subscription is not None:

@@ -13,6 +13,7 @@ from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_text, mac_text, substrate_text
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import MappingKey
+from rookery.dataplane.host import PROGRAMS, ProgramName
 from rookery.host.control import (
     GetInstance,
     GetMappings,
@@ -91,17 +92,10 @@ class Answers:
 
     def _what_if(self, request: WhatIf) -> WhatIfReply:
         state, names = self._state, self._state.names()
-        if request.program == "host_egress":
-            devices = {eni: ifindex for ifindex, eni in names.items()}
-            if request.interface not in devices:
-                raise CannotAnswer(f"{request.interface or 'no interface'} has no device on {state.config.name}")
-            ifindex = devices[request.interface]
-        elif request.program == "host_ingress":
-            ifindex = state.substrate.ifindex
-        else:
-            raise CannotAnswer(f"there is no program {request.program!r}")
+        program = _program(request.program)
+        ifindex = self._device(request.interface, names) if program == "host_egress" else state.substrate.ifindex
         try:
-            told = state.dataplane.what_if(request.program, request.frame, ifindex, request.trace)
+            told = state.dataplane.what_if(program, request.frame, ifindex, request.trace)
         except (DataplaneError, ValueError) as error:
             raise CannotAnswer(str(error)) from error
         zero = monotonic_zero()
@@ -111,6 +105,19 @@ class Answers:
             steps=[line_of(event, state.config.name, names, zero) for event in told.events],
             delivered_to=names.get(told.target, ""),
         )
+
+    def _device(self, interface: str, names: Mapping[int, str]) -> int:
+        for ifindex, eni in names.items():
+            if eni == interface:
+                return ifindex
+        raise CannotAnswer(f"{interface or 'no interface'} has no device on {self._state.config.name}")
+
+
+def _program(name: str) -> ProgramName:
+    for known in PROGRAMS:
+        if name == known:
+            return known
+    raise CannotAnswer(f"there is no program {name!r}")
 
 
 def _row(key: MappingKey, intended: formats.Mapping | None, found: formats.Mapping | None) -> MappingRow:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.mapping.certificates import Identity
+
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     region_name: str  # the Rookery region: "dev"
@@ -26,6 +28,10 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     bpf_objects: str  # folder of *.bpf.o
     max_mappings: int = 1 << 20
     heal_seconds: float = 5.0  # between two full passes over the kernel's maps
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(Path(self.ca_certificate), Path(self.certificate), Path(self.private_key))
 
     @property
     def control_socket(self) -> Path:

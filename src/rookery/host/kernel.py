@@ -20,10 +20,17 @@ from rookery.mapping.protocol import Delta
 class Tables(Protocol):
     """The dataplane's."""
 
-    interfaces: Table[Any, Any]
-    local_interfaces: Table[Any, Any]
-    mappings: Table[Any, Any]
-    routes: Table[Any, Any]
+    @property
+    def interfaces(self) -> Table[Any, Any]: ...
+
+    @property
+    def local_interfaces(self) -> Table[Any, Any]: ...
+
+    @property
+    def mappings(self) -> Table[Any, Any]: ...
+
+    @property
+    def routes(self) -> Table[Any, Any]: ...
 
 
 class Kernel:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, mac_bytes, substrate_bytes
 from rookery.dataplane.formats import (
+    Ifindex,
     InterfaceConfig,
     InterfaceFlag,
     LocalInterface,
@@ -19,7 +20,6 @@ from rookery.dataplane.formats import (
     RouteKey,
     RouteKind,
 )
-from rookery.dataplane.host import Ifindex
 from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 
 Devices = Mapping[int, int]  # number of an interface -> ifindex of its host side

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent
 from rookery.intent.names import domain_name, host_name
+from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, VpcThing
 from rookery.intent.vpc import prefix_length, router_address, router_mac
-from rookery.model.objects import Attachment, Instance, NetworkInterface, Subnet, Vpc
+from rookery.model.objects import Attachment, NetworkInterface
 
 RUNNING = "running"
 
@@ -19,7 +20,13 @@ def held_attachment(interface: NetworkInterface) -> Attachment | None:
 
 
 def interface_mappings(
-    interface: NetworkInterface, vpc: Vpc, subnet: Subnet, host_address: str, *, generation: int, issued: int
+    interface: InterfaceThing,
+    vpc: VpcThing,
+    subnet: SubnetThing,
+    host_address: str,
+    *,
+    generation: int,
+    issued: int,
 ) -> list[MappingIntent]:
     """One row per address of an interface that is attached to an instance which shall run.
 
@@ -48,7 +55,7 @@ def rank(mapping: MappingIntent) -> tuple[int, int]:
 
 
 def interface_intent(
-    interface: NetworkInterface, vpc: Vpc, subnet: Subnet, route_table: int, mtu: int
+    interface: InterfaceThing, vpc: VpcThing, subnet: SubnetThing, route_table: int, mtu: int
 ) -> InterfaceIntent:
     """Of an attached interface. `mtu` is the largest inner IP packet; `route_table` a number, see effective_table."""
     return InterfaceIntent(
@@ -65,11 +72,11 @@ def interface_intent(
         router_mac=router_mac(subnet.number),
         mtu=mtu,
         source_dest_check=interface.source_dest_check,
-        device_index=interface.attachment.device_index,
+        device_index=interface.attachment.device_index if interface.attachment else 0,
     )
 
 
-def instance_intent(instance: Instance, interfaces: Iterable[InterfaceIntent]) -> InstanceIntent:
+def instance_intent(instance: InstanceThing, interfaces: Iterable[InterfaceIntent]) -> InstanceIntent:
     """An instance without interfaces (they went when it was terminated) is named by its id."""
     ordered = tuple(sorted(interfaces, key=lambda interface: (interface.device_index, interface.id)))
     return InstanceIntent(

@@ -6,18 +6,18 @@ import ipaddress
 from collections.abc import Iterable
 
 from rookery.intent.host import RouteIntent
-from rookery.model.objects import RouteTable, Subnet, Vpc
+from rookery.intent.things import SubnetThing, TableThing, VpcThing
 
 NO_TABLE = 0  # the data plane finds no route in it
 
 
-def routes_of(table: RouteTable, vpc: Vpc) -> list[RouteIntent]:
+def routes_of(table: TableThing, vpc: VpcThing) -> list[RouteIntent]:
     """The local routes: one for each block of the VPC. Nobody can write them, so nobody stores them."""
     cidrs = dict.fromkeys(association.cidr for association in vpc.cidr_associations)
     return [RouteIntent(table=table.number, destination=cidr, kind="local") for cidr in cidrs]
 
 
-def effective_tables(tables: Iterable[RouteTable]) -> dict[str, int]:
+def effective_tables(tables: Iterable[TableThing]) -> dict[str, int]:
     """Subnet id -> number of the table that names it, of one VPC's tables; the main table is under ""."""
     found: dict[str, int] = {}
     for table in sorted(tables, key=lambda table: table.id):
@@ -26,12 +26,12 @@ def effective_tables(tables: Iterable[RouteTable]) -> dict[str, int]:
     return found
 
 
-def effective_table(subnet: Subnet, tables: dict[str, int]) -> int:
+def effective_table(subnet: SubnetThing, tables: dict[str, int]) -> int:
     """The number of the one table that routes for the subnet; `tables` as from effective_tables."""
     return tables.get(subnet.id, tables.get("", NO_TABLE))
 
 
-def router_address(subnet: Subnet) -> str:
+def router_address(subnet: SubnetThing) -> str:
     """The first address after the network's: 10.0.0.1 in 10.0.0.0/24."""
     return str(ipaddress.ip_network(subnet.cidr).network_address + 1)
 
@@ -42,5 +42,5 @@ def router_mac(subnet_number: int) -> str:
     return octets.hex(":")
 
 
-def prefix_length(subnet: Subnet) -> int:
+def prefix_length(subnet: SubnetThing) -> int:
     return int(subnet.cidr.rpartition("/")[2])

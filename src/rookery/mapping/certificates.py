@@ -185,7 +185,9 @@ def _builder(
 
 
 def _leaf(authority: x509.Certificate, key: ec.EllipticCurvePublicKey, uri: str) -> x509.CertificateBuilder:
-    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
+    signer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+        authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    )
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
     return (
         _builder(_subject(uri.rsplit("/", 1)[-1]), authority.subject, key, LIFETIME)
@@ -204,7 +206,7 @@ def _load_authority(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurve
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as error:
         raise CertificateError(f"{path}: {error}") from error
-    if key.public_key() != certificate.public_key():
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         raise CertificateError(f"{path} is not the key of authority.pem")
     return certificate, key
 

@@ -1,6 +1,6 @@
 """A host's subscription to the mapping service.
 
-    async with Subscription(config) as subscription:
+    async with Subscription(region_name, services, identity) as subscription:
         async for update in subscription:
             ...  # reconcile update.intent, or only update.delta
             subscription.applied(update.intent.generation)
@@ -16,19 +16,27 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import AsyncIterator, Container, Iterable
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from rookery.host.config import HostConfig
 from rookery.intent.host import HostIntent
 from rookery.mapping.certificates import MAPPING, Identity, client_context, peer_uris, uri_of
 from rookery.mapping.copy import DoesNotFit, IntentCopy
-from rookery.mapping.protocol import Applied, Delta, FromHost, Hello, InstanceReport, Snapshot, ToHost
+from rookery.mapping.protocol import (
+    Applied,
+    Delta,
+    FromHost,
+    Hello,
+    InstanceReport,
+    Snapshot,
+    ToHost,
+    encode,
+    to_host,
+)
 from rookery.model.objects import InstanceStatus
 
 FIRST_BACKOFF = 0.05  # seconds
@@ -38,9 +46,6 @@ PING_SECONDS = 5.0  # a service that answers none for so long is left
 LARGEST_FRAME = 256 << 20
 
 log = logging.getLogger("rookery.mapping.client")
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(ToHost).decode
 
 
 class WrongService(Exception):
@@ -57,15 +62,16 @@ class Update(NamedTuple):
 
 
 class Subscription:
-    """One consumer. Iterating raises certificates.CertificateError when this host's own files are unusable."""
+    """One consumer. `services`: "address:port" of each mapping service of the Rookery region; `identity`: the host's.
 
-    def __init__(self, config: HostConfig):
-        if not config.mapping_service:
-            raise ValueError(f"{config.name}: no mapping service is configured")
-        self._config = config
-        self._identity = Identity(
-            Path(config.ca_certificate), Path(config.certificate), Path(config.private_key)
-        )
+    Iterating raises certificates.CertificateError when this host's own files are unusable."""
+
+    def __init__(self, region_name: str, services: Sequence[str], identity: Identity):
+        if not services:
+            raise ValueError("no mapping service is configured")
+        self._region_name = region_name
+        self._services = services
+        self._identity = identity
         self._outbox = Outbox()
         self._connected = False
         self._updates = self._run()
@@ -94,8 +100,8 @@ class Subscription:
         """What became of instances. Kept, and said again to the next service: none is lost to a crash of this one."""
         self._outbox.report(statuses)
 
-    async def _run(self) -> AsyncIterator[Update]:
-        services = random.sample(self._config.mapping_service, len(self._config.mapping_service))
+    async def _run(self) -> AsyncGenerator[Update, None]:
+        services = random.sample(self._services, len(self._services))
         backoff = FIRST_BACKOFF
         for service in itertools.cycle(services):
             try:
@@ -108,15 +114,15 @@ class Subscription:
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
-    async def _updates_from(self, service: str) -> AsyncIterator[Update]:
+    async def _updates_from(self, service: str) -> AsyncGenerator[Update, None]:
         async with self._connect(service) as connection:
-            _check_service(connection, self._config.region_name)
-            await connection.send(_encode(Hello()))
+            _check_service(connection, self._region_name)
+            await connection.send(encode(Hello()))
             sending = asyncio.create_task(self._outbox.send_to(connection))
             copy = IntentCopy()
             try:
                 async for frame in connection:
-                    update = await _receive(copy, connection, _decode(frame))
+                    update = await _receive(copy, connection, to_host(frame))
                     if update is not None:
                         self._arrived(update)
                         yield update
@@ -177,7 +183,7 @@ class Outbox:
             while await self._something.wait():
                 self._something.clear()
                 for frame in self._frames():
-                    await connection.send(_encode(frame))
+                    await connection.send(encode(frame))
 
     def _frames(self) -> list[FromHost]:
         frames: list[FromHost] = []
@@ -196,13 +202,14 @@ async def _receive(copy: IntentCopy, connection: ClientConnection, frame: ToHost
     except DoesNotFit as error:
         log.warning("asking for a snapshot: %s", error)
         copy.forget()
-        await connection.send(_encode(Hello()))
+        await connection.send(encode(Hello()))
         return None
 
 
 def _take(copy: IntentCopy, frame: ToHost) -> Update | None:
     if isinstance(frame, Snapshot):
-        return Update(copy.intent, None) if copy.take_part(frame) else None
+        whole = copy.take_part(frame)
+        return Update(whole, None) if whole else None
     if copy.awaiting:  # sent before the service heard that we ask again
         return None
     if isinstance(frame, Delta):

@@ -30,17 +30,18 @@ class IntentCopy:
         """The host goes on with what it was given; this copy is of no use."""
         self.intent = None
 
-    def take_part(self, part: Snapshot) -> bool:
-        """Whether the snapshot is complete. The copy from before stays until then."""
+    def take_part(self, part: Snapshot) -> HostIntent | None:
+        """All of it when the snapshot is complete. The copy from before stays until then."""
         if self._coming is None or self._coming.generation != part.generation:
             self._coming = HostIntent(
                 host=part.host, generation=part.generation, instances={}, mappings={}, routes={}
             )
             self._sum = 0
         self._put_all(self._coming, part.instances, part.mappings, part.routes)
-        if part.last:
-            self.intent, self._coming = self._coming, None
-        return part.last
+        if not part.last:
+            return None
+        self.intent, self._coming = self._coming, None
+        return self.intent
 
     def apply(self, delta: Delta) -> HostIntent:
         """Raises DoesNotFit, having changed nothing, when the delta is for another generation."""
@@ -62,8 +63,8 @@ class IntentCopy:
             raise DoesNotFit(f"the digest of {told.generation} differs")
 
     def digest(self) -> str:
-        """That of `intent`, as it was added up row by row."""
-        return digest_of_sum(self.intent.host, self._sum)
+        """That of `intent`, as it was added up row by row; empty: there is none."""
+        return digest_of_sum(self.intent.host, self._sum) if self.intent else ""
 
     def _at(self) -> str:
         return str(self.intent.generation) if self.intent else "nothing"

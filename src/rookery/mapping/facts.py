@@ -138,7 +138,7 @@ def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float
     """Raises Unreadable."""
     try:
         fact = decode(TYPES[kind], value)
-        if kind != HOST:
+        if not isinstance(fact, HostFacts):
             fact.id = identity  # one string, not two
             int(identity[-8:].replace("-", ""), 16)  # its number
     except (msgspec.DecodeError, ValueError) as error:

@@ -30,10 +30,12 @@ class Groups:
             self._groups[key] = {found, member}
 
     def _leave(self, member: str, key: str | None) -> None:
-        found = self._groups.get(key) if key else None
+        if not key:
+            return
+        found = self._groups.get(key)
         if isinstance(found, set):
             found.discard(member)
             if not found:
                 del self._groups[key]
-        elif found == member and key:
+        elif found == member:
             del self._groups[key]

@@ -79,7 +79,7 @@ class Index:
         """From now on `feed` tells what changes for it."""
         self._shares[host] = Share()
         for identity in self._relations.placed.of(host):
-            self._give(identity, host)
+            self._hand(identity, host, self._instance(identity))
         share = self._shares[host]
         for vni in share.vnis:
             self._holders[vni].add(host)
@@ -163,24 +163,20 @@ class Index:
         before: dict[str, Share] = {}
         for identity in touched.instances:
             wanted, had = self.host_of(identity), self._keeper.get(identity)
-            for host in {wanted, had} & self._shares.keys():
+            for host in self._shares.keys() & {wanted, had}:
                 before.setdefault(host, _copy(self._shares[host]))
-                differs, intent = self._give(identity, host if host == wanted else None, had)
-                if differs:
+                intent = self._instance(identity) if host == wanted else None
+                if self._hand(identity, host, intent):
                     changes[host].instances[identity] = intent
         return before
 
-    def _give(
-        self, identity: str, host: str | None, had: str | None = None
-    ) -> tuple[bool, InstanceIntent | None]:
-        """To `host`; None: takes it from `had`. Whether that host's share differs, and the instance."""
-        if host is None:
-            if self._keeper.get(identity) == had:
-                del self._keeper[identity]
-            return self._shares[had].take(identity, None), None
-        intent = self._instance(identity)
-        self._keeper[identity] = host
-        return self._shares[host].take(identity, intent), intent
+    def _hand(self, identity: str, host: str, intent: InstanceIntent | None) -> bool:
+        """To the host; None: takes it away from there. Whether the host's share differs."""
+        if intent is not None:
+            self._keeper[identity] = host
+        elif self._keeper.get(identity) == host:
+            del self._keeper[identity]
+        return self._shares[host].take(identity, intent)
 
     def _instance(self, identity: str) -> InstanceIntent:
         interfaces = (self._relations.interfaces[i] for i in self._relations.attached.of(identity))

@@ -73,6 +73,7 @@ class Reports:
 
 
 async def read_live(store: Store) -> Live:
+    """Raises StoreUnavailable."""
     entry = await store.get(LIVE)
     return decode(Live, entry.value) if entry else Live(generation=0)
 
@@ -80,11 +81,16 @@ async def read_live(store: Store) -> Live:
 class LiveWriter:
     """Writes `observed/live` a moment after something moved, and only what differs."""
 
-    def __init__(self, store: Store, current: Callable[[], Live], written: Live):
+    def __init__(self, store: Store, current: Callable[[], Live]):
         self._store = store
         self._current = current
-        self._written = written
+        self._written = Live(generation=0)
         self._moved = asyncio.Event()
+
+    async def read(self) -> Live:
+        """What an earlier service wrote, from which this one goes on. Raises StoreUnavailable."""
+        self._written = await read_live(self._store)
+        return self._written
 
     def moved(self) -> None:
         self._moved.set()

@@ -64,3 +64,23 @@ class Digest(msgspec.Struct, frozen=True, tag="digest"):
 
 FromHost = Hello | Applied | InstanceReport
 ToHost = Snapshot | Delta | Digest
+
+encode = msgspec.msgpack.Encoder().encode
+_from_host = msgspec.msgpack.Decoder(FromHost).decode
+_to_host = msgspec.msgpack.Decoder(ToHost).decode
+
+
+def from_host(frame: bytes | str) -> FromHost:
+    """Raises msgspec.DecodeError."""
+    return _from_host(_binary(frame))
+
+
+def to_host(frame: bytes | str) -> ToHost:
+    """Raises msgspec.DecodeError."""
+    return _to_host(_binary(frame))
+
+
+def _binary(frame: bytes | str) -> bytes:
+    if isinstance(frame, str):
+        raise msgspec.DecodeError("a text frame: the protocol has none")
+    return frame

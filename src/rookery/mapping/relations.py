@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rookery.intent.vpc import NO_TABLE, effective_table, effective_tables
@@ -48,7 +49,7 @@ class Relations:
         self._in_subnet = Groups()  # subnet id -> interface ids
         self._subnets_of = Groups()  # VPC id -> subnet ids
         self._tables_of = Groups()  # VPC id -> table ids
-        self._changed = {
+        self._changed: dict[str, Callable[[str, Any, Any, Touched], None]] = {
             NetworkInterface.KIND: self._interface_changed,
             Instance.KIND: self._instance_changed,
             Subnet.KIND: self._subnet_changed,
@@ -85,7 +86,7 @@ class Relations:
     def _interface_changed(
         self, identity: str, old: InterfaceFacts | None, new: InterfaceFacts | None, touched: Touched
     ) -> None:
-        if new and new.instance_id in self.instances:
+        if new and new.attachment and new.instance_id in self.instances:
             new.attachment.instance_id = self.instances[new.instance_id].id  # one string, not two
         self.attached.move(identity, _get(old, "instance_id"), _get(new, "instance_id"))
         self._in_subnet.move(identity, _get(old, "subnet_id"), _get(new, "subnet_id"))

@@ -15,18 +15,20 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from os.path import commonprefix
 
 import msgspec
-from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from rookery.mapping.certificates import HOST, Identity, load_certificate, peer_uris, server_context, uri_of
 from rookery.mapping.change import HostChange
 from rookery.mapping.index import Index
-from rookery.mapping.observed import LiveWriter, Reports, read_live
+from rookery.mapping.observed import LiveWriter, Reports
 from rookery.mapping.progress import Progress, live_generation
-from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport
+from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport, from_host
 from rookery.mapping.session import Session
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import Live
@@ -40,8 +42,6 @@ PING_SECONDS = 10.0
 
 log = logging.getLogger("rookery.mapping.service")
 
-_decode = msgspec.msgpack.Decoder(FromHost).decode
-
 
 class Service:
     """`region_name`: the Rookery region, whose hosts it serves. `mtu`: of instances."""
@@ -53,18 +53,18 @@ class Service:
         self._sessions: dict[str, Session] = {}
         self._progress: dict[str, Progress] = {}
         self._reports = Reports(store, self._index)
-        self._live: LiveWriter | None = None
-        self._context: ssl.SSLContext | None = None
-        self._identity: Identity | None = None
+        self._live = LiveWriter(store, self._current_live)
+        self._presented: tuple[ssl.SSLContext, Identity] | None = None  # None: not serving yet
 
     @contextlib.asynccontextmanager
     async def serving(
         self, address: str, port: int, identity: Identity, digest_seconds: float = DIGEST_SECONDS
     ) -> AsyncIterator[Server]:
         """Listens when the state is read: who can connect is answered. Raises CertificateError, OSError."""
-        self._context, self._identity = server_context(identity), identity
+        context = server_context(identity)
+        self._presented = (context, identity)
         await self._start()
-        async with self._server(address, port) as server, asyncio.TaskGroup() as tasks:
+        async with self._server(address, port, context) as server, asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(work)
                 for work in (
@@ -79,12 +79,12 @@ class Service:
             for task in running:
                 task.cancel()
 
-    def _server(self, address: str, port: int) -> serve:
+    def _server(self, address: str, port: int, context: ssl.SSLContext) -> AbstractAsyncContextManager[Server]:
         return serve(
             self._serve_host,
             address,
             port,
-            ssl=self._context,
+            ssl=context,
             process_request=self._admit,
             compression=None,
             max_size=LARGEST_FRAME,
@@ -96,7 +96,8 @@ class Service:
 
     def take_renewed_certificate(self) -> None:
         """For hosts that connect from now on. Raises CertificateError, and goes on with the one before."""
-        load_certificate(self._context, self._identity)
+        if self._presented is not None:
+            load_certificate(*self._presented)
 
     async def forget_the_gone(self) -> None:
         """Deletes statuses of instances that exist no more. Raises StoreUnavailable."""
@@ -106,17 +107,16 @@ class Service:
 
     async def _start(self) -> None:
         """Waits for the store for as long as it takes."""
-        while self._live is None:
+        while True:
             try:
-                live = await read_live(self._store)
+                live = await self._live.read()
                 found = await self._store.range(WATCHED)
+                break
             except StoreUnavailable as error:
                 log.warning("waiting for the store: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._index.load(found)
-            self._live = LiveWriter(self._store, self._current_live, live)
-            self._match_hosts(behind_since=live.generation + 1)
+        self._index.load(found)
+        self._match_hosts(behind_since=live.generation + 1)
 
     async def _follow(self) -> None:
         while True:
@@ -190,7 +190,7 @@ class Service:
         sending.add_done_callback(lambda _: session.cut())  # who is told nothing more must come again
         try:
             async for frame in connection:
-                self._receive(session, _decode(frame))
+                self._receive(session, from_host(frame))
         except ConnectionClosed as error:
             log.info("%s: %s", host, error)
         except msgspec.DecodeError as error:

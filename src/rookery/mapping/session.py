@@ -11,22 +11,19 @@ import logging
 from collections.abc import Iterator
 from itertools import islice
 
-import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from rookery.intent.host import HostIntent
 from rookery.mapping.change import HostChange
 from rookery.mapping.index import Index
 from rookery.mapping.progress import Progress
-from rookery.mapping.protocol import SNAPSHOT_PART_ROWS, Delta, Digest, Snapshot, ToHost
+from rookery.mapping.protocol import SNAPSHOT_PART_ROWS, Delta, Digest, Snapshot, ToHost, encode
 
 MOST_PENDING_ROWS = 4 * SNAPSHOT_PART_ROWS
 INSTANCES_A_PART = 500  # user data has up to 16 KB each
 SEND_SECONDS = 10.0
 
 log = logging.getLogger("rookery.mapping.session")
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Session:
@@ -66,7 +63,7 @@ class Session:
             self._something.clear()
             for frame in self._frames():
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._connection.send(_encode(frame))
+                    await self._connection.send(encode(frame))
 
     def cut(self) -> None:
         """At once: nobody waits for a host that does not answer."""

@@ -66,8 +66,8 @@ def _credentials(files: Identity) -> tuple[str, ...]:
 def _api(settings: Settings) -> Part:
     plan = settings.layout
     keys = ("--sealing-key", str(plan.sealing_key))
-    options = ("--name", plan.name, "--database", str(plan.database), *keys, "--port", str(settings.port))
-    options += ("--mtu", str(settings.instance_mtu))
+    named = ("--name", plan.name, "--database", str(plan.database))
+    options = (*named, *keys, "--port", str(settings.port), "--mtu", str(settings.instance_mtu))
     return Part("api", "rookery.api", options, "", plan.logs / "api.log")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from rookery.dataplane import pins, syscall
 from rookery.dataplane.addresses import mac_bytes, substrate_bytes
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import SubstratePort
+from rookery.dataplane.formats import LAYOUTS, SubstratePort
 from rookery.dataplane.libbpf import BpfObject, clsact_attach, clsact_program
 from rookery.host.instances.namespace import NamespaceError, inside
 from rookery.region.errors import CannotStart
@@ -21,6 +21,7 @@ from rookery.region.layout import BPF_OBJECTS, Layout
 
 PROGRAM, MAP = "substrate_port", "port"
 ROW = bytes(4)  # the array's only key
+LAYOUT = LAYOUTS[SubstratePort]
 
 
 def guard(plan: Layout, port: str, address: str, mac: str) -> None:
@@ -42,9 +43,7 @@ def read(plan: Layout, port: str) -> SubstratePort | None:
     if fd is None:
         return None
     try:
-        return SubstratePort._make(
-            SubstratePort.LAYOUT.unpack(syscall.lookup(fd, ROW, SubstratePort.LAYOUT.size))
-        )
+        return SubstratePort._make(LAYOUT.unpack(syscall.lookup(fd, ROW, LAYOUT.size)))
     finally:
         os.close(fd)
 
@@ -82,7 +81,7 @@ def _attach(pin: Path, row: SubstratePort, ifindex: int) -> None:
     guardian = BpfObject(BPF_OBJECTS / f"{PROGRAM}.bpf.o")
     try:
         program = guardian.load(PROGRAM)
-        syscall.update(guardian.map_fd(MAP), ROW, SubstratePort.LAYOUT.pack(*row))
+        syscall.update(guardian.map_fd(MAP), ROW, LAYOUT.pack(*row))
         clsact_attach(program, ifindex)
         pin.parent.mkdir(parents=True, exist_ok=True)
         pin.unlink(missing_ok=True)

@@ -39,7 +39,13 @@ class Status(msgspec.Struct, kw_only=True):
 
     @property
     def healthy(self) -> bool:
-        return not any(one.problem for one in [*self.parts, *self.hosts])
+        return not self.troubles
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """By name. Of a host whose process is gone that is said, and not also that it does not answer."""
+        told: list[PartState | HostState] = [*self.hosts, *self.parts]
+        return {one.name: one.problem for one in told if one.problem}
 
 
 def current(name: str) -> Settings:
@@ -69,6 +75,18 @@ def live_generation(name: str) -> int:
     return asyncio.run(_revisions(current(name).layout.database))[1]
 
 
+def held_up(name: str, generation: int) -> list[str]:
+    """Why the hosts are not there yet, in sentences."""
+    found = look(name)
+    if generation > found.revision:
+        return [f"the store itself is only at {found.revision}"]
+    reasons = [f"{part.name}: {part.problem}" for part in found.parts if part.problem]
+    return reasons or [
+        "the mapping service has not passed it on yet, a host is still applying it, or a kernel refused a row; "
+        f"see: rookery status --name {name}"
+    ]
+
+
 def _supervisor(shape: Settings) -> PartState:
     process = supervisor.running(shape.layout)
     if process is None:
@@ -82,6 +100,8 @@ def _parts(shape: Settings, hosts: list[HostState]) -> list[PartState]:
     trouble = {host.name: host.problem for host in hosts if host.problem}
     if not api_answers(shape.port):
         trouble["api"] = f"no answer on 127.0.0.1:{shape.port}"
+    if not any(host.status and host.status.connected for host in hosts):
+        trouble["mapping"] = "no host is connected to it: what changes now reaches none of them, what runs goes on"
     return [_part(part.name, records.get(part.name), trouble.get(part.name, "")) for part in parts_of(shape)]
 
 

@@ -7,6 +7,7 @@ import queue
 import shlex
 import subprocess
 import threading
+from functools import partial
 
 from rookery.cli.output import progress
 from rookery.host.control import EventLine, GetStatus, StatusReply
@@ -60,9 +61,7 @@ def _show_placement(name: str, ids: dict[str, str]) -> None:
 def _pings_inside(name: str) -> None:
     _say("Inside each VPC instances reach each other, across hosts and zones")
     for one, address in (("red-1", TWIN), ("blue-1", TWIN)):
-        twins.wait_until(
-            lambda one=one, address=address: _ping(name, one, address, 1), lambda: "no ping came back"
-        )
+        twins.wait_until(partial(_ping, name, one, address), lambda: "no ping came back")
         done = _run(name, one, "ping", "-c3", "-i0.2", "-W2", address, show=True)
         if done.returncode:
             raise TourFailed(f"{one} cannot reach {address}:\n{done.stdout}{done.stderr}")
@@ -72,7 +71,7 @@ def _pings_inside(name: str) -> None:
 def _twin_addresses(name: str) -> None:
     _say(f"{TWIN} is in both VPCs: each is answered by its own")
     for one, expected in (("red-1", "red-2"), ("blue-1", "blue-2")):
-        twins.wait_until(lambda one=one: bool(_page(name, one)), lambda: "the web servers do not answer")
+        twins.wait_until(partial(_page, name, one), lambda: "the web servers do not answer")
         answer = _page(name, one, show=True)
         print(f"    {answer}")
         if answer != expected:
@@ -82,7 +81,7 @@ def _twin_addresses(name: str) -> None:
 def _nothing_crosses(name: str) -> None:
     _say("Nothing crosses: an address of the other VPC is nobody's, and the machine says so")
     for one, address in (("red-2", ONLY_BLUE), ("blue-2", ONLY_RED)):
-        if _ping(name, one, address, 1, show=True):
+        if _ping(name, one, address, show=True):
             raise TourFailed(f"{one} reached {address}, which is in the other VPC")
         told = travel(name, one, address, Probe.of(None, None))
         if told.delivered:
@@ -157,8 +156,8 @@ def _goodbye(name: str) -> None:
 """)
 
 
-def _ping(name: str, one: str, address: str, count: int, show: bool = False) -> bool:
-    return _run(name, one, "ping", f"-c{count}", "-W1", address, show=show).returncode == 0
+def _ping(name: str, one: str, address: str, show: bool = False) -> bool:
+    return _run(name, one, "ping", "-c1", "-W1", address, show=show).returncode == 0
 
 
 def _page(name: str, one: str, show: bool = False) -> str:

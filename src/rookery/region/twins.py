@@ -135,7 +135,7 @@ def _wait_running(ec2: Any, ids: list[str]) -> None:
     wait_until(lambda: states() == {"running"}, lambda: f"the instances do not all run: {states()}")
 
 
-def wait_until(true: Callable[[], bool], complaint: Callable[[], str]) -> None:
+def wait_until(true: Callable[[], object], complaint: Callable[[], str]) -> None:
     """Raises StageError when PATIENCE is over."""
     deadline = time.monotonic() + PATIENCE
     while not true():

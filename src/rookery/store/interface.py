@@ -11,7 +11,7 @@ StoreError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -85,7 +85,7 @@ class Store(Protocol):
     async def changes_since(self, revision: int, prefix: str) -> list[Batch]:
         """What `watch` would yield up to now, at once: a view catches up with it. Raises Compacted."""
 
-    def watch(self, prefix: str, from_revision: int) -> AsyncIterator[Batch]:
+    def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[Batch, None]:
         """Every batch after `from_revision` that touches `prefix` (its other changes left out), in order, none
         twice, none missed, for ever. Raises Compacted."""
 

@@ -78,6 +78,12 @@ def newest(connection: apsw.Connection) -> int:
     return connection.execute("SELECT revision FROM state").get
 
 
+def _state(connection: apsw.Connection) -> tuple[int, int]:
+    """The newest revision, and the one up to which the history is forgotten."""
+    revision, compacted = connection.execute("SELECT revision, compacted FROM state").get
+    return revision, compacted
+
+
 def read_range(connection: apsw.Connection, prefix: str) -> Range:
     rows = connection.execute(
         "SELECT key, value, revision, time FROM current WHERE key >= ? AND key < ? ORDER BY key",
@@ -97,7 +103,7 @@ def read_history(
     connection: apsw.Connection, after: int, prefix: str, revisions: int
 ) -> tuple[list[Batch], int]:
     """The batches of at most `revisions` revisions after `after`, and the last revision that was looked at."""
-    revision, compacted = connection.execute("SELECT revision, compacted FROM state").fetchone()
+    revision, compacted = _state(connection)
     if after < compacted:
         raise Compacted(compacted + 1)
     upto = max(after, min(revision, after + revisions))
@@ -157,7 +163,7 @@ def mark_compacted(connection: apsw.Connection, revision: int) -> None:
 def sweep(connection: apsw.Connection, revisions: int) -> bool:
     """Deletes the forgotten history of some revisions; whether there is more."""
     oldest = connection.execute("SELECT min(revision) FROM history").get
-    compacted = connection.execute("SELECT compacted FROM state").get
+    compacted = _state(connection)[1]
     if oldest is None or oldest > compacted:
         return False
     upto = min(compacted, oldest + revisions - 1)
@@ -167,7 +173,7 @@ def sweep(connection: apsw.Connection, revisions: int) -> bool:
 
 def last_revision_before(connection: apsw.Connection, time: float) -> int:
     """The newest revision committed before `time`, by a search over revisions (clocks go forward, nearly)."""
-    revision, compacted = connection.execute("SELECT revision, compacted FROM state").fetchone()
+    revision, compacted = _state(connection)
     low, high = compacted, revision
     while low < high:
         middle = (low + high + 1) // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -13,8 +13,8 @@ from rookery.host.config import HostConfig
 from rookery.intent.host import HostIntent
 from rookery.mapping.certificates import HOST, MAPPING, Identity, identity_of, issue, make_authority
 from rookery.mapping.client import Subscription
+from rookery.mapping.observed import read_live
 from rookery.mapping.service import Service
-from rookery.model.codec import decode
 from rookery.model.keys import LIVE
 from rookery.model.objects import Live
 from rookery.store.interface import Store
@@ -46,7 +46,7 @@ class FakeAgent:
     """Applies at once what it is told, and remembers how it came."""
 
     def __init__(self, config: HostConfig):
-        self.subscription = Subscription(config)
+        self.subscription = Subscription(config.region_name, config.mapping_service, config.identity)
         self.intent: HostIntent | None = None
         self.snapshots = 0
         self.deltas = 0
@@ -131,17 +131,12 @@ class MappingWorld:
         """Until what the store says of it holds. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             revision = await self.store.revision()
-            live = await self._live()
-            watch: Awaitable | None = None
+            live = await read_live(self.store)
             async with contextlib.aclosing(self.store.watch(LIVE, revision)) as batches:
                 while not holds(live):
-                    watch = anext(batches)
-                    live = decode(Live, (await watch).changes[0].value)
+                    await anext(batches)
+                    live = await read_live(self.store)
             return live
-
-    async def _live(self) -> Live:
-        entry = await self.store.get(LIVE)
-        return decode(Live, entry.value) if entry else Live(generation=0)
 
 
 def without_generation(intent: HostIntent) -> HostIntent:

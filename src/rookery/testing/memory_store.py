@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from rookery.store.interface import (
     Batch,
@@ -94,7 +94,7 @@ class MemoryStore:
         )
         return [batch for batch in cut if batch.changes]
 
-    async def watch(self, prefix: str, from_revision: int) -> AsyncIterator[Batch]:
+    async def watch(self, prefix: str, from_revision: int) -> AsyncGenerator[Batch, None]:
         seen = from_revision
         while True:
             newest = self._revision

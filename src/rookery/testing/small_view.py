@@ -61,13 +61,13 @@ class SmallView:
         self._held: dict[str, dict[str, str]] = {}
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
-        return self._resources.get(kind, {}).get(resource_id)
+        return self._resources.get(kind, {}).get(resource_id)  # type: ignore[return-value]
 
     def all(self, kind: type[R]) -> list[R]:
-        return list(self._resources.get(kind, {}).values())
+        return list(self._resources.get(kind, {}).values())  # type: ignore[arg-type]
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> list[R]:
-        return [each for each in self.all(kind) if each.vpc_id == vpc_id]
+        return [each for each in self.all(kind) if getattr(each, "vpc_id", None) == vpc_id]
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         return self._held.get(subnet_id, {})
@@ -129,6 +129,7 @@ class SmallView:
             now=self.now,
             ids=self.ids,
             quotas=self.quotas,
+            drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
         outcome = api.HANDLERS[operation](request, self)
         self.apply(outcome)

@@ -5,7 +5,7 @@ VPC v has one block 10.v.0.0/16, a main route table, and subnets s = 10.v.s.0/24
 
 from __future__ import annotations
 
-import msgspec
+from typing import TypedDict
 
 from rookery.model.codec import encode
 from rookery.model.keys import host_key, key_of
@@ -23,7 +23,13 @@ from rookery.model.objects import (
 )
 from rookery.region.layout import host_address, host_name
 
-OWNER = {"account": "123456789012", "region": "us-east-1"}
+
+class Owner(TypedDict):
+    account: str
+    region: str
+
+
+OWNER: Owner = {"account": "123456789012", "region": "us-east-1"}
 ZONE = "us-east-1a"
 
 
@@ -91,5 +97,5 @@ def _interface(inside: Subnet, number: int, private: str, host: str) -> NetworkI
     )
 
 
-def _key(thing: msgspec.Struct) -> str:
+def _key(thing: Resource | Host) -> str:
     return host_key(thing.name) if isinstance(thing, Host) else key_of(thing)

@@ -1,7 +1,7 @@
 """SSH keys: made, read, and fingerprinted as AWS does.
 
 Making one is the only thing here that is not a function of its arguments: a key that could be computed from the request would
-be no secret. A request that runs again after a conflict makes another key; only the answered one was committed.
+be no secret. RSA's primes take 10 to 500 ms to find, 80 as a rule: keys are drawn outside of the event loop (operation.draws).
 
 Fingerprints (EC2 user guide, "Verify the fingerprint of your key pair"): RSA made by EC2, SHA-1 of the private key as PKCS #8
 DER; RSA imported, MD5 of the public key as DER; Ed25519 either way, SHA-256 of the SSH public key, in padded base64.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rookery.api.describe import select
 from rookery.api.errors import invalid_value, missing_parameter
 from rookery.api.filters import apply_filters
-from rookery.api.handlers.key_material import PublicHalf, imported_key, new_key
+from rookery.api.handlers.key_material import NewKey, PublicHalf, imported_key, new_key
 from rookery.api.handlers.unbuilt import honour_only
-from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.operation import ApiError, Outcome, Request, View, draws, operation
 from rookery.api.tags import render_tags, tags_for
 from rookery.model.objects import KeyPair
 
@@ -26,9 +27,14 @@ FILTERS = {
 def create_key_pair(request: Request, view: View) -> Outcome:
     honour_only(request.parameters, {"KeyName", "KeyType", "TagSpecifications"}, {"KeyFormat": ("pem",)})
     name, tags = checked_new_pair(request, view)
-    key = new_key(request.parameters.get("KeyType") or "rsa")
+    key: NewKey = request.drawn
     pair = new_pair(request, name, tags, key.public)
     return Outcome(result={**summary(pair), "KeyMaterial": key.private}, puts=(pair,))
+
+
+@draws("CreateKeyPair")
+def drawn_key(parameters: Mapping[str, Any]) -> NewKey:
+    return new_key(parameters.get("KeyType") or "rsa")
 
 
 @operation("ImportKeyPair")

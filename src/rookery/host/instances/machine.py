@@ -148,7 +148,7 @@ class Machine:
     def _plug(self, name: str, interface: InterfaceIntent) -> None:
         device = network.plug(name, interface)
         self._wiring.added(device.ifindex)
-        network.open_device(device.ifindex)
+        network.open_device(name, interface, device.ifindex)
 
     def _wire(self, wanted: InstanceIntent) -> None:
         """What is in the way goes first, also a device that an interrupted try left closed."""

@@ -58,10 +58,10 @@ def create_namespace(name: str) -> None:
 
 
 def plug(name: str, interface: InterfaceIntent) -> Device:
-    """Makes the pair, its host side down: nothing passes before `open_device`. Raises NamespaceError, NetworkError."""
+    """Makes the pair, both ends down: nothing passes before `open_device`. Raises NamespaceError, NetworkError."""
     device = device_name(interface.number)
     inner = {
-        "ifname": f"eth{interface.device_index}",
+        "ifname": _inside(interface),
         "address": interface.mac,
         "mtu": interface.mtu,
         "net_ns_fd": name,
@@ -71,29 +71,38 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
             route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
             _without_ipv6(device)
             ifindex = route.link_lookup(ifname=device)[0]
-        _configure(name, interface)
     except NetlinkError as error:
         raise NetworkError(f"device {device} of {interface.id}: {error}") from error
     return Device(device, ifindex)
 
 
-def _configure(name: str, interface: InterfaceIntent) -> None:
+def _inside(interface: InterfaceIntent) -> str:
+    return f"eth{interface.device_index}"
+
+
+def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
+    """Lets packets pass: called when the programs are attached. Raises NamespaceError, NetworkError.
+
+    The guest's end comes last. A device that comes up with its carrier there can send at once; one whose carrier comes
+    later loses what it sends until the kernel's link watch has run, and the guest's first ARP request, once lost, is
+    asked again only after a second."""
+    try:
+        with IPRoute() as route:
+            route.link("set", index=ifindex, state="up")
+            _open_inside(name, interface)
+            route.link("get", index=ifindex)  # since 6.8 to ask is to wait for the link watch (facd15dfd691)
+    except NetlinkError as error:
+        raise NetworkError(f"device {ifindex} of {interface.id}: {error}") from error
+
+
+def _open_inside(name: str, interface: InterfaceIntent) -> None:
     """Only the primary address: as on AWS, the guest itself configures secondary ones."""
     with namespace.inside(name), IPRoute() as route:
-        inner = route.link_lookup(ifname=f"eth{interface.device_index}")[0]
+        inner = route.link_lookup(ifname=_inside(interface))[0]
         route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
         route.link("set", index=inner, state="up")
         if interface.device_index == 0:
             route.route("add", dst="default", gateway=interface.router, oif=inner)
-
-
-def open_device(ifindex: int) -> None:
-    """Lets packets pass: called when the programs are attached. Raises NetworkError."""
-    try:
-        with IPRoute() as route:
-            route.link("set", index=ifindex, state="up")
-    except NetlinkError as error:
-        raise NetworkError(f"device {ifindex}: {error}") from error
 
 
 def close_device(ifindex: int) -> None:
