@@ -6,10 +6,7 @@ reports the instance as failed.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import socket
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +20,6 @@ DEVICE_PREFIX = "eni"
 # The guest may raise its own MTU; our program, which counts and answers, judges the size, and not this device.
 HOST_SIDE_MTU = 65535
 LOOPBACK = 1
-SIOCGIFFLAGS, IFF_UP = 0x8913, 0x1  # linux/sockios.h, linux/if.h
 
 
 class NetworkError(Exception):
@@ -40,6 +36,11 @@ class Device(NamedTuple):
 def device_name(interface: int) -> str:
     """`interface` is its number: the last eight digits of its id, which a reader of `ip link` recognises."""
     return f"{DEVICE_PREFIX}{interface:08x}"
+
+
+def number_of(device: str) -> int:
+    """The interface's, of a device that `device_name` named."""
+    return int(device[len(DEVICE_PREFIX) :], 16)
 
 
 def _without_ipv6(device: str) -> None:
@@ -137,16 +138,3 @@ def ifindex_of(device: str) -> int:
         return socket.if_nametoindex(device)
     except OSError:
         return 0
-
-
-def is_open(device: str) -> bool:
-    """It is there, and `open_device` was done with it: one whose plugging was interrupted is still down. Raises NetworkError."""
-    asked = struct.pack("16sH22x", device.encode(), 0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, SIOCGIFFLAGS, asked)
-        except OSError as error:
-            if error.errno == errno.ENODEV:
-                return False
-            raise NetworkError(f"device {device}: {error.strerror}") from error
-    return bool(struct.unpack_from("16sH", answer)[1] & IFF_UP)
