@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 MEASUREMENTS: dict[str, list[str]] = {
     "programs": [],
+    "running": [],
     "path": ["--rounds", "7"],
     "live": [],
     "propagation": [],
@@ -28,6 +29,7 @@ MEASUREMENTS: dict[str, list[str]] = {
 QUICK: dict[str, list[str]] = {
     "path": ["--rounds", "2", "--seconds", "0.7"],
     "live": ["--changes", "20"],
+    "running": ["--rounds", "1"],
     "propagation": ["--quick"],
 }
 

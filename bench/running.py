@@ -21,7 +21,11 @@ from bench.region import measured_region
 
 ACCOUNTING = Path("/proc/sys/kernel/bpf_stats_enabled")
 PROGRAMS = ("host_egress", "host_ingress")
-LOADS = {"UDP, 64-byte frames": udp_packets, "TCP stream": tcp_stream, "TCP request/response": tcp_request_response}
+LOADS = {
+    "UDP, 64-byte frames": udp_packets,
+    "TCP stream": tcp_stream,
+    "TCP request/response": tcp_request_response,
+}
 
 
 @contextmanager
@@ -54,7 +58,9 @@ def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
                 run(topology, seconds)
                 for name, (spent, runs) in totals().items():
                     taken[load][name].append((spent - before[name][0]) / (runs - before[name][1]))
-    return {load: {name: round(statistics.median(v)) for name, v in row.items()} for load, row in taken.items()}
+    return {
+        load: {name: round(statistics.median(v)) for name, v in row.items()} for load, row in taken.items()
+    }
 
 
 def main() -> None:
