@@ -284,6 +284,14 @@ def test_termination_frees_a_hot_plugged_interface_unless_it_was_told_otherwise(
     assert found.attachment is None if kept else found is None
 
 
+def test_a_reboot_does_not_change_what_is_attached(here):
+    instance, spare, _ = plugged(here)
+    here.view.call("RebootInstances", InstanceIds=[instance])
+    assert attachment_status(here, spare) == "attached"
+    here.view.report(instance, "running", boot=2)
+    assert attachment_status(here, spare) == "attached"
+
+
 def test_nothing_is_plugged_while_an_instance_is_on_its_way(here):
     pending = describe(here, launched_interface(here))["Attachment"]["InstanceId"]
     spare = create(here)["NetworkInterfaceId"]

@@ -112,6 +112,7 @@ class Stage:
             self.launch(name, subnet, address)
             if self.host(name) != self.host(other):
                 return
+        raise AssertionError(f"all went to the host of {other}")
 
     def wait_until_running(self) -> None:
         waiter = self.ec2.get_waiter("instance_running")

@@ -21,8 +21,11 @@ def attachment_state(view: View, interface: NetworkInterface, attachment: Attach
         return "attaching"  # the request that launches it is being answered
     if instance.wanted != "running":
         return "attached"
-    said = word_of_this_boot(instance, view.status(instance.id))
-    if said is None or (said.state == "running" and interface.id not in said.interfaces):
+    status = view.status(instance.id)
+    said = word_of_this_boot(instance, status)
+    if said is None:
+        return "attached" if status else "attaching"  # a start or a reboot detaches nothing
+    if said.state == "running" and interface.id not in said.interfaces:
         return "attaching"
     return "attached" if view.live >= attached_at(view, interface, instance) else "attaching"
 
