@@ -263,6 +263,26 @@ def test_an_interface_that_moved_on_is_not_touched_by_the_instance_it_left(bench
     asyncio.run(live())
 
 
+def test_a_boot_waits_for_an_interface_that_another_guest_still_has(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+):
+    number = bench.number ^ 2
+    moving = msgspec.structs.replace(bench.intent().interfaces[0], id="eni-2", number=number, device_index=1)
+    other = bench.intent(id=f"i-000000001{bench.number:08x}", interfaces=(msgspec.structs.replace(moving, device_index=0),))
+    with_it = bench.intent(interfaces=(*bench.intent().interfaces, moving))
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, with_it)
+        fleet.want({one.id: one for one in (with_it, other)})
+        await asyncio.to_thread(wait_until, lambda: "is still plugged into" in caplog.text)
+        await settle(fleet, bench.intent(), other)
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [s.state for s in bench.statuses if s.id == other.id] == ["running"]
+
+
 def test_processes_are_asked_before_they_are_ended(bench: Bench):
     folder = bench.places.guest(bench.intent().id)
     script = "#!/bin/sh\ntrap 'echo bye > /run/instance/last; exit' TERM\ntouch /run/instance/up\nsleep 100 & wait\n"

@@ -147,7 +147,16 @@ class Machine:
         except (*BOOT_REFUSED, OSError) as error:
             raise StepFailed(f"{step.value}: {error}") from error
 
+    def _refuse_taken(self, wanted: InstanceIntent) -> None:
+        """An interface that moved is still in the guest it leaves: that is no failed boot but one to try again."""
+        for interface in wanted.interfaces:
+            device = network.device_name(interface.number)
+            holder = self._holder.get(device, wanted.id)
+            if holder != wanted.id and network.ifindex_of(device):
+                raise StepFailed(f"{interface.id} is still plugged into {holder}")
+
     def _boot(self, wanted: InstanceIntent) -> None:
+        self._refuse_taken(wanted)
         old = record.read(self.places, wanted.id)
         if old is not None:
             self._clear(wanted.id, old)
@@ -168,7 +177,6 @@ class Machine:
         init.start(self.places, wanted, name)
 
     def _plug(self, instance: str, interface: InterfaceIntent) -> None:
-        """Refused while another instance still has the device: then this is tried again."""
         device = network.plug(self.netns(instance), interface)
         self._holder[device.name] = instance
         self._wiring.added(device.ifindex, self.devices())
@@ -176,6 +184,7 @@ class Machine:
 
     def _wire(self, wanted: InstanceIntent) -> None:
         """What is in the way goes first, also a device that an interrupted try left unfinished."""
+        self._refuse_taken(wanted)
         kept = record.read(self.places, wanted.id)
         if kept is None:
             return

@@ -70,11 +70,10 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
     try:
         with IPRoute() as route:
             route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
-            _without_ipv6(device)
-            ifindex = route.link_lookup(ifname=device)[0]
     except NetlinkError as error:
         raise NetworkError(f"device {device} of {interface.id}: {error}") from error
-    return Device(device, ifindex)
+    _without_ipv6(device)
+    return Device(device, ifindex_of(device))
 
 
 def _inside(interface: InterfaceIntent) -> str:
