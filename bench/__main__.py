@@ -27,7 +27,7 @@ MEASUREMENTS: dict[str, list[str]] = {
     "api_requests": [],
 }
 QUICK: dict[str, list[str]] = {
-    "path": ["--rounds", "2", "--seconds", "0.7"],
+    "path": ["--rounds", "2", "--seconds", "1"],
     "live": ["--changes", "20"],
     "running": ["--rounds", "1"],
     "propagation": ["--quick"],

@@ -1,6 +1,6 @@
 """The path between two instances on two hosts: a Rookery region beside plain routed veth and kernel VXLAN.
 
-    python -m bench.path [--rounds 7] [--seconds 1.5] [--json]
+    python -m bench.path [--rounds 7] [--seconds 2] [--json]
 
 Every round runs every load on every topology, one after the other, and in the next round in the opposite order, so that
 the machine's mood meets all of them alike; what is reported is the median of the rounds' ratios to plain. CPU is the
@@ -150,7 +150,7 @@ def ratios(figures: dict[str, list[Figures]], base: str) -> dict[str, dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=int, default=2, help="of each load; iperf3 takes whole ones")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     built: list[Topology] = []

@@ -15,7 +15,6 @@ static __always_inline enum verdict arrive(struct __sk_buff *skb, struct packet 
 	const struct mapping *source;
 	enum verdict verdict;
 
-	if (!config) return NOT_OURS;   /* whose overlay? the host itself must stay reachable, to be configured */
 	if ((verdict = parse_outer(skb, packet, config))) return verdict;
 	if ((verdict = parse_ethernet(skb, packet))) return verdict;
 	if ((verdict = parse_ip(skb, packet))) return verdict;

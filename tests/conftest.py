@@ -33,6 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("machine"))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if os.geteuid() and any(item.get_closest_marker(mark) for mark in REAL):
+        pytest.fail("this test builds namespaces: run the tests as root", pytrace=False)
+
+
 @dataclass(frozen=True)
 class RunningRegion:
     name: str
@@ -109,7 +114,6 @@ def bring_up(hosts: int, zones: int, *options: str) -> RunningRegion:
 
 @pytest.fixture(scope="session")
 def region() -> Iterator[RunningRegion]:
-    require_root()
     one = bring_up(hosts=4, zones=2)
     yield one
     done = one.rookery("down")
@@ -118,7 +122,6 @@ def region() -> Iterator[RunningRegion]:
 
 @pytest.fixture
 def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
-    require_root()
     made: list[RunningRegion] = []
 
     def make(hosts: int = 2, zones: int = 2, *options: str) -> RunningRegion:
@@ -129,8 +132,3 @@ def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
     for one in made:
         done = one.rookery("down")
         assert done.returncode == 0, done.stderr.decode()
-
-
-def require_root() -> None:
-    if os.geteuid():
-        pytest.fail("this test builds namespaces: run the tests as root")

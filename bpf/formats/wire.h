@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct geneve_option) == 4, "RFC 8926");
 struct origin_option {
 	struct geneve_option header;
 	__be32 interface;                  /* number of the sending interface */
-	__be32 trace;                      /* 0, or the mark of a traced packet */
+	__be32 trace;                      /* 0; in the bytes of a what-if its number. No program reads it */
 };
 _Static_assert(sizeof(struct origin_option) == 12, "wire format");
 

@@ -25,19 +25,25 @@ static __always_inline bool find_udp(struct __sk_buff *skb, struct wrapping *out
 	return !bpf_skb_load_bytes(skb, ETH_HLEN + outer->ip.ihl * 4, &outer->udp, sizeof(outer->udp));
 }
 
-/* TC sees every frame of the device: whatever is not plainly ours is the kernel's. */
-static __always_inline bool is_ours(struct __sk_buff *skb, const struct substrate_config *config,
-				    struct wrapping *outer, __u32 present)
+/* TC sees every frame of the device: whatever is not plainly the overlay's is the kernel's. */
+static __always_inline bool is_overlay(struct __sk_buff *skb, struct wrapping *outer, __u32 present)
 {
 	if (present < ETH_HLEN + sizeof(outer->ip) || skb->vlan_present)
 		return false;
 	if (outer->ethernet.h_proto != bpf_htons(ETH_P_IP) || outer->ip.version != 4 || outer->ip.ihl < 5)
 		return false;
-	if (outer->ip.protocol != IPPROTO_UDP || outer->ip.daddr != config->address)
-		return false;
-	if (outer->ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
+	if (outer->ip.protocol != IPPROTO_UDP || outer->ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
 		return false;
 	return find_udp(skb, outer, present) && outer->udp.dest == bpf_htons(WIRE_GENEVE_PORT);
+}
+
+/* Frames for other hosts come along where a switch floods. A host without a configuration does not know which are its own:
+ * it takes none, and leaves the rest alone, for its configuration comes over this device. */
+static __always_inline enum verdict check_host(const struct packet *packet, const struct substrate_config *config)
+{
+	if (!config)
+		return DROP_NOT_CONFIGURED;
+	return packet->outer_destination == config->address ? CONTINUE : NOT_OURS;
 }
 
 /* Lengths of a super-packet are not those of any packet on a wire: the kernel made it. */
@@ -123,10 +129,12 @@ static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct pa
 	__u32 present = copy_head(skb, 0, &outer.ethernet, OUTER_HEAD);
 	enum verdict verdict;
 
-	if (!is_ours(skb, config, &outer, present))
+	if (!is_overlay(skb, &outer, present))
 		return NOT_OURS;
 	packet->outer_source = outer.ip.saddr;
 	packet->outer_destination = outer.ip.daddr;
+	if ((verdict = check_host(packet, config)))
+		return verdict;
 	if ((verdict = check_outer(skb, &outer)))
 		return verdict;
 	if (present < OPTIONS_BEGIN)

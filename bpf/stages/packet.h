@@ -90,18 +90,18 @@ static __always_inline void copy_words(void *to, const void *from, __u32 bytes)
 /* A guest decides how its packets are cut in memory: what does not lie in one piece, or is short, takes this way. */
 static __always_inline __u32 gather_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 room)
 {
-	__u32 bytes = offset < skb->len ? skb->len - offset : 0;
+	__u32 last = skb->len - offset - 1;
 
-	if (bytes >= room)
+	if (offset >= skb->len)
+		return 0;
+	if (last >= room)
 		return bpf_skb_load_bytes(skb, offset, to, room) ? 0 : room;
-	/* The verifier wants to see that this is not zero, and clang knows it too well to say so. */
-	asm volatile("" : "+r"(bytes));
-	if (!bytes)
+	/* The verifier wants to see that a length is not zero, and Linux 6.1 does not learn it from a comparison with zero: it
+	 * learns the bounds of what is one less. Clang would compute that back. */
+	asm volatile("" : "+r"(last));
+	if (last >= room)
 		return 0;
-	asm volatile("" : "+r"(bytes));
-	if (bytes > room)
-		return 0;
-	return bpf_skb_load_bytes(skb, offset, to, bytes) ? 0 : bytes;
+	return bpf_skb_load_bytes(skb, offset, to, last + 1) ? 0 : last + 1;
 }
 
 /* Up to `room` bytes (an even number) from `offset` on, as many as there are; how many. A call costs more than the copy. */

@@ -16,9 +16,6 @@ from pathlib import Path
 import pytest
 
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
-from rookery.model.codec import decode, encode, kind_of
-from rookery.model.keys import INTENDED, instance_status_key
-from rookery.model.objects import Instance, InstanceStatus
 from rookery.testing.running_api import ACCESS_KEY, SECRET
 
 AWS_CLI = Path(sys.executable).parent / "aws"
@@ -27,21 +24,7 @@ AWS_CLI = Path(sys.executable).parent / "aws"
 @pytest.fixture
 def hosts(api):
     """Called: every instance is what it was wanted to be, and every host knows of it."""
-
-    def obey():
-        found = api.run(api.store.range(INTENDED))
-        instances = [decode(Instance, e.value) for e in found.entries if kind_of(e.key) == Instance.KIND]
-        statuses = {
-            instance_status_key(each.id): encode(
-                InstanceStatus(id=each.id, state=each.wanted, boot=each.boot, since=each.wanted_since)
-            )
-            for each in instances
-        }
-        if statuses:
-            api.run(api.store.txn([], statuses))
-        api.hosts_have_applied(found.revision)
-
-    return obey
+    return api.hosts_obey
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from rookery.api.handlers.addresses import available_count
+from rookery.api.handlers.addresses import SubnetAddresses
 from rookery.api.handlers.housekeeping import housekeeping
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.operation import ApiError
@@ -153,7 +153,7 @@ class Lifecycle(RuleBasedStateMachine):
         living = {each.id for each in self.view.all(Instance) if each.wanted != "terminated"}
         assert set(attached) == living
         held = self.view.held_addresses(self.subnet.id)
-        assert available_count(self.subnet, held) == 11 - len(living)
+        assert SubnetAddresses(self.subnet, held).free == 11 - len(living)
 
     @invariant()
     def once_the_host_has_done_everything_every_state_is_the_wanted_one(self):

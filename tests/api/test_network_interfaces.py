@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rookery.api.handlers.addresses import available_count
+from rookery.api.handlers.addresses import SubnetAddresses
 from rookery.api.handlers.housekeeping import housekeeping
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.quotas import Quotas
@@ -173,7 +173,7 @@ def test_more_interfaces_than_the_quota_are_refused(here):
 def test_a_deleted_interface_gives_its_addresses_back_at_once(here):
     made = create(here, PrivateIpAddress="10.0.2.9")
     here.view.call("DeleteNetworkInterface", NetworkInterfaceId=made["NetworkInterfaceId"])
-    assert available_count(here.wide, here.view.held_addresses(here.wide.id)) == 251
+    assert SubnetAddresses(here.wide, here.view.held_addresses(here.wide.id)).free == 251
     create(here, PrivateIpAddress="10.0.2.9")
     again = here.view.refusal("DeleteNetworkInterface", NetworkInterfaceId=made["NetworkInterfaceId"])
     assert again == "InvalidNetworkInterfaceID.NotFound"

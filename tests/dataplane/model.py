@@ -286,11 +286,11 @@ def forward(host: Host, me: Interface, inner: Inner, place: Place, *, ifindex: i
     return wrap(substrate, me, inner, place, trace)
 
 
-def is_overlay(substrate: Substrate, frame: bytes) -> bool:
+def is_overlay(frame: bytes) -> bool:
     ip = frame[14:]
     if len(ip) < 20 or frame[12:14] != b"\x08\x00" or ip[0] >> 4 != 4 or ip[0] & 15 < 5:
         return False
-    if ip[9] != 17 or ip[16:20] != substrate.address.packed or struct.unpack_from("!H", ip, 6)[0] & 0x1FFF:
+    if ip[9] != 17 or struct.unpack_from("!H", ip, 6)[0] & 0x1FFF:
         return False
     udp = ip[(ip[0] & 15) * 4 :]
     return len(udp) >= 8 and udp[2:4] == b"\x17\xc1"
@@ -342,7 +342,11 @@ def check_options(options: bytes) -> None:
 
 
 def ingress(host: Host, frame: bytes, gso_size: int) -> Outcome:
-    if host.substrate is None or not is_overlay(host.substrate, frame):
+    if not is_overlay(frame):
+        return Outcome("NOT_OURS", frame)
+    if host.substrate is None:
+        raise Dropped("DROP_NOT_CONFIGURED")
+    if frame[30:34] != host.substrate.address.packed:
         return Outcome("NOT_OURS", frame)
     check_outer(frame, gso_size)
     vni, carried = read_geneve(frame)

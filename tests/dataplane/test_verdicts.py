@@ -15,7 +15,9 @@ from scapy.packet import Packet
 from rookery.dataplane.formats import Ifindex, Step, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
-from rookery.trace.words import STEPS, VERDICTS, step_sentence, verdict_sentence
+from rookery.host.lines import line_of
+from rookery.trace.telling import step_line
+from rookery.trace.words import STEPS, VERDICTS
 from tests.dataplane import plan
 from tests.dataplane.packets import (
     ICMP,
@@ -153,7 +155,7 @@ def test_every_verdict_has_a_case_and_a_sentence() -> None:
     assert here == {verdict.name for verdict in Verdict}
     assert all(name in globals() or name == "no outcome" for name in TESTED_ELSEWHERE.values())
     assert VERDICTS.keys() == set(Verdict) - {Verdict.VERDICTS}
-    assert all(verdict_sentence(verdict) for verdict in VERDICTS)
+    assert all(VERDICTS.values())
     assert STEPS.keys() == set(Step)
 
 
@@ -164,7 +166,8 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
                (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
                (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
     for packet, program in packets:
-        told.update({event.step: step_sentence(event) for event in ask(host_a, packet, program).events})
+        for event in ask(host_a, packet, program).events:
+            told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
     assert told.keys() == set(Step)
     assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
     assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"
@@ -319,14 +322,17 @@ def test_what_the_kernel_refuses_to_unwrap_is_dropped(host_a: HostDataplane) -> 
     assert Verdict(result.cb[0]) is Verdict.DROP_DECAPSULATION
 
 
-@pytest.mark.parametrize("other", [
-    Ether() / IP(dst="100.64.1.10") / TCP(dport=4581),
-    Ether() / IP(dst="100.64.1.10") / UDP(dport=53),
-    Ether() / IP(dst="100.64.1.99") / UDP(dport=6081) / Raw(b"x" * 60),
-    Ether(type=0x0806) / Raw(b"x" * 46),
-    Ether(type=0x86DD) / Raw(b"x" * 60),
-    Ether() / IP(dst="100.64.1.10", frag=4) / UDP(dport=6081) / Raw(b"x" * 60),
-], ids=["tcp", "dns", "another host's", "arp", "ipv6", "later fragment"])  # fmt: skip
+OTHERS = {
+    "tcp": Ether() / IP(dst="100.64.1.10") / TCP(dport=4581),
+    "dns": Ether() / IP(dst="100.64.1.10") / UDP(dport=53),
+    "another host's": Ether() / IP(dst="100.64.1.99") / UDP(dport=6081) / Raw(b"x" * 60),
+    "arp": Ether(type=0x0806) / Raw(b"x" * 46),
+    "ipv6": Ether(type=0x86DD) / Raw(b"x" * 60),
+    "later fragment": Ether() / IP(dst="100.64.1.10", frag=4) / UDP(dport=6081) / Raw(b"x" * 60),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
 def test_other_packets_of_the_substrate_are_left_alone(host_a: HostDataplane, other: Packet) -> None:
     outcome = ask(host_a, other, INGRESS)
     assert (outcome.verdict, outcome.frame) == (Verdict.NOT_OURS, bytes(other))
@@ -337,12 +343,29 @@ def test_nobody_speaks_without_a_configuration(host_a: HostDataplane) -> None:
     assert ask(host_a, frame_from_11()).verdict is Verdict.DROP_NOT_CONFIGURED
 
 
-def test_without_a_substrate_nothing_leaves(
-    open_dataplane: Callable[[], HostDataplane], model_a: object
-) -> None:
+@pytest.fixture
+def unconfigured(open_dataplane: Callable[[], HostDataplane]) -> HostDataplane:
+    """Host A before anybody told it who it is."""
     real = open_dataplane()
     plan.fill(real, replace(plan.host_a(), substrate=None))
-    assert ask(real, frame_from_11()).verdict is Verdict.DROP_NOT_CONFIGURED
+    return real
+
+
+def test_without_a_substrate_nothing_leaves(unconfigured: HostDataplane) -> None:
+    assert ask(unconfigured, frame_from_11()).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+def test_without_a_substrate_no_overlay_packet_comes_in(unconfigured: HostDataplane) -> None:
+    outcome = ask(unconfigured, wrapped(frame_to_11()), INGRESS)
+    assert outcome.verdict is Verdict.DROP_NOT_CONFIGURED
+    assert outcome.events[-1].outer_source == str(plan.HOST_B)
+
+
+@pytest.mark.parametrize("other", [name for name in OTHERS if name != "another host's"])
+def test_without_a_substrate_the_host_can_be_reached(unconfigured: HostDataplane, other: str) -> None:
+    """Or nobody could configure it. Whose an overlay packet is, it can not say."""
+    outcome = ask(unconfigured, OTHERS[other], INGRESS)
+    assert (outcome.verdict, outcome.frame) == (Verdict.NOT_OURS, bytes(OTHERS[other]))
 
 
 @pytest.mark.parametrize("program", [EGRESS, INGRESS])

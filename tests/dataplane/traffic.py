@@ -11,6 +11,7 @@ import sys
 
 PORT = 7000
 UDP_SEGMENT = 103
+SO_RCVBUFFORCE = 33
 
 
 def data(size: int) -> bytes:
@@ -38,6 +39,7 @@ def tcp(address: str, size: str) -> None:
 
 def serve_udp(address: str, datagrams: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        here.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # a slow reader is no loss on the path
         here.bind((address, PORT))
         here.settimeout(5)
         print("ready", flush=True)

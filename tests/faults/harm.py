@@ -121,8 +121,7 @@ class Pinging:
     def __init__(self, region: Any, source: str = "red-1", address: str = "10.0.2.10", every: float = 0.005):
         self._every, self._began = every, time.monotonic()
         self._ping = Program(region, source, "ping", "-n", f"-i{every}", address)
-        self._first = self._answered(self._ping.wait_line("bytes from"))
-        self._answers = {self._first}
+        self._last = self._answered(self._ping.wait_line("bytes from"))
         self._summary = ""
         self._reader = threading.Thread(target=self._read, daemon=True)  # or a full pipe would hold ping up
         self._reader.start()
@@ -130,7 +129,7 @@ class Pinging:
     def _read(self) -> None:
         for line in self._ping.lines():
             if "bytes from" in line:
-                self._answers.add(self._answered(line))
+                self._last = self._answered(line)
             elif "packets transmitted" in line:
                 self._summary = line
 
@@ -143,10 +142,11 @@ class Pinging:
         lasted = time.monotonic() - self._began
         self._ping.interrupt()
         self._reader.join(10)
-        sent = int(self._summary.split()[0])
+        sent, received = (int(words.split()[0]) for words in self._summary.split(",")[:2])
         self._ping.end()
         assert sent > lasted / self._every / 4, f"{sent} in {lasted:.1f} s"
-        return len(set(range(self._first, sent)) - self._answers)
+        on_its_way = received < sent and (self._last + 1) % 65536 == sent % 65536  # 16 bits number them
+        return sent - received - on_its_way
 
 
 class Flow:

@@ -13,22 +13,15 @@ from pathlib import Path
 import pytest
 
 from rookery.host.instances import namespace
-from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, wait_until
+from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, wait_until
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.skipif(os.geteuid() != 0, reason="making namespaces needs root"),
-]
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Iterator[TwoHosts]:
-    hosts = TwoHosts(tmp_path)
-    try:
-        hosts.build()
-        yield hosts
-    finally:
-        hosts.remove()
+    with built(tmp_path) as two:
+        yield two
 
 
 @contextmanager

@@ -11,20 +11,12 @@ from typing import Any
 
 import pytest
 
-from rookery.region import processes, twins
+from rookery.region import processes
 from rookery.region.status import look
 from rookery.testing.invariants import broken
 from tests.faults.harm import Flow, Pinging, frozen, kill, ping, stored, until
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def one(fresh_region):
-    running = fresh_region(2, 2)
-    twins.set_up(running.name)
-    until(lambda: ping(running), "the first ping")
-    return running
 
 
 @contextmanager

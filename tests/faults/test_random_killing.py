@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from rookery.region import processes, twins
+from rookery.region import processes
 from rookery.region.layout import Layout
 from rookery.region.status import look
 from rookery.testing.invariants import broken
@@ -27,14 +27,6 @@ pytestmark = pytest.mark.faults
 
 SECONDS = float(os.environ.get("ROOKERY_KILLING_SECONDS", "12"))
 EVERY = float(os.environ.get("ROOKERY_KILLING_EVERY", "0.7"))
-
-
-@pytest.fixture
-def one(fresh_region):
-    running = fresh_region(2, 2)
-    twins.set_up(running.name)
-    until(lambda: ping(running), "the first ping")
-    return running
 
 
 def test_while_parts_die_at_random_no_packet_is_lost_and_no_connection_breaks(one):

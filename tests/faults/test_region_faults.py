@@ -11,20 +11,12 @@ import sys
 
 import pytest
 
-from rookery.region import directory, owned, processes, supervisor, twins
+from rookery.region import directory, owned, processes, supervisor
 from rookery.region.layout import Layout
 from rookery.region.status import look
 from tests.faults.harm import Pinging, everything, kill, part, ping, until
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture
-def one(fresh_region):
-    running = fresh_region(2, 2)
-    twins.set_up(running.name)
-    until(lambda: ping(running), "the first ping")
-    return running
 
 
 @pytest.mark.parametrize("name", ["host-1", "host-2", "mapping", "api"])

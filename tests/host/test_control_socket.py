@@ -28,7 +28,7 @@ def with_server(folder: Path, talk: Callable[[Path, Watchers], Awaitable[None]])
     async def main() -> None:
         watchers = Watchers()
         path = folder / "control.sock"
-        async with ControlServer(answer, watchers).at(path):
+        async with ControlServer("host-1", answer, watchers).at(path):
             await asyncio.wait_for(talk(path, watchers), 10)
         assert not path.exists()
 
@@ -83,7 +83,9 @@ def test_all_watchers_get_every_line_until_they_leave(tmp_path: Path):
         connections = [await asyncio.open_unix_connection(path) for _ in range(2)]
         for _, writer in connections:
             writer.write(b'{"type":"watch"}\n')
-        await until(lambda: len(watchers) == 2)
+        for reader, _ in connections:
+            assert await reader.readline() == b'{"watching":"host-1"}\n'
+        assert len(watchers) == 2
         watchers.publish(LINE)
         for reader, writer in connections:
             assert msgspec.json.decode(await reader.readline(), type=EventLine) == LINE
@@ -95,15 +97,11 @@ def test_all_watchers_get_every_line_until_they_leave(tmp_path: Path):
 
 def test_a_watcher_that_does_not_keep_up_is_cut_and_the_others_are_not(tmp_path: Path):
     async def talk(_: Path, watchers: Watchers) -> None:
-        slow, quick = watchers.lines(), watchers.lines()
-        first = [asyncio.create_task(anext(lines)) for lines in (slow, quick)]
-        await until(lambda: len(watchers) == 2)
-        watchers.publish(LINE)
-        await asyncio.gather(*first)
-        for _ in range(BACKLOG + 1):
-            watchers.publish(LINE)
-            assert await anext(quick) == LINE
-        assert len([line async for line in slow]) == BACKLOG - 1
-        assert len(watchers) == 1
+        with watchers.watching() as slow, watchers.watching() as quick:
+            for _ in range(BACKLOG + 1):
+                watchers.publish(LINE)
+                assert await anext(quick) == LINE
+            assert len([line async for line in slow]) == BACKLOG - 1
+            assert len(watchers) == 1
 
     with_server(tmp_path, talk)

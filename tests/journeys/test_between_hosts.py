@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from scapy.packet import Packet, Raw
 
+from rookery.dataplane.events import Event
 from rookery.dataplane.formats import CounterKey, Traffic, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
@@ -38,7 +39,7 @@ class Hosts(NamedTuple):
     def receive(self, wire: bytes) -> WhatIf:
         return self.b.what_if("host_ingress", wire, plan.DEVICE, 3)
 
-    def refuse(self, wire: bytes) -> Verdict:
+    def count(self, wire: bytes) -> Verdict:
         """As real traffic: the verdict under which host B counted it, and nothing else was counted."""
         before = self.b.counters()
         self.b.test_run("host_ingress", wire, RunContext(ifindex=plan.DEVICE))
@@ -68,7 +69,7 @@ def patched(wire: bytes, at: int, content: bytes) -> bytes:
     return wire[:at] + content + wire[at + len(content) :]
 
 
-OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, INNER_SOURCE = 26, 30, 46, 54, 88
+OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, TRACE, INNER_SOURCE = 26, 30, 46, 54, 58, 88
 
 
 @pytest.mark.parametrize("content", [UDP(sport=1, dport=2) / Raw(b"x" * 64), TCP(sport=1, dport=2) / Raw(b"y" * 1400)])
@@ -95,19 +96,19 @@ def test_a_traced_journey_is_told_at_both_ends(hosts: Hosts) -> None:
 
 def test_a_host_that_the_mapping_does_not_name_is_not_believed(hosts: Hosts) -> None:
     wire = patched(hosts.send(frame_from_11()), OUTER_SOURCE, bytes((100, 64, 1, 66)))
-    assert hosts.refuse(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
+    assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
 
 
 def test_a_host_can_not_speak_for_another_hosts_instance(hosts: Hosts) -> None:
     """Host A wraps a packet in the name of instance 13, which lives at host B."""
     wire = patched(hosts.send(frame_from_11()), INNER_SOURCE, bytes((10, 7, 2, 7)))
-    assert hosts.refuse(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
+    assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
 
 
 def test_a_twin_in_another_vpc_is_not_reached(hosts: Hosts) -> None:
     """VPC 8 has 10.7.1.5 too, at host B: in its VPC that address does not live at host A."""
     wire = patched(hosts.send(frame_from_11()), VNI, bytes((0, 0, plan.TWIN)))
-    assert hosts.refuse(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
+    assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
 
 
 def test_the_other_vpcs_own_packets_reach_only_its_own_instances(hosts: Hosts) -> None:
@@ -126,7 +127,7 @@ def test_the_other_vpcs_own_packets_reach_only_its_own_instances(hosts: Hosts) -
 
 def test_an_unknown_vpc_is_nobodys(hosts: Hosts) -> None:
     wire = patched(hosts.send(frame_from_11()), VNI, bytes((0xAB, 0xCD, 0xEF)))
-    assert hosts.refuse(wire) is Verdict.DROP_SOURCE_NOT_MAPPED
+    assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_MAPPED
 
 
 def test_a_false_origin_makes_no_difference(hosts: Hosts) -> None:
@@ -134,6 +135,18 @@ def test_a_false_origin_makes_no_difference(hosts: Hosts) -> None:
     honest = hosts.send(frame_from_11())
     lying = patched(honest, ORIGIN_INTERFACE, b"\xde\xad\xbe\xef")
     assert hosts.receive(lying).frame == hosts.receive(honest).frame
+
+
+def test_a_trace_number_on_the_wire_tells_no_steps(hosts: Hosts) -> None:
+    """As real traffic: else a host could flood its peers' events. It is delivered and counted as any packet."""
+    wire = patched(hosts.send(frame_from_11()), TRACE, (3).to_bytes(4, "big"))
+    told: list[Event] = []
+    hosts.b.poll_events()
+    stop = hosts.b.events(told.append)
+    assert hosts.count(wire) is Verdict.DELIVERED
+    hosts.b.poll_events()
+    stop()
+    assert told == []
 
 
 def test_a_packet_for_another_host_is_left_alone(hosts: Hosts) -> None:
@@ -146,7 +159,7 @@ def test_an_instance_that_moved_away_gets_nothing_here(hosts: Hosts) -> None:
     here = {key: row for key, row in plan.local_rows(plan.host_b()).items() if key.interface == 12}
     hosts.b.local_interfaces.delete_many(here)
     try:
-        assert hosts.refuse(wire) is Verdict.DROP_DESTINATION_NOT_HERE
+        assert hosts.count(wire) is Verdict.DROP_DESTINATION_NOT_HERE
     finally:
         hosts.b.local_interfaces.put_many(here)
 
@@ -155,5 +168,5 @@ def test_refused_packets_are_counted_on_the_substrate_device(hosts: Hosts) -> No
     wire = patched(hosts.send(frame_from_11()), OUTER_SOURCE, bytes((100, 64, 1, 66)))
     key = CounterKey(plan.DEVICE, Verdict.DROP_SOURCE_NOT_AT_HOST)
     before = hosts.b.counters().get(key, Traffic(0, 0)).packets
-    hosts.refuse(wire)
+    hosts.count(wire)
     assert hosts.b.counters()[key].packets == before + 1

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from rookery.dataplane.events import Event
+from rookery.dataplane.formats import WhatIfMark
 from tests.dataplane import plan
 from tests.dataplane.namespaces import World, inside, run, world
 
@@ -22,7 +24,10 @@ TRAFFIC = str(Path(__file__).resolve().parents[1] / "dataplane" / "traffic.py")
 MEGABYTE = 1 << 20
 
 
-@pytest.fixture(scope="module", params=["tcx", "clsact"])
+MODES = ["tcx", "clsact"]
+
+
+@pytest.fixture(scope="module", params=MODES)
 def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
     with world(mode=request.param) as made:
         yield made
@@ -30,6 +35,15 @@ def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def ping(made: World, number: int, address: str, *options: str) -> str:
     return made.execute(number, "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", *options, address)
+
+
+def refused_ping(made: World, address: str, size: int) -> str:
+    command = ["ping", "-n", "-c1", "-W1", "-M", "do", "-s", str(size), address]
+    done = subprocess.run(
+        ["ip", "netns", "exec", made.instance(11), *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    return done.stdout + done.stderr
 
 
 def exchange(made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...]) -> tuple[str, str]:
@@ -86,31 +100,55 @@ def test_a_tenants_own_vxlan_crosses(two_hosts: World) -> None:
     assert server.communicate(timeout=20)[0] == sent
 
 
-def test_packets_that_do_not_fit_are_refused_with_the_mtu() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_packets_that_do_not_fit_are_refused_with_the_mtu(mode: str) -> None:
     """The instance's device says 1500, the interface carries 1400: path MTU discovery finds out, and TCP goes on."""
-    with world(mtu=1400) as made:
-        refused = subprocess.run(
-            ["ip", "netns", "exec", made.instance(11), "ping", "-n", "-c1", "-W1", "-M", "do", "-s", "1472", "10.7.1.6"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert re.search(r"[Ff]rag needed.*mtu = 1400|mtu=1400", refused.stdout + refused.stderr)
+    with world(mtu=1400, mode=mode) as made:
+        assert re.search(r"[Ff]rag needed.*mtu = 1400|mtu=1400", refused_ping(made, "10.7.1.6", 1472))
         assert made.counted("a", 11, "ANSWERED") >= 1
         sent, arrived = exchange(made, 12, 11, ("serve-tcp",), ("tcp", str(4 * MEGABYTE)))
         assert arrived == sent
 
 
-def test_jumbo_packets_cross_a_substrate_that_carries_them() -> None:
-    with world(mtu=9001, substrate_mtu=9216) as made:
-        for number in (11, 12):
+@pytest.fixture(scope="module", params=MODES)
+def jumbo_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
+    with world(mtu=9001, mode=request.param, substrate_mtu=9216) as made:
+        for number in (11, 12, 13):
             run("ip", "-n", made.instance(number), "link", "set", "eth0", "mtu", "9001")
-        assert " 0% packet loss" in ping(made, 11, "10.7.1.6", "-M", "do", "-s", "8973")
+        yield made
 
 
-def test_tcp_meets_a_smaller_path_and_goes_on() -> None:
+@pytest.mark.parametrize("address", ["10.7.1.6", "10.7.2.7"], ids=["subnet", "router"])
+def test_jumbo_pings_are_answered_to_the_last_byte(jumbo_hosts: World, address: str) -> None:
+    assert " 0% packet loss" in ping(jumbo_hosts, 11, address, "-M", "do", "-s", str(9001 - 28))
+
+
+@pytest.mark.parametrize("receiver", [12, 13])
+def test_tcp_data_arrives_unchanged_in_jumbo_packets(jumbo_hosts: World, receiver: int) -> None:
+    sent, arrived = exchange(jumbo_hosts, receiver, 11, ("serve-tcp",), ("tcp", str(16 * MEGABYTE)))
+    assert arrived == sent
+
+
+def test_jumbo_datagrams_arrive_unchanged(jumbo_hosts: World) -> None:
+    sent, arrived = exchange(jumbo_hosts, 12, 11, ("serve-udp", "20"), ("udp", str(9001 - 28), "20"))
+    assert arrived == sent
+    sent, arrived = exchange(jumbo_hosts, 12, 11, ("serve-udp", "7"), ("gso", str(7 * 8900), "8900"))
+    assert arrived == sent
+
+
+def test_one_byte_more_than_a_jumbo_interface_carries_is_refused_with_its_mtu(jumbo_hosts: World) -> None:
+    made = jumbo_hosts
+    run("ip", "-n", made.instance(11), "link", "set", "eth0", "mtu", "9002")
+    try:
+        assert re.search(r"mtu ?= ?9001", refused_ping(made, "10.7.1.6", 9002 - 28))
+    finally:
+        run("ip", "-n", made.instance(11), "link", "set", "eth0", "mtu", "9001")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_tcp_meets_a_smaller_path_and_goes_on(mode: str) -> None:
     """No ping before: TCP's own super-packets are refused, and cut smaller afterwards."""
-    with world(mtu=1400) as made:
+    with world(mtu=1400, mode=mode) as made:
         sent, arrived = exchange(made, 13, 11, ("serve-tcp",), ("tcp", str(4 * MEGABYTE)))
         assert arrived == sent
         assert made.counted("a", 11, "ANSWERED") >= 1
@@ -128,8 +166,29 @@ def test_a_frame_shorter_than_an_ip_header_is_counted_as_truncated(two_hosts: Wo
     assert two_hosts.counted("a", 11, "DROP_TRUNCATED") == before + 1
 
 
-def test_a_program_is_swapped_under_load_without_losing_a_packet() -> None:
-    with world() as made:
+def test_an_instance_can_not_mark_its_packets_as_a_what_if(two_hosts: World) -> None:
+    """Its root may set any mark on its sockets: the packets are counted all the same, nothing is told, and the wire has no number."""
+    space = two_hosts.hosts["a"]
+    assert space.dataplane
+    told: list[Event] = []
+    stop = space.dataplane.events(told.append)
+    before = two_hosts.counted("a", 11, "SENT"), two_hosts.counted("b", 12, "DELIVERED")
+    send = (
+        f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(1, socket.SO_MARK, {WhatIfMark.MARK | 7}); "
+        "[s.sendto(b'x', ('10.7.1.6', 7)) for _ in range(20)]"
+    )
+    two_hosts.execute(11, "ping", "-n", "-c1", "10.7.1.6")
+    two_hosts.execute(11, sys.executable, "-c", send)
+    space.dataplane.poll_events()
+    stop()
+    after = two_hosts.counted("a", 11, "SENT"), two_hosts.counted("b", 12, "DELIVERED")
+    assert [b - a for a, b in zip(before, after, strict=True)] == [21, 21]
+    assert [event for event in told if event.trace] == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_is_swapped_under_load_without_losing_a_packet(mode: str) -> None:
+    with world(mode=mode) as made:
         space = made.hosts["a"]
         dataplane = space.dataplane
         assert dataplane and space.tables.substrate
@@ -161,8 +220,9 @@ def test_a_device_that_was_made_anew_is_attached_anew() -> None:
         assert dataplane.attached_program(device) == 0
 
 
-def test_packets_go_on_while_no_agent_lives() -> None:
-    with world() as made:
+@pytest.mark.parametrize("mode", MODES)
+def test_packets_go_on_while_no_agent_lives(mode: str) -> None:
+    with world(mode=mode) as made:
         for space in made.hosts.values():
             assert space.dataplane
             space.dataplane.close()

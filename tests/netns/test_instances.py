@@ -27,10 +27,7 @@ from rookery.host.instances.record import Places
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 from rookery.model.objects import InstanceStatus
 
-pytestmark = [
-    pytest.mark.real_packets,
-    pytest.mark.skipif(os.geteuid() != 0, reason="making namespaces needs root"),
-]
+pytestmark = pytest.mark.real_packets
 
 
 class RecordingWiring:

@@ -19,8 +19,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -253,3 +253,14 @@ class TwoHosts:
             pid = int(file.read_text().split()[0])
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def built(folder: Path) -> Iterator[TwoHosts]:
+    """Gone at the end of the block, however it ends."""
+    hosts = TwoHosts(folder)
+    try:
+        hosts.build()
+        yield hosts
+    finally:
+        hosts.remove()

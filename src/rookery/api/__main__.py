@@ -11,7 +11,7 @@ import msgspec
 from rookery.api.credentials import CredentialError
 from rookery.api.quotas import Quotas
 from rookery.api.server import ServerSettings, serve
-from rookery.region.layout import DEFAULT_PORT, INSTANCE_MTU
+from rookery.model.defaults import API_PORT, INSTANCE_MTU
 from rookery.store.interface import StoreError
 
 
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sealing-key", required=True, type=Path, help="32 bytes, mode 0600; made if missing"
     )
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--port", type=int, default=API_PORT)
     parser.add_argument("--mtu", type=int, default=INSTANCE_MTU, help="of instances")
     parser.add_argument("--quotas", default="{}", help='JSON, for example {"vpcs": 100}')
     return parser

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network
+from typing import Any
 
-from rookery.api.errors import invalid_value
+from rookery.api.errors import invalid_value, missing_parameter
 from rookery.api.operation import ApiError
 
 _FORM = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}/[0-9]{1,2}\Z")
@@ -30,6 +31,14 @@ def parse_cidr(text: str, parameter: str = "cidrBlock") -> IPv4Network:
     except ValueError:
         pass
     raise invalid_value(parameter, text[:80], "This is not a valid CIDR block.")
+
+
+def given_block(parameters: Mapping[str, Any]) -> IPv4Network:
+    """CidrBlock, of calls whose model does not require it though AWS does. Raises MissingParameter,
+    InvalidParameterValue."""
+    if "CidrBlock" not in parameters:
+        raise missing_parameter("cidrBlock")
+    return parse_cidr(parameters["CidrBlock"])
 
 
 TEN, TEN_FIRST, TEN_FIRST_TWO = network("10.0.0.0/8"), network("10.0.0.0/16"), network("10.0.0.0/15")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rookery.api.filters import Filters, apply_filters
@@ -41,8 +41,3 @@ def select(request: Request, view: View, kind: type[R], ids_member: str, filters
 def select_page(request: Request, view: View, kind: type[R], ids_member: str, filters: Filters) -> Page:
     """`select`, and of that the page asked for: for calls that render in their own way (DescribeInstances)."""
     return page(request, select(request, view, kind, ids_member, filters), ids_member)
-
-
-def page_of(request: Request, items: Sequence[R], ids_member: str = "") -> Page:
-    """A page of what was selected otherwise."""
-    return page(request, items, ids_member)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,8 @@ from rookery.api.http import application
 from rookery.api.quotas import Quotas
 from rookery.api.state import State
 from rookery.api.wire.service import service
-from rookery.region.layout import DEFAULT_PORT, INSTANCE_MTU
+from rookery.log import log_to_stderr
+from rookery.model.defaults import API_PORT, INSTANCE_MTU
 from rookery.store.interface import Store
 from rookery.store.sqlite import SqliteStore
 
@@ -37,14 +36,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # the Rookery region
     database: Path
     sealing_key: Path
-    port: int = DEFAULT_PORT
+    port: int = API_PORT
     mtu: int = INSTANCE_MTU
     quotas: Quotas = Quotas()
 
 
 def serve(settings: ServerSettings) -> None:
     """Until SIGTERM or SIGINT. Raises SealingKeyError, StoreUnavailable; SystemExit when the port is taken."""
-    log_to(sys.stderr, settings.name)
+    log_to_stderr(region_name=settings.name)
+    logging.getLogger("uvicorn").handlers = []
     store = SqliteStore.open(settings.database)
     app = make_application(settings, store, create_sealing_key(settings.sealing_key))
     uvicorn.Server(uvicorn_config(app, settings.port)).run()
@@ -85,33 +85,3 @@ def make_application(settings: ServerSettings, store: Store, sealing_key: bytes)
         await store.close()
 
     return application(front, lifespan)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, region, message, and what the call gave as `extra`."""
-
-    _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-
-    def __init__(self, region: str):
-        super().__init__()
-        self._region = region
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "region_name": self._region,
-            "message": record.getMessage(),
-        }
-        line.update({k: v for k, v in record.__dict__.items() if k not in self._OWN and v != ""})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
-
-
-def log_to(stream: Any, region: str) -> None:
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines(region))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("uvicorn").handlers = []

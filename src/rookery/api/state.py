@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of
+from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
     AccessKey,
     Host,
@@ -25,7 +26,6 @@ from rookery.model.objects import (
     Subnet,
     Vpc,
 )
-from rookery.region.layout import INSTANCE_MTU
 from rookery.store.interface import Batch, Compacted, Store
 
 R = TypeVar("R", bound=Resource)

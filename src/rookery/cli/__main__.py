@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from rookery.cli import access, inside, lifecycle, machine, packets, walk
+from rookery.cli import access, inside, lifecycle, machine, packets, tour
 from rookery.region.errors import RegionError
 from rookery.store.interface import StoreError
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (lifecycle, access, inside, packets, machine, walk):
+for part in (lifecycle, access, inside, packets, machine, tour):
     part.register(app)
 
 
@@ -27,6 +28,11 @@ def main() -> None:
         app(prog_name="rookery")
     except (RegionError, StoreError) as refused:
         print(f"rookery: {refused}", file=sys.stderr)
+        sys.exit(1)
+    except PermissionError as refused:
+        if os.geteuid() == 0:
+            raise
+        print(f"rookery: {refused.filename}: {refused.strerror}; run it as root, or with sudo", file=sys.stderr)
         sys.exit(1)
 
 

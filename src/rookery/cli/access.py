@@ -36,7 +36,7 @@ def env(name: Name = "dev", as_json: AsJson = False) -> None:
 
 def add_key(
     access: Annotated[
-        str, typer.Argument(help="The access key id: any, 3 to 128 letters, digits, underscores.")
+        str, typer.Argument(help="The access key id: any, 1 to 128 letters, digits, - or _.")
     ],
     secret: Annotated[str, typer.Argument(help="The secret access key: any.")],
     account: Account = DEFAULT_ACCOUNT,

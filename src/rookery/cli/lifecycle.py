@@ -79,14 +79,14 @@ def status(name: Name = "dev", as_json: AsJson = False) -> None:
 def wait_for(
     generation: Annotated[int, typer.Argument(help="A revision of the store, as `status` shows it.")],
     name: Name = "dev",
-    timeout: Annotated[float, typer.Option(help="Seconds.")] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Seconds.", min=0.0)] = 60.0,
 ) -> None:
     """Wait until every host concerned has applied the state up to GENERATION."""
     from rookery.region.status import held_up, live_generation  # noqa: PLC0415
 
     deadline = time.monotonic() + timeout
     while (live := live_generation(name)) < generation:
-        if time.monotonic() > deadline:
+        if not time.monotonic() < deadline:  # also when it is no number
             print(
                 f"rookery: the hosts are at {live} after {timeout:g} s, not at {generation}", file=sys.stderr
             )

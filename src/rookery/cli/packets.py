@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -83,10 +84,24 @@ def watch(name: Name = "dev", as_json: AsJson = False) -> None:
     from rookery.trace.telling import drop_line  # noqa: PLC0415
 
     try:
-        for event, directory in watch_region(name):
+        for event, directory in watch_region(name, _say_listening(name)):
             print(_json_line(event) if as_json else drop_line(event, directory), flush=True)
     except KeyboardInterrupt:
         return
+
+
+def _say_listening(name: str) -> Callable[[str], None]:
+    """Says on stderr when no drop of any host is missed any more."""
+    from rookery.region.status import current  # noqa: PLC0415
+
+    hosts, heard = current(name).hosts, set[str]()
+
+    def listening(host: str) -> None:
+        heard.add(host)
+        if len(heard) == hosts:
+            print(f"listening on all {hosts} hosts", file=sys.stderr, flush=True)
+
+    return listening
 
 
 def _json_line(event: Any) -> str:

@@ -41,6 +41,7 @@ from rookery.dataplane.table import Table
 ProgramName = Literal["host_egress", "host_ingress"]
 PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress")
 MAX_TRACE = 0xFFFF
+ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
 SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
@@ -79,7 +80,8 @@ class HostDataplane:
         """Load both objects of the folder `objects` over the maps pinned under `pins`; what is missing is made and
         pinned, a BPF filesystem is mounted where there is none.
 
-        `max_mappings` counts when the map is made; one that is pinned keeps its size (`.mappings.max_rows`).
+        `max_mappings` counts when the map is made, with room for twice as many rows; one that is pinned keeps its size
+        (`.mappings.max_rows`).
         Nothing is attached or swapped yet. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         pinned.mount_bpffs()
         if not pinned.is_bpffs(pins):
@@ -142,9 +144,6 @@ class HostDataplane:
         """Nothing attached, or the device gone: nothing to do."""
         self._attachments.detach(ifindex)
         self._counters.release_unused(ifindex)
-
-    def detach_substrate(self, ifindex: int) -> None:
-        self._attachments.detach(ifindex)
 
     def attached_program(self, ifindex: int) -> int:
         """Id of the program that runs there; 0: none."""
@@ -210,7 +209,7 @@ def _load(pins: Path, objects: dict[ProgramName, BpfObject], max_mappings: int) 
     """Load all over one set of maps."""
     folder = pinned.MapPins(pins)
     first = objects["host_egress"]
-    first.resize("mappings", max_mappings)
+    first.resize("mappings", ROOM * max_mappings)
     found = folder.open(first)
     try:
         first.reuse(found)

@@ -13,7 +13,7 @@ import msgspec
 
 from rookery.host.agent import Agent, StartRefused, assemble, only_agent
 from rookery.host.config import HostConfig, read_config
-from rookery.host.log import JsonLines
+from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 
 REFUSED = 2
@@ -32,7 +32,7 @@ def main() -> int:
 
 def run(config: HostConfig) -> int:
     """Until SIGTERM or SIGINT. Raises StartRefused, CertificateError."""
-    JsonLines.install(config.name)
+    log_to_stderr(host=config.name)
     with only_agent(config):
         state = assemble(config)
         try:

@@ -9,6 +9,7 @@ StartRefused   the host is not fit for an agent; main prints the sentence and ex
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import ipaddress
 import logging
@@ -25,6 +26,7 @@ from rookery.dataplane.events import Event
 from rookery.dataplane.formats import SubstrateConfig, Verdict
 from rookery.dataplane.host import HostDataplane
 from rookery.host import substrate
+from rookery.host.alarms import AlarmBook, is_forged
 from rookery.host.answers import Answers, monotonic_zero
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
@@ -42,6 +44,7 @@ from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import InstanceStatus
 
 COUNTER_LOOKS_PER_SECOND = 4
+SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 
 log = logging.getLogger("rookery.host")
@@ -79,7 +82,8 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
         if subscription is not None:
             subscription.report(statuses)
 
-    return AgentState(config, link, dataplane, kernel, wiring, machine, Fleet(machine, report), subscription)
+    alarms, fleet = AlarmBook(config.substrate_device), Fleet(machine, report)
+    return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, subscription, alarms)
 
 
 def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:
@@ -118,7 +122,8 @@ class Agent:
     def __init__(self, state: AgentState):
         self._state = state
         self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
-        self._control = ControlServer(Answers(state), state.watchers)
+        self._forgery = asyncio.Event()
+        self._control = ControlServer(state.config.name, Answers(state), state.watchers)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -215,9 +220,14 @@ class Agent:
         return state.kernel.heal() + state.wiring.heal(state.substrate.ifindex) + len(strays)
 
     async def _look_for_alarms(self) -> None:
+        """At once when an event tells of a forgery; now and then in any case, for events are samples."""
         while True:
+            self._forgery.clear()
             self.look_for_alarms()
-            await asyncio.sleep(1 / COUNTER_LOOKS_PER_SECOND)
+            await asyncio.sleep(SHORTEST_LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1 / COUNTER_LOOKS_PER_SECOND):
+                    await self._forgery.wait()
 
     def look_for_alarms(self) -> None:
         state = self._state
@@ -245,6 +255,8 @@ class Agent:
         return end
 
     def _tell(self, event: Event) -> None:
+        if is_forged(event.verdict.name.lower(), on_substrate=event.ifindex == self._state.substrate.ifindex):
+            self._forgery.set()
         if len(self._state.watchers):
             names = self._state.names()
             line = line_of(event, self._state.config.name, names, monotonic_zero())

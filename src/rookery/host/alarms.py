@@ -20,6 +20,14 @@ FORGED = frozenset(
 )
 
 
+# Hosts check what their instances send, and so no host sends these: off the substrate they are forged as well.
+FORGED_ON_SUBSTRATE = FORGED | {"drop_truncated", "drop_not_ip", "drop_malformed_ip"}
+
+
+def is_forged(verdict: str, on_substrate: bool) -> bool:
+    return verdict in (FORGED_ON_SUBSTRATE if on_substrate else FORGED)
+
+
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     device: str  # eni-..., or the substrate's device
@@ -39,7 +47,8 @@ class AlarmBook:
 
     What the counters already say when the first look is taken happened under an earlier agent, who told it."""
 
-    def __init__(self) -> None:
+    def __init__(self, substrate_device: str) -> None:
+        self._substrate = substrate_device
         self._seen: dict[tuple[str, str], int] | None = None
         self._alarms: dict[tuple[str, str], Alarm] = {}
 
@@ -50,7 +59,7 @@ class AlarmBook:
         return [
             self._raise(key, packets - before.get(key, 0), now)
             for key, packets in counters.items()
-            if key[1] in FORGED and packets > before.get(key, 0)
+            if is_forged(key[1], on_substrate=key[0] == self._substrate) and packets > before.get(key, 0)
         ]
 
     def _raise(self, key: tuple[str, str], packets: int, now: float) -> Alarm:

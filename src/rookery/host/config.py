@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from rookery.mapping.certificates import Identity
+from rookery.model.defaults import INSTANCE_MTU, SUBSTRATE_MTU
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +17,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     network: str  # CIDR of the substrate
     gateway: str = ""
     substrate_device: str = "u0"
-    substrate_mtu: int = 1700
-    instance_mtu: int = 1500  # largest inner packet; the substrate must carry 62 bytes more
+    substrate_mtu: int = SUBSTRATE_MTU
+    instance_mtu: int = INSTANCE_MTU  # largest inner packet; the substrate must carry 62 bytes more
     mapping_service: list[str] = []  # "100.64.0.2:4581"
     ca_certificate: str  # paths
     certificate: str

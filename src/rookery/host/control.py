@@ -1,7 +1,7 @@
 """What an agent answers on its control socket (unix, mode 0600, newline-delimited JSON; one request a connection).
 
 The CLI on the same machine is the client: `rookery trace`, `watch`, `mappings`, `status`, `exec`. A request is answered by
-one Reply line; `WatchDrops` by Event lines until the client goes away.
+one Reply line; `WatchDrops` by a WatchReply and then Event lines until the client goes away.
 """
 
 from __future__ import annotations
@@ -63,6 +63,12 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True):
     destination_port: int = 0
     length: int = 0
     detail: int = 0
+
+
+class WatchReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The watcher is heard: every line from now on is for it."""
+
+    watching: str  # the host
 
 
 class MappingRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from rookery.host.control import ErrorReply, EventLine, Request, WatchDrops
+from rookery.host.control import ErrorReply, EventLine, Request, WatchDrops, WatchReply
 from rookery.host.watchers import Watchers
 
 LONGEST_REQUEST = 1 << 20
@@ -31,7 +31,8 @@ Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class ControlServer:
-    def __init__(self, answer: Answer, watchers: Watchers):
+    def __init__(self, host: str, answer: Answer, watchers: Watchers):
+        self._host = host
         self._answer = answer
         self._watchers = watchers
 
@@ -55,7 +56,9 @@ class ControlServer:
         try:
             request = _decode(await reader.readuntil())
             if isinstance(request, WatchDrops):
-                await self._stream(reader, writer)
+                with self._watchers.watching() as lines:
+                    await _send(writer, WatchReply(watching=self._host))
+                    await _stream(reader, writer, lines)
             else:
                 await _send(writer, await self._answer(request))
         except (msgspec.DecodeError, CannotAnswer, asyncio.LimitOverrunError) as error:
@@ -66,16 +69,19 @@ class ControlServer:
         finally:
             writer.close()
 
-    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The client says nothing more; that it closes is how we learn that it left."""
-        left = asyncio.create_task(reader.read())
-        sending = asyncio.create_task(_send_all(writer, self._watchers.lines()))
-        try:
-            await asyncio.wait({left, sending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (left, sending):
-                task.cancel()
-            await asyncio.gather(left, sending, return_exceptions=True)
+
+async def _stream(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lines: AsyncIterator[EventLine]
+) -> None:
+    """The client says nothing more; that it closes is how we learn that it left."""
+    left = asyncio.create_task(reader.read())
+    sending = asyncio.create_task(_send_all(writer, lines))
+    try:
+        await asyncio.wait({left, sending}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (left, sending):
+            task.cancel()
+        await asyncio.gather(left, sending, return_exceptions=True)
 
 
 async def _send_all(writer: asyncio.StreamWriter, lines: AsyncIterator[EventLine]) -> None:

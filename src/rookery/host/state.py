@@ -29,7 +29,7 @@ class AgentState:
     machine: Machine
     fleet: Fleet
     subscription: Subscription | None  # None: no mapping service is configured
-    alarms: AlarmBook = field(default_factory=AlarmBook)
+    alarms: AlarmBook
     watchers: Watchers = field(default_factory=Watchers)
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or mended before
     generation: int = 0  # applied

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from rookery.host.control import EventLine
 
@@ -26,15 +27,20 @@ class Watchers:
         queue.get_nowait()
         queue.put_nowait(None)
 
-    async def lines(self) -> AsyncIterator[EventLine]:
-        """Everything from now on; ends when the reader is cut."""
+    @contextmanager
+    def watching(self) -> Iterator[AsyncIterator[EventLine]]:
+        """Every line that is published inside the block; they end when the reader is cut."""
         queue: asyncio.Queue[EventLine | None] = asyncio.Queue(BACKLOG)
         self._queues.add(queue)
         try:
-            while (line := await queue.get()) is not None:
-                yield line
+            yield _until_cut(queue)
         finally:
             self._queues.discard(queue)
 
     def __len__(self) -> int:
         return len(self._queues)
+
+
+async def _until_cut(queue: asyncio.Queue[EventLine | None]) -> AsyncIterator[EventLine]:
+    while (line := await queue.get()) is not None:
+        yield line

@@ -67,6 +67,7 @@ class DataplaneWiring:
         """How many devices had lost their program, and have it again. Raises DataplaneError."""
         egress, ingress = (self._dataplane.program_id(p) for p in ("host_egress", "host_ingress"))
         with self._lock:
+            self._open &= set(network.devices().values())  # what somebody removed is the fleet's to plug in again
             lost = [i for i in self._open if self._dataplane.attached_program(i) != egress]
             for ifindex in lost:
                 self._dataplane.attach_instance(ifindex)

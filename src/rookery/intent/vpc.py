@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rookery.intent.host import RouteIntent
 from rookery.intent.things import SubnetThing, TableThing, VpcThing
@@ -33,7 +34,12 @@ def effective_table(subnet: SubnetThing, tables: dict[str, int]) -> int:
 
 def router_address(subnet: SubnetThing) -> str:
     """The first address after the network's: 10.0.0.1 in 10.0.0.0/24."""
-    return str(ipaddress.ip_network(subnet.cidr).network_address + 1)
+    return _router_in(subnet.cidr)
+
+
+@lru_cache(maxsize=65_536)  # a subnet has many interfaces, and reading a block takes longer than all the rest of one
+def _router_in(cidr: str) -> str:
+    return str(ipaddress.ip_network(cidr).network_address + 1)
 
 
 def router_mac(subnet_number: int) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import uvloop
 
+from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError, Identity
 from rookery.mapping.protocol import PORT
 from rookery.mapping.service import Service
-from rookery.region.layout import INSTANCE_MTU
+from rookery.model.defaults import INSTANCE_MTU
 from rookery.store.interface import StoreUnavailable
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import SqliteStore, opened
 
 HOUSEKEEPING_SECONDS = 60.0
 
@@ -26,7 +27,7 @@ log = logging.getLogger("rookery.mapping")
 
 def main() -> int:
     arguments = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(region_name=arguments.name)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(arguments))
@@ -54,19 +55,18 @@ async def _run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = SqliteStore.open(arguments.database)
-    try:
+    async with opened(arguments.database) as store:
         await _serve(arguments, store, stop)
-    finally:
-        await store.close()
 
 
 async def _serve(arguments: argparse.Namespace, store: SqliteStore, stop: asyncio.Event) -> None:
     address, _, port = arguments.listen.rpartition(":")
     identity = Identity(arguments.ca, arguments.certificate, arguments.key)
     service = Service(arguments.name, store, arguments.mtu)
+    gc.disable()  # reading makes millions of objects and no garbage
     async with service.serving(address, int(port), identity):
         gc.freeze()  # what was read stays: the collector need not go through a million rows again and again
+        gc.enable()
         print("ready", flush=True)
         housekeeping = asyncio.create_task(_keep_house(service, store))
         await stop.wait()

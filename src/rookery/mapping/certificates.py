@@ -11,7 +11,6 @@ CertificateError   a file is missing or not what it should be, or a name cannot 
 from __future__ import annotations
 
 import datetime
-import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from rookery.files import write_whole
 
 HOST = "host"
 MAPPING = "mapping"
@@ -68,8 +69,8 @@ def make_authority(directory: Path, region_name: str) -> None:
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write(directory / "authority.key", _key_bytes(key))
-    _write(directory / "authority.pem", certificate.public_bytes(serialization.Encoding.PEM))
+    write_whole(directory / "authority.key", _key_bytes(key))
+    write_whole(directory / "authority.pem", certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def issue(directory: Path, role: str, name: str = "") -> Identity:
@@ -83,8 +84,8 @@ def issue(directory: Path, role: str, name: str = "") -> Identity:
     uri = uri_of(_region_of(authority), role, name)
     certificate = _leaf(authority, key.public_key(), uri).sign(authority_key, hashes.SHA256())
     identity = identity_of(directory, role, name)
-    _write(identity.key, _key_bytes(key))
-    _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    write_whole(identity.key, _key_bytes(key))
+    write_whole(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
     return identity
 
 
@@ -227,12 +228,3 @@ def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and never readable by others, not even while it is written."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    fresh.replace(path)

@@ -122,6 +122,7 @@ class Subscription:
             copy = IntentCopy()
             try:
                 async for frame in connection:
+                    await asyncio.sleep(0)  # parts that wait already must not keep the loop for themselves
                     update = await _receive(copy, connection, to_host(frame))
                     if update is not None:
                         self._arrived(update)

@@ -14,7 +14,7 @@ from rookery.intent.digest import digest_of_sum
 from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings
 from rookery.intent.vpc import NO_TABLE, routes_of
-from rookery.mapping.addresses import Addresses, Changes
+from rookery.mapping.addresses import Addresses, Changes, Key
 from rookery.mapping.change import HostChange
 from rookery.mapping.facts import InterfaceFacts, Unreadable, identify, read_fact
 from rookery.mapping.relations import Relations, Touched
@@ -42,7 +42,8 @@ class Index:
         touched = Touched()
         vanished = self._relations.ids()
         for entry in found.entries:
-            vanished.discard(identify(entry.key))
+            if vanished and (identified := identify(entry.key)):
+                vanished.discard(identified)
             self._take(entry.key, entry.value, entry.revision, entry.time, touched)
         for kind, identity in vanished:
             self._relations.change(kind, identity, None, touched)
@@ -97,15 +98,19 @@ class Index:
     def intent(self, host: str) -> HostIntent:
         """All that a subscribed host holds."""
         share = self._shares[host]
-        mappings = {row.key: row for vni in share.vnis for row in self._addresses.of.get(vni, {}).values()}
-        instances = {identity: self._instance(identity) for identity in share.instances}
+        mappings: dict[Key, MappingIntent] = {}
+        for vni in share.vnis:
+            mappings |= self._rows_in(vni)
         return HostIntent(
             host=host,
             generation=self.generation,
-            instances=instances,
+            instances={identity: self._instance(identity) for identity in share.instances},
             mappings=mappings,
             routes=dict(share.routes),
         )
+
+    def _rows_in(self, vni: int) -> dict[Key, MappingIntent]:
+        return {(vni, address): row for address, row in self._addresses.of.get(vni, {}).items()}
 
     def digest(self, host: str) -> str:
         """That of `intent(host)`, without going through its mappings."""
@@ -209,7 +214,7 @@ class Index:
         holds = self._shares[host].vnis.keys()
         for vni in holds - held:
             self._holders[vni].add(host)
-            changes[host].mappings |= {row.key: row for row in self._addresses.of.get(vni, {}).values()}
+            changes[host].mappings |= self._rows_in(vni)
         for vni in held - holds:
             _withdraw(self._holders, (vni,), host)
             addresses = self._addresses.of.get(vni, {})

@@ -64,6 +64,7 @@ class Session:
             for frame in self._frames():
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._connection.send(encode(frame))
+                await asyncio.sleep(0)  # sending need not wait, and other hosts have their turn between two parts
 
     def cut(self) -> None:
         """At once: nobody waits for a host that does not answer."""

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +17,14 @@ import msgspec
 
 from rookery.api.accounts import reset
 from rookery.api.credentials import CredentialError, add_key, create_sealing_key, read_sealing_key
+from rookery.files import write_whole
 from rookery.model import keys
 from rookery.region.errors import RegionError
-from rookery.region.files import write_whole
 from rookery.region.layout import CHECKOUT, DEFAULT_ACCOUNT, DEFAULT_AWS_REGION, Layout
 from rookery.region.settings import Settings
 from rookery.region.status import current
 from rookery.store.interface import Store, StoreError
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import opened
 
 ACCOUNT = re.compile(r"[0-9]{12}")
 T = TypeVar("T")
@@ -71,10 +72,7 @@ def reset_account(name: str, account: str) -> list[str]:
     if not ACCOUNT.fullmatch(account):
         raise RegionError(f"{account!r} is no account: it has 12 digits")
 
-    async def work(store: Store) -> list[str]:
-        return await reset(store, account)
-
-    return asyncio.run(_with_store(plan.database, work))
+    return asyncio.run(_with_store(plan.database, partial(reset, account=account)))
 
 
 def client_environment(name: str) -> dict[str, str]:
@@ -118,8 +116,5 @@ def _first_key(plan: Layout) -> FirstKey:
 
 
 async def _with_store(database: Path, work: Callable[[Store], Awaitable[T]]) -> T:
-    store = SqliteStore.open(database)
-    try:
+    async with opened(database) as store:
         return await work(store)
-    finally:
-        await store.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from rookery.host.control import ErrorReply, EventLine, Request, WatchDrops
+from rookery.host.control import ErrorReply, EventLine, Request, WatchDrops, WatchReply
 from rookery.region.errors import NoAnswer
 
 Reply = TypeVar("Reply", bound=msgspec.Struct)
@@ -26,12 +26,15 @@ def ask(path: Path, request: Request, kind: type[Reply], timeout: float = TIMEOU
     return _decode(line, kind, path)
 
 
-def watch_drops(path: Path) -> Iterator[EventLine]:
-    """For ever; ends when the agent goes away."""
+def watch_drops(path: Path, listening: Callable[[], None]) -> Iterator[EventLine]:
+    """For ever; ends when the agent goes away. `listening` is called when no drop is missed any more."""
     with _connected(path, TIMEOUT) as connection:
         _send(connection, WatchDrops())
+        lines = _lines(connection, path)
+        _decode(next(lines, b""), WatchReply, path)
         connection.settimeout(None)
-        for line in _lines(connection, path):
+        listening()
+        for line in lines:
             yield _decode(line, EventLine, path)
 
 

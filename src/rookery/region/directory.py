@@ -13,7 +13,7 @@ from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import Host, Instance, Live, NetworkInterface, Resource, Subnet, Vpc
 from rookery.region.errors import Ambiguous, NotFound, NotRunning
 from rookery.region.layout import Layout
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import opened
 
 R = TypeVar("R", bound=Resource)
 
@@ -38,10 +38,11 @@ class Directory:
 
     def instance(self, word: str) -> Instance:
         """By id or Name tag. Raises NotFound, Ambiguous."""
-        found = [
-            i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))
-        ]
-        return _only(found, word, "instance")
+        return _only(self._instances(word), word, "instance")
+
+    def _instances(self, word: str) -> list[Instance]:
+        called = (i for i in self.all(Instance) if word in (i.id, i.tags.get("Name")))
+        return [instance for instance in called if instance.wanted != "terminated"]
 
     def vpc(self, word: str) -> Vpc:
         return _only([v for v in self.all(Vpc) if word in (v.id, v.tags.get("Name"))], word, "VPC")
@@ -73,9 +74,7 @@ class Directory:
             return str(ipaddress.IPv4Address(word))
         except ipaddress.AddressValueError:
             pass
-        here = [
-            i for i in self.all(Instance) if i.wanted != "terminated" and word in (i.id, i.tags.get("Name"))
-        ]
+        here = self._instances(word)
         near = [instance for instance in here if instance.vpc_id == vpc_id]
         target = _only(near or here, word, "instance, and no IPv4 address")
         return self.interface(target.interface_ids[0]).primary
@@ -101,13 +100,10 @@ def read(plan: Layout) -> Directory:
 
 
 async def _read(database: Path) -> Directory:
-    store = SqliteStore.open(database)
-    try:
+    async with opened(database) as store:
         intended = await store.range(keys.INTENDED)
         hosts = await store.range(keys.HOSTS)
         live = await store.get(keys.LIVE)
-    finally:
-        await store.close()
     resources = [decode_resource(entry.key, entry.value) for entry in intended.entries]
     rows = [decode(Host, entry.value) for entry in hosts.entries]
     return Directory(resources, rows, intended.revision, decode(Live, live.value) if live else None)

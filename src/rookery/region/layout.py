@@ -13,13 +13,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 BPF_OBJECTS = CHECKOUT / "build" / "bpf"
 SUBSTRATE = ipaddress.ip_network("100.64.0.0/16")  # RFC 6598; only inside the region's own namespaces
 MAPPING_SERVICE_ADDRESS = "100.64.0.2"
-DEFAULT_PORT = 4580
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
-INSTANCE_MTU = 1500
-SUBSTRATE_MTU = 1700  # 1500 + 62 of Geneve, and room for options to come
-JUMBO_INSTANCE_MTU = 9001
-JUMBO_SUBSTRATE_MTU = 9216
 
 
 @dataclass(frozen=True)
@@ -61,19 +56,24 @@ class Layout:
         return self.run / "supervisor.pid"
 
     @property
+    def namespace_prefix(self) -> str:
+        """Of all the region's, those of instances too (rookery.host.instances.machine)."""
+        return f"rookery-{self.name}-"
+
+    @property
     def substrate_namespace(self) -> str:
-        return f"rookery-{self.name}-substrate"
+        return f"{self.namespace_prefix}substrate"
 
     @property
     def control_namespace(self) -> str:
         """Of the mapping service."""
-        return f"rookery-{self.name}-control"
+        return f"{self.namespace_prefix}control"
 
     def host_namespace(self, host: str) -> str:
-        return f"rookery-{self.name}-{host}"
+        return f"{self.namespace_prefix}{host}"
 
     def instance_namespace(self, instance_id: str) -> str:
-        return f"rookery-{self.name}-{instance_id}"
+        return f"{self.namespace_prefix}{instance_id}"
 
     def host_run(self, host: str) -> Path:
         return self.run / host

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rookery.files import remove_if_empty
+
 LOCKS = Path("/run/rookery")
 
 
@@ -21,7 +23,7 @@ def only_one(name: str) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
-        _remove_if_empty(LOCKS)
+        remove_if_empty(LOCKS)
 
 
 def _acquire(path: Path) -> int:
@@ -43,10 +45,3 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return path.stat().st_ino == os.fstat(descriptor).st_ino
     except FileNotFoundError:
         return False
-
-
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:  # others' things are in it
-        return

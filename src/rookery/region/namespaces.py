@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from pathlib import Path
 
+from rookery.host.instances.namespace import NAMED
 from rookery.region.errors import CannotStart
-
-NAMED = Path("/run/netns")
 
 
 def run(*command: str) -> str:
@@ -22,14 +20,6 @@ def run(*command: str) -> str:
         said = (done.stderr or done.stdout).strip()
         raise CannotStart(f"`{' '.join(command)}` failed: {said or f'exit {done.returncode}'}")
     return done.stdout
-
-
-def existing(prefix: str) -> list[str]:
-    """Names that start with `prefix`."""
-    try:
-        return sorted(name for name in os.listdir(NAMED) if name.startswith(prefix))
-    except FileNotFoundError:
-        return []
 
 
 def inode(name: str) -> int:

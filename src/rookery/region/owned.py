@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rookery.host.instances.namespace import named
 from rookery.region import namespaces, processes
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
@@ -15,12 +16,8 @@ PROGRAMS = {"rookery.region.supervisor", "rookery.api", "rookery.mapping"}
 AGENT = "rookery.host"
 
 
-def namespace_prefix(plan: Layout) -> str:
-    return f"rookery-{plan.name}-"
-
-
 def region_namespaces(plan: Layout) -> list[str]:
-    return namespaces.existing(namespace_prefix(plan))
+    return named(plan.namespace_prefix)
 
 
 def region_processes(plan: Layout) -> list[Process]:

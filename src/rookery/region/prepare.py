@@ -10,19 +10,19 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.files import private_folder, write_whole
 from rookery.host.config import HostConfig
 from rookery.mapping.certificates import HOST, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import encode
-from rookery.model.keys import host_key
+from rookery.model.keys import HOSTS, host_key
 from rookery.model.objects import Host
 from rookery.region import namespaces, substrate
 from rookery.region.access import ensure_first_key
-from rookery.region.files import private_folder, write_whole
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import BPF_OBJECTS, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import opened
 
 BPF_FILESYSTEM = Path("/sys/fs/bpf")
 
@@ -96,11 +96,6 @@ def _register_hosts(settings: Settings) -> None:
 
 
 async def _put_changed(database: Path, rows: dict[str, bytes]) -> None:
-    store = SqliteStore.open(database)
-    try:
-        found = {key: await store.get(key) for key in rows}
-        changed = {key: value for key, value in rows.items() if (found[key] or (0, b""))[1] != value}
-        if changed:
-            await store.txn([], changed)
-    finally:
-        await store.close()
+    async with opened(database) as store:
+        found = {entry.key: entry.value for entry in (await store.range(HOSTS)).entries}
+        await store.txn([], {key: value for key, value in rows.items() if found.get(key) != value})

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rookery.host.instances.init import start_time
+
 PROC = Path("/proc")
 
 
@@ -20,12 +22,8 @@ class Process(NamedTuple):
 
 def identify(pid: int) -> Process | None:
     """None: there is none, or it is a zombie."""
-    try:
-        line = (PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = line[line.rindex(")") + 2 :].split()  # proc(5): the name before may hold anything
-    return None if fields[0] in "ZX" else Process(pid, int(fields[19]))
+    started = start_time(pid)
+    return None if started is None else Process(pid, started)
 
 
 def is_alive(process: Process) -> bool:

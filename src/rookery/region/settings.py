@@ -6,9 +6,10 @@ import re
 
 import msgspec
 
+from rookery.files import write_whole
+from rookery.model import defaults
 from rookery.region import layout
 from rookery.region.errors import BadName, CannotStart
-from rookery.region.files import write_whole
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 MOST_HOSTS = 200
@@ -19,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hosts: int = 4
     zones: int = 2
-    port: int = layout.DEFAULT_PORT
+    port: int = defaults.API_PORT
     jumbo: bool = False
 
     @property
@@ -28,11 +29,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def substrate_mtu(self) -> int:
-        return layout.JUMBO_SUBSTRATE_MTU if self.jumbo else layout.SUBSTRATE_MTU
+        return defaults.JUMBO_SUBSTRATE_MTU if self.jumbo else defaults.SUBSTRATE_MTU
 
     @property
     def instance_mtu(self) -> int:
-        return layout.JUMBO_INSTANCE_MTU if self.jumbo else layout.INSTANCE_MTU
+        return defaults.JUMBO_INSTANCE_MTU if self.jumbo else defaults.INSTANCE_MTU
 
     def zone_of(self, index: int) -> int:
         """Hosts take turns, so that every zone has one as long as there are enough."""

@@ -10,14 +10,14 @@ import msgspec
 from rookery.model import keys
 from rookery.model.codec import decode
 from rookery.model.objects import Live
-from rookery.region import settings, supervisor
+from rookery.region import namespaces, settings, supervisor
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of
 from rookery.region.processes import Process, is_alive
 from rookery.region.ready import HostState, api_answers, host_states
 from rookery.region.settings import Settings
 from rookery.store.interface import Compacted
-from rookery.store.sqlite import SqliteStore
+from rookery.store.sqlite import SqliteStore, opened
 
 
 class PartState(msgspec.Struct, kw_only=True):
@@ -59,6 +59,7 @@ def current(name: str) -> Settings:
 def look(name: str) -> Status:
     shape = current(name)
     hosts = host_states(shape)
+    _notice_lost_namespaces(shape, hosts)
     revision, live = asyncio.run(_revisions(shape.layout.database))
     return Status(
         name=name,
@@ -68,6 +69,17 @@ def look(name: str) -> Status:
         parts=[_supervisor(shape), *_parts(shape, hosts)],
         hosts=hosts,
     )
+
+
+def _notice_lost_namespaces(shape: Settings, hosts: list[HostState]) -> None:
+    """A living agent keeps a namespace whose name was deleted, and nobody finds it again after that agent."""
+    for host in hosts:
+        name = shape.layout.host_namespace(host.name)
+        if not host.problem and not namespaces.is_sound(name):
+            host.problem = (
+                f"the namespace {name} has lost its name: packets go on, but when its agent ends no other can start; "
+                f"then: rookery up --name {shape.name}"
+            )
 
 
 def live_generation(name: str) -> int:
@@ -124,15 +136,12 @@ async def _revisions(database: Path) -> tuple[int, int]:
     """The store's newest, and the one up to which every host concerned has applied all that is intended.
 
     The mapping service tells the latter when intended state changes; revisions that change none are live by nature."""
-    store = SqliteStore.open(database)
-    try:
+    async with opened(database) as store:
         newest = await store.revision()
         entry = await store.get(keys.LIVE)
         told = decode(Live, entry.value).generation if entry else 0
         waiting = await _intended_after(store, told)
         return newest, newest if waiting is None else max(told, waiting - 1)
-    finally:
-        await store.close()
 
 
 async def _intended_after(store: SqliteStore, revision: int) -> int | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rookery.files import remove_if_empty
 from rookery.region import namespaces, owned, processes
 from rookery.region.errors import RegionError
 from rookery.region.layout import Layout
@@ -39,7 +40,7 @@ def clear(plan: Layout, keep_data: bool, tell: Callable[[str], None]) -> None:
     for folder in owned.region_folders(plan):
         if folder not in kept:
             shutil.rmtree(folder)
-            _remove_if_empty(folder.parent)
+            remove_if_empty(folder.parent)
     _check_gone(plan, kept)
 
 
@@ -70,11 +71,6 @@ def _remove_namespaces(plan: Layout) -> None:
 def _remove_mounts(plan: Layout) -> None:
     for point in owned.region_mounts(plan):
         namespaces.run("umount", "--lazy", point)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _check_gone(plan: Layout, kept: set[Path]) -> None:

@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
+from rookery.files import open_log, write_whole
+from rookery.log import log_to_stderr
 from rookery.region import owned, processes, settings
 from rookery.region.errors import CannotStart, NotRunning, RegionError
-from rookery.region.files import open_log, write_whole
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import Layout
 from rookery.region.parts import Part, environment, parts_of
@@ -65,19 +67,7 @@ class Keeper:
             process = None
 
     def _start(self) -> Process:
-        output = open_log(self.part.log)
-        try:
-            child = subprocess.Popen(
-                self.part.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment(),
-                cwd="/",
-                start_new_session=True,
-            )
-        finally:
-            os.close(output)
+        child = _spawn(self.part.command, self.part.log)
         child.returncode = 0  # reaped by us (_how_it_ended), not by Popen's own
         log.info("%s started, pid %d", self.part.name, child.pid)
         return processes.identify(child.pid) or Process(child.pid, 0)
@@ -94,6 +84,23 @@ class Keeper:
         self.record.restarts += 1
         self.changed.set()
         await asyncio.sleep(delay_after(self.deaths_in_a_row))
+
+
+def _spawn(command: tuple[str, ...], log_file: Path) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that nobody's Ctrl-C reaches it."""
+    output = open_log(log_file)
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(output)
 
 
 def delay_after(deaths_in_a_row: int) -> float:
@@ -176,19 +183,7 @@ def identity(plan: Layout) -> tuple[str, ...]:
 
 def launch(plan: Layout) -> None:
     """In a session of its own; returns when it supervises. Raises CannotStart when it ends instead."""
-    output = open_log(plan.logs / "supervisor.log")
-    try:
-        child = subprocess.Popen(
-            (sys.executable, *identity(plan)),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment(),
-            cwd="/",
-            start_new_session=True,
-        )
-    finally:
-        os.close(output)
+    child = _spawn((sys.executable, *identity(plan)), plan.logs / "supervisor.log")
     while _written_pid(plan) != child.pid:
         if child.poll() is not None:
             raise CannotStart(f"the supervisor ended at once; see {plan.logs / 'supervisor.log'}")
@@ -224,7 +219,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Keeps a region's parts running.")
     parser.add_argument("--name", required=True)
     name = parser.parse_args().name
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(region_name=name)
     try:
         shape = settings.read(settings.check_name(name))
         if shape is None:

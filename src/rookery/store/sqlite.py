@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,6 +171,16 @@ class SqliteStore:
             self._bell.drain()
         for event in self._waiting:
             event.set()
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteStore]:
+    """Closed at the end of the block. Raises StoreUnavailable."""
+    store = SqliteStore.open(path)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _bells(path: Path) -> Path:

@@ -17,9 +17,9 @@ import uvloop
 
 from rookery.api.credentials import add_key
 from rookery.api.server import ServerSettings, make_application, uvicorn_config
-from rookery.model.codec import encode
-from rookery.model.keys import LIVE, host_key
-from rookery.model.objects import Host, Live
+from rookery.model.codec import decode, encode, kind_of
+from rookery.model.keys import INTENDED, LIVE, host_key, instance_status_key
+from rookery.model.objects import Host, Instance, InstanceStatus, Live
 from rookery.region.layout import DEFAULT_ACCOUNT, DEFAULT_AWS_REGION, host_address, host_name
 from rookery.store.interface import Store
 
@@ -108,6 +108,19 @@ class RunningApi:
         ]
         self.run(self.store.txn([], {host_key(host.name): encode(host) for host in hosts}))
         return hosts
+
+    def hosts_obey(self) -> None:
+        """What hosts would report: every instance is what it is wanted to be, and every host knows of it."""
+        found = self.run(self.store.range(INTENDED))
+        instances = [decode(Instance, e.value) for e in found.entries if kind_of(e.key) == Instance.KIND]
+        statuses = {
+            instance_status_key(each.id): encode(
+                InstanceStatus(id=each.id, state=each.wanted, boot=each.boot, since=each.wanted_since)
+            )
+            for each in instances
+        }
+        self.run(self.store.txn([], statuses))
+        self.hosts_have_applied(found.revision)
 
     def hosts_have_applied(self, generation: int) -> None:
         """What the mapping service says when every host has this generation."""

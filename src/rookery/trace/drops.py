@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from rookery.host.control import EventLine
@@ -19,13 +20,20 @@ RETRY = 1.0  # seconds; an agent that restarts is back by then
 READ_AGAIN = 5.0  # seconds: names of things that were made meanwhile
 
 
-def watch_region(name: str) -> Iterator[tuple[EventLine, Directory]]:
-    """For ever: each drop, and who is called what. A host whose agent restarts is watched again when it is back."""
+def watch_region(
+    name: str, listening: Callable[[str], None] = lambda _: None
+) -> Iterator[tuple[EventLine, Directory]]:
+    """For ever: each drop, and who is called what. A host whose agent restarts is watched again when it is back.
+
+    `listening` is told the name of each host from then on none of whose drops is missed; in any thread, again after a restart.
+    """
     shape = current(name)
     events: queue.Queue[EventLine] = queue.Queue()
     for index in range(shape.hosts):
-        path = shape.layout.control_socket(host_name(index))
-        threading.Thread(target=_follow, args=(path, events), daemon=True).start()
+        host = host_name(index)
+        heard = partial(listening, host)
+        follow = partial(_follow, shape.layout.control_socket(host), events, heard)
+        threading.Thread(target=follow, daemon=True).start()
     known, read = directory.read(shape.layout), time.monotonic()
     while True:
         event = events.get()
@@ -34,10 +42,10 @@ def watch_region(name: str) -> Iterator[tuple[EventLine, Directory]]:
         yield event, known
 
 
-def _follow(path: Path, events: queue.Queue[EventLine]) -> None:
+def _follow(path: Path, events: queue.Queue[EventLine], heard: Callable[[], None]) -> None:
     while True:
         try:
-            for event in agents.watch_drops(path):
+            for event in agents.watch_drops(path, heard):
                 events.put(event)
         except NoAnswer:
             pass  # `status` says what is wrong with the agent; here it is enough to be there when it returns

@@ -9,6 +9,8 @@ import ipaddress
 import struct
 from typing import NamedTuple
 
+from rookery.dataplane.addresses import mac_bytes, mac_text
+from rookery.dataplane.addresses import substrate_bytes as ipv4_bytes
 from rookery.region.errors import RegionError
 
 ETHERTYPE_IPV4 = 0x0800
@@ -48,8 +50,8 @@ class Probe(NamedTuple):
 
 def arp_request(mac: str, address: str, wanted: str) -> bytes:
     """Who has `wanted`? 60 bytes, the least that Ethernet carries."""
-    sender = mac_bytes(mac) + ip_bytes(address)
-    target = mac_bytes(NO_MAC) + ip_bytes(wanted)
+    sender = mac_bytes(mac) + ipv4_bytes(address)
+    target = mac_bytes(NO_MAC) + ipv4_bytes(wanted)
     operation = struct.pack("!H", ARP_REQUEST)
     body = ARP_ETHERNET_IPV4 + operation + sender + target
     return (_ethernet(BROADCAST, mac, ETHERTYPE_ARP) + body).ljust(60, b"\0")
@@ -60,7 +62,7 @@ def arp_answer(frame: bytes, asked: str) -> str:
     if len(frame) < 42 or frame[12:14] != struct.pack("!H", ETHERTYPE_ARP):
         raise MalformedFrame(f"the answer to the ARP request is no ARP: {frame[:42].hex()}")
     (operation,) = struct.unpack("!H", frame[20:22])
-    if operation != ARP_REPLY or frame[28:32] != ip_bytes(asked):
+    if operation != ARP_REPLY or frame[28:32] != ipv4_bytes(asked):
         raise MalformedFrame(f"the answer to the ARP request for {asked} is another: {frame[:42].hex()}")
     return mac_text(frame[22:28])
 
@@ -85,18 +87,6 @@ def on_the_substrate(frame: bytes) -> bytes:
     return _ethernet("02:00:00:00:00:02", "02:00:00:00:00:01", ETHERTYPE_IPV4) + frame[14:]
 
 
-def mac_bytes(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def mac_text(mac: bytes) -> str:
-    return mac.hex(":")
-
-
-def ip_bytes(address: str) -> bytes:
-    return ipaddress.IPv4Address(address).packed
-
-
 def checksum(data: bytes) -> int:
     """RFC 1071."""
     padded = data + b"\0" * (len(data) % 2)
@@ -117,7 +107,7 @@ def _ethernet(destination: str, source: str, kind: int) -> bytes:
 
 
 def _ipv4(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
-    addresses = ip_bytes(source) + ip_bytes(destination)
+    addresses = ipv4_bytes(source) + ipv4_bytes(destination)
     dont_fragment = 0x4000
     start = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(payload), 0, dont_fragment, TTL, protocol)
     return start + struct.pack("!H", checksum(start + b"\0\0" + addresses)) + addresses + payload
@@ -133,8 +123,8 @@ def _payload(source: str, destination: str, probe: Probe) -> bytes:
         start = struct.pack("!HHIIBBH", SOURCE_PORT, probe.port, 0, 0, 5 << 4, SYN, WINDOW)
         end = b"\0\0"
     pseudo = (
-        ip_bytes(source)
-        + ip_bytes(destination)
+        ipv4_bytes(source)
+        + ipv4_bytes(destination)
         + struct.pack("!HH", probe.protocol, len(start) + 2 + len(end))
     )
     return start + struct.pack("!H", checksum(pseudo + start + b"\0\0" + end) or 0xFFFF) + end

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.dataplane.events import Event
-from rookery.dataplane.formats import RouteKind, Step, Verdict
+from rookery.dataplane.formats import Step, Verdict
 
 VERDICTS: dict[Verdict, str] = {
     Verdict.CONTINUE: "on to the next stage",
@@ -50,20 +49,3 @@ STEPS: dict[Step, str] = {
     Step.FRAGMENTATION_NEEDED: "too big: the sender is told that packets of {detail} bytes fit",
     Step.NOT_OURS: "no packet of the overlay for this host: left to the host's kernel",
 }
-
-
-def verdict_sentence(verdict: Verdict) -> str:
-    return VERDICTS[verdict]
-
-
-def _route(event: Event) -> str:
-    if event.step is not Step.ROUTE_FOUND or event.detail not in tuple(RouteKind):
-        return f"kind {event.detail}"
-    return RouteKind(event.detail).name.lower()
-
-
-def step_sentence(event: Event) -> str:
-    """The step in words, with its addresses and numbers."""
-    mac = event.detail.to_bytes(8, "big")[2:].hex(":")
-    reason = VERDICTS.get(event.verdict, str(event.verdict))
-    return STEPS[event.step].format(**event._asdict(), mac=mac, route=_route(event), reason=reason)

@@ -14,12 +14,11 @@ from typing import Any
 
 import msgspec
 
+from rookery.api.cidr import RESERVED_FIRST, usable_addresses
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.operation import ApiError
 from rookery.model.objects import Subnet
 
-RESERVED_FIRST = 4  # network, router, resolver, "for future use"
-RESERVED_LAST = 1  # broadcast
 TRIES = 32  # at 95 % full, four in five draws succeed by luck alone
 
 
@@ -31,7 +30,7 @@ class SubnetAddresses:
         self._subnet = subnet
         self._network = network
         self._first = int(network.network_address) + RESERVED_FIRST
-        self._size = max(network.num_addresses - RESERVED_FIRST - RESERVED_LAST, 0)
+        self._size = max(usable_addresses(subnet.cidr), 0)
         self._held = held
         self._taken: set[str] = set()
 
@@ -89,11 +88,6 @@ class SubnetAddresses:
 
     def _at(self, offset: int) -> str:
         return str(ipaddress.IPv4Address(self._first + offset))
-
-
-def available_count(subnet: Subnet, held: Mapping[str, str]) -> int:
-    """AvailableIpAddressCount."""
-    return SubnetAddresses(subnet, held).free
 
 
 def subnet_full(subnet: Subnet) -> ApiError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rookery.api.describe import page_of, select, select_page
+from rookery.api.describe import select, select_page
 from rookery.api.filters import Filters, Value, Values
 from rookery.api.handlers.describe_interfaces import FILTERS as INTERFACE_FILTERS
 from rookery.api.handlers.image_catalogue import IMAGES
@@ -20,6 +20,7 @@ from rookery.api.handlers.instance_state import RUNNING, state_in
 from rookery.api.handlers.timestamps import iso
 from rookery.api.idempotency import redescribes
 from rookery.api.operation import Outcome, Request, View, operation
+from rookery.api.pages import page
 from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
 from rookery.model.objects import Instance, NetworkInterface, Resource
@@ -177,6 +178,6 @@ def describe_instance_status(request: Request, view: View) -> Outcome:
     instances = select(request, view, Instance, "InstanceIds", STATUS_FILTERS)
     if not request.parameters.get("IncludeAllInstances"):
         instances = [instance for instance in instances if state_in(view, instance) is RUNNING]
-    chosen = page_of(request, instances, "InstanceIds")
+    chosen = page(request, instances, "InstanceIds")
     shapes = [status_shape(instance, state_in(view, instance)) for instance in chosen.items]
     return Outcome(result=chosen.result("InstanceStatuses", shapes))

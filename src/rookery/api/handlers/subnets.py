@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.cidr import check_subnet_block, network, parse_cidr, usable_addresses
+from rookery.api.cidr import check_subnet_block, given_block, network, usable_addresses
 from rookery.api.default_vpc import CIDR, SUBNET_PREFIX, default_subnet
 from rookery.api.describe import describe
 from rookery.api.errors import (
@@ -80,9 +80,7 @@ def create_subnet(request: Request, view: View) -> Outcome:
     given = request.parameters
     refuse_unbuilt(given, *_UNBUILT)
     vpc = find(view, Vpc, given["VpcId"])
-    if "CidrBlock" not in given:
-        raise missing_parameter("cidrBlock")
-    block = parse_cidr(given["CidrBlock"])
+    block = given_block(given)
     zone = _zone(request, view)
     siblings = [one.cidr for one in view.in_vpc(Subnet, vpc.id)]
     check_subnet_block(block, [one.cidr for one in vpc.cidr_associations], siblings)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.cidr import check_secondary, check_vpc_block, network, parse_cidr
+from rookery.api.cidr import check_secondary, check_vpc_block, given_block, network
 from rookery.api.default_vpc import default_vpc, main_route_table, new_vpc
 from rookery.api.describe import describe
 from rookery.api.errors import (
@@ -62,13 +62,11 @@ FILTERS = {
 def create_vpc(request: Request, view: View) -> Outcome:
     given = request.parameters
     refuse_unbuilt(given, *_UNBUILT)
-    if "CidrBlock" not in given:
-        raise missing_parameter("cidrBlock")
     if given.get("InstanceTenancy", "default") != "default":
         raise ApiError(
             "UnsupportedTenancy", "Rookery's hosts are shared: only the tenancy 'default' is supported."
         )
-    block = parse_cidr(given["CidrBlock"])
+    block = given_block(given)
     check_vpc_block(block)
     _check_quota(request, view)
     vpc = replace(_new_vpc(request, str(block)), tags=tags_for(request, "vpc"))
@@ -147,9 +145,7 @@ def associate_vpc_cidr_block(request: Request, view: View) -> Outcome:
     given = request.parameters
     refuse_unbuilt(given, *_UNBUILT)
     vpc = find(view, Vpc, given["VpcId"])
-    if "CidrBlock" not in given:
-        raise missing_parameter("cidrBlock")
-    block = parse_cidr(given["CidrBlock"])
+    block = given_block(given)
     check_secondary(block, [network(one.cidr) for one in vpc.cidr_associations])
     most = request.quotas.cidrs_per_vpc
     if len(vpc.cidr_associations) >= most:

@@ -43,7 +43,7 @@ def start_time(pid: int) -> int | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] == "Z" else int(fields[19])  # proc(5): fields 3 and 22, counted from 1 with the name
+    return None if fields[0] in "ZX" else int(fields[19])  # proc(5): fields 3 and 22, counted from 1 with the name
 
 
 def find(places: Places, instance: str) -> int:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and secrets that only root reads."""
+"""Files that are whole or absent, secrets that only root reads, folders that go when they are empty."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:  # others' things are in it
+        return
 
 
 def open_log(path: Path, largest: int = 16 << 20) -> int:

@@ -7,18 +7,19 @@ import queue
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
 from functools import partial
 
-from rookery.cli.output import progress
 from rookery.host.control import EventLine, GetStatus, StatusReply
 from rookery.model.objects import Vpc
-from rookery.region import agents, directory, forgery, twins
+from rookery.region import agents, directory
 from rookery.region.directory import Directory
 from rookery.region.errors import RegionError
 from rookery.region.inside import entering
 from rookery.region.layout import CHECKOUT, Layout
 from rookery.region.start import bring_up
 from rookery.region.status import current
+from rookery.tour import forgery, twins
 from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from rookery.trace.telling import drop_line, tell
@@ -26,16 +27,17 @@ from rookery.trace.telling import drop_line, tell
 TWIN = "10.0.2.10"
 ONLY_RED, ONLY_BLUE = "10.0.1.10", "10.0.1.20"
 FORGED = "drop_source_not_at_host"
+PATIENCE = 10.0  # seconds
 
 
 class TourFailed(RegionError):
     """Something is not as this project promises."""
 
 
-def take(name: str) -> None:
+def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
     _say(f"A region on this machine: rookery up{_suffix(name)}")
-    bring_up(name, {}, progress())
+    bring_up(name, {}, progress)
     _say("Two VPCs, both 10.0.0.0/16, two instances in each, by AWS's own client")
     ids = twins.set_up(name)
     _show_placement(name, ids)
@@ -120,20 +122,25 @@ def _send_and_watch(plan: Layout, known: Directory, liar: str) -> EventLine:
     inner = forgery.ping_frame(claimed.mac, target.mac, claimed.primary, target.primary)
     payload = forgery.forge(vpc.vni, claimed.number, inner)
     events: queue.Queue[EventLine] = queue.Queue()
-    threading.Thread(target=_collect, args=(plan, victim.host, events), daemon=True).start()
-    for _ in range(40):  # the watch may begin after the first
-        forgery.send_from(plan, liar, known.host(victim.host).address, payload)
+    listening = threading.Event()
+    collect = partial(_collect, plan, victim.host, events, listening.set)
+    threading.Thread(target=collect, daemon=True).start()
+    if not listening.wait(PATIENCE):
+        raise TourFailed(f"{victim.host} cannot be watched")
+    forgery.send_from(plan, liar, known.host(victim.host).address, payload)
+    while True:
         try:
-            event = events.get(timeout=0.25)
+            event = events.get(timeout=PATIENCE)
         except queue.Empty:
-            continue
+            raise TourFailed(f"{victim.host} reported no {FORGED}") from None
         if event.verdict == FORGED and event.step == "dropped":
             return event
-    raise TourFailed(f"{victim.host} reported no {FORGED}")
 
 
-def _collect(plan: Layout, host: str, events: queue.Queue[EventLine]) -> None:
-    for event in agents.watch_drops(plan.control_socket(host)):
+def _collect(
+    plan: Layout, host: str, events: queue.Queue[EventLine], listening: Callable[[], None]
+) -> None:
+    for event in agents.watch_drops(plan.control_socket(host), listening):
         events.put(event)
 
 
