@@ -98,7 +98,7 @@ def test_modifications_that_cannot_be_are_refused(here, parameters, code):
         ("availability-zone", "us-east-1b", 1),
         ("private-ip-address", "10.0.1.77", 1),
         ("network-interface.addresses.private-ip-address", "10.0.1.7*", 1),
-        ("network-interface.attachment.status", "attached", 2),
+        ("network-interface.attachment.status", "attached", 1),
         ("subnet-id", "{a}", 1),
         ("vpc-id", "{vpc}", 2),
         ("tag:Name", "w?b", 1),

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from rookery.api.handlers.addresses import SubnetAddresses
+from rookery.api.handlers.housekeeping import housekeeping
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.quotas import Quotas
 from rookery.model.objects import Host, Instance, NetworkInterface
@@ -185,7 +186,7 @@ def test_an_attached_interface_is_not_deleted(here):
     assert code == "InvalidParameterValue"
 
 
-def test_the_first_interface_is_never_detached_and_hot_plug_is_refused_by_name(here):
+def test_the_first_interface_is_never_detached(here):
     interface = launched_interface(here)
     attachment = interface["Attachment"]["AttachmentId"]
     refusal = here.view.refusal
@@ -194,10 +195,109 @@ def test_the_first_interface_is_never_detached_and_hot_plug_is_refused_by_name(h
     assert refusal("DetachNetworkInterface", AttachmentId=unknown) == "InvalidAttachmentID.NotFound"
     code = refusal("DetachNetworkInterface", AttachmentId="eni-1")
     assert code == "InvalidNetworkInterfaceAttachmentId.Malformed"
+
+
+def running_instance(here):
+    instance = describe(here, launched_interface(here))["Attachment"]["InstanceId"]
+    here.view.report(instance, "running")
+    return instance
+
+
+def plugged(here):
+    """(an instance that runs, a second interface of it, the attachment) once its host has plugged that in."""
+    instance, spare = running_instance(here), create(here)
+    attach = {"NetworkInterfaceId": spare["NetworkInterfaceId"], "InstanceId": instance, "DeviceIndex": 1}
+    attachment = here.view.call("AttachNetworkInterface", **attach)["AttachmentId"]
+    here.view.report(instance, "running")
+    return instance, spare, attachment
+
+
+def attachment_status(here, interface):
+    shape = describe(here, interface).get("Attachment")
+    return shape and shape["Status"]
+
+
+def instance_state(here, instance):
+    answer = here.view.call("DescribeInstances", InstanceIds=[instance])
+    return answer["Reservations"][0]["Instances"][0]["State"]["Name"]
+
+
+def test_an_interface_is_attached_when_its_host_says_so_and_every_host_knows_where_it_lives(here):
+    instance, spare = running_instance(here), create(here)
+    here.view.live = here.view.revision
+    attach = {"NetworkInterfaceId": spare["NetworkInterfaceId"], "InstanceId": instance, "DeviceIndex": 1}
+    here.view.call("AttachNetworkInterface", **attach)
+    assert attachment_status(here, spare) == "attaching"
+    assert describe(here, spare)["Status"] == "in-use"
+    here.view.report(instance, "running")
+    assert attachment_status(here, spare) == "attaching"
+    assert instance_state(here, instance) == "running"
+    here.view.live = here.view.revision
+    assert attachment_status(here, spare) == "attached"
+    tag = {"Resources": [spare["NetworkInterfaceId"]], "Tags": [{"Key": "Name", "Value": "data"}]}
+    here.view.call("CreateTags", **tag)
+    assert attachment_status(here, spare) == "attached"
+
+
+def test_a_detached_interface_is_available_when_its_host_has_unplugged_it_and_no_host_leads_to_it(here):
+    instance, spare, attachment = plugged(here)
+    eni = spare["NetworkInterfaceId"]
+    here.view.live = here.view.revision
+    here.view.call("DetachNetworkInterface", AttachmentId=attachment)
+    again = {"NetworkInterfaceId": eni, "InstanceId": instance, "DeviceIndex": 1}
+    for word, live in ((None, 0), ([], 0), (None, 1), ([], 1)):
+        assert attachment_status(here, spare) == "detaching"
+        assert here.view.refusal("AttachNetworkInterface", **again) == "InvalidNetworkInterface.InUse"
+        assert here.view.refusal("DeleteNetworkInterface", NetworkInterfaceId=eni) == "InvalidParameterValue"
+        first = here.view.get(Instance, instance).interface_ids[0]
+        here.view.report(instance, "running", interfaces=[first, *([eni] if word is None else word)])
+        here.view.live = here.view.revision - 1 + live
+        here.view.apply(housekeeping(here.view, here.view.now))
+    assert describe(here, spare) == spare
+    assert len(here.view.get(Instance, instance).interface_ids) == 1
+    here.view.call("AttachNetworkInterface", **again)
+
+
+def test_a_forced_detachment_does_not_wait_for_the_host(here):
+    instance, spare, attachment = plugged(here)
+    here.view.call("DetachNetworkInterface", AttachmentId=attachment, Force=True)
+    assert describe(here, spare) == spare
+    assert len(here.view.get(Instance, instance).interface_ids) == 1
+
+
+def test_an_interface_that_is_being_detached_ends_with_its_instance(here):
+    instance, spare, attachment = plugged(here)
+    here.view.call("DetachNetworkInterface", AttachmentId=attachment)
+    here.view.call("StopInstances", InstanceIds=[instance])
+    here.view.report(instance, "stopped")
+    here.view.apply(housekeeping(here.view, here.view.now))
+    assert describe(here, spare) == spare
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_termination_frees_a_hot_plugged_interface_unless_it_was_told_otherwise(here, kept):
+    instance, spare, attachment = plugged(here)
+    change = {"AttachmentId": attachment, "DeleteOnTermination": not kept}
+    eni = spare["NetworkInterfaceId"]
+    here.view.call("ModifyNetworkInterfaceAttribute", NetworkInterfaceId=eni, Attachment=change)
+    here.view.call("TerminateInstances", InstanceIds=[instance])
+    found = here.view.get(NetworkInterface, eni)
+    assert found.attachment is None if kept else found is None
+
+
+def test_a_reboot_does_not_change_what_is_attached(here):
+    instance, spare, _ = plugged(here)
+    here.view.call("RebootInstances", InstanceIds=[instance])
+    assert attachment_status(here, spare) == "attached"
+    here.view.report(instance, "running", boot=2)
+    assert attachment_status(here, spare) == "attached"
+
+
+def test_nothing_is_plugged_while_an_instance_is_on_its_way(here):
+    pending = describe(here, launched_interface(here))["Attachment"]["InstanceId"]
     spare = create(here)["NetworkInterfaceId"]
-    instance = describe(here, interface)["Attachment"]["InstanceId"]
-    attach = {"NetworkInterfaceId": spare, "InstanceId": instance, "DeviceIndex": 1}
-    assert refusal("AttachNetworkInterface", **attach) == "UnsupportedOperation"
+    attach = {"NetworkInterfaceId": spare, "InstanceId": pending, "DeviceIndex": 1}
+    assert here.view.refusal("AttachNetworkInterface", **attach) == "IncorrectState"
 
 
 def stopped_instance(here):
@@ -328,7 +428,7 @@ def test_the_filters_of_an_attached_interface_see_its_attachment(here):
     interface = launched_interface(here)
     for name, value in (
         ("attachment.attachment-id", interface["Attachment"]["AttachmentId"]),
-        ("attachment.status", "attached"),
+        ("attachment.status", "attaching"),
         ("attachment.device-index", "0"),
         ("attachment.delete-on-termination", "true"),
         ("attachment.instance-owner-id", "123456789012"),

@@ -80,7 +80,12 @@ def an_intent(*numbers: int, wanted: str = "running") -> HostIntent:
     )
 
 
-def what_it_should_be(intent: HostIntent, devices: dict[int, int]) -> dict[str, dict]:
+def plugged(*numbers: int) -> rows.Devices:
+    """Interface n of instance n has device 100 + n."""
+    return {(an_instance(n).id, n): 100 + n for n in numbers}
+
+
+def what_it_should_be(intent: HostIntent, devices: rows.Devices) -> dict[str, dict]:
     return {
         "interfaces": rows.interfaces(intent.instances, devices),
         "local_interfaces": rows.local_interfaces(intent.instances, devices),
@@ -94,7 +99,7 @@ NUMBERS = st.sets(st.integers(5, 9))
 
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_whatever_the_tables_held_they_become_the_intent(before, after, wired):
-    journal, devices = Journal(), {n: 100 + n for n in wired}
+    journal, devices = Journal(), plugged(*wired)
     Kernel(journal).become(an_intent(*before), devices)
     kernel = Kernel(journal)
     kernel.become(an_intent(*after), devices)
@@ -106,7 +111,7 @@ def test_whatever_the_tables_held_they_become_the_intent(before, after, wired):
 
 def test_the_right_to_speak_comes_after_the_mappings():
     journal = Journal()
-    Kernel(journal).become(an_intent(5), {5: 105})
+    Kernel(journal).become(an_intent(5), plugged(5))
     assert journal.entries == [
         ("put", "routes"), ("put", "mappings"), ("put", "local_interfaces"), ("put", "interfaces")
     ]  # fmt: skip
@@ -115,7 +120,7 @@ def test_the_right_to_speak_comes_after_the_mappings():
 def test_the_right_to_speak_goes_before_the_mappings_do():
     journal = Journal()
     kernel = Kernel(journal)
-    kernel.become(an_intent(5, 6), {5: 105, 6: 106})
+    kernel.become(an_intent(5, 6), plugged(5, 6))
     journal.entries.clear()
     ended = an_instance(5, "terminated")
     instances = {ended.id: ended, an_instance(6).id: an_instance(6)}
@@ -128,7 +133,7 @@ def test_the_right_to_speak_goes_before_the_mappings_do():
 def test_an_interface_that_changes_is_replaced_and_never_away():
     journal = Journal()
     kernel = Kernel(journal)
-    kernel.become(an_intent(5), {5: 105})
+    kernel.become(an_intent(5), plugged(5))
     journal.entries.clear()
     moved = an_instance(5, route_table=4)
     kernel.change(Delta(base=1, generation=2, put_instances=[moved]), {moved.id: moved})
@@ -139,7 +144,7 @@ def test_an_interface_that_changes_is_replaced_and_never_away():
 def test_a_delta_of_one_mapping_writes_one_table():
     journal = Journal()
     kernel = Kernel(journal)
-    kernel.become(an_intent(5), {5: 105})
+    kernel.become(an_intent(5), plugged(5))
     journal.entries.clear()
     kernel.change(Delta(base=1, generation=2, put_mappings=[a_mapping(9)]), {})
     assert journal.entries == [("put", "mappings")]
@@ -150,8 +155,8 @@ def test_a_device_gets_its_rows_when_it_comes_and_loses_them_when_it_goes():
     kernel = Kernel(journal)
     kernel.become(an_intent(5), {})
     assert journal.rows["interfaces"] == {}
-    kernel.have_devices({5: 105})
-    assert journal.rows == what_it_should_be(an_intent(5), {5: 105})
+    kernel.have_devices(plugged(5))
+    assert journal.rows == what_it_should_be(an_intent(5), plugged(5))
     kernel.have_devices({})
     assert journal.rows == what_it_should_be(an_intent(5), {})
 
@@ -162,5 +167,16 @@ def test_a_route_of_an_unknown_kind_is_refused_whole():
         an_intent(5), routes={(3, "0.0.0.0/0"): RouteIntent(table=3, destination="0.0.0.0/0", kind="teleport")}
     )
     with pytest.raises(ValueError, match="does not know the kind 'teleport'"):
-        Kernel(journal).become(intent, {5: 105})
+        Kernel(journal).become(intent, plugged(5))
     assert journal.rows["interfaces"] == {}
+
+
+def test_an_interface_that_moved_never_speaks_through_the_device_it_left():
+    journal = Journal()
+    kernel = Kernel(journal)
+    kernel.become(an_intent(5), plugged(5))
+    heir = msgspec.structs.replace(an_instance(5), id="i-0000000a")
+    kernel.become(msgspec.structs.replace(an_intent(), instances={heir.id: heir}), plugged(5))
+    assert (journal.rows["interfaces"], journal.rows["local_interfaces"]) == ({}, {})
+    kernel.have_devices({(heir.id, 5): 106})
+    assert [row.ifindex for row in journal.rows["interfaces"]] == [106]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.host.instances.plan import STOPPED_ITSELF, Found, Phase, Step, next_step, status_of
+from rookery.host.instances.plan import STOPPED_ITSELF, Found, Phase, Plug, Step, next_step, status_of
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 
 ENI = "eni-0aaaaaaaa00000001"
+PLUGGED = frozenset({Plug(ENI, 0)})
 
 
 def an_interface(eni: str = ENI) -> InterfaceIntent:
@@ -26,7 +27,7 @@ def wants(state: str, boot: int = 1) -> InstanceIntent:
     )  # fmt: skip
 
 
-def finds(phase: Phase, boot: int = 1, devices: frozenset[str] = frozenset({ENI})) -> Found:
+def finds(phase: Phase, boot: int = 1, devices: frozenset[Plug] = PLUGGED) -> Found:
     return Found(boot=boot, phase=phase, since=5.0, devices=devices)
 
 
@@ -41,7 +42,7 @@ def after(step: Step, wanted: InstanceIntent | None, found: Found | None) -> Fou
 
 WANTED = st.none() | st.builds(wants, st.sampled_from(["running", "stopped", "terminated"]), st.integers(1, 3))
 FOUND = st.none() | st.builds(
-    finds, st.sampled_from(Phase), st.integers(0, 3), st.sampled_from([frozenset(), frozenset({ENI})])
+    finds, st.sampled_from(Phase), st.integers(0, 3), st.sampled_from([frozenset(), PLUGGED, frozenset({Plug(ENI, 1)})])
 )
 
 
@@ -84,6 +85,15 @@ def test_a_failed_boot_waits_for_the_next_one():
 
 def test_a_lost_device_is_plugged_again():
     assert next_step(wants("running"), finds(Phase.RUNNING, devices=frozenset())) is Step.WIRE
+
+
+def test_an_interface_at_another_index_is_plugged_anew():
+    assert next_step(wants("running"), finds(Phase.RUNNING, devices=frozenset({Plug(ENI, 1)}))) is Step.WIRE
+
+
+def test_what_is_said_of_a_running_instance_names_what_is_really_plugged_in():
+    assert status_of(wants("running"), finds(Phase.RUNNING), 9.0).interfaces == (ENI,)
+    assert status_of(wants("running"), finds(Phase.RUNNING, devices=frozenset()), 9.0).interfaces == ()
 
 
 def test_termination_is_reported_when_nothing_is_left():

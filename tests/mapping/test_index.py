@@ -57,8 +57,8 @@ def table(identity: str, vpc_id: str, subnet_ids: list[str]) -> RouteTable:
     return RouteTable(**OWNER, id=identity, vpc_id=vpc_id, associations=associations)
 
 
-def attachment(instance_id: str, host: str, index: int) -> Attachment:
-    return Attachment(id="att", instance_id=instance_id, host=host, device_index=index)
+def attachment(instance_id: str, host: str, index: int, detaching: bool = False) -> Attachment:
+    return Attachment(id="att", instance_id=instance_id, host=host, device_index=index, detaching=detaching)
 
 
 def interface(
@@ -114,7 +114,7 @@ interfaces = st.builds(
     st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2),
     st.one_of(
         st.none(),
-        st.builds(attachment, st.sampled_from(INSTANCES), st.sampled_from(HOSTS), st.integers(0, 1)),
+        st.builds(attachment, st.sampled_from(INSTANCES), st.sampled_from(HOSTS), st.integers(0, 1), st.booleans()),
     ),
     st.booleans(),
 )

@@ -22,6 +22,7 @@ import pytest
 from rookery.host.instances import init, namespace, network
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine
+from rookery.host.instances.network import NetworkError
 from rookery.host.instances.record import Places
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 from rookery.model.objects import InstanceStatus
@@ -35,13 +36,13 @@ class RecordingWiring:
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
 
-    def added(self, ifindex: int) -> None:
+    def added(self, ifindex: int, _devices: object) -> None:
         self.calls.append(("added", ifindex))
 
     def removing(self, ifindex: int) -> None:
         self.calls.append(("removing", ifindex))
 
-    def removed(self) -> None:
+    def removed(self, _devices: object) -> None:
         self.calls.append(("removed", 0))
 
 
@@ -158,7 +159,7 @@ def test_an_instance_has_a_machine_of_its_own(bench: Bench):
 def test_a_device_opens_only_when_it_has_its_programs(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     flags: list[str] = []
 
-    def added(ifindex: int) -> None:
+    def added(ifindex: int, _devices: object) -> None:
         flags.append(Path(f"/sys/class/net/{network.device_name(bench.number)}/flags").read_text().strip())
 
     monkeypatch.setattr(bench.wiring, "added", added)
@@ -201,6 +202,82 @@ def test_stop_leaves_only_what_a_start_needs_and_terminate_leaves_nothing(bench:
     asyncio.run(live())
     assert [s.state for s in bench.statuses] == ["running", "stopped", "running", "terminated"]
     assert bench.marks() == before
+
+
+def test_an_interface_is_plugged_into_a_running_guest_and_one_whose_plugging_failed_is_made_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    first = bench.intent().interfaces[0]
+    second = msgspec.structs.replace(
+        first, id="eni-1", number=bench.number ^ 1, primary="10.8.1.5", router="10.8.1.1", mac="02:00:00:00:00:06",
+        device_index=1,
+    )  # fmt: skip
+    both = bench.intent(interfaces=(first, second))
+
+    def refused(*_given: object) -> None:
+        raise NetworkError("not now")
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, bench.intent())
+        pid = init.find(bench.places, both.id)
+        with monkeypatch.context() as broken:
+            broken.setattr(network, "open_device", refused)
+            fleet.want({both.id: both})
+            await asyncio.to_thread(wait_until, lambda: network.ifindex_of(network.device_name(second.number)))
+        await settle(fleet, both)
+        assert init.find(bench.places, both.id) == pid
+        address = run_inside(pid, "ip", "-brief", "address", "show", "eth1")
+        assert "UP" in address and "10.8.1.5/24" in address
+        await settle(fleet, bench.intent(interfaces=(first, msgspec.structs.replace(second, device_index=2))))
+        assert run_inside(pid, "ls", "/sys/class/net").split() == ["eth0", "eth2", "lo"]
+        await settle(fleet, bench.intent())
+        assert run_inside(pid, "ls", "/sys/class/net").split() == ["eth0", "lo"]
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [set(s.interfaces) for s in bench.statuses] == [{first.id}, {first.id, second.id}, {first.id}]
+
+
+def test_an_interface_that_moved_on_is_not_touched_by_the_instance_it_left(bench: Bench):
+    number = bench.number ^ 2
+    moving = msgspec.structs.replace(bench.intent().interfaces[0], id="eni-2", number=number, device_index=1)
+    other = bench.intent(id=f"i-000000001{bench.number:08x}", interfaces=(msgspec.structs.replace(moving, device_index=0),))
+    with_it = bench.intent(interfaces=(*bench.intent().interfaces, moving))
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, with_it)
+        await settle(fleet, msgspec.structs.replace(with_it, wanted="stopped"))
+        await settle(fleet, bench.intent(wanted="stopped"), other)
+        plugged = network.ifindex_of(network.device_name(number))
+        assert plugged
+        await settle(fleet, bench.intent(wanted="running", boot=2), other)
+        await settle(fleet, other)
+        assert network.ifindex_of(network.device_name(number)) == plugged
+        await fleet.close()
+
+    asyncio.run(live())
+
+
+def test_a_boot_waits_for_an_interface_that_another_guest_still_has(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+):
+    number = bench.number ^ 2
+    moving = msgspec.structs.replace(bench.intent().interfaces[0], id="eni-2", number=number, device_index=1)
+    other = bench.intent(id=f"i-000000001{bench.number:08x}", interfaces=(msgspec.structs.replace(moving, device_index=0),))
+    with_it = bench.intent(interfaces=(*bench.intent().interfaces, moving))
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, with_it)
+        fleet.want({one.id: one for one in (with_it, other)})
+        await asyncio.to_thread(wait_until, lambda: "is still plugged into" in caplog.text)
+        await settle(fleet, bench.intent(), other)
+        await fleet.close()
+
+    asyncio.run(live())
+    assert [s.state for s in bench.statuses if s.id == other.id] == ["running"]
 
 
 def test_processes_are_asked_before_they_are_ended(bench: Bench):

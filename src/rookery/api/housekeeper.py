@@ -6,25 +6,50 @@ Several processes may do so at once: what one has committed is a conflict for th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Callable
 
 from rookery.api.commit import transaction_of
-from rookery.api.handlers.housekeeping import housekeeping
+from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
 from rookery.api.ids import RandomIds
-from rookery.api.operation import Request
+from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
-from rookery.model.keys import instance_status_key
+from rookery.model.keys import OBSERVED, instance_status_key
 from rookery.model.objects import Instance
-from rookery.store.interface import Conflict, Store, StoreUnavailable
+from rookery.store.interface import Compacted, Conflict, Store, StoreUnavailable
 
 PERIOD_SECONDS = 2.0
+
+Home = tuple[str, str]  # account, AWS region
+Rule = Callable[[View, float], Outcome]
 
 _log = logging.getLogger(__name__)
 
 
 async def keep_house_forever(store: Store, state: State) -> None:
     """Until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_by_the_clock(store, state))
+        tasks.create_task(_by_word_of_hosts(store, state))
+
+
+async def _by_word_of_hosts(store: Store, state: State) -> None:
+    """Who detaches an interface waits for it: what its host says is acted on at once."""
+    while True:
+        try:
+            async with contextlib.aclosing(store.watch(OBSERVED, await store.revision())) as words:
+                async for _ in words:
+                    await finish_detachments(store, state, time.time())
+        except Compacted:
+            _log.info("housekeeping looks at what hosts say from now on")
+        except StoreUnavailable as error:
+            _log.warning("housekeeping waits for the store: %s", error)
+            await asyncio.sleep(PERIOD_SECONDS)
+
+
+async def _by_the_clock(store: Store, state: State) -> None:
     while True:
         try:
             await keep_house(store, state, time.time())
@@ -36,20 +61,33 @@ async def keep_house_forever(store: Store, state: State) -> None:
 async def keep_house(store: Store, state: State, now: float) -> None:
     """Once, in every account and region. Raises StoreUnavailable."""
     await state.catch_up()
-    for account, region in list(state.realms):
-        try:
-            await _tidy(store, state, account, region, now)
-        except Conflict:
-            _log.info("housekeeping of %s in %s met another change, and tries again", account, region)
+    for home in list(state.realms):
+        await _tidy(store, state, home, now, housekeeping)
 
 
-async def _tidy(store: Store, state: State, account: str, region: str, now: float) -> None:
+async def finish_detachments(store: Store, state: State, now: float) -> None:
+    """Where there are any. Raises StoreUnavailable."""
+    await state.catch_up()
+    for home, realm in list(state.realms.items()):
+        if realm.detaching:
+            await _tidy(store, state, home, now, lambda view, _now: finished_detachments(view))
+
+
+async def _tidy(store: Store, state: State, home: Home, now: float, rule: Rule) -> None:
+    try:
+        await _commit(store, state, home, now, rule)
+    except Conflict:
+        _log.info("housekeeping of %s in %s met another change, and tries again", *home)
+
+
+async def _commit(store: Store, state: State, home: Home, now: float, rule: Rule) -> None:
     """What a host said of an instance is forgotten with it."""
+    account, region = home
     request = Request(
         account=account, region=region, operation="Housekeeping", parameters={}, now=now, ids=RandomIds()
     )
     view = state.view(account, region)
-    outcome = housekeeping(view, now)
+    outcome = rule(view, now)
     if not (outcome.puts or outcome.deletes):
         return
     made = transaction_of(request, outcome, view, state.realm(account, region), None)

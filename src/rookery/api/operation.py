@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rookery.api.quotas import Quotas
-from rookery.model.objects import Host, InstanceStatus, Resource
+from rookery.model.objects import Host, InstanceStatus, NetworkInterface, Resource
 
 R = TypeVar("R", bound=Resource)
 
@@ -79,6 +79,9 @@ class View(Protocol):
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         """Address -> id of the network interface that holds it, primary or secondary (an index, not a scan)."""
+
+    def detaching(self) -> Iterable[NetworkInterface]:
+        """Those whose host still has to unplug them (an index, not a scan)."""
 
     def hosts(self) -> Iterable[Host]: ...
 

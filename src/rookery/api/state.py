@@ -39,6 +39,7 @@ class Realm:
         self.by_id: dict[type[Resource], dict[str, Resource]] = {}
         self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
         self.addresses: dict[str, dict[str, str]] = {}  # subnet id -> address -> interface id
+        self.detaching: dict[str, NetworkInterface] = {}  # by id
         self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
 
     def put(self, resource: Resource) -> None:
@@ -51,6 +52,8 @@ class Realm:
         if isinstance(resource, NetworkInterface):
             held = self.addresses.setdefault(resource.subnet_id, {})
             held.update(dict.fromkeys(resource.addresses, resource.id))
+            if resource.attachment and resource.attachment.detaching:
+                self.detaching[resource.id] = resource
 
     def delete(self, kind: type[Resource], resource_id: str) -> None:
         self._unindex(self.by_id.get(kind, {}).pop(resource_id, None))
@@ -61,6 +64,7 @@ class Realm:
             self.by_vpc[type(resource), vpc_id].pop(resource.id, None)
         if isinstance(resource, NetworkInterface):
             self._forget_addresses(resource)
+            self.detaching.pop(resource.id, None)
 
     def _forget_addresses(self, interface: NetworkInterface) -> None:
         held = self.addresses.get(interface.subnet_id, {})
@@ -236,6 +240,9 @@ class RealmView:
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         return self._realm.addresses.get(subnet_id, {})
+
+    def detaching(self) -> Iterable[NetworkInterface]:
+        return self._realm.detaching.values()
 
     def hosts(self) -> Iterable[Host]:
         return self._state.hosts.values()

@@ -38,7 +38,7 @@ from rookery.host.kernel import Kernel
 from rookery.host.lines import line_of, line_of_alarm
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
-from rookery.host.wiring import DataplaneWiring, devices_by_number
+from rookery.host.wiring import DataplaneWiring
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import InstanceStatus
@@ -165,7 +165,7 @@ class Agent:
         """A delta of few rows is quicker than a thread; everything else must not hold up the loop."""
         kernel = self._state.kernel
         if update.delta is None or self._state.fault:
-            await asyncio.to_thread(kernel.become, update.intent, devices_by_number())
+            await asyncio.to_thread(kernel.become, update.intent, self._state.machine.devices())
         elif len(update.delta.put_mappings) + len(update.delta.delete_mappings) > 1000:
             await asyncio.to_thread(kernel.change, update.delta, update.intent.instances)
         else:
@@ -210,7 +210,7 @@ class Agent:
             intent = self._state.intent
             if intent is None or not self._state.fault:
                 return
-            await asyncio.to_thread(self._state.kernel.become, _frozen(intent), devices_by_number())
+            await asyncio.to_thread(self._state.kernel.become, _frozen(intent), self._state.machine.devices())
             self._applied(intent.generation)
 
     def _mend(self) -> int:

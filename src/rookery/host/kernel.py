@@ -34,7 +34,7 @@ class Tables(Protocol):
 
 
 class Kernel:
-    """`devices`: host side of an interface, by the interface's number -> ifindex."""
+    """`devices`: (instance, number of its interface) -> ifindex of the host side."""
 
     def __init__(self, tables: Tables):
         self.interfaces = KeptTable(tables.interfaces)
@@ -42,10 +42,10 @@ class Kernel:
         self.mappings = KeptTable(tables.mappings)
         self.routes = KeptTable(tables.routes)
         self._instances: Mapping[str, InstanceIntent] = {}
-        self._devices: dict[int, int] = {}
+        self._devices: rows.Devices = {}
         self._switching = threading.Lock()
 
-    def become(self, intent: HostIntent, devices: Mapping[int, int]) -> None:
+    def become(self, intent: HostIntent, devices: rows.Devices) -> None:
         """Whatever the tables hold, afterwards they hold this. Blocks: a million rows take seconds."""
         with self._switching:
             self._instances, self._devices = dict(intent.instances), dict(devices)
@@ -68,7 +68,7 @@ class Kernel:
             if instances_change:
                 self._let_speak()
 
-    def have_devices(self, devices: Mapping[int, int]) -> None:
+    def have_devices(self, devices: rows.Devices) -> None:
         """Devices came or went; nobody speaks through a new one before its row is there."""
         with self._switching:
             self._devices = dict(devices)

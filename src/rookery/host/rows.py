@@ -22,7 +22,7 @@ from rookery.dataplane.formats import (
 )
 from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 
-Devices = Mapping[int, int]  # number of an interface -> ifindex of its host side
+Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
 
 
 def _flags(source_dest_check: bool) -> int:
@@ -30,13 +30,14 @@ def _flags(source_dest_check: bool) -> int:
 
 
 def _wired(instances: Mapping[str, InstanceIntent], devices: Devices) -> list[tuple[InterfaceIntent, int]]:
-    """Interfaces that may speak and have a device. What is terminated may not: its addresses may be another's already."""
+    """Interfaces that may speak and have a device. What is terminated may not: its addresses may be another's already.
+    A device counts for the instance it is plugged into: an interface that moved is not that of the guest it left."""
     return [
-        (interface, devices[interface.number])
+        (interface, devices[instance.id, interface.number])
         for instance in instances.values()
         if instance.wanted != "terminated"
         for interface in instance.interfaces
-        if interface.number in devices
+        if (instance.id, interface.number) in devices
     ]
 
 

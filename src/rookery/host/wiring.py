@@ -9,14 +9,8 @@ from pathlib import Path
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.host import HostDataplane
 from rookery.host.instances import network
-from rookery.host.instances.machine import WiringError
+from rookery.host.instances.machine import Devices, WiringError
 from rookery.host.kernel import Kernel
-
-
-def devices_by_number() -> dict[int, int]:
-    """Of this thread's network namespace: number of an interface -> ifindex of its host side."""
-    start = len(network.DEVICE_PREFIX)
-    return {int(name[start:], 16): ifindex for name, ifindex in network.devices().items()}
 
 
 class DataplaneWiring:
@@ -28,9 +22,9 @@ class DataplaneWiring:
         self._open: set[int] = set()  # devices that shall have their program
         self._lock = threading.Lock()  # a full pass must not attach what is just being removed
 
-    def added(self, ifindex: int) -> None:
+    def added(self, ifindex: int, devices: Devices) -> None:
         try:
-            self._kernel.have_devices(devices_by_number())
+            self._kernel.have_devices(devices)
             with self._lock:
                 self._dataplane.attach_instance(ifindex)
                 self._open.add(ifindex)
@@ -45,9 +39,9 @@ class DataplaneWiring:
         except DataplaneError as error:
             raise WiringError(str(error)) from error
 
-    def removed(self) -> None:
+    def removed(self, devices: Devices) -> None:
         try:
-            self._kernel.have_devices(devices_by_number())
+            self._kernel.have_devices(devices)
             self._forget_counters_of_gone_devices()
         except DataplaneError as error:
             raise WiringError(str(error)) from error

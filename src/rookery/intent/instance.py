@@ -8,8 +8,15 @@ from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent
 from rookery.intent.names import domain_name, host_name
 from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, VpcThing
 from rookery.intent.vpc import prefix_length, router_address, router_mac
+from rookery.model.objects import Attachment, NetworkInterface
 
 RUNNING = "running"
+
+
+def held_attachment(interface: NetworkInterface) -> Attachment | None:
+    """None: no host shall hold it. One that is being detached counts for nothing from the moment that was asked for."""
+    attachment = interface.attachment
+    return attachment if attachment and not attachment.detaching else None
 
 
 def interface_mappings(

@@ -4,7 +4,14 @@ step by step (rookery.mapping.index) and is tested against this."""
 from __future__ import annotations
 
 from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
-from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings, rank
+from rookery.intent.instance import (
+    RUNNING,
+    held_attachment,
+    instance_intent,
+    interface_intent,
+    interface_mappings,
+    rank,
+)
 from rookery.intent.state import State
 from rookery.intent.vpc import effective_table, effective_tables, routes_of
 from rookery.model.objects import Instance, NetworkInterface, RouteTable, Subnet, Vpc
@@ -29,7 +36,8 @@ def _instance(state: State, instance: Instance) -> InstanceIntent:
 
 
 def _attached_to(interface: NetworkInterface, instance: Instance) -> bool:
-    return interface.attachment is not None and interface.attachment.instance_id == instance.id
+    held = held_attachment(interface)
+    return held is not None and held.instance_id == instance.id
 
 
 def _place(state: State, interface: NetworkInterface) -> tuple[Vpc | None, Subnet | None]:
@@ -57,7 +65,7 @@ def _mappings(state: State, vnis: set[int]) -> dict[tuple[int, str], MappingInte
 
 def _mappings_of(state: State, interface: NetworkInterface) -> list[MappingIntent]:
     vpc, subnet = _place(state, interface)
-    attachment = interface.attachment
+    attachment = held_attachment(interface)
     instance = state.get(Instance, attachment.instance_id) if attachment else None
     host = state.hosts.get(attachment.host) if attachment else None
     if vpc is None or subnet is None or host is None or instance is None or instance.wanted != RUNNING:

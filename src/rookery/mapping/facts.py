@@ -65,6 +65,7 @@ class AttachmentFacts(msgspec.Struct, gc=False):
     instance_id: str
     host: str
     device_index: int = 0
+    detaching: bool = False
 
 
 class InterfaceFacts(Numbered, gc=False):
@@ -78,6 +79,10 @@ class InterfaceFacts(Numbered, gc=False):
     revision: int = 0
     time: int = 0
     rows: tuple[MappingIntent, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.attachment and self.attachment.detaching:
+            self.attachment = None  # as rookery.intent.instance.held_attachment
 
     @property
     def primary(self) -> str:

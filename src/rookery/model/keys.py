@@ -7,6 +7,7 @@ from rookery.model.objects import Resource
 INTENDED = "intended/"
 CLAIMS = "claims/"
 HOSTS = "infrastructure/host/"
+OBSERVED = "observed/"  # what hosts say, and how far they are
 OBSERVED_INSTANCES = "observed/instance/"
 LIVE = "observed/live"
 CREDENTIALS = "credentials/"

@@ -113,6 +113,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     device_index: int = 0
     attached: float = 0.0
     delete_on_termination: bool = False
+    detaching: bool = False  # asked for: no host shall hold it any more; stays until its host has said so
 
 
 class NetworkInterface(Resource, frozen=True, kw_only=True):
@@ -183,6 +184,7 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     boot: int = 0
     since: float = 0.0
     message: str = ""
+    interfaces: tuple[str, ...] = ()  # ids of those that are plugged in and may speak
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):

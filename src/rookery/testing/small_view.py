@@ -72,6 +72,9 @@ class SmallView:
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         return self._held.get(subnet_id, {})
 
+    def detaching(self) -> list[NetworkInterface]:
+        return [each for each in self.all(NetworkInterface) if each.attachment and each.attachment.detaching]
+
     def hosts(self) -> list[Host]:
         return self._hosts
 
@@ -149,10 +152,25 @@ class SmallView:
         self.delete(*outcome.deletes)
         self.put(*outcome.puts)
 
-    def report(self, instance_id: str, state: str, boot: int = 1, message: str = "") -> None:
-        """What the instance's host says."""
+    def report(
+        self,
+        instance_id: str,
+        state: str,
+        boot: int = 1,
+        message: str = "",
+        interfaces: Iterable[str] | None = None,
+    ) -> None:
+        """What the instance's host says; without `interfaces` it has plugged in what was wanted."""
+        if interfaces is None:
+            instance = self.get(Instance, instance_id)
+            interfaces = instance.interface_ids if instance and state == "running" else ()
         self.statuses[instance_id] = InstanceStatus(
-            id=instance_id, state=state, boot=boot, since=self.now, message=message
+            id=instance_id,
+            state=state,
+            boot=boot,
+            since=self.now,
+            message=message,
+            interfaces=tuple(interfaces),
         )
 
     def make_vpc(self, cidr: str, is_default: bool = False) -> Vpc:

@@ -1,6 +1,7 @@
-"""AttachNetworkInterface, DetachNetworkInterface: while the instance is stopped; its next boot has the change.
+"""AttachNetworkInterface, DetachNetworkInterface: of a running instance at once, of a stopped one at its next boot.
 
-Plugging into a running instance is refused until the data path of a moving interface is proven to lose nothing.
+A running instance's interface is `detaching` until its host has said that the device is gone; then
+rookery.api.handlers.housekeeping makes it available. Its packets stop with the request, not with that word.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from rookery.api.errors import (
     invalid_parameter,
     not_found,
     not_permitted,
-    unsupported,
 )
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
-from rookery.api.handlers.instance_state import SHUTTING_DOWN, STOPPED, TERMINATED, state_in
+from rookery.api.handlers.instance_state import RUNNING, STOPPED, State, state_in
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
@@ -39,7 +39,7 @@ def attach_network_interface(request: Request, view: View) -> Outcome:
     instance = find(view, Instance, parameters["InstanceId"])
     held = interfaces_of(view, instance)
     check_fit(interface, instance, held, parameters["DeviceIndex"])
-    require_stopped(view, instance, "attached to")
+    check_state(view, instance)
     attachment = Attachment(
         id=request.ids.new("eni-attach"),
         instance_id=instance.id,
@@ -78,14 +78,14 @@ def check_fit(
         raise too_many_addresses(kind.addresses)
 
 
-def require_stopped(view: View, instance: Instance, what: str) -> None:
+def check_state(view: View, instance: Instance) -> State:
+    """RUNNING or STOPPED; raises in between, when nobody knows which of the two will have the change."""
     state = state_in(view, instance)
-    if state in (SHUTTING_DOWN, TERMINATED):
-        raise ApiError("IncorrectState", f"The instance '{instance.id}' is {state.name}.")
-    if state is not STOPPED:
-        raise unsupported(
-            f"A network interface cannot be {what} an instance that is {state.name}, only one that is stopped."
+    if state not in (RUNNING, STOPPED):
+        raise ApiError(
+            "IncorrectState", f"Instance '{instance.id}' is {state.name}, not 'running' or 'stopped'."
         )
+    return state
 
 
 def holding(instance: Instance, interfaces: Iterable[NetworkInterface]) -> Instance:
@@ -95,7 +95,8 @@ def holding(instance: Instance, interfaces: Iterable[NetworkInterface]) -> Insta
 
 @operation("DetachNetworkInterface")
 def detach_network_interface(request: Request, view: View) -> Outcome:
-    """`Force` asks for no more: a stopped guest cannot resist."""
+    """`Force` does not wait for the host, which may be dead or stuck: the interface is available at once. As with a
+    terminated instance (docs/decisions/0004-address-reuse.md) receivers do not believe the old place any more."""
     honour_only(request.parameters, {"AttachmentId", "Force"})
     interface = attached_by(view, request.parameters["AttachmentId"])
     attachment = attachment_of(interface)
@@ -104,9 +105,18 @@ def detach_network_interface(request: Request, view: View) -> Outcome:
             "The network interface at device index 0 and networkCard index 0 cannot be detached."
         )
     instance = find(view, Instance, attachment.instance_id)
-    require_stopped(view, instance, "detached from")
-    left = [each for each in interfaces_of(view, instance) if each.id != interface.id]
-    return Outcome(puts=(replace(interface, attachment=None), holding(instance, left)))
+    if check_state(view, instance) is RUNNING and not request.parameters.get("Force"):
+        return Outcome(puts=(replace(interface, attachment=replace(attachment, detaching=True)),))
+    return Outcome(puts=released(view, instance, [interface]))
+
+
+def released(
+    view: View, instance: Instance, interfaces: list[NetworkInterface]
+) -> tuple[NetworkInterface | Instance, ...]:
+    """What is different when the instance holds `interfaces` no more."""
+    gone = {each.id for each in interfaces}
+    left = [each for each in interfaces_of(view, instance) if each.id not in gone]
+    return (*(replace(each, attachment=None) for each in interfaces), holding(instance, left))
 
 
 def attached_by(view: View, attachment_id: str) -> NetworkInterface:

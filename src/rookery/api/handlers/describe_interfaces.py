@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rookery.api.describe import describe
 from rookery.api.filters import Filters, Value
+from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.interface_shape import interface_shape, status_of
 from rookery.api.handlers.timestamps import iso
 from rookery.api.operation import Outcome, Request, View, operation
@@ -17,6 +18,10 @@ from rookery.model.objects import Attachment, NetworkInterface
 def _of_attachment(value: Callable[[Attachment], Value]) -> Callable[[NetworkInterface, View], Value]:
     """A filter on the attachment: nothing of an available interface matches."""
     return lambda found, view: value(found.attachment) if found.attachment else None
+
+
+def _attachment_state(found: NetworkInterface, view: View) -> str | None:
+    return attachment_state(view, found, found.attachment) if found.attachment else None
 
 
 def _none(found: NetworkInterface, view: View) -> None:
@@ -40,7 +45,7 @@ FILTERS: Filters = {
     "attachment.device-index": _of_attachment(lambda attachment: attachment.device_index),
     "attachment.instance-id": _of_attachment(lambda attachment: attachment.instance_id),
     "attachment.instance-owner-id": lambda found, view: found.account if found.attachment else None,
-    "attachment.status": _of_attachment(lambda attachment: "attached"),
+    "attachment.status": _attachment_state,
     "availability-zone": lambda found, view: found.zone,
     "availability-zone-id": lambda found, view: zone_id(found.region, found.zone),
     "description": lambda found, view: found.description,
@@ -70,6 +75,6 @@ def describe_network_interfaces(request: Request, view: View) -> Outcome:
         NetworkInterface,
         "NetworkInterfaceIds",
         "NetworkInterfaces",
-        lambda found, view: interface_shape(found),
+        lambda found, view: interface_shape(view, found),
         FILTERS,
     )

@@ -1,16 +1,21 @@
-"""What the API does by itself to intended state: rules of time, and of guests that went down.
+"""What the API does by itself to intended state: rules of time, of guests that went down, of unplugged interfaces.
 
-`housekeeping` is pure like a handler and is committed like one, for each account and region, every few seconds.
+`housekeeping` is pure like a handler and is committed like one, for each account and region, every few
+seconds, and `finished_detachments` whenever a host has said something.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rookery.api.handlers.attach_interfaces import released
+from rookery.api.handlers.attachment_state import is_unplugged
+from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
+from rookery.api.lookup import find
 from rookery.api.operation import Outcome, View
-from rookery.model.objects import Instance, InstanceStatus, Resource
+from rookery.model.objects import Instance, InstanceStatus, NetworkInterface, Resource
 
 KEPT_SECONDS = 3600.0  # a terminated instance stays describable for about an hour
 
@@ -29,6 +34,8 @@ def housekeeping(view: View, now: float) -> Outcome:
             put, deleted = after_shutdown(view, instance, now)
             puts += put
             deletes += deleted
+    if not puts:  # an instance is put once; what is left waits for the next pass
+        puts += finished_detachments(view).puts
     return Outcome(puts=tuple(puts), deletes=tuple(deletes))
 
 
@@ -47,3 +54,16 @@ def after_shutdown(view: View, instance: Instance, now: float) -> tuple[list[Res
         return [stopped(instance, now, GUEST_SHUTDOWN)], []
     freed, deleted = released_interfaces(view, instance)
     return [terminated(instance, now, GUEST_SHUTDOWN), *freed], list(deleted)
+
+
+def finished_detachments(view: View) -> Outcome:
+    """Interfaces that no packet reaches and no host holds any more become available."""
+    unplugged: dict[str, list[NetworkInterface]] = {}
+    for interface in view.detaching():
+        attachment = attachment_of(interface)
+        if is_unplugged(view, interface, attachment):
+            unplugged.setdefault(attachment.instance_id, []).append(interface)
+    puts: list[Resource] = []
+    for instance_id, interfaces in unplugged.items():
+        puts += released(view, find(view, Instance, instance_id), interfaces)
+    return Outcome(puts=tuple(puts))

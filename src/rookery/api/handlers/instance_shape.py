@@ -50,20 +50,18 @@ def reservation_shape(instances: Sequence[Instance], shapes: Sequence[dict[str, 
 
 
 def described_instance(view: View, instance: Instance) -> dict[str, Any]:
-    return instance_shape(
-        instance, interfaces_of(view, instance), state_in(view, instance), view.status(instance.id)
-    )
+    return instance_shape(view, instance, interfaces_of(view, instance), state_in(view, instance))
 
 
 def instance_shape(
-    instance: Instance, interfaces: Sequence[NetworkInterface], state: State, status: InstanceStatus | None
+    view: View, instance: Instance, interfaces: Sequence[NetworkInterface], state: State
 ) -> dict[str, Any]:
     """`interfaces` by device index; none of a terminated instance, which then shows no network data."""
     return {
         **_identity(instance),
         **_nature(instance),
-        **_network(instance, interfaces),
-        **_reason(instance, status),
+        **_network(view, instance, interfaces),
+        **_reason(instance, view.status(instance.id)),
         "State": state.shape(),
         "Tags": render_tags(instance.tags),
     }
@@ -111,12 +109,12 @@ def _nature(instance: Instance) -> dict[str, Any]:
     }
 
 
-def _network(instance: Instance, interfaces: Sequence[NetworkInterface]) -> dict[str, Any]:
+def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterface]) -> dict[str, Any]:
     if instance.wanted == "terminated" or not interfaces:
         return {"NetworkInterfaces": [], "PrivateDnsName": "", "PublicDnsName": ""}
     first = interfaces[0]
     return {
-        "NetworkInterfaces": [instance_interface_shape(each) for each in interfaces],
+        "NetworkInterfaces": [instance_interface_shape(view, each) for each in interfaces],
         "SubnetId": instance.subnet_id,
         "VpcId": instance.vpc_id,
         "PrivateIpAddress": first.primary,

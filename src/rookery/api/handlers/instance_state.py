@@ -62,12 +62,11 @@ def is_rebooting(status: InstanceStatus | None) -> bool:
 def reachable(view: View, instance: Instance) -> bool:
     """Every host concerned knows where the instance is.
 
-    The launch changed the instance and its interfaces in one transaction, so whichever of them was changed least
-    recently bounds the revision of its mapping from above: a later change of only one (a tag, a description) does not
-    make a running instance pending again."""
-    attached = max((view.changed_at(each) for each in interfaces_of(view, instance)), default=0)
-    changed = view.changed_at(instance)
-    return view.live >= min(changed, attached or changed)
+    The launch changed the instance and its first interface in one transaction, so whichever of them was changed least
+    recently bounds the revision of its mapping from above: a later change of only one (a tag, a second interface that
+    is attached) does not make a running instance pending again."""
+    first = [view.changed_at(each) for each in interfaces_of(view, instance)[:1]]
+    return view.live >= min([view.changed_at(instance), *first])
 
 
 def went_down_by_itself(instance: Instance, status: InstanceStatus | None) -> bool:

@@ -67,16 +67,16 @@ def describe_network_interface_attribute(request: Request, view: View) -> Outcom
     attribute = request.parameters.get("Attribute")
     if not attribute:
         raise missing_parameter("Attribute")
-    return Outcome(result={"NetworkInterfaceId": found.id, **attribute_shape(found, attribute)})
+    return Outcome(result={"NetworkInterfaceId": found.id, **attribute_shape(view, found, attribute)})
 
 
-def attribute_shape(found: NetworkInterface, attribute: str) -> dict[str, Any]:
+def attribute_shape(view: View, found: NetworkInterface, attribute: str) -> dict[str, Any]:
     if attribute == "description":
         return {"Description": {"Value": found.description}}
     if attribute == "sourceDestCheck":
         return {"SourceDestCheck": {"Value": found.source_dest_check}}
     if attribute == "attachment":
-        return {"Attachment": attachment_shape(found.attachment, found.account)} if found.attachment else {}
+        return {"Attachment": attachment_shape(view, found)} if found.attachment else {}
     if attribute == "groupSet":
         return {"Groups": []}
     if attribute == "associatePublicIpAddress":

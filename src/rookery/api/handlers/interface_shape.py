@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.instance_interfaces import attachment_of
+from rookery.api.operation import View
 from rookery.api.tags import render_tags
 from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
-from rookery.model.objects import Attachment, NetworkInterface
+from rookery.model.objects import NetworkInterface
 
 
 def status_of(interface: NetworkInterface) -> str:
     return "in-use" if interface.attachment else "available"
 
 
-def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
+def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     """`NetworkInterface` of DescribeNetworkInterfaces."""
     shape = {
         **_common(interface),
@@ -25,13 +27,13 @@ def interface_shape(interface: NetworkInterface) -> dict[str, Any]:
         "TagSet": render_tags(interface.tags),
     }
     if interface.attachment:
-        shape["Attachment"] = attachment_shape(interface.attachment, interface.account)
+        shape["Attachment"] = attachment_shape(view, interface)
     return shape
 
 
-def instance_interface_shape(interface: NetworkInterface) -> dict[str, Any]:
+def instance_interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     """`InstanceNetworkInterface` of DescribeInstances. Only of an attached interface."""
-    attachment = attachment_shape(attachment_of(interface), interface.account)
+    attachment = attachment_shape(view, interface)
     for only_outside in ("InstanceId", "InstanceOwnerId"):
         del attachment[only_outside]
     return {**_common(interface), "Attachment": attachment}
@@ -64,7 +66,9 @@ def address_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:
     }
 
 
-def attachment_shape(attachment: Attachment, owner: str) -> dict[str, Any]:
+def attachment_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
+    """Only of an attached interface."""
+    attachment = attachment_of(interface)
     return {
         "AttachmentId": attachment.id,
         "AttachTime": attachment.attached,
@@ -72,6 +76,6 @@ def attachment_shape(attachment: Attachment, owner: str) -> dict[str, Any]:
         "DeviceIndex": attachment.device_index,
         "NetworkCardIndex": 0,
         "InstanceId": attachment.instance_id,
-        "InstanceOwnerId": owner,
-        "Status": "attached",
+        "InstanceOwnerId": interface.account,
+        "Status": attachment_state(view, interface, attachment),
     }

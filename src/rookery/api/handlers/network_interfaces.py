@@ -37,7 +37,7 @@ def create_network_interface(request: Request, view: View) -> Outcome:
         description=parameters.get("Description", ""),
         tags=tags_for(request, "network-interface"),
     )
-    return Outcome(result={"NetworkInterface": interface_shape(created)}, puts=(created,))
+    return Outcome(result={"NetworkInterface": interface_shape(view, created)}, puts=(created,))
 
 
 def new_interface(

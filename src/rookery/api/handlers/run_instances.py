@@ -100,7 +100,7 @@ def run_instances(request: Request, view: View) -> Outcome:
     builder = Builder(request, launch, pools)
     built = [builder.build(index, host) for index, host in enumerate(hosts)]
     instances = [instance for instance, _ in built]
-    shapes = [instance_shape(instance, interfaces, PENDING, None) for instance, interfaces in built]
+    shapes = [instance_shape(view, instance, interfaces, PENDING) for instance, interfaces in built]
     return Outcome(
         result=reservation_shape(instances, shapes),
         puts=tuple(each for instance, interfaces in built for each in (instance, *interfaces)),

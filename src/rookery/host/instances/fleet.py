@@ -107,7 +107,7 @@ class Fleet:
         if status is None:
             return
         old = self._said.get(status.id)
-        if old is None or (old.state, old.boot, old.message) != (status.state, status.boot, status.message):
+        if old is None or _news(old) != _news(status):
             self._said[status.id] = status
             self._report([status])
 
@@ -151,3 +151,8 @@ class Fleet:
             asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)
         self._pool.shutdown(wait=True)
+
+
+def _news(status: InstanceStatus) -> tuple[str, int, str, tuple[str, ...]]:
+    """What is worth a report when it differs; the time is not."""
+    return status.state, status.boot, status.message, status.interfaces

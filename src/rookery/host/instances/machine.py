@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+import msgspec
+
 from rookery.host.instances import guest, init, namespace, network, record
 from rookery.host.instances.guest import UserDataError
 from rookery.host.instances.init import InitError
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
-from rookery.host.instances.plan import Found, Phase, Step
+from rookery.host.instances.plan import Found, Phase, Plug, Step, plugs_of
 from rookery.host.instances.record import Places, Record
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 
@@ -30,17 +32,20 @@ class WiringError(Exception):
     """Programs or rows of a device were refused by the kernel."""
 
 
+Devices = dict[tuple[str, int], int]  # (instance, number of its interface) -> ifindex of the host side
+
+
 class Wiring(Protocol):
     """The data plane's part in a device's life. Raises WiringError."""
 
-    def added(self, ifindex: int) -> None:
+    def added(self, ifindex: int, devices: Devices) -> None:
         """The device is there and still down: give it its rows, then its programs."""
 
     def removing(self, ifindex: int) -> None:
         """The device is down and about to be removed: take its programs off."""
 
-    def removed(self) -> None:
-        """Devices are gone: take their rows away."""
+    def removed(self, devices: Devices) -> None:
+        """Devices are gone: take their rows away. `devices`: those that are left."""
 
 
 BOOT_REFUSED = (NamespaceError, NetworkError, InitError, UserDataError, WiringError)
@@ -53,11 +58,22 @@ class Machine:
         self._region = region
         self.places = places
         self._wiring = wiring
+        self._holder: dict[str, str] = {}  # device -> the instance it is plugged into
 
     def prepare(self) -> None:
         """Raises NamespaceError."""
         namespace.prepare()
         self.places.prepare()
+        self._holder = {device: instance for instance, device in self._recorded() if network.ifindex_of(device)}
+
+    def _recorded(self) -> list[tuple[str, str]]:
+        """(instance, device), the records that were written last at the end: an interface that moved is in two of them
+        when the agent died before the first was forgotten."""
+        by_age = sorted(self.known(), key=lambda one: record.written(self.places, one))
+        kept = ((instance, record.read(self.places, instance)) for instance in by_age)
+        return [
+            (instance, network.device_name(number)) for instance, one in kept if one for number in one.interfaces.values()
+        ]
 
     def netns(self, instance: str) -> str:
         return f"rookery-{self._region}-{instance}"
@@ -70,10 +86,19 @@ class Machine:
         kept = (record.read(self.places, instance) for instance in self.known())
         return {eni: number for one in kept if one is not None for eni, number in one.interfaces.items()}
 
+    def devices(self) -> Devices:
+        """What is plugged in on this machine."""
+        return {
+            (instance, network.number_of(name)): ifindex
+            for name, ifindex in network.devices().items()
+            if (instance := self._holder.get(name))
+        }
+
     def unplug_strays(self) -> list[str]:
         """Removes devices that belong to no instance here, as a lost state folder leaves them. Raises StepFailed."""
+        there = network.devices()  # before the records: those name a device before it is made
         owned = set(map(network.device_name, self.interfaces().values()))
-        strays = [name for name in network.devices() if name not in owned]
+        strays = [name for name in there if name not in owned]
         try:
             for name in strays:
                 network.unplug(name)
@@ -88,24 +113,24 @@ class Machine:
         kept = record.read(self.places, instance)
         if kept is None:
             return Found(boot=0, phase=Phase.UNFINISHED)
-        return Found(
-            boot=kept.boot,
-            phase=self._phase(instance, kept),
-            since=kept.since,
-            message=kept.failure,
-            devices=frozenset(_plugged(kept)),
-        )
+        try:
+            return Found(
+                boot=kept.boot,
+                phase=self._phase(instance, kept),
+                since=kept.since,
+                message=kept.failure,
+                devices=frozenset(self._plugged(instance, kept)),
+            )
+        except InitError as error:
+            raise StepFailed(str(error)) from error
 
     def _phase(self, instance: str, kept: Record) -> Phase:
         if kept.failure:
             return Phase.FAILED
         if kept.stopped:
             return Phase.STOPPED
-        try:
-            if init.await_known(self.places, instance):
-                return Phase.RUNNING
-        except InitError as error:
-            raise StepFailed(str(error)) from error
+        if init.await_known(self.places, instance):
+            return Phase.RUNNING
         return Phase.DEAD if init.has_run(self.places, instance) else Phase.UNFINISHED
 
     def take(self, step: Step, instance: str, wanted: InstanceIntent | None) -> None:
@@ -122,56 +147,67 @@ class Machine:
         except (*BOOT_REFUSED, OSError) as error:
             raise StepFailed(f"{step.value}: {error}") from error
 
+    def _refuse_taken(self, wanted: InstanceIntent) -> None:
+        """An interface that moved is still in the guest it leaves: that is no failed boot but one to try again."""
+        for interface in wanted.interfaces:
+            device = network.device_name(interface.number)
+            holder = self._holder.get(device, wanted.id)
+            if holder != wanted.id and network.ifindex_of(device):
+                raise StepFailed(f"{interface.id} is still plugged into {holder}")
+
     def _boot(self, wanted: InstanceIntent) -> None:
+        self._refuse_taken(wanted)
         old = record.read(self.places, wanted.id)
         if old is not None:
             self._clear(wanted.id, old)
-        fresh = Record(
-            boot=wanted.boot, since=time.time(), interfaces={i.id: i.number for i in wanted.interfaces}
-        )
+        fresh = _wired(Record(boot=wanted.boot, since=time.time()), wanted)
         record.write(self.places, wanted.id, fresh)
         try:
             self._start(wanted)
         except BOOT_REFUSED as error:
             self._clear(wanted.id, fresh)
-            record.write(self.places, wanted.id, _with(fresh, failure=str(error) or type(error).__name__))
+            record.write(self.places, wanted.id, _ended(fresh, failure=str(error) or type(error).__name__))
 
     def _start(self, wanted: InstanceIntent) -> None:
         name = self.netns(wanted.id)
         network.create_namespace(name)
         for interface in wanted.interfaces:
-            self._plug(name, interface)
+            self._plug(wanted.id, interface)
         guest.write_files(self.places, wanted, self.places.state)
         init.start(self.places, wanted, name)
 
-    def _plug(self, name: str, interface: InterfaceIntent) -> None:
-        device = network.plug(name, interface)
-        self._wiring.added(device.ifindex)
-        network.open_device(name, interface, device.ifindex)
+    def _plug(self, instance: str, interface: InterfaceIntent) -> None:
+        device = network.plug(self.netns(instance), interface)
+        self._holder[device.name] = instance
+        self._wiring.added(device.ifindex, self.devices())
+        network.open_device(self.netns(instance), interface, device.ifindex)
 
     def _wire(self, wanted: InstanceIntent) -> None:
+        """What is in the way goes first, also a device that an interrupted try left unfinished."""
+        self._refuse_taken(wanted)
         kept = record.read(self.places, wanted.id)
         if kept is None:
             return
-        wires = {i.id: i.number for i in wanted.interfaces}
-        record.write(self.places, wanted.id, _with(kept, interfaces=kept.interfaces | wires))
-        self._unplug({k: number for k, number in kept.interfaces.items() if k not in wires})
-        plugged = _plugged(kept)
+        stays = {plug.interface for plug in plugs_of(wanted).intersection(self._plugged(wanted.id, kept))}
+        self._unplug(wanted.id, {k: number for k, number in kept.interfaces.items() if k not in stays})
+        whole = _wired(kept, wanted)
+        started = {eni: index for eni, index in whole.indexes.items() if eni in stays}
+        record.write(self.places, wanted.id, msgspec.structs.replace(whole, indexes=started))
         for interface in wanted.interfaces:
-            if interface.id not in plugged:
-                self._plug(self.netns(wanted.id), interface)
-        record.write(self.places, wanted.id, _with(kept, interfaces=wires))
+            if interface.id not in stays:
+                self._plug(wanted.id, interface)
+        record.write(self.places, wanted.id, whole)
 
     def _halt(self, instance: str) -> None:
         kept = record.read(self.places, instance) or Record(boot=0, since=time.time())
         init.end(self.places, instance, STOP_WITHIN)
         self._clear(instance, kept)
-        record.write(self.places, instance, _with(kept, stopped=True))
+        record.write(self.places, instance, _ended(kept, stopped=True))
 
     def _remove(self, instance: str) -> None:
         kept = record.read(self.places, instance)
         if kept is not None:
-            self._unplug(kept.interfaces)
+            self._unplug(instance, kept.interfaces)
         init.end(self.places, instance, TERMINATE_WITHIN)
         namespace.remove(self.netns(instance))
         record.forget(self.places, instance)
@@ -179,28 +215,41 @@ class Machine:
     def _clear(self, instance: str, kept: Record) -> None:
         """A namespace without processes would still answer pings: what does not run has none."""
         init.end(self.places, instance, 0)
-        self._unplug(kept.interfaces)
+        self._unplug(instance, kept.interfaces)
         namespace.remove(self.netns(instance))
 
-    def _unplug(self, interfaces: dict[str, int]) -> None:
+    def _unplug(self, instance: str, interfaces: dict[str, int]) -> None:
+        """Only what is this instance's: an interface that moved on is plugged into another one by now."""
         for name in map(network.device_name, interfaces.values()):
+            if self._holder.get(name) != instance:
+                continue
             if ifindex := network.ifindex_of(name):
                 network.close_device(ifindex)
                 self._wiring.removing(ifindex)
                 network.unplug(name)
-        self._wiring.removed()
+            self._holder.pop(name, None)
+        self._wiring.removed(self.devices())
+
+    def _plugged(self, instance: str, kept: Record) -> list[Plug]:
+        devices = {eni: network.device_name(number) for eni, number in kept.interfaces.items()}
+        return [
+            Plug(eni, kept.indexes[eni])
+            for eni, device in devices.items()
+            if eni in kept.indexes and self._holder.get(device) == instance and network.ifindex_of(device)
+        ]
 
 
-def _plugged(kept: Record) -> list[str]:
-    return [k for k, number in kept.interfaces.items() if network.ifindex_of(network.device_name(number))]
+def _wired(kept: Record, wanted: InstanceIntent) -> Record:
+    """With the interfaces that are wanted, and no others."""
+    return msgspec.structs.replace(
+        kept,
+        interfaces={i.id: i.number for i in wanted.interfaces},
+        indexes={i.id: i.device_index for i in wanted.interfaces},
+    )
 
 
-def _with(kept: Record, *, failure: str = "", stopped: bool = False, interfaces: dict[str, int] | None = None) -> Record:
-    """With the time of the change, when the boot ended by it."""
-    return Record(
-        boot=kept.boot,
-        since=time.time() if failure or stopped else kept.since,
-        stopped=stopped,
-        failure=failure,
-        interfaces=kept.interfaces if interfaces is None else interfaces,
+def _ended(kept: Record, *, failure: str = "", stopped: bool = False) -> Record:
+    """Nothing is plugged in any more."""
+    return msgspec.structs.replace(
+        kept, since=time.time(), failure=failure, stopped=stopped, interfaces={}, indexes={}
     )

@@ -38,6 +38,11 @@ def device_name(interface: int) -> str:
     return f"{DEVICE_PREFIX}{interface:08x}"
 
 
+def number_of(device: str) -> int:
+    """The interface's, of a device that `device_name` named."""
+    return int(device[len(DEVICE_PREFIX) :], 16)
+
+
 def _without_ipv6(device: str) -> None:
     """A VPC without IPv6 would count every router solicitation of a Linux guest as a drop."""
     switch = Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
@@ -65,11 +70,10 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
     try:
         with IPRoute() as route:
             route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
-            _without_ipv6(device)
-            ifindex = route.link_lookup(ifname=device)[0]
     except NetlinkError as error:
         raise NetworkError(f"device {device} of {interface.id}: {error}") from error
-    return Device(device, ifindex)
+    _without_ipv6(device)
+    return Device(device, ifindex_of(device))
 
 
 def _inside(interface: InterfaceIntent) -> str:

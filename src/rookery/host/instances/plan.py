@@ -6,6 +6,7 @@ A step is one move towards the wanted state; the fleet finds again and asks agai
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,6 +24,13 @@ class Phase(Enum):
     FAILED = "failed"  # this boot could not be done
 
 
+class Plug(NamedTuple):
+    """Which interface is where: the same one at another index is another device inside."""
+
+    interface: str  # id
+    device_index: int
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of an instance on this host."""
 
@@ -30,7 +38,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     since: float = 0.0  # unix seconds
     message: str = ""
-    devices: frozenset[str] = frozenset()  # ids of the interfaces that are plugged in
+    devices: frozenset[Plug] = frozenset()  # plugged in, with their programs
 
 
 class Step(Enum):
@@ -50,6 +58,10 @@ def next_step(wanted: InstanceIntent | None, found: Found | None) -> Step:
     return _towards_running(wanted, found)
 
 
+def plugs_of(wanted: InstanceIntent) -> set[Plug]:
+    return {Plug(i.id, i.device_index) for i in wanted.interfaces}
+
+
 def _holds_something(found: Found) -> bool:
     return found.phase not in (Phase.STOPPED, Phase.FAILED) or bool(found.devices)
 
@@ -62,7 +74,7 @@ def _towards_running(wanted: InstanceIntent, found: Found | None) -> Step:
     if found.phase is Phase.UNFINISHED:
         return Step.BOOT
     if found.phase is Phase.RUNNING:
-        return Step.NOTHING if found.devices == {i.id for i in wanted.interfaces} else Step.WIRE
+        return Step.NOTHING if found.devices == plugs_of(wanted) else Step.WIRE
     return Step.HALT if _holds_something(found) else Step.NOTHING
 
 
@@ -82,4 +94,5 @@ def status_of(wanted: InstanceIntent, found: Found | None, now: float) -> Instan
         boot=found.boot,
         since=found.since,
         message=found.message or (STOPPED_ITSELF if itself else ""),
+        interfaces=tuple(sorted(plug.interface for plug in found.devices)),
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+FILE = "instance.json"
 _ID = re.compile(r"i-[0-9a-f]{8,17}")
 
 
@@ -26,6 +27,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool = False  # this boot was ended, or its end was noticed
     failure: str = ""  # why this boot could not be done
     interfaces: dict[str, int] = {}  # eni id -> number, of all that may have a device
+    indexes: dict[str, int] = {}  # eni id -> device index, of those whose plugging was finished
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,26 @@ class Places:
 def read(places: Places, instance: str) -> Record | None:
     """None: unknown here, or the agent or the machine died before the file was whole: then there is nothing to clear."""
     try:
-        return msgspec.json.decode((places.folder(instance) / "instance.json").read_bytes(), type=Record)
+        return msgspec.json.decode((places.folder(instance) / FILE).read_bytes(), type=Record)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+
+
+def written(places: Places, instance: str) -> int:
+    """Nanoseconds; 0: never."""
+    try:
+        return (places.folder(instance) / FILE).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def write(places: Places, instance: str, record: Record) -> None:
     """Whole or not at all, whenever the agent dies."""
     folder = places.folder(instance)
     folder.mkdir(mode=0o700, exist_ok=True)
-    fresh = folder / "instance.json.new"
+    fresh = folder / f"{FILE}.new"
     fresh.write_bytes(msgspec.json.encode(record))
-    fresh.rename(folder / "instance.json")
+    fresh.rename(folder / FILE)
 
 
 def forget(places: Places, instance: str) -> None:
