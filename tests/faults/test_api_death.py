@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.parsers import ResponseParserError
 
 from rookery.api.credentials import add_key, create_sealing_key
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
@@ -129,7 +130,9 @@ class Client:
         """None: nobody knows what became of it."""
         try:
             answer = call(**parameters)
-        except BotoCoreError:  # the connection broke, or nobody listened; a refusal is a ClientError and fails the test
+        except (BotoCoreError, ResponseParserError):
+            # The connection broke, perhaps between the head of the answer and its body, or nobody listened. A refusal is a
+            # ClientError and fails the test.
             self.unanswered += 1
             return None
         self.answers += 1
