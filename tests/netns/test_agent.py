@@ -82,6 +82,16 @@ def test_a_program_detached_behind_its_back_comes_back(hosts: TwoHosts):
     assert hosts.pings(a, b)
 
 
+def test_a_device_deleted_by_hand_is_plugged_again_and_the_others_go_on_being_looked_after(hosts: TwoHosts):
+    a, b, other = Guest(7, 5, "host-1"), Guest(7, 6, "host-2"), Guest(7, 7, "host-1")
+    hosts.launch(a, b, other)
+    for guest in (a, other):
+        device = network.device_name(guest.intent().interfaces[0].number)
+        run("ip", "-netns", hosts.netns("host-1"), "link", "delete", device)
+        wait_until(lambda guest=guest: hosts.pings(guest, b), "reached again through a new device")
+    assert hosts.pings(a, b)
+
+
 def test_stop_start_reboot_and_terminate_leave_nothing_behind(hosts: TwoHosts):
     def marks() -> dict[str, list[str]]:
         return {
