@@ -2,15 +2,7 @@
 /* The substrate's own port: TC ingress of the switch's end of a host's cable. What a data centre's switch does (BCP 38): who
  * hangs on a port speaks with the addresses of that port, whatever it claims. Without it "the inner source lives at the
  * outer source" would be a check of one claim by another. */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/pkt_cls.h>
-#include <stdbool.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "formats/maps.h"
+#include "stages/packet.h"
 
 char program_license[] SEC("license") = "GPL";
 
@@ -27,14 +19,6 @@ struct arp_claim {
 	__u8 mac[ETH_ALEN];
 	__be32 address;
 } __attribute__((packed));
-
-static __always_inline bool same_mac(const __u8 *a, const __u8 *b)
-{
-	for (int i = 0; i < ETH_ALEN; i++)
-		if (a[i] != b[i])
-			return false;
-	return true;
-}
 
 static __always_inline bool speaks_for_itself(struct __sk_buff *skb, const struct substrate_port *own)
 {

@@ -140,9 +140,15 @@ def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
 def attach(space: HostSpace, mode: str | None = None) -> None:
     """Both programs on all devices, from inside the host's namespace."""
     dataplane = space.dataplane
-    assert dataplane and space.tables.substrate
+    assert dataplane
     if mode:
         dataplane.use_attach_mode(mode)  # type: ignore[arg-type]
+    swap(space, dataplane)
+
+
+def swap(space: HostSpace, dataplane: HostDataplane | None) -> None:
+    """These programs on all devices, in the place of those that run there."""
+    assert dataplane and space.tables.substrate
     substrate = space.tables.substrate.ifindex
 
     def work() -> None:

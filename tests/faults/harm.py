@@ -8,8 +8,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,12 @@ from rookery.region.layout import Layout
 from rookery.region.processes import Process
 from rookery.store.interface import Entry
 from rookery.store.sqlite import SqliteStore
+from tests import waiting
 
 FLOW = Path(__file__).with_name("flow.py").read_text()
 
 
-def until(true: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> None:
-    """Returns when `true` is. Fails with `what` was awaited after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        said = what if isinstance(what, str) else what()
-        assert time.monotonic() < deadline, f"not within {seconds} s: {said}"
-        time.sleep(0.02)
+until = partial(waiting.until, within=30.0)  # as long as a killed part may take to be back
 
 
 def ping(region: Any, source: str = "red-1", address: str = "10.0.2.10") -> bool:

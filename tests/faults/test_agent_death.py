@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rookery.host.instances import namespace
-from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, wait_until
+from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built
+from tests.waiting import until
 
 pytestmark = pytest.mark.faults
 
@@ -48,20 +49,20 @@ def test_an_agent_killed_and_started_again_loses_no_packet_and_starts_nothing_tw
             hosts.kill_agent(host)
             hosts.service.applied.pop(host)
             hosts.start_agent(host)
-            wait_until(lambda host=host: host in hosts.service.applied, lambda host=host: hosts.log(host))
+            until(lambda host=host: host in hosts.service.applied, lambda host=host: hosts.log(host))
     assert [hosts.pid(a), hosts.pid(b)] == pids
     assert hosts.ask("host-1", type="status")["healed"] == 0
     assert len(namespace.named(f"rookery-{hosts.region}-i-")) == 2
 
 
 def test_an_agent_killed_in_the_middle_of_a_launch_leaves_one_instance_and_no_rest(hosts: TwoHosts):
-    wait_until(lambda: hosts.service.applied.keys() == ADDRESSES.keys(), "both agents are up")
+    until(lambda: hosts.service.applied.keys() == ADDRESSES.keys(), "both agents are up")
     guests = [Guest(7, last, "host-1") for last in range(10, 22)]
     hosts.service.change(
         "host-1", instances=tuple(g.intent() for g in guests), mappings=tuple(g.mapping for g in guests)
     )
     for reported in (1, 4, 8):
-        wait_until(lambda reported=reported: len(hosts.service.statuses) >= reported, lambda: hosts.log("host-1"))
+        until(lambda reported=reported: len(hosts.service.statuses) >= reported, lambda: hosts.log("host-1"))
         hosts.kill_agent("host-1")
         hosts.start_agent("host-1")
     for guest in guests:
@@ -81,14 +82,14 @@ def test_instances_that_died_or_were_unwanted_while_no_agent_looked_are_settled_
     hosts.service.change("host-1", forget=(unwanted.id,), unmap=(unwanted.mapping.key,))
     hosts.start_agent("host-1")
     hosts.wait_state(died, "stopped")
-    wait_until(
+    until(
         lambda: namespace.named(f"rookery-{hosts.region}-i-") == [f"rookery-{hosts.region}-{lives.id}"],
         lambda: hosts.log("host-1"),
     )
 
 
 def test_a_second_agent_of_a_host_is_refused(hosts: TwoHosts):
-    wait_until(lambda: "host-1" in hosts.service.applied, "the first is up")
+    until(lambda: "host-1" in hosts.service.applied, "the first is up")
     first = hosts.agents["host-1"]
     hosts.start_agent("host-1")
     assert hosts.agents["host-1"].wait(10) == 2

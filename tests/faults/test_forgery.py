@@ -143,7 +143,7 @@ def dropped(stage: Stage, datagram: bytes, reason: str, fragment: int = 0) -> No
     before = status(stage)
     sent = time.monotonic()
     send(stage, datagram, fragment)
-    until(lambda: alarms(status(stage), reason) > alarms(before, reason), f"an alarm of {reason}", 1.0)
+    until(lambda: alarms(status(stage), reason) > alarms(before, reason), f"an alarm of {reason}", within=1.0)
     assert time.monotonic() - sent < 1.0
     was = counted(before)
     assert counted(status(stage)) == was | {reason: was.get(reason, 0) + 1}

@@ -82,12 +82,12 @@ def first_answer(fleet: Fleet, pinger: str, number: int) -> float:
 def test_a_hundred_instances_start_answer_and_go_without_a_trace(fleet):
     before = processes_of(fleet)
     instances = fleet.launch(MANY // 2, fleet.subnets[0]) | fleet.launch(MANY - MANY // 2, fleet.subnets[1])
-    until(lambda: fleet.states() == {"running": MANY}, lambda: str(fleet.states()), 60)
+    until(lambda: fleet.states() == {"running": MANY}, lambda: str(fleet.states()), within=60)
     pinged = "; ".join(f"ping -n -q -c1 -W2 {address} || echo lost {address}" for address in instances.values())
     said = fleet.region.rookery("exec", next(iter(instances)), "--", "sh", "-c", pinged)
     assert b"lost" not in said.stdout, said.stdout
     fleet.terminate(list(instances))
-    until(lambda: fleet.states() == {"terminated": MANY}, lambda: str(fleet.states()), 60)
+    until(lambda: fleet.states() == {"terminated": MANY}, lambda: str(fleet.states()), within=60)
     assert left_of(fleet.region.name) == []
     assert processes_of(fleet) == before
     assert broken(stored(fleet.region)) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rookery.dataplane.host import HostDataplane
-from tests.dataplane.namespaces import HostSpace, World, inside, run, world
+from tests.dataplane.namespaces import HostSpace, World, inside, run, swap, world
 
 pytestmark = pytest.mark.faults
 
@@ -73,18 +73,6 @@ def test_another_version_is_swapped_in_and_out_under_load(two_hosts: World, anot
     finally:
         for newer in opened:
             newer.close()
-
-
-def swap(space: HostSpace, dataplane: HostDataplane | None) -> None:
-    assert dataplane and space.tables.substrate
-    substrate = space.tables.substrate.ifindex
-
-    def work() -> None:
-        dataplane.attach_substrate(substrate)
-        for device in space.devices.values():
-            dataplane.attach_instance(device)
-
-    inside(space.namespace, work)
 
 
 def check_the_new_one_runs(space: HostSpace, newer: HostDataplane) -> None:

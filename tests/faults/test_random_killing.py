@@ -39,7 +39,7 @@ def test_while_parts_die_at_random_no_packet_is_lost_and_no_connection_breaks(on
         finally:
             over.set()
         churning.result(60)
-    until(lambda: look(one.name).healthy, lambda: str(look(one.name)), 60)
+    until(lambda: look(one.name).healthy, lambda: str(look(one.name)), within=60)
     assert len(killed) > SECONDS / EVERY / 4
     assert pings.lost() == 0
     assert flow.blocks() > 100

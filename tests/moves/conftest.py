@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +20,10 @@ import pytest
 from rookery.region import directory
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
+from tests.waiting import until
 
 STREAM = Path(__file__).with_name("stream.py").read_text()
 CIDRS = {"front": ("10.20.1.0/24", "a"), "data": ("10.20.2.0/24", "a"), "far": ("10.20.3.0/24", "b")}
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
-    return found
 
 
 class Inside:

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rookery.region.inside import entering
-from tests.moves.conftest import Stage, until
+from tests.moves.conftest import Stage
+from tests.waiting import until
 
 ADDRESS = "10.20.2.50"
 

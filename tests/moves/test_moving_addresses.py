@@ -10,7 +10,8 @@ from itertools import groupby
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.moves.conftest import Stage, until
+from tests.moves.conftest import Stage
+from tests.waiting import until
 
 ADDRESS, PORT = "10.20.1.50", "7000"
 INTERVAL = 0.002

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from rookery.host.instances import namespace, network
-from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, run, wait_until
+from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, run
+from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 
@@ -38,7 +39,7 @@ def test_instances_of_one_vpc_talk_and_their_twins_of_another_never_hear_them(ho
     assert hosts.pings(a, b) and hosts.pings(b, a)
     assert not hosts.pings(twin_a, b), "VPC 8 has nobody at 10.7.1.6 yet"
     hosts.launch(twin_b)
-    wait_until(lambda: hosts.pings(twin_a, twin_b), "the guest asks again for the address it asked for in vain")
+    until(lambda: hosts.pings(twin_a, twin_b), "the guest asks again for the address it asked for in vain")
     hosts.kill_agent("host-1")
     assert subprocess.run(
         ("ip", "netns", "exec", hosts.netns(a.id), "ping", "-c1", "-W1", b.address), capture_output=True, check=False
@@ -64,13 +65,13 @@ def test_rows_deleted_and_forged_behind_its_back_are_mended(hosts: TwoHosts):
         kernel.mappings.put_many({key._replace(vni=9): row for key, row in before["mappings"].items()})
         for name in ("interfaces", "local_interfaces", "routes"):
             getattr(kernel, name).delete_many(before[name])
-        wait_until(
+        until(
             lambda: {name: dict(getattr(kernel, name).items()) for name in before} == before, lambda: hosts.log("host-1")
         )
     finally:
         kernel.close()
     assert hosts.pings(a, b)
-    wait_until(lambda: hosts.ask("host-1", type="status")["healed"] >= 7, "counted")
+    until(lambda: hosts.ask("host-1", type="status")["healed"] >= 7, "counted")
 
 
 def test_a_program_detached_behind_its_back_comes_back(hosts: TwoHosts):
@@ -78,7 +79,7 @@ def test_a_program_detached_behind_its_back_comes_back(hosts: TwoHosts):
     hosts.launch(a, b)
     for link in (hosts.pins / "host-1" / "links").iterdir():
         link.unlink()
-    wait_until(lambda: hosts.ask("host-1", type="status")["healed"] >= 2, "mended")
+    until(lambda: hosts.ask("host-1", type="status")["healed"] >= 2, "mended")
     assert hosts.pings(a, b)
 
 
@@ -88,7 +89,7 @@ def test_a_device_deleted_by_hand_is_plugged_again_and_the_others_go_on_being_lo
     for guest in (a, other):
         device = network.device_name(guest.intent().interfaces[0].number)
         run("ip", "-netns", hosts.netns("host-1"), "link", "delete", device)
-        wait_until(lambda guest=guest: hosts.pings(guest, b), "reached again through a new device")
+        until(lambda guest=guest: hosts.pings(guest, b), "reached again through a new device")
     assert hosts.pings(a, b)
 
 
@@ -105,7 +106,7 @@ def test_stop_start_reboot_and_terminate_leave_nothing_behind(hosts: TwoHosts):
             "rows": [str(len(dict(getattr(kernel, n).items()))) for n in ("interfaces", "local_interfaces")],
         }
 
-    wait_until(lambda: hosts.service.applied.keys() == ADDRESSES.keys(), "both agents are up")
+    until(lambda: hosts.service.applied.keys() == ADDRESSES.keys(), "both agents are up")
     kernel = hosts.open_dataplane("host-1")
     try:
         before = marks()
@@ -147,7 +148,7 @@ def test_without_the_mapping_service_everything_goes_on_and_its_return_brings_wh
     a, b = Guest(7, 5, "host-1"), Guest(7, 6, "host-2")
     hosts.launch(a, b)
     hosts.service.stop()
-    wait_until(lambda: not hosts.ask("host-1", type="status")["connected"], "the agent notices")
+    until(lambda: not hosts.ask("host-1", type="status")["connected"], "the agent notices")
     assert hosts.pings(a, b)
     c = Guest(7, 9, "host-1")
     generation = hosts.service.change("host-1", instances=(c.intent(),), mappings=(c.mapping,))
@@ -173,7 +174,7 @@ def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
             liar.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)  # as hosts send
             liar.sendto(geneve + inner + packet + bytes.fromhex("0800f7ff00000000"), (ADDRESSES["host-2"], 6081))
         started = time.monotonic()
-        wait_until(lambda: hosts.ask("host-2", type="status")["alarms"], lambda: hosts.log("host-2"), within=1.0)
+        until(lambda: hosts.ask("host-2", type="status")["alarms"], lambda: hosts.log("host-2"), within=1.0)
         assert time.monotonic() - started < 1.0
         seen = [lines.readline() for _ in range(2)]
     (alarm,) = hosts.ask("host-2", type="status")["alarms"]
@@ -228,7 +229,7 @@ def test_a_launch_takes_a_tenth_of_a_second_of_the_agents_time(hosts: TwoHosts):
 
 
 def test_an_agent_refuses_a_substrate_that_cannot_carry_its_instances(hosts: TwoHosts):
-    wait_until(lambda: "host-1" in hosts.service.applied, "the agent is up")
+    until(lambda: "host-1" in hosts.service.applied, "the agent is up")
     assert hosts.stop_agent("host-1") == 0
     run("ip", "-netns", hosts.netns("host-1"), "link", "set", "u0", "mtu", "1500")
     hosts.start_agent("host-1")

@@ -12,8 +12,7 @@ import os
 import secrets
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,6 +25,7 @@ from rookery.host.instances.network import NetworkError
 from rookery.host.instances.record import Places
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 from rookery.model.objects import InstanceStatus
+from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 
@@ -103,13 +103,6 @@ def run_inside(pid: int, *command: str) -> str:
     return subprocess.run(entered, check=True, capture_output=True, text=True, timeout=10).stdout
 
 
-def wait_until(condition: Callable[[], object], within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the awaited state did not come"
-        time.sleep(0.005)
-
-
 async def settle(fleet: Fleet, *intents: InstanceIntent) -> None:
     fleet.want({intent.id: intent for intent in intents})
     await fleet.look_again()
@@ -176,7 +169,7 @@ def test_user_data_runs_once_and_not_again_after_a_reboot(bench: Bench):
     async def live() -> None:
         fleet = bench.fleet()
         await settle(fleet, bench.intent(script))
-        await asyncio.to_thread(wait_until, proof.exists)
+        await asyncio.to_thread(until, proof.exists, "a sign of the guest", within=10.0)
         await settle(fleet, bench.intent(script, boot=2))
         await fleet.close()
 
@@ -224,7 +217,7 @@ def test_an_interface_is_plugged_into_a_running_guest_and_one_whose_plugging_fai
         with monkeypatch.context() as broken:
             broken.setattr(network, "open_device", refused)
             fleet.want({both.id: both})
-            await asyncio.to_thread(wait_until, lambda: network.ifindex_of(network.device_name(second.number)))
+            await asyncio.to_thread(until, lambda: network.ifindex_of(network.device_name(second.number)), "what the host says of it", within=10.0)
         await settle(fleet, both)
         assert init.find(bench.places, both.id) == pid
         address = run_inside(pid, "ip", "-brief", "address", "show", "eth1")
@@ -272,7 +265,7 @@ def test_a_boot_waits_for_an_interface_that_another_guest_still_has(
         fleet = bench.fleet()
         await settle(fleet, with_it)
         fleet.want({one.id: one for one in (with_it, other)})
-        await asyncio.to_thread(wait_until, lambda: "is still plugged into" in caplog.text)
+        await asyncio.to_thread(until, lambda: "is still plugged into" in caplog.text, "what the host says of it", within=10.0)
         await settle(fleet, bench.intent(), other)
         await fleet.close()
 
@@ -287,7 +280,7 @@ def test_processes_are_asked_before_they_are_ended(bench: Bench):
     async def live() -> None:
         fleet = bench.fleet()
         await settle(fleet, bench.intent(script))
-        await asyncio.to_thread(wait_until, (folder / "up").exists)
+        await asyncio.to_thread(until, (folder / "up").exists, "a sign of the guest", within=10.0)
         await settle(fleet, bench.intent(script, wanted="stopped"))
         await fleet.close()
 
@@ -314,7 +307,7 @@ def test_an_instance_that_ends_on_its_own_is_reported_stopped_at_once(bench: Ben
         fleet = bench.fleet()
         await settle(fleet, bench.intent())
         os.kill(init.find(bench.places, bench.intent().id), signal.SIGKILL)
-        await asyncio.to_thread(wait_until, lambda: len(bench.statuses) == 2)
+        await asyncio.to_thread(until, lambda: len(bench.statuses) == 2, "what the host says of it", within=10.0)
         await fleet.idle()
         await fleet.close()
 

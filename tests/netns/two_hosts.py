@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,21 +33,13 @@ from rookery.host.instances import namespace
 from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 from rookery.mapping.certificates import HOST, MAPPING, issue, make_authority
 from tests.netns.fake_mapping_service import FakeMappingService
+from tests.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OBJECTS = CHECKOUT / "build" / "bpf"
 ROUTER_MAC = "02:07:01:00:00:01"
 ADDRESSES = {"host-1": "100.64.1.10", "host-2": "100.64.1.11"}
 SERVICE = ("100.64.0.2", 4581)
-
-
-def wait_until(condition: Callable[[], object], what: Callable[[], str] | str, within: float = 15.0) -> None:
-    """`what` is awaited, or what tells about it when it does not come."""
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within} s: {what() if callable(what) else what}")
-        time.sleep(0.002)
 
 
 def run(*command: str, given: str | None = None) -> str:
@@ -200,14 +192,14 @@ class TwoHosts:
             self.wait_state(guest, "running")
 
     def wait_applied(self, host: str, generation: int) -> None:
-        wait_until(lambda: self.service.applied.get(host, 0) >= generation, lambda: f"{host} at {generation}: {self.log(host)}")
+        until(lambda: self.service.applied.get(host, 0) >= generation, lambda: f"{host} at {generation}: {self.log(host)}")
 
     def wait_state(self, guest: Guest, state: str) -> None:
         def reached() -> bool:
             status = self.service.statuses.get(guest.id)
             return status is not None and (status.state, status.boot) == (state, guest.boot)
 
-        wait_until(reached, lambda: f"{guest.id} {state} ({self.service.statuses}): {self.log(guest.host)}")
+        until(reached, lambda: f"{guest.id} {state} ({self.service.statuses}): {self.log(guest.host)}")
 
     def ask(self, host: str, **request: Any) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:
