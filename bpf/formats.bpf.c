@@ -9,12 +9,28 @@
 
 struct formats {
 	struct interface_config interface_config;
+	struct gates gates;
 	struct mapping_key mapping_key;
 	struct mapping mapping;
+	struct delegated_key delegated_key;
+	struct forwarder_key forwarder_key;
+	struct forwarder forwarder;
+	struct peering_key peering_key;
+	struct peering peering;
 	struct local_interface_key local_interface_key;
 	struct local_interface local_interface;
 	struct route_key route_key;
 	struct route route;
+	struct rule_bits rule_bits;
+	struct rule_address_key rule_address_key;
+	struct rule_group_key rule_group_key;
+	struct rule_port_key rule_port_key;
+	struct rule_ports rule_ports;
+	struct connection_key connection_key;
+	struct connection connection;
+	struct allowance allowance;
+	struct fragment_key fragment_key;
+	struct fragment_ports fragment_ports;
 	struct substrate_config substrate_config;
 	struct counter_key counter_key;
 	struct substrate_port substrate_port;
@@ -22,6 +38,12 @@ struct formats {
 	struct busy_counter busy_counter;
 	struct event event;
 	enum interface_flag interface_flag;
+	enum direction direction;
+	enum rule_constant rule_constant;
+	enum open_family open_family;
+	enum echo_side echo_side;
+	enum connection_state connection_state;
+	enum idle_seconds idle_seconds;
 	enum mapping_kind mapping_kind;
 	enum route_kind route_kind;
 	enum route_constant route_constant;

@@ -35,6 +35,19 @@ enum verdict {
 	DROP_DECAPSULATION = 36,           /* the kernel refused to shrink or write the packet */
 	DROP_LINK_LOCAL = 37,              /* 169.254.0.0/16: never routed; its services are not built yet */
 
+	DROP_SECURITY_GROUP_EGRESS = 38,   /* no rule of the sender's groups admits it, and it belongs to no tracked flow */
+	DROP_SECURITY_GROUP_INGRESS = 39,  /* ... of the receiver's groups */
+	DROP_NETWORK_ACL_EGRESS = 40,      /* an entry of the sender's subnet denies it */
+	DROP_NETWORK_ACL_INGRESS = 41,     /* ... of the receiver's subnet */
+	DROP_CONNECTIONS_FULL = 42,        /* a new flow, and this host tracks as many as it can */
+	DROP_ALLOWANCE_EXCEEDED = 43,      /* a new flow, and the interface tracks as many as it may */
+	DROP_UNKNOWN_FRAGMENT = 44,        /* a later fragment whose first one was not seen */
+	DROP_NOT_PEERED = 45,              /* of a VPC that has no active peering with this one */
+	DROP_DESTINATION_CHECK = 46,       /* routed to an interface that takes only what is for itself */
+	DROP_NO_FORWARDER = 47,            /* the route leads to an interface that lives nowhere */
+	DROP_MALFORMED_NEIGHBOUR = 48,     /* neighbour discovery that contradicts itself */
+	DROP_NEIGHBOUR_UNANSWERED = 49,    /* as DROP_ARP_UNANSWERED */
+
 	VERDICTS = 64,                     /* room: values stay stable, they are read by other versions */
 };
 
@@ -54,9 +67,19 @@ enum step {
 	STEP_UNWRAPPED = 8,
 	STEP_VERIFIED = 9,                 /* detail: generation of the source's mapping */
 	STEP_DELIVERED = 10,
-	STEP_DROPPED = 11,                 /* detail: enum verdict */
+	STEP_DROPPED = 11,                 /* detail: enum verdict; of a gate: list, and rule where one denied it */
 	STEP_FRAGMENTATION_NEEDED = 12,    /* detail: the MTU told */
 	STEP_NOT_OURS = 13,
+	STEP_CONNECTION_FOUND = 14,        /* a tracked flow; detail: list, and rule: what once admitted it */
+	STEP_CONNECTION_MADE = 15,         /* tracked from now on; detail: list, and rule */
+	STEP_UNTRACKED = 16,               /* admitted, and open both ways: not tracked; detail: list, and rule */
+	STEP_ACL_ALLOWED = 17,             /* detail: list, and rule */
+	STEP_FORWARDER_FOUND = 18,         /* the route leads to an interface; detail: its number */
+	STEP_PEER_FOUND = 19,              /* the route leads to a peer; detail: its VNI */
+	STEP_NEIGHBOUR_ANSWERED = 20,      /* detail: the MAC in the low 48 bits */
+	STEP_ROUTER_ADVERTISED = 21,
+	STEP_RELATED = 22,                 /* an ICMP error about a tracked flow */
+	STEP_FORWARDED = 23,               /* verified: the sender may speak for others; detail: its number */
 };
 
 enum what_if_mark {
@@ -100,7 +123,10 @@ struct event {
 	__u8 program;                      /* enum program */
 	__u8 step;                         /* enum step */
 	__u8 verdict;                      /* enum verdict, when the step ends the way */
+	__u16 rule;                        /* bit of the rule in its list; RULE_NONE: none */
+	__u16 direction;                   /* enum direction, of a gate's step; else 0 */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct event) == 80, "shared format");
+_Static_assert(sizeof(struct event) == 88, "shared format");
 
 #endif

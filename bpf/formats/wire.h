@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Bytes on the substrate. docs/wire-format.md draws them; this is their only definition.
  *
- * outer IPv4 | UDP 6081 | Geneve (RFC 8926), VNI = VPC | option "origin" | inner Ethernet | inner IP ...
+ * outer IPv4 | UDP 6081 | Geneve (RFC 8926), VNI = VPC of the destination | option "origin" | inner Ethernet | inner IP ...
  */
 #ifndef ROOKERY_WIRE_H
 #define ROOKERY_WIRE_H
@@ -34,8 +34,9 @@ _Static_assert(sizeof(struct geneve_option) == 4, "RFC 8926");
 struct origin_option {
 	struct geneve_option header;
 	__be32 interface;                  /* number of the sending interface */
-	__be32 trace;                      /* 0; in the bytes of a what-if its number. No program reads it */
+	__be32 vni_and_reserved;           /* its VPC, as in the Geneve header: another one comes over a peering */
+	__be32 target;                     /* the interface to which a route leads; 0: whoever has the destination's address */
 };
-_Static_assert(sizeof(struct origin_option) == 12, "wire format");
+_Static_assert(sizeof(struct origin_option) == 16, "wire format");
 
 #endif

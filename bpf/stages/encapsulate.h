@@ -72,7 +72,7 @@ static __always_inline void write_geneve(struct wrapping *outer, const struct pa
 	outer->origin.header.type = WIRE_OPTION_ORIGIN;
 	outer->origin.header.length_words = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4;
 	outer->origin.interface = bpf_htonl(interface->interface);
-	outer->origin.trace = bpf_htonl(packet->trace);
+	outer->origin.vni_and_reserved = bpf_htonl(interface->vni << 8);
 }
 
 static __always_inline void write_inner(struct wrapping *outer, const struct packet *packet,

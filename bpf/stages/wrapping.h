@@ -28,7 +28,7 @@ enum wrapping_constant {
 	WRAPPING = WRAPPED_HEAD - ETH_HLEN,              /* bytes a wrapped IP packet is larger */
 	SUBSTRATE_TTL = 64,
 };
-_Static_assert(WRAPPING == 62, "docs/wire-format.md");
+_Static_assert(WRAPPING == 66, "docs/wire-format.md");
 
 /* RFC 1071, over a header of whole 32-bit words. */
 static __always_inline __u16 internet_checksum(const void *header, __u32 bytes, __u32 sum)

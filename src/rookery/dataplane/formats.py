@@ -21,11 +21,27 @@ class InterfaceConfig(NamedTuple):
     subnet: int
     route_table: int
     router: bytes
+    router_ipv6: bytes
     primary: bytes
     mac: bytes
     router_mac: bytes
     mtu: int
     flags: int
+    policy: int
+    acl: int
+    tcp_established: int
+    udp_stream: int
+    udp: int
+    padding: int
+
+
+class Gates(NamedTuple):
+    policy: int
+    acl: int
+    tcp_established: int
+    udp_stream: int
+    udp: int
+    padding: int
 
 
 class MappingKey(NamedTuple):
@@ -42,6 +58,34 @@ class Mapping(NamedTuple):
     flags: int
     issued: int
     generation: int
+    group_set: int
+
+
+class DelegatedKey(NamedTuple):
+    prefix_length: int
+    vni: int
+    address: bytes
+
+
+class ForwarderKey(NamedTuple):
+    vni: int
+    interface: int
+
+
+class Forwarder(NamedTuple):
+    host: bytes
+    subnet: int
+    mac: bytes
+    flags: int
+
+
+class PeeringKey(NamedTuple):
+    vni: int
+    peer: int
+
+
+class Peering(NamedTuple):
+    admitted: int
 
 
 class LocalInterfaceKey(NamedTuple):
@@ -56,6 +100,12 @@ class LocalInterface(NamedTuple):
     mac: bytes
     router_mac: bytes
     subnet: int
+    policy: int
+    acl: int
+    tcp_established: int
+    udp_stream: int
+    udp: int
+    padding: int
 
 
 class RouteKey(NamedTuple):
@@ -67,6 +117,80 @@ class RouteKey(NamedTuple):
 class Route(NamedTuple):
     kind: int
     target: int
+
+
+class RuleBits(NamedTuple):
+    word: bytes
+
+
+class RuleAddressKey(NamedTuple):
+    prefix_length: int
+    direction: int
+    list: int
+    remote: bytes
+
+
+class RuleGroupKey(NamedTuple):
+    list: int
+    group_set: int
+    direction: int
+    padding: int
+
+
+class RulePortKey(NamedTuple):
+    prefix_length: int
+    direction: int
+    list: int
+    protocol: bytes
+    port: bytes
+    padding: int
+
+
+class RulePorts(NamedTuple):
+    rules: bytes
+    anywhere: int
+    open: int
+    opposite_open: int
+    padding: int
+
+
+class ConnectionKey(NamedTuple):
+    interface: int
+    protocol: int
+    local_port: bytes
+    remote_port: bytes
+    padding: int
+    local: bytes
+    remote: bytes
+
+
+class Connection(NamedTuple):
+    deadline: int
+    list: int
+    rule: int
+    state: int
+    opened: int
+    padding: int
+
+
+class Allowance(NamedTuple):
+    tracked: int
+    allowed: int
+
+
+class FragmentKey(NamedTuple):
+    vni: int
+    identification: int
+    source: bytes
+    destination: bytes
+    protocol: int
+    direction: int
+
+
+class FragmentPorts(NamedTuple):
+    source: bytes
+    destination: bytes
+    seen: int
 
 
 class SubstrateConfig(NamedTuple):
@@ -121,23 +245,42 @@ class Event(NamedTuple):
     program: int
     step: int
     verdict: int
+    rule: int
+    direction: int
+    padding: int
 
 
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
-    InterfaceConfig: Struct("=IIII16s16s6s6sHH"),
+    InterfaceConfig: Struct("=IIII16s16s16s6s6sHHQQIIII"),
+    Gates: Struct("=QQIIII"),
     MappingKey: Struct("=I16s"),
-    Mapping: Struct("=4sII6sBBIQ"),
+    Mapping: Struct("=4sII6sBBIQQ"),
+    DelegatedKey: Struct("=II16s"),
+    ForwarderKey: Struct("=II"),
+    Forwarder: Struct("=4sI6sH"),
+    PeeringKey: Struct("=II"),
+    Peering: Struct("=I"),
     LocalInterfaceKey: Struct("=II"),
-    LocalInterface: Struct("=IHH6s6sI"),
+    LocalInterface: Struct("=IHH6s6sIQQIIII"),
     RouteKey: Struct("=II16s"),
     Route: Struct("=II"),
+    RuleBits: Struct("=128s"),
+    RuleAddressKey: Struct("=IIQ16s"),
+    RuleGroupKey: Struct("=QQII"),
+    RulePortKey: Struct("=IIQ2s2sI"),
+    RulePorts: Struct("=128sHBBI"),
+    ConnectionKey: Struct("=IH2s2sH16s16s"),
+    Connection: Struct("=QQHBBI"),
+    Allowance: Struct("=II"),
+    FragmentKey: Struct("=II16s16sHH"),
+    FragmentPorts: Struct("=2s2sI"),
     SubstrateConfig: Struct("=4s4s4s4sII"),
     CounterKey: Struct("=II"),
     SubstratePort: Struct("=4s6sHIQQ"),
     Traffic: Struct("=QQ"),
     BusyCounter: Struct("=IIQQ"),
-    Event: Struct("=QQIIII16s16s4s4s2s2sBBBB"),
+    Event: Struct("=QQIIII16s16s4s4s2s2sBBBBHHI"),
 }
 
 
@@ -146,13 +289,54 @@ class InterfaceFlag(IntFlag):
     NO_PEER = 2
 
 
+class Direction(IntEnum):
+    EGRESS = 1
+    INGRESS = 2
+
+
+class RuleConstant(IntEnum):
+    WORDS = 16
+    BITS = 1024
+    LIST_BITS = 96
+    IPV4_BITS = 96
+    PROTOCOL_BITS = 16
+    NONE = 65535
+
+
+class OpenFamily(IntEnum):
+    IPV4 = 1
+    IPV6 = 2
+
+
+class EchoSide(IntEnum):
+    ASKED_HERE = 1
+    ASKED_THERE = 2
+
+
+class ConnectionState(IntEnum):
+    NEW = 1
+    ANSWERED = 2
+    STREAM = 3
+    CLOSING = 4
+
+
+class IdleSeconds(IntEnum):
+    TCP_NEW = 60
+    TCP_CLOSING = 30
+    ICMP = 30
+    OTHER = 600
+
+
 class MappingKind(IntEnum):
     INTERFACE = 1
 
 
 class RouteKind(IntEnum):
+    NONE = 0
     LOCAL = 1
     BLACKHOLE = 2
+    INTERFACE = 3
+    PEER = 4
 
 
 class RouteConstant(IntEnum):
@@ -193,6 +377,18 @@ class Verdict(IntEnum):
     DROP_DESTINATION_NOT_HERE = 35
     DROP_DECAPSULATION = 36
     DROP_LINK_LOCAL = 37
+    DROP_SECURITY_GROUP_EGRESS = 38
+    DROP_SECURITY_GROUP_INGRESS = 39
+    DROP_NETWORK_ACL_EGRESS = 40
+    DROP_NETWORK_ACL_INGRESS = 41
+    DROP_CONNECTIONS_FULL = 42
+    DROP_ALLOWANCE_EXCEEDED = 43
+    DROP_UNKNOWN_FRAGMENT = 44
+    DROP_NOT_PEERED = 45
+    DROP_DESTINATION_CHECK = 46
+    DROP_NO_FORWARDER = 47
+    DROP_MALFORMED_NEIGHBOUR = 48
+    DROP_NEIGHBOUR_UNANSWERED = 49
     VERDICTS = 64
 
 
@@ -215,6 +411,16 @@ class Step(IntEnum):
     DROPPED = 11
     FRAGMENTATION_NEEDED = 12
     NOT_OURS = 13
+    CONNECTION_FOUND = 14
+    CONNECTION_MADE = 15
+    UNTRACKED = 16
+    ACL_ALLOWED = 17
+    FORWARDER_FOUND = 18
+    PEER_FOUND = 19
+    NEIGHBOUR_ANSWERED = 20
+    ROUTER_ADVERTISED = 21
+    RELATED = 22
+    FORWARDED = 23
 
 
 class WhatIfMark(IntEnum):

@@ -1,7 +1,8 @@
 """Writes formats.py from the BTF of build/bpf/formats.bpf.o: `python -m rookery.dataplane.generate [--check]`.
 
-A struct becomes a NamedTuple and a row of LAYOUTS, its struct.Struct. Numbers in host byte order become int; whatever is
-in network order (__be16, __be32, addresses, MACs) becomes bytes, so that nobody adds to it by mistake."""
+A struct becomes a NamedTuple and a row of LAYOUTS, its struct.Struct; a struct in a struct becomes fields of the outer one.
+Numbers in host byte order become int; whatever is in network order (__be16, __be32, addresses, MACs) becomes bytes, so that
+nobody adds to it by mistake, and so do arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ TARGET = Path(__file__).with_name("formats.py")
 KIND_INT, KIND_ARRAY, KIND_STRUCT, KIND_ENUM, KIND_TYPEDEF = 1, 3, 4, 6, 8
 ROOT = "formats"
 INT_LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
-OPAQUE_STRUCTS = ("address",)
+OPAQUE_STRUCTS = ("address", "rule_bits")
 HEADER = '''"""Generated from bpf/formats by `python -m rookery.dataplane.generate`. Do not edit.
 
 `bytes` are in network order: see rookery.dataplane.addresses."""
@@ -85,6 +86,17 @@ class Btf:
         rows = struct.iter_unpack("=III", ctypes.string_at(of.body, 12 * of.rows))
         return [Member(self.name(name), kind, bits // 8) for name, kind, bits in rows]
 
+    def fields(self, of: Type, base: int = 0) -> list[Member]:
+        """Members, and in place of a struct its own."""
+        found: list[Member] = []
+        for member in self.members(of):
+            inner = self.type(member.type)
+            if inner.kind == KIND_STRUCT and inner.name not in OPAQUE_STRUCTS:
+                found += self.fields(inner, base + member.offset)
+            else:
+                found.append(member._replace(offset=base + member.offset))
+        return found
+
     def enumerators(self, of: Type) -> list[tuple[str, int]]:
         rows = struct.iter_unpack("=II", ctypes.string_at(of.body, 8 * of.rows))
         return [(self.name(name), value) for name, value in rows]
@@ -109,9 +121,7 @@ class Btf:
 
     def _array_bytes(self, array: Type) -> int:
         kind, length = self.element(array)
-        if self.layout(kind) != "B":
-            raise LoadFailed("only arrays of bytes are formats")
-        return length
+        return length * struct.calcsize("=" + self.layout(kind))
 
 
 def class_name(name: str) -> str:
@@ -121,7 +131,7 @@ def class_name(name: str) -> str:
 def layout_of(btf: Btf, found: Type) -> str:
     """The struct format of all of it. Raises LoadFailed when there is padding that nobody named."""
     layout = "="
-    for member in btf.members(found):
+    for member in btf.fields(found):
         if struct.calcsize(layout) != member.offset:
             raise LoadFailed(f"hidden padding before {found.name}.{member.name}")
         layout += btf.layout(member.type)
@@ -131,7 +141,7 @@ def layout_of(btf: Btf, found: Type) -> str:
 
 
 def struct_source(btf: Btf, found: Type) -> str:
-    kinds = {member.name: btf.layout(member.type) for member in btf.members(found)}
+    kinds = {member.name: btf.layout(member.type) for member in btf.fields(found)}
     lines = (f"    {name}: {'bytes' if layout.endswith('s') else 'int'}" for name, layout in kinds.items())
     return "\n".join([f"class {class_name(found.name)}(NamedTuple):", *lines]) + "\n"
 

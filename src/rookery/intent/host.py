@@ -10,12 +10,13 @@ class MappingIntent(msgspec.Struct, frozen=True, kw_only=True):
     """(vni, address) lives at `host`. Key: `key`."""
 
     vni: int
-    address: str
+    address: str  # or a delegated prefix: "10.0.1.16/28"
     host: str  # substrate address
     interface: int
     subnet: int
     mac: str
     source_dest_check: bool
+    group_set: int  # which security groups the interface has; see GroupSetIntent
     generation: int  # store revision that last changed it
     issued: int  # unix seconds
 
@@ -28,8 +29,9 @@ class RouteIntent(msgspec.Struct, frozen=True, kw_only=True):
     """A route of a table that some local interface uses. Key: (table, destination)."""
 
     table: int
-    destination: str  # CIDR
-    kind: str  # local, blackhole
+    destination: str  # CIDR of either family; prefix lists are spelled out
+    kind: str  # local, blackhole, interface, peer
+    target: int = 0  # number of an interface; VNI of the peer
 
     @property
     def key(self) -> tuple[int, str]:
@@ -53,10 +55,106 @@ class InterfaceIntent(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int
     source_dest_check: bool
     device_index: int
+    group_set: int = 0  # its PolicyIntent
+    acl: int = 0  # number of its subnet's network ACL
+    router_ipv6: str = ""  # the subnet's ::1; empty: no IPv6
+    ipv6_addresses: tuple[str, ...] = ()
+    ipv6_prefix_length: int = 64
+    tcp_established_seconds: int = 432_000
+    udp_stream_seconds: int = 180
+    udp_seconds: int = 30
 
     @property
     def key(self) -> str:
         return self.id
+
+
+class GroupSetIntent(msgspec.Struct, frozen=True, kw_only=True, tag="group-set"):
+    """Interfaces with these security groups exist in a VPC that the host holds, or in a peer of it."""
+
+    number: int  # rookery.intent.groups.group_set
+    groups: tuple[str, ...]  # sg-..., sorted
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("group-set", self.number, 0)
+
+
+class GroupRuleIntent(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule of a security group. Its peer is `cidrs` (a prefix list is spelled out) or `group`."""
+
+    id: str  # sgr-...
+    egress: bool
+    protocol: int  # -1: all
+    from_port: int  # of ports, or the type of ICMP; -1: any
+    to_port: int  # ... or its code
+    cidrs: tuple[str, ...] = ()
+    group: str = ""
+
+
+class PolicyIntent(msgspec.Struct, frozen=True, kw_only=True, tag="policy"):
+    """What a group set of some local interface admits: the rules of all its groups, sorted by id."""
+
+    vni: int
+    group_set: int
+    groups: tuple[str, ...]
+    rules: tuple[GroupRuleIntent, ...]
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("policy", self.group_set, 0)
+
+
+class AclEntryIntent(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    egress: bool
+    allow: bool
+    protocol: int  # -1: all
+    cidr: str
+    from_port: int
+    to_port: int
+
+
+class AclIntent(msgspec.Struct, frozen=True, kw_only=True, tag="acl"):
+    """The network ACL of some local interface's subnet. Entries in ascending order, ingress and egress."""
+
+    number: int
+    id: str
+    vni: int
+    entries: tuple[AclEntryIntent, ...]
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("acl", self.number, 0)
+
+
+class ForwarderIntent(msgspec.Struct, frozen=True, kw_only=True, tag="forwarder"):
+    """An interface to which a route leads, or which may speak for others: source/destination check off."""
+
+    vni: int
+    interface: int
+    host: str  # substrate address
+    subnet: int
+    mac: str
+    source_dest_check: bool
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("forwarder", self.vni, self.interface)
+
+
+class PeeringIntent(msgspec.Struct, frozen=True, kw_only=True, tag="peering"):
+    """The VPC `vni` admits packets of the VPC `peer`: an active peering connection. There is one row each way."""
+
+    vni: int
+    peer: int
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("peering", self.vni, self.peer)
+
+
+RuleIntent = GroupSetIntent | PolicyIntent | AclIntent | ForwarderIntent | PeeringIntent
 
 
 class InstanceIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +181,4 @@ class HostIntent(msgspec.Struct, frozen=True, kw_only=True):
     instances: dict[str, InstanceIntent] = {}
     mappings: dict[tuple[int, str], MappingIntent] = {}
     routes: dict[tuple[int, str], RouteIntent] = {}
+    rules: dict[tuple[str, int, int], RuleIntent] = {}

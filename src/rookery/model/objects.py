@@ -30,7 +30,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CidrAssociation(msgspec.Struct, frozen=True):
-    """One IPv4 block of a VPC. `id` is vpc-cidr-assoc-...; the first of a VPC is its primary block."""
+    """One block of a VPC or subnet: vpc-cidr-assoc-... or subnet-cidr-assoc-.... A VPC's first IPv4 block is its primary."""
 
     id: str
     cidr: str
@@ -41,6 +41,7 @@ class Vpc(Resource, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "vpc"
 
     cidr_associations: tuple[CidrAssociation, ...]
+    ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
     is_default: bool = False
     instance_tenancy: str = "default"
     dhcp_options_id: str = "default"
@@ -66,6 +67,7 @@ class Subnet(Resource, frozen=True, kw_only=True):
     vpc_id: str
     cidr: str
     zone: str  # "us-east-1a"
+    ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()  # at most one: a /64 of the VPC's blocks
     default_for_zone: bool = False
     map_public_ip_on_launch: bool = False
     assign_ipv6_on_creation: bool = False
@@ -86,14 +88,23 @@ class RouteTableAssociation(msgspec.Struct, frozen=True):
     subnet_id: str = ""
 
 
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A route that somebody wrote. Whether it is a black hole is not stored: it follows from its target."""
+
+    destination: str  # CIDR of either family, canonical; or the id of a prefix list
+    target: str  # id: eni-..., pcx-...
+
+
 class RouteTable(Resource, frozen=True, kw_only=True):
-    """Local routes are not stored: they follow from the VPC's blocks."""
+    """Local routes are not stored: they follow from the VPC's blocks. A route whose destination is one of those blocks has
+    taken the place of that local route."""
 
     KIND: ClassVar[str] = "route-table"
     PREFIX: ClassVar[str] = "rtb"
 
     vpc_id: str
     associations: tuple[RouteTableAssociation, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def number(self) -> int:
@@ -102,6 +113,134 @@ class RouteTable(Resource, frozen=True, kw_only=True):
     @property
     def is_main(self) -> bool:
         return any(not a.subnet_id for a in self.associations)
+
+
+class SecurityGroupRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Admits what comes from (egress: goes to) exactly one peer: `cidr`, `prefix_list_id` or `group_id`."""
+
+    id: str  # sgr-...
+    is_egress: bool
+    protocol: str  # "tcp", "udp", "icmp", "icmpv6", the number of any other, "-1": all
+    from_port: int = -1  # of a range of ports, or the type of ICMP; -1: any
+    to_port: int = -1  # ... or the code of ICMP; -1: any
+    cidr: str = ""  # of either family, canonical
+    prefix_list_id: str = ""
+    group_id: str = ""
+    group_account: str = ""  # owner of `group_id`
+    group_vpc_id: str = ""  # VPC of `group_id`, where it is a peer's; it may be gone by now (a stale rule)
+    description: str = ""
+    tags: dict[str, str] = {}
+
+
+class SecurityGroup(Resource, frozen=True, kw_only=True):
+    KIND: ClassVar[str] = "security-group"
+    PREFIX: ClassVar[str] = "sg"
+
+    vpc_id: str
+    name: str
+    description: str
+    rules: tuple[SecurityGroupRule, ...] = ()
+
+    @property
+    def is_default(self) -> bool:
+        """Nobody else may have this name."""
+        return self.name == "default"
+
+
+class NetworkAclAssociation(msgspec.Struct, frozen=True):
+    id: str  # aclassoc-...
+    subnet_id: str
+
+
+class NetworkAclEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The last entry of each list (deny all) is not stored: nobody can change it."""
+
+    number: int  # 1..32766; unique per direction
+    is_egress: bool
+    allow: bool
+    protocol: int  # 0..255; -1: all
+    cidr: str  # of either family, canonical: source of ingress, destination of egress
+    from_port: int = -1  # as in SecurityGroupRule
+    to_port: int = -1
+
+
+class NetworkAcl(Resource, frozen=True, kw_only=True):
+    KIND: ClassVar[str] = "network-acl"
+    PREFIX: ClassVar[str] = "acl"
+
+    vpc_id: str
+    is_default: bool = False
+    associations: tuple[NetworkAclAssociation, ...] = ()
+    entries: tuple[NetworkAclEntry, ...] = ()
+
+    @property
+    def number(self) -> int:
+        return int(self.id[-8:], 16)
+
+
+class PrefixListEntry(msgspec.Struct, frozen=True):
+    cidr: str
+    description: str = ""
+
+
+class PrefixList(Resource, frozen=True, kw_only=True):
+    """A customer-managed prefix list. `versions[n]` holds the entries of version n + 1; the last is the current one."""
+
+    KIND: ClassVar[str] = "prefix-list"
+    PREFIX: ClassVar[str] = "pl"
+
+    name: str
+    family: str  # "IPv4", "IPv6"
+    max_entries: int
+    versions: tuple[tuple[PrefixListEntry, ...], ...]
+
+    @property
+    def entries(self) -> tuple[PrefixListEntry, ...]:
+        return self.versions[-1]
+
+
+class SubnetCidrReservation(Resource, frozen=True, kw_only=True):
+    """Automatic assignment keeps out of `cidr`."""
+
+    KIND: ClassVar[str] = "subnet-cidr-reservation"
+    PREFIX: ClassVar[str] = "scr"
+
+    vpc_id: str
+    subnet_id: str
+    cidr: str  # of either family
+    kind: str  # "prefix": only delegated prefixes come from it; "explicit": only addresses that are asked for
+    description: str = ""
+
+
+class PeeringSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    account: str
+    region: str
+    vpc_id: str
+    dns_resolution: bool = False  # AllowDnsResolutionFromRemoteVpc
+
+
+class VpcPeering(Resource, frozen=True, kw_only=True):
+    """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
+    stored is what was last decided."""
+
+    KIND: ClassVar[str] = "vpc-peering-connection"
+    PREFIX: ClassVar[str] = "pcx"
+
+    requester: PeeringSide
+    accepter: PeeringSide
+    status: str  # pending-acceptance, active, failed, rejected, expired, deleted
+    message: str = ""
+    expires: float = 0.0  # while pending-acceptance
+    ended: float = 0.0  # since when it has a final status
+    ended_by: str = ""  # account
+
+
+class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Idle seconds after which a tracked flow is forgotten."""
+
+    tcp_established: int = 432_000
+    udp_stream: int = 180
+    udp: int = 30
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +263,12 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     subnet_id: str
     zone: str
     mac: str  # "02:..", lower case
-    addresses: tuple[str, ...]  # primary first, then secondaries
+    addresses: tuple[str, ...]  # IPv4, primary first, then secondaries
+    ipv6_addresses: tuple[str, ...] = ()  # canonical text
+    prefixes: tuple[str, ...] = ()  # delegated: IPv4 /28 and IPv6 /80
+    primary_ipv6: bool = False  # the first of `ipv6_addresses` stays
+    groups: tuple[str, ...] = ()  # sg-..., in the order asked for
+    tracking: ConnectionTracking = ConnectionTracking()
     description: str = ""
     source_dest_check: bool = True
     attachment: Attachment | None = None
@@ -211,6 +355,18 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     sealed_secret: bytes
 
 
-RESOURCES: tuple[type[Resource], ...] = (Vpc, Subnet, RouteTable, NetworkInterface, KeyPair, Instance)
+RESOURCES: tuple[type[Resource], ...] = (
+    Vpc,
+    Subnet,
+    RouteTable,
+    SecurityGroup,
+    NetworkAcl,
+    PrefixList,
+    SubnetCidrReservation,
+    VpcPeering,
+    NetworkInterface,
+    KeyPair,
+    Instance,
+)
 
 R = TypeVar("R", bound=Resource)
