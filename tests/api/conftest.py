@@ -5,6 +5,7 @@ boto3 --HTTP, SigV4--> uvicorn, front, handlers --> MemoryStore      (hosts: fou
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,22 @@ def api() -> Iterator[RunningApi]:
 def ec2(api: RunningApi) -> Any:
     """A boto3 client of the default account in us-east-1."""
     return api.client()
+
+
+@pytest.fixture
+def obedient_hosts(api: RunningApi) -> Iterator[None]:
+    """Every instance becomes what it is wanted to be, twenty times a second."""
+    ended = threading.Event()
+
+    def obey() -> None:
+        while not ended.wait(0.05):
+            api.hosts_obey()
+
+    thread = threading.Thread(target=obey)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
 
 
 class Refusal:

@@ -1,6 +1,9 @@
-"""tour: the demonstration."""
+"""tour: the demonstrations."""
 
 from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -8,12 +11,22 @@ from rookery.cli.options import Name
 from rookery.cli.output import progress
 
 
+class Part(StrEnum):
+    """What there is to be seen."""
+
+    region = "region"
+    rules = "rules"
+
+
 def register(app: typer.Typer) -> None:
     app.command()(tour)
 
 
-def tour(name: Name = "dev") -> None:
-    """Walk through a region: two VPCs with the same addresses, kept apart by the machine, and how one can see it."""
-    from rookery.tour.walk import take  # noqa: PLC0415
+def tour(
+    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through")] = Part.region,
+    name: Name = "dev",
+) -> None:
+    """Walk through a region, on real packets: two VPCs kept apart, or the rules that people get wrong most often."""
+    from rookery.tour import rules, walk  # noqa: PLC0415
 
-    take(name, progress())
+    {Part.region: walk, Part.rules: rules}[part].take(name, progress())

@@ -56,7 +56,7 @@ def set_up(name: str) -> dict[str, str]:
             (colour, zone): _subnet(ec2, vpcs[colour], colour, zone) for colour in vpcs for zone in SUBNETS
         }
         ids = {actor.name: _instance(ec2, actor, subnets[actor.vpc, actor.zone]) for actor in ACTORS}
-        _wait_running(ec2, list(ids.values()))
+        wait_running(ec2, list(ids.values()))
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
     return ids
@@ -75,39 +75,39 @@ def client(name: str) -> Any:
     )
 
 
-def _named(name: str, **more: str) -> list[dict[str, Any]]:
+def named(name: str, **more: str) -> list[dict[str, Any]]:
     filters = {"tag:Name": name, **{key.replace("_", "-"): value for key, value in more.items()}}
     return [{"Name": key, "Values": value.split(",")} for key, value in filters.items()]
 
 
-def _tags(kind: str, name: str) -> list[dict[str, Any]]:
+def named_tags(kind: str, name: str) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}]}]
 
 
 def _vpc(ec2: Any, colour: str) -> str:
-    found = ec2.describe_vpcs(Filters=_named(colour))["Vpcs"]
+    found = ec2.describe_vpcs(Filters=named(colour))["Vpcs"]
     made = (
-        found[0] if found else ec2.create_vpc(CidrBlock=BLOCK, TagSpecifications=_tags("vpc", colour))["Vpc"]
+        found[0] if found else ec2.create_vpc(CidrBlock=BLOCK, TagSpecifications=named_tags("vpc", colour))["Vpc"]
     )
     return made["VpcId"]
 
 
 def _subnet(ec2: Any, vpc_id: str, colour: str, zone: str) -> str:
     name = f"{colour}-{zone}"
-    found = ec2.describe_subnets(Filters=_named(name, vpc_id=vpc_id))["Subnets"]
+    found = ec2.describe_subnets(Filters=named(name, vpc_id=vpc_id))["Subnets"]
     if found:
         return found[0]["SubnetId"]
     made = ec2.create_subnet(
         VpcId=vpc_id,
         CidrBlock=SUBNETS[zone],
         AvailabilityZone=f"{ec2.meta.region_name}{zone}",
-        TagSpecifications=_tags("subnet", name),
+        TagSpecifications=named_tags("subnet", name),
     )
     return made["Subnet"]["SubnetId"]
 
 
 def _instance(ec2: Any, actor: Actor, subnet_id: str) -> str:
-    filters = _named(actor.name, subnet_id=subnet_id, instance_state_name="pending,running,stopping,stopped")
+    filters = named(actor.name, subnet_id=subnet_id, instance_state_name="pending,running,stopping,stopped")
     found = ec2.describe_instances(Filters=filters)["Reservations"]
     if found:
         instance = found[0]["Instances"][0]
@@ -122,12 +122,12 @@ def _instance(ec2: Any, actor: Actor, subnet_id: str) -> str:
         SubnetId=subnet_id,
         PrivateIpAddress=actor.address,
         UserData=SERVE_NAME.format(name=actor.name),
-        TagSpecifications=_tags("instance", actor.name),
+        TagSpecifications=named_tags("instance", actor.name),
     )
     return made["Instances"][0]["InstanceId"]
 
 
-def _wait_running(ec2: Any, ids: list[str]) -> None:
+def wait_running(ec2: Any, ids: list[str]) -> None:
     def states() -> set[str]:
         reservations = ec2.describe_instances(InstanceIds=ids)["Reservations"]
         return {instance["State"]["Name"] for one in reservations for instance in one["Instances"]}

@@ -1,4 +1,4 @@
-"""`rookery tour`: shows, and at each step checks, what a region does. A step that does not hold ends the tour with what
+"""`rookery tour region`: shows, and at each step checks, what a region does. A step that does not hold ends the tour with what
 was seen instead. Run again, it finds what it made before."""
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class TourFailed(RegionError):
 
 def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
-    _say(f"A region on this machine: ./rookery up{_suffix(name)}")
+    say(f"A region on this machine: ./rookery up{suffix(name)}")
     bring_up(name, {}, progress)
-    _say("Two VPCs, both 10.0.0.0/16, two instances in each, by AWS's own client")
+    say("Two VPCs, both 10.0.0.0/16, two instances in each, by AWS's own client")
     ids = twins.set_up(name)
     _show_placement(name, ids)
     _pings_inside(name)
@@ -46,7 +46,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     _nothing_crosses(name)
     _trace(name)
     _forgery(name)
-    _goodbye(name)
+    goodbye(name)
 
 
 def _show_placement(name: str, ids: dict[str, str]) -> None:
@@ -61,17 +61,17 @@ def _show_placement(name: str, ids: dict[str, str]) -> None:
 
 
 def _pings_inside(name: str) -> None:
-    _say("Inside each VPC instances reach each other, across hosts and zones")
+    say("Inside each VPC instances reach each other, across hosts and zones")
     for one, address in (("red-1", TWIN), ("blue-1", TWIN)):
-        twins.wait_until(partial(_ping, name, one, address), lambda: "no ping came back")
-        done = _run(name, one, "ping", "-c3", "-i0.2", "-W2", address, show=True)
+        twins.wait_until(partial(ping, name, one, address), lambda: "no ping came back")
+        done = run(name, one, "ping", "-c3", "-i0.2", "-W2", address, show=True)
         if done.returncode:
             raise TourFailed(f"{one} cannot reach {address}:\n{done.stdout}{done.stderr}")
         print("   ", done.stdout.strip().splitlines()[-2])
 
 
 def _twin_addresses(name: str) -> None:
-    _say(f"{TWIN} is in both VPCs: each is answered by its own")
+    say(f"{TWIN} is in both VPCs: each is answered by its own")
     for one, expected in (("red-1", "red-2"), ("blue-1", "blue-2")):
         twins.wait_until(partial(_page, name, one), lambda: "the web servers do not answer")
         answer = _page(name, one, show=True)
@@ -81,9 +81,9 @@ def _twin_addresses(name: str) -> None:
 
 
 def _nothing_crosses(name: str) -> None:
-    _say("Nothing crosses: an address of the other VPC is nobody's, and the machine says so")
+    say("Nothing crosses: an address of the other VPC is nobody's, and the machine says so")
     for one, address in (("red-2", ONLY_BLUE), ("blue-2", ONLY_RED)):
-        if _ping(name, one, address, show=True):
+        if ping(name, one, address, show=True):
             raise TourFailed(f"{one} reached {address}, which is in the other VPC")
         told = travel(name, one, address, Probe.of(None, None))
         if told.delivered:
@@ -92,8 +92,8 @@ def _nothing_crosses(name: str) -> None:
 
 
 def _trace(name: str) -> None:
-    _say("A made packet through the programs and maps that are loaded now")
-    print(f"  $ ./rookery trace{_suffix(name)} red-1 red-2 --tcp 80")
+    say("A made packet through the programs and maps that are loaded now")
+    print(f"  $ ./rookery trace{suffix(name)} red-1 red-2 --tcp 80")
     told = travel(name, "red-1", "red-2", Probe.of(80, None))
     for line in tell(told):
         print(f"    {line}")
@@ -105,7 +105,7 @@ def _forgery(name: str) -> None:
     plan = current(name).layout
     known = directory.read(plan)
     victim, liar = known.instance("red-2"), known.instance("blue-2").host
-    _say(f"A lie: {liar} sends {victim.host} a packet of red-1, which does not live there")
+    say(f"A lie: {liar} sends {victim.host} a packet of red-1, which does not live there")
     seen = _send_and_watch(plan, known, liar)
     print("   ", drop_line(seen, known))
     twins.wait_until(lambda: bool(_alarms(plan, victim.host)), lambda: f"{victim.host} raised no alarm")
@@ -148,42 +148,42 @@ def _alarms(plan: Layout, host: str) -> list[str]:
     return agents.ask(plan.control_socket(host), GetStatus(), StatusReply).alarms
 
 
-def _goodbye(name: str) -> None:
-    suffix = _suffix(name)
-    _say("The region stays up. Go on with AWS's own clients, or look inside:")
+def goodbye(name: str) -> None:
+    named = suffix(name)
+    say("The region stays up. Go on with AWS's own clients, or look inside:")
     print(f"""
     cd {CHECKOUT}
-    eval "$(./rookery env{suffix})"
+    eval "$(./rookery env{named})"
     aws ec2 describe-vpcs
-    ./rookery status{suffix}
-    ./rookery exec{suffix} red-1 -- sh
-    ./rookery mappings{suffix}
-    ./rookery watch{suffix}
-    ./rookery down{suffix}
+    ./rookery status{named}
+    ./rookery exec{named} red-1 -- sh
+    ./rookery mappings{named}
+    ./rookery watch{named}
+    ./rookery down{named}
 """)
 
 
-def _ping(name: str, one: str, address: str, show: bool = False) -> bool:
-    return _run(name, one, "ping", "-c1", "-W1", address, show=show).returncode == 0
+def ping(name: str, one: str, address: str, show: bool = False) -> bool:
+    return run(name, one, "ping", "-c1", "-W1", address, show=show).returncode == 0
 
 
 def _page(name: str, one: str, show: bool = False) -> str:
-    done = _run(name, one, "curl", "--silent", "--max-time", "2", f"http://{TWIN}/", show=show)
+    done = run(name, one, "curl", "--silent", "--max-time", "2", f"http://{TWIN}/", show=show)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _run(name: str, one: str, *command: str, show: bool = False) -> subprocess.CompletedProcess[str]:
+def run(name: str, one: str, *command: str, show: bool = False) -> subprocess.CompletedProcess[str]:
     if show:
-        print(f"  $ ./rookery exec{_suffix(name)} {one} -- {shlex.join(command)}")
+        print(f"  $ ./rookery exec{suffix(name)} {one} -- {shlex.join(command)}")
     enter, environment = entering(name, one, list(command))
     return subprocess.run(
         enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
 
 
-def _suffix(name: str) -> str:
+def suffix(name: str) -> str:
     return "" if name == "dev" else f" --name {name}"
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
     print(f"\n{what}", flush=True)

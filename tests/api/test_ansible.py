@@ -1,0 +1,151 @@
+"""Ansible's amazon.aws modules build a VPC, find nothing to change the second time, and take it away again.
+
+ansible-playbook --> front, handlers --> MemoryStore <-- a thread that does what hosts are asked to
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rookery.testing.running_api import ACCESS_KEY, SECRET
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ python }}"}
+  module_defaults:
+    group/amazon.aws.aws: {region: us-east-1}
+  tasks:
+    - amazon.aws.ec2_vpc_net: {name: main, cidr_block: 10.0.0.0/16, ipv6_cidr: true, dns_hostnames: true, tags: {team: net}}
+      register: vpc
+    - amazon.aws.ec2_vpc_net: {name: partner, cidr_block: 10.1.0.0/16}
+      register: partner
+    - amazon.aws.ec2_vpc_subnet: {vpc_id: "{{ vpc.vpc.id }}", cidr: 10.0.1.0/24, az: us-east-1a, tags: {Name: web}}
+      register: web
+    - amazon.aws.ec2_vpc_subnet: {vpc_id: "{{ vpc.vpc.id }}", cidr: 10.0.2.0/24, az: us-east-1b, tags: {Name: data}}
+      register: data
+    - amazon.aws.ec2_security_group:
+        name: web
+        description: the web servers
+        vpc_id: "{{ vpc.vpc.id }}"
+        rules:
+          - {proto: tcp, ports: [80, 443], cidr_ip: 0.0.0.0/0, cidr_ipv6: "::/0", rule_desc: everybody}
+          - {proto: icmp, icmp_type: 8, icmp_code: -1, cidr_ip: 10.0.0.0/8}
+      register: group
+    - amazon.aws.ec2_security_group:
+        name: data
+        description: the databases
+        vpc_id: "{{ vpc.vpc.id }}"
+        rules:
+          - {proto: tcp, ports: 5432, group_id: "{{ group.group_id }}"}
+        rules_egress: []
+        purge_rules_egress: true
+    - amazon.aws.ec2_vpc_nacl:
+        vpc_id: "{{ vpc.vpc.id }}"
+        name: data
+        subnets: ["{{ data.subnet.id }}"]
+        ingress:
+          - [100, tcp, allow, 10.0.0.0/16, null, null, 5432, 5432]
+          - [200, icmp, allow, 0.0.0.0/0, 8, -1]
+        egress:
+          - [100, all, allow, 0.0.0.0/0, null, null, null, null]
+    - amazon.aws.ec2_vpc_peering:
+        vpc_id: "{{ vpc.vpc.id }}"
+        peer_vpc_id: "{{ partner.vpc.id }}"
+        state: present
+      register: pcx
+    - amazon.aws.ec2_vpc_peering: {peering_id: "{{ pcx.peering_id }}", state: accept}
+    - amazon.aws.ec2_eni:
+        subnet_id: "{{ web.subnet.id }}"
+        private_ip_address: 10.0.1.50
+        description: spare
+        security_groups: ["{{ group.group_id }}"]
+      register: spare
+    - amazon.aws.ec2_vpc_route_table:
+        vpc_id: "{{ vpc.vpc.id }}"
+        tags: {Name: web}
+        subnets: ["{{ web.subnet.id }}"]
+        routes:
+          - {dest: 10.1.0.0/16, vpc_peering_connection_id: "{{ pcx.peering_id }}"}
+      register: table
+    - amazon.aws.ec2_instance:
+        name: web
+        image_id: "{{ image }}"
+        instance_type: t3.micro
+        vpc_subnet_id: "{{ web.subnet.id }}"
+        security_group: "{{ group.group_id }}"
+        state: present
+        wait: true
+"""
+
+AWAY = """
+- hosts: localhost
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ python }}"}
+  module_defaults:
+    group/amazon.aws.aws: {region: us-east-1}
+  tasks:
+    - amazon.aws.ec2_instance: {filters: {"tag:Name": web}, state: absent, wait: true}
+    - amazon.aws.ec2_vpc_net_info: {filters: {"tag:Name": [main, partner]}}
+      register: vpcs
+    - set_fact: {vpc: "{{ (vpcs.vpcs | selectattr('cidr_block', 'equalto', '10.0.0.0/16') | first).vpc_id }}"}
+    - amazon.aws.ec2_vpc_peering_info: {filters: {status-code: active}}
+      register: peerings
+    - amazon.aws.ec2_vpc_peering: {peering_id: "{{ peerings.vpc_peering_connections[0].vpc_peering_connection_id }}", state: absent}
+    - amazon.aws.ec2_eni_info: {filters: {description: spare}}
+      register: spare
+    - amazon.aws.ec2_eni: {eni_id: "{{ spare.network_interfaces[0].id }}", state: absent}
+    - amazon.aws.ec2_vpc_route_table: {vpc_id: "{{ vpc }}", tags: {Name: web}, lookup: tag, state: absent}
+    - amazon.aws.ec2_vpc_nacl: {vpc_id: "{{ vpc }}", name: data, state: absent}
+    - amazon.aws.ec2_vpc_subnet: {vpc_id: "{{ vpc }}", cidr: "{{ item }}", state: absent}
+      loop: [10.0.1.0/24, 10.0.2.0/24]
+    - amazon.aws.ec2_security_group: {name: "{{ item }}", vpc_id: "{{ vpc }}", state: absent}
+      loop: [data, web]
+    - amazon.aws.ec2_vpc_net: {vpc_id: "{{ item.vpc_id }}", state: absent}
+      loop: "{{ vpcs.vpcs }}"
+"""
+
+
+@pytest.fixture
+def play(api, ec2, tmp_path: Path):
+    """Runs a playbook; how many tasks changed something."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+
+    def run(text: str) -> int:
+        (tmp_path / "play.yml").write_text(text)
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local"]
+        command += ["-e", f"python={sys.executable}", "-e", f"image={image}", tmp_path / "play.yml"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        return json.loads(done.stdout)["stats"]["localhost"]["changed"]
+
+    return run
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("obedient_hosts")
+def test_ansible_changes_nothing_the_second_time_and_leaves_nothing(ec2, play):
+    assert play(PLAY) > 10
+    assert play(PLAY) == 0
+    play(AWAY)
+    assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
+    assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]

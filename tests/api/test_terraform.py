@@ -1,0 +1,290 @@
+"""Terraform's AWS provider applies, sees no drift, and destroys a realistic VPC: both address families, subnets, route tables
+with an appliance and a peering, security groups in all the ways the provider has, a network ACL, a prefix list, instances.
+
+It takes a minute or two, most of it in `apply`, where the API waits for the provider and not the other way round; no other test
+tries this client.
+
+terraform --> front, handlers --> MemoryStore <-- a thread that does what hosts are asked to
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from rookery.testing.running_api import ACCESS_KEY, SECRET
+
+MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
+TERRAFORM = shutil.which("terraform")
+
+CONFIGURATION = """
+variable "url" {}
+variable "public_key" {}
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+provider "aws" {
+  region                  = "us-east-1"
+  skip_metadata_api_check = true
+  endpoints {
+    ec2 = var.url
+    sts = var.url
+  }
+}
+resource "aws_vpc" "main" {
+  cidr_block                       = "10.0.0.0/16"
+  assign_generated_ipv6_cidr_block = true
+  enable_dns_hostnames             = true
+  tags                             = { Name = "main" }
+}
+resource "aws_vpc_ipv4_cidr_block_association" "second" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.9.0.0/16"
+}
+resource "aws_subnet" "web" {
+  vpc_id                          = aws_vpc.main.id
+  cidr_block                      = "10.0.1.0/24"
+  availability_zone               = "us-east-1a"
+  ipv6_cidr_block                 = cidrsubnet(aws_vpc.main.ipv6_cidr_block, 8, 1)
+  assign_ipv6_address_on_creation = true
+  tags                            = { Name = "web" }
+}
+resource "aws_subnet" "data" {
+  vpc_id            = aws_vpc.main.id
+  cidr_block        = "10.0.2.0/24"
+  availability_zone = "us-east-1b"
+}
+resource "aws_subnet" "box" {
+  vpc_id            = aws_vpc.main.id
+  cidr_block        = "10.0.3.0/24"
+  availability_zone = "us-east-1a"
+}
+resource "aws_ec2_subnet_cidr_reservation" "kept" {
+  subnet_id        = aws_subnet.data.id
+  cidr_block       = "10.0.2.64/26"
+  reservation_type = "explicit"
+}
+resource "aws_ec2_managed_prefix_list" "offices" {
+  name           = "offices"
+  address_family = "IPv4"
+  max_entries    = 5
+  entry {
+    cidr        = "198.51.100.0/24"
+    description = "north"
+  }
+  entry {
+    cidr = "203.0.113.0/24"
+  }
+}
+resource "aws_security_group" "web" {
+  name        = "web"
+  description = "the web servers"
+  vpc_id      = aws_vpc.main.id
+  ingress {
+    description      = "everybody"
+    protocol         = "tcp"
+    from_port        = 443
+    to_port          = 443
+    cidr_blocks      = ["0.0.0.0/0"]
+    ipv6_cidr_blocks = ["::/0"]
+  }
+  ingress {
+    protocol  = "icmp"
+    from_port = 8
+    to_port   = 0
+    self      = true
+  }
+  ingress {
+    protocol        = "tcp"
+    from_port       = 22
+    to_port         = 22
+    prefix_list_ids = [aws_ec2_managed_prefix_list.offices.id]
+  }
+  egress {
+    protocol    = "-1"
+    from_port   = 0
+    to_port     = 0
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+}
+resource "aws_security_group" "data" {
+  name   = "data"
+  vpc_id = aws_vpc.main.id
+}
+resource "aws_vpc_security_group_ingress_rule" "from_web" {
+  security_group_id            = aws_security_group.data.id
+  referenced_security_group_id = aws_security_group.web.id
+  ip_protocol                  = "tcp"
+  from_port                    = 5432
+  to_port                      = 5432
+  tags                         = { Name = "database" }
+}
+resource "aws_vpc_security_group_egress_rule" "gre" {
+  security_group_id = aws_security_group.data.id
+  cidr_ipv4         = "10.0.0.0/16"
+  ip_protocol       = "47"
+}
+resource "aws_security_group_rule" "old_way" {
+  security_group_id = aws_security_group.data.id
+  type              = "ingress"
+  protocol          = "udp"
+  from_port         = 53
+  to_port           = 53
+  cidr_blocks       = ["10.0.0.0/16"]
+}
+resource "aws_network_acl" "data" {
+  vpc_id     = aws_vpc.main.id
+  subnet_ids = [aws_subnet.data.id]
+  ingress {
+    rule_no    = 100
+    action     = "allow"
+    protocol   = "tcp"
+    from_port  = 5432
+    to_port    = 5432
+    cidr_block = "10.0.0.0/16"
+  }
+  egress {
+    rule_no    = 100
+    action     = "allow"
+    protocol   = "tcp"
+    from_port  = 1024
+    to_port    = 65535
+    cidr_block = "10.0.0.0/16"
+  }
+}
+resource "aws_network_acl_rule" "ping" {
+  network_acl_id = aws_network_acl.extra.id
+  rule_number    = 200
+  rule_action    = "allow"
+  protocol       = "icmp"
+  icmp_type      = -1
+  icmp_code      = -1
+  cidr_block     = "0.0.0.0/0"
+}
+resource "aws_network_acl" "extra" {
+  vpc_id = aws_vpc.main.id
+  lifecycle {
+    ignore_changes = [ingress, egress]
+  }
+}
+resource "aws_vpc" "partner" {
+  cidr_block = "10.1.0.0/16"
+}
+resource "aws_vpc_peering_connection" "partner" {
+  vpc_id      = aws_vpc.main.id
+  peer_vpc_id = aws_vpc.partner.id
+  auto_accept = true
+}
+resource "aws_route_table" "web" {
+  vpc_id = aws_vpc.main.id
+  route {
+    cidr_block           = "10.77.0.0/16"
+    network_interface_id = aws_network_interface.spare.id
+  }
+}
+resource "aws_route" "partner" {
+  route_table_id            = aws_route_table.data.id
+  destination_cidr_block    = "10.1.0.0/16"
+  vpc_peering_connection_id = aws_vpc_peering_connection.partner.id
+}
+resource "aws_route_table" "data" {
+  vpc_id = aws_vpc.main.id
+}
+resource "aws_route" "through_the_box" {
+  route_table_id         = aws_route_table.data.id
+  destination_cidr_block = "10.0.1.0/24"
+  network_interface_id   = aws_network_interface.spare.id
+}
+resource "aws_route_table_association" "data" {
+  subnet_id      = aws_subnet.data.id
+  route_table_id = aws_route_table.data.id
+}
+resource "aws_key_pair" "me" {
+  key_name   = "me"
+  public_key = var.public_key
+}
+resource "aws_network_interface" "spare" {
+  subnet_id         = aws_subnet.box.id
+  private_ips       = ["10.0.3.50", "10.0.3.51"]
+  description       = "spare"
+  source_dest_check = false
+  security_groups   = [aws_security_group.web.id, aws_security_group.data.id]
+  tags              = { Name = "spare" }
+}
+data "aws_ami" "namespace" {
+  owners      = ["rookery"]
+  most_recent = true
+}
+resource "aws_instance" "web" {
+  ami                    = data.aws_ami.namespace.id
+  instance_type          = "t3.micro"
+  subnet_id              = aws_subnet.web.id
+  private_ip             = "10.0.1.20"
+  vpc_security_group_ids = [aws_security_group.web.id]
+  key_name               = aws_key_pair.me.key_name
+  user_data              = "#!/bin/sh\\necho hello\\n"
+  tags                   = { Name = "web" }
+}
+resource "aws_instance" "router" {
+  ami           = data.aws_ami.namespace.id
+  instance_type = "t3.nano"
+  network_interface {
+    network_interface_id = aws_network_interface.spare.id
+    device_index         = 0
+  }
+}
+"""
+
+
+def public_key():
+    key = Ed25519PrivateKey.generate().public_key()
+    return key.public_bytes(forms.Encoding.OpenSSH, forms.PublicFormat.OpenSSH).decode()
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(not TERRAFORM, reason="no program terraform on PATH: this client is not tried")
+@pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no AWS provider in {MIRROR}: a test downloads nothing")
+@pytest.mark.usefixtures("obedient_hosts")
+def test_terraform_applies_without_drift_and_destroys(api, ec2, tmp_path):
+    (tmp_path / "main.tf").write_text(CONFIGURATION)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CHECKPOINT_DISABLE": "1",
+        "TF_VAR_url": api.url,
+        "TF_VAR_public_key": public_key(),
+    }
+
+    def terraform(*arguments):
+        command = [TERRAFORM, *arguments, "-no-color"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+    terraform("init", f"-plugin-dir={MIRROR}")
+    terraform("apply", "-auto-approve")
+    states = [
+        each["State"]["Name"]
+        for group in ec2.describe_instances()["Reservations"]
+        for each in group["Instances"]
+    ]
+    assert states == ["running", "running"]
+    terraform("plan", "-detailed-exitcode")  # 2 would mean that it sees a difference
+    terraform("destroy", "-auto-approve")
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    assert ec2.describe_key_pairs()["KeyPairs"] == []
+    assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
+    assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
+    assert ec2.describe_managed_prefix_lists()["PrefixLists"] == []
