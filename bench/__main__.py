@@ -22,12 +22,14 @@ MEASUREMENTS: dict[str, list[str]] = {
     "programs": [],
     "running": [],
     "path": ["--rounds", "7"],
+    "rules": ["--rounds", "7"],
     "live": [],
     "propagation": [],
     "api_requests": [],
 }
 QUICK: dict[str, list[str]] = {
     "path": ["--rounds", "2", "--seconds", "1"],
+    "rules": ["--rounds", "1"],
     "live": ["--changes", "20"],
     "running": ["--rounds", "1"],
     "propagation": ["--quick"],

@@ -41,24 +41,33 @@ def ec2_client():
     )
 
 
-def launch_pair(ec2) -> tuple[dict, dict]:
-    """Two running instances of one subnet each, in two zones, so on two hosts."""
+def make_places(ec2) -> list[str]:
+    """Two subnets of a new VPC, in two zones."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    image = ec2.describe_images()["Images"][0]["ImageId"]
     zones = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]]
-    ids = []
-    for number, zone in enumerate(zones[:2]):
-        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)[
-            "Subnet"
-        ]["SubnetId"]
-        run = ec2.run_instances(
-            ImageId=image, InstanceType="t3.micro", SubnetId=subnet, MinCount=1, MaxCount=1
-        )
-        ids.append(run["Instances"][0]["InstanceId"])
+    return [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
+        for number, zone in enumerate(zones[:2])
+    ]
+
+
+def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
+    """Two running instances, one in each place, so on two hosts."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
+    ids = [ec2.run_instances(**asked, SubnetId=p)["Instances"][0]["InstanceId"] for p in places]
     ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
     by_id = {i["InstanceId"]: i for r in found for i in r["Instances"]}
     return by_id[ids[0]], by_id[ids[1]]
+
+
+def as_topology(name: str, client: dict, server: dict) -> Topology:
+    """Returns when the server answers."""
+    namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
+    wait_for_ping(namespaces[0], server["PrivateIpAddress"])
+    ends = (Endpoint(n, i["PrivateIpAddress"]) for n, i in zip(namespaces, (client, server), strict=True))
+    return Topology(name, *ends)
 
 
 def wait_for_ping(namespace: str, address: str) -> None:
@@ -86,11 +95,5 @@ def running_region(hosts: int) -> Iterator[None]:
 def measured_region() -> Iterator[Topology]:
     """Two hosts, one instance on each, who reach each other."""
     with running_region(hosts=2):
-        client, server = launch_pair(ec2_client())
-        namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
-        wait_for_ping(namespaces[0], server["PrivateIpAddress"])
-        yield Topology(
-            "rookery",
-            Endpoint(namespaces[0], client["PrivateIpAddress"]),
-            Endpoint(namespaces[1], server["PrivateIpAddress"]),
-        )
+        ec2 = ec2_client()
+        yield as_topology("rookery", *launch_pair(ec2, make_places(ec2)))

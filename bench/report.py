@@ -62,6 +62,27 @@ def path_table(data: dict[str, Any]) -> list[str]:
     ]
 
 
+def rules_table(data: dict[str, Any]) -> list[str]:
+    plain = data["against_plain"]
+    ours = [name for name in plain if name.startswith("rookery")]
+    lines = ["## The path with rules", "", *head("figure", *plain, *(f"{n} / veth" for n in ours), *map(_to_nft, ours))]
+    for key, (words, _, _) in PATH_FIGURES.items():
+        values = [f"{plain[name][key]['median']:.3g}" for name in plain]
+        to_plain = [f"{plain[name][key]['ratio']:.2f}" for name in ours]
+        to_nft = [f"{data['against_' + _peer(name)][name][key]['ratio']:.2f}" for name in ours]
+        lines.append(row(words, *values, *to_plain, *to_nft))
+    note = "Security groups (rookery-N) and nftables on routed kernel VXLAN (nft-N) with N rules, the traffic tracked (bench/rules.py)."
+    return [*lines, "", note]
+
+
+def _peer(name: str) -> str:
+    return name.replace("rookery", "nft")
+
+
+def _to_nft(name: str) -> str:
+    return f"{name} / {_peer(name)}"
+
+
 def programs_table(data: dict[str, Any]) -> list[str]:
     columns = list(data["rows"][0])
     lines = ["## The programs by themselves", "", f"{data['unit']} (bench/programs.py).", "", *head(*columns)]
@@ -113,6 +134,7 @@ def api_table(data: dict[str, Any]) -> list[str]:
 
 TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "path": path_table,
+    "rules": rules_table,
     "programs": programs_table,
     "running": running_table,
     "live": live_table,

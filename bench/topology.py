@@ -4,6 +4,7 @@
 
 `plain`   the hosts route (no overlay at all): what the kernel can do at best
 `vxlan`   the hosts bridge into a kernel VXLAN device: the usual way to build an overlay
+`nft-N`   the hosts route into a kernel VXLAN device, and nftables admits by connection tracking and N rules in a list
 `rookery` a running region of two hosts (bench/path.py starts it): not built here
 """
 
@@ -124,6 +125,11 @@ def build_plain() -> Topology:
     return _finish("plain", names, "10.1.0.5", "10.2.0.5")
 
 
+def _vxlan(host: str, number: int) -> None:
+    ends = ("local", f"100.64.0.{number}", "remote", f"100.64.0.{3 - number}", "dstport", "4789", "dev", "u0")
+    ip("-n", host, "link", "add", "vx0", "mtu", str(INSTANCE_MTU), "type", "vxlan", "id", "100", *ends)
+
+
 def build_vxlan() -> Topology:
     """Kernel VXLAN and a bridge on each host."""
     names = _names("vxlan")
@@ -132,28 +138,33 @@ def build_vxlan() -> Topology:
         _instance(names, instance, host)
         ip("-n", names[instance], "addr", "add", f"10.3.0.{number}/24", "dev", "eth0")
         ip("-n", names[host], "link", "add", "br0", "type", "bridge")
-        ip(
-            "-n",
-            names[host],
-            "link",
-            "add",
-            "vx0",
-            "mtu",
-            str(INSTANCE_MTU),
-            "type",
-            "vxlan",
-            "id",
-            "100",
-            "local",
-            f"100.64.0.{number}",
-            "remote",
-            f"100.64.0.{3 - number}",
-            "dstport",
-            "4789",
-            "dev",
-            "u0",
-        )
+        _vxlan(names[host], number)
         for port in ("inst", "vx0"):
             ip("-n", names[host], "link", "set", port, "master", "br0", "up")
         ip("-n", names[host], "link", "set", "br0", "up")
     return _finish("vxlan", names, "10.3.0.1", "10.3.0.2")
+
+
+def build_filtered(rules: int) -> Topology:
+    """Hosts route over kernel VXLAN; nftables on both tracks connections and walks `rules` rules, of which the last fits."""
+    names = _names(f"nft{rules}")
+    _substrate(names)
+    for instance, host, number in (("a", "ha", 1), ("b", "hb", 2)):
+        _instance(names, instance, host)
+        ip("-n", names[instance], "addr", "add", f"10.{number}.0.5/24", "dev", "eth0")
+        ip("-n", names[instance], "route", "add", "default", "via", f"10.{number}.0.1")
+        ip("-n", names[host], "addr", "add", f"10.{number}.0.1/24", "dev", "inst")
+        _vxlan(names[host], number)
+        ip("-n", names[host], "addr", "add", f"192.0.2.{number}/24", "dev", "vx0")
+        ip("-n", names[host], "link", "set", "vx0", "up")
+        ip("-n", names[host], "route", "add", f"10.{3 - number}.0.0/24", "via", f"192.0.2.{3 - number}")
+        inside(names[host], "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        inside(names[host], "nft", filter_text(rules))
+    return _finish(f"nft-{rules}", names, "10.1.0.5", "10.2.0.5")
+
+
+def filter_text(rules: int) -> str:
+    others = (f"ip saddr 203.0.{n}.0/24 tcp dport {1000 + n} accept;" for n in range(rules - 1))
+    chain = " ".join(["ct state established,related accept;", *others, "ip saddr 10.0.0.0/8 accept;"])
+    head = "type filter hook forward priority 0; policy drop;"
+    return f"table inet filter {{ chain forward {{ {head} {chain} }}; }}"
