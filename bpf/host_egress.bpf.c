@@ -53,9 +53,9 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = find_mapping(packet, &mapping))) return verdict;
 	if ((verdict = check_subnet(packet, interface, mapping))) return verdict;
 	if (!config) return DROP_NOT_CONFIGURED;
-	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
 	if ((verdict = check_border(packet, &interface->gates, EGRESS, interface->subnet, mapping->subnet))) return verdict;
 	if ((verdict = check_size(skb, packet, interface, config))) return verdict;
+	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
 	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, mapping->group_set)))
 		return verdict;
 	if (mapping->host == config->address) return receive(skb, packet, config);

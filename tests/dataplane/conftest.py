@@ -14,6 +14,7 @@ from rookery.dataplane.host import HostDataplane
 from tests.dataplane import plan
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
+from tests.dataplane.rule_rows import clear_rules
 
 
 @pytest.fixture
@@ -56,6 +57,7 @@ def shared_dataplane() -> Iterator[HostDataplane]:
 def clear(real: HostDataplane) -> None:
     for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
         table.delete_many([key for key, _ in table.items()])
+    clear_rules(real)
     counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}
     for device in counted | {plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES}:
         real.forget_counters(device)
