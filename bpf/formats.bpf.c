@@ -44,6 +44,7 @@ struct formats {
 	enum echo_side echo_side;
 	enum connection_state connection_state;
 	enum idle_seconds idle_seconds;
+	enum sweep_outcome sweep_outcome;
 	enum mapping_kind mapping_kind;
 	enum route_kind route_kind;
 	enum route_constant route_constant;

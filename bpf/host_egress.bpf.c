@@ -4,9 +4,13 @@
 #include "stages/deliver.h"
 #include "stages/encapsulate.h"
 #include "stages/fits.h"
+#include "stages/fragment.h"
 #include "stages/interface.h"
+#include "stages/network_acl.h"
 #include "stages/parse.h"
+#include "stages/receiving_gate.h"
 #include "stages/route.h"
+#include "stages/security_group.h"
 #include "stages/source_check.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
@@ -25,6 +29,7 @@ static __always_inline enum verdict receive(struct __sk_buff *skb, struct packet
 	if (!packet->what_if) count(packet, SENT);
 	if ((verdict = verify_source(packet, &source))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;
+	if ((verdict = admit_to(skb, packet, source, local))) return verdict;
 	return deliver(skb, packet, source, local);
 }
 
@@ -43,11 +48,16 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = refuse_multicast(packet))) return verdict;
 	if ((verdict = check_source_address(packet, interface))) return verdict;
 	if ((verdict = refuse_link_local(packet))) return verdict;
+	if ((verdict = find_fragment(packet, EGRESS))) return verdict;
 	if ((verdict = find_route(packet, interface))) return verdict;
 	if ((verdict = find_mapping(packet, &mapping))) return verdict;
 	if ((verdict = check_subnet(packet, interface, mapping))) return verdict;
 	if (!config) return DROP_NOT_CONFIGURED;
+	if ((verdict = check_border(packet, &interface->gates, EGRESS, interface->subnet, mapping->subnet))) return verdict;
 	if ((verdict = check_size(skb, packet, interface, config))) return verdict;
+	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
+	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, mapping->group_set)))
+		return verdict;
 	if (mapping->host == config->address) return receive(skb, packet, config);
 	return encapsulate(skb, packet, interface, mapping, config);
 }

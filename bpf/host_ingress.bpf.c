@@ -3,6 +3,7 @@
 #include "stages/decapsulate.h"
 #include "stages/deliver.h"
 #include "stages/interface.h"
+#include "stages/receiving_gate.h"
 #include "stages/parse.h"
 #include "stages/verify.h"
 
@@ -21,6 +22,7 @@ static __always_inline enum verdict arrive(struct __sk_buff *skb, struct packet 
 	if ((verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &source))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;
+	if ((verdict = admit_to(skb, packet, source, local))) return verdict;
 	if ((verdict = unwrap(skb, packet))) return verdict;
 	return deliver(skb, packet, source, local);
 }

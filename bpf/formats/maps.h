@@ -233,14 +233,14 @@ enum echo_side {
 };
 
 enum connection_state {
-	CONNECTION_NEW = 1,                /* one direction so far; TCP: not established */
-	CONNECTION_ANSWERED = 2,           /* UDP: one answer; TCP: established */
-	CONNECTION_STREAM = 3,             /* UDP: asked again after an answer */
+	CONNECTION_NEW = 1,                /* one direction so far */
+	CONNECTION_ANSWERED = 2,           /* one answer; TCP: the handshake's second packet */
+	CONNECTION_STREAM = 3,             /* asked again after an answer; TCP: established */
 	CONNECTION_CLOSING = 4,            /* TCP: FIN or RST was seen */
 };
 
 enum idle_seconds {
-	IDLE_TCP_NEW = 60,
+	IDLE_TCP_NEW = 60,                 /* not established */
 	IDLE_TCP_CLOSING = 30,
 	IDLE_ICMP = 30,
 	IDLE_OTHER = 600,
@@ -255,6 +255,12 @@ struct connection {
 	__u32 padding;
 };
 _Static_assert(sizeof(struct connection) == 24, "shared format");
+
+/* Where the sweep leaves what it counted: index in skb->cb of the test run's context. */
+enum sweep_outcome {
+	SWEEP_HELD = 0,
+	SWEEP_FORGOTTEN = 1,
+};
 
 /* `allowances`: number of an interface -> how many flows it tracks, and may. */
 struct allowance {

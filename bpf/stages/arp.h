@@ -95,7 +95,7 @@ static __always_inline void write_answer(struct arp_frame *answer, const struct 
 	answer->arp.target = asked->sender;
 }
 
-static __always_inline enum verdict answer_arp(struct __sk_buff *skb, struct packet *packet,
+static __noinline enum verdict answer_arp(struct __sk_buff *skb, struct packet *packet,
 					       const struct interface_config *interface)
 {
 	struct arp_frame answer;

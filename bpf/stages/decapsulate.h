@@ -122,7 +122,7 @@ static __always_inline enum verdict check_options(struct __sk_buff *skb, struct 
 	return walk_options(skb, OPTIONS_BEGIN, packet->offset);
 }
 
-static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
+static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
 						const struct substrate_config *config)
 {
 	struct wrapping outer = {};

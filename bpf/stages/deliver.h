@@ -14,6 +14,7 @@ static __always_inline enum verdict find_destination(struct packet *packet, cons
 	if (!mapping || mapping->host != config->address)
 		return DROP_DESTINATION_NOT_HERE;
 	key.interface = mapping->interface;
+	packet->receiver = mapping->interface;
 	*found = bpf_map_lookup_elem(&local_interfaces, &key);
 	if (!*found)
 		return DROP_DESTINATION_NOT_HERE;

@@ -100,14 +100,12 @@ static __always_inline bool has_way(const struct packet *packet, const struct su
 	return config->gateway || (packet->outer_destination & config->netmask) == config->network;
 }
 
-static __always_inline enum verdict encapsulate(struct __sk_buff *skb, struct packet *packet,
+static __noinline enum verdict encapsulate(struct __sk_buff *skb, struct packet *packet,
 						const struct interface_config *interface,
 						const struct mapping *mapping, const struct substrate_config *config)
 {
 	struct wrapping outer = {};
 
-	if (!has_way(packet, config))
-		return DROP_NOT_CONFIGURED;
 	if (!grow(skb))
 		return DROP_ENCAPSULATION;
 	packet->outer_source = config->address;

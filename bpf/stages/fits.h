@@ -60,7 +60,7 @@ static __always_inline void write_refusal(struct refusal *refusal, const struct 
 	refusal->icmp.checksum = internet_checksum(&refusal->icmp, sizeof(refusal->icmp), sum);
 }
 
-static __always_inline enum verdict refuse_size(struct __sk_buff *skb, struct packet *packet,
+static __noinline enum verdict refuse_size(struct __sk_buff *skb, struct packet *packet,
 						const struct interface_config *interface, __u32 mtu)
 {
 	struct refusal refusal = {};

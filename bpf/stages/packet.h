@@ -38,6 +38,12 @@ enum packet_constant {
 	FARTHEST_HEAD = 512,               /* nothing that is read begins behind this: the verifier wants a bound */
 };
 
+enum fragment_kind {
+	FRAGMENT_NONE = 0,
+	FRAGMENT_FIRST = 1,
+	FRAGMENT_LATER = 2,                /* carries no transport header */
+};
+
 struct packet {
 	struct address source;
 	struct address destination;
@@ -54,10 +60,19 @@ struct packet {
 	__s32 action;                      /* for the kernel, once a stage has sent the packet somewhere */
 	__be32 outer_source;
 	__be32 outer_destination;
-	__be16 source_port;                /* 0 in every fragment: only the first would have it */
+	__u32 identification;              /* of a fragment */
+	__u32 receiver;                    /* number of the interface that gets it */
+	__u64 list;                        /* of the gate at which the packet stands */
+	__u16 rule;                        /* bit of the rule that counted there; RULE_NONE: none */
+	__be16 source_port;                /* ICMP echo: identifier; of a later fragment once its gate has found the first */
 	__be16 destination_port;
 	__u8 protocol;
 	__u8 program;                      /* enum program */
+	__u8 direction;                    /* enum direction, of the gate at which the packet stands; 0: at none */
+	__u8 fragment;                     /* enum fragment_kind */
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
@@ -72,6 +87,7 @@ static __always_inline void begin(struct __sk_buff *skb, struct packet *packet, 
 	packet->ifindex = skb->ifindex;
 	packet->length = skb->len;
 	packet->segments = 1;
+	packet->rule = RULE_NONE;
 	packet->action = TC_ACT_SHOT;
 }
 

@@ -41,6 +41,8 @@ static __always_inline bool is_icmp_error(__u8 type)
 static __always_inline void parse_icmp(struct packet *packet, const struct transport *transport)
 {
 	packet->unanswerable = is_icmp_error(transport->icmp.type);
+	packet->icmp_type = transport->icmp.type;
+	packet->icmp_code = transport->icmp.code;
 	if (transport->icmp.type == ICMP_ECHO || transport->icmp.type == ICMP_ECHOREPLY)
 		packet->source_port = transport->icmp.identifier;
 	packet->headers += UDP_HEADER;
@@ -71,6 +73,8 @@ static __always_inline enum verdict parse_transport(struct __sk_buff *skb, struc
 	}
 	packet->source_port = transport->port.source;
 	packet->destination_port = transport->port.destination;
+	if (packet->protocol == IPPROTO_TCP)
+		packet->tcp_flags = transport->byte[13];
 	packet->headers += packet->protocol == IPPROTO_TCP ? (transport->byte[12] >> 4) * 4 : UDP_HEADER;
 	return CONTINUE;
 }
@@ -95,6 +99,11 @@ static __always_inline void read_ipv4(struct packet *packet, const struct iphdr 
 	packet->protocol = ip->protocol;
 	packet->dont_fragment = ip->frag_off & bpf_htons(IP_DONT_FRAGMENT);
 	packet->unanswerable = ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET);
+	packet->identification = bpf_ntohs(ip->id);
+	if (packet->unanswerable)
+		packet->fragment = FRAGMENT_LATER;
+	else if (ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS))
+		packet->fragment = FRAGMENT_FIRST;
 }
 
 static __always_inline enum verdict parse_ipv4(struct __sk_buff *skb, struct packet *packet)
@@ -112,7 +121,7 @@ static __always_inline enum verdict parse_ipv4(struct __sk_buff *skb, struct pac
 		return DROP_TRUNCATED;
 	if (total > present)
 		return DROP_MALFORMED_IP;
-	if (!(ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET)))
+	if (packet->fragment != FRAGMENT_LATER)
 		verdict = parse_transport(skb, packet, total - packet->headers);
 	measure(skb, packet, total);
 	return verdict;

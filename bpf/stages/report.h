@@ -20,6 +20,7 @@ static __noinline void emit(const struct packet *packet, enum step step, enum ve
 		.outer_source = packet->outer_source, .outer_destination = packet->outer_destination,
 		.source_port = packet->source_port, .destination_port = packet->destination_port,
 		.protocol = packet->protocol, .program = packet->program, .step = step, .verdict = verdict,
+		.rule = packet->rule, .direction = packet->direction,
 	};
 	bpf_ringbuf_submit(event, 0);
 }
@@ -29,6 +30,12 @@ static __always_inline void tell(const struct packet *packet, enum step step, en
 {
 	if (packet->trace)
 		emit(packet, step, verdict, detail);
+}
+
+/* At a gate the list says more than the verdict, which the event has anyway. */
+static __always_inline __u64 drop_detail(const struct packet *packet, enum verdict verdict)
+{
+	return packet->direction ? packet->list : verdict;
 }
 
 static __always_inline void add(struct traffic *traffic, const struct packet *packet)
@@ -90,7 +97,7 @@ static __always_inline void sample(const struct packet *packet, enum verdict ver
 	if (row->taken >= SAMPLES)
 		return;
 	row->taken++;
-	emit(packet, STEP_DROPPED, verdict, verdict);
+	emit(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
 }
 
 /* A what-if leaves no mark but its own events; its outcome rides in the test run's context. */
@@ -99,7 +106,7 @@ static __always_inline int show(struct __sk_buff *skb, const struct packet *pack
 	skb->cb[WHAT_IF_VERDICT] = verdict;
 	skb->cb[WHAT_IF_TARGET] = packet->target;
 	if (verdict >= DROP_NOT_CONFIGURED)
-		tell(packet, STEP_DROPPED, verdict, verdict);
+		tell(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
 	if (verdict == NOT_OURS)
 		tell(packet, STEP_NOT_OURS, verdict, 0);
 	return packet->action;

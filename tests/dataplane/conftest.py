@@ -12,8 +12,10 @@ from rookery.dataplane.counters import OVERFLOW_DEVICE
 from rookery.dataplane.formats import BusyConstant
 from rookery.dataplane.host import HostDataplane
 from tests.dataplane import plan
+from tests.dataplane.gated import Gated
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
+from tests.dataplane.rule_rows import clear_rules
 
 
 @pytest.fixture
@@ -30,6 +32,20 @@ def open_dataplane(pins: Path) -> Iterator[Callable[[], HostDataplane]]:
 
     def open_one() -> HostDataplane:
         opened.append(HostDataplane.open(pins, built_objects(), max_mappings=4096))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def open_small(pins: Path) -> Iterator[Callable[[int], HostDataplane]]:
+    """Opens a data plane that tracks so many flows."""
+    opened: list[HostDataplane] = []
+
+    def open_one(max_connections: int) -> HostDataplane:
+        opened.append(HostDataplane.open(pins, built_objects(), 256, max_connections))
         return opened[-1]
 
     yield open_one
@@ -56,6 +72,7 @@ def shared_dataplane() -> Iterator[HostDataplane]:
 def clear(real: HostDataplane) -> None:
     for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
         table.delete_many([key for key, _ in table.items()])
+    clear_rules(real)
     counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}
     for device in counted | {plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES}:
         real.forget_counters(device)
@@ -67,3 +84,9 @@ def host_a(shared_dataplane: HostDataplane, model_a: Host) -> HostDataplane:
     clear(shared_dataplane)
     plan.fill(shared_dataplane, model_a)
     return shared_dataplane
+
+
+@pytest.fixture
+def gated(host_a: HostDataplane) -> Gated:
+    """Host A, instance 11 behind rules that the test writes."""
+    return Gated(host_a)

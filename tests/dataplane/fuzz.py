@@ -84,7 +84,7 @@ def arp(rng: random.Random) -> bytes:
 
 
 def options(rng: random.Random) -> bytes:
-    origin = struct.pack("!HBBII", 0xFF52, 1, 2, rng.randrange(30), rng.choice((0, 9)))
+    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, rng.randrange(30), 0, rng.choice((0, 9)))
     if rng.random() < 0.6:
         return origin
     parts = [origin] * rng.choice((0, 1, 1, 1, 2))

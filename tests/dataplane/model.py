@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
 MASK32 = 0xFFFFFFFF
-WRAPPING = 62
+WRAPPING = 66
+HAVE_PORTS = (1, 6, 17, 58)
 ANSWERS_ICMP = (0, 8, 13, 14)
 
 
@@ -88,6 +89,7 @@ class Inner:
     largest: int
     dont_fragment: bool
     unanswerable: bool
+    later: bool  # a fragment without ports
 
 
 def checksum(data: bytes) -> int:
@@ -117,8 +119,8 @@ def read_ip(frame: bytes, gso_size: int) -> Inner:
         raise Dropped("DROP_TRUNCATED")
     if total > len(ip):
         raise Dropped("DROP_MALFORMED_IP")
-    whole = not fragment & 0x3FFF
-    ports, transport, is_error = read_transport(ip[header:total], ip[9]) if whole else ((0, 0), 0, False)
+    first = not fragment & 0x1FFF
+    ports, transport, is_error = read_transport(ip[header:total], ip[9]) if first else ((0, 0), 0, False)
     headers = header + transport
     largest = headers + gso_size if gso_size and total > headers else len(ip)
     return Inner(
@@ -130,6 +132,7 @@ def read_ip(frame: bytes, gso_size: int) -> Inner:
         largest,
         bool(fragment & 0x4000),
         bool(fragment & 0x1FFF) or is_error,
+        not first,
     )
 
 
@@ -145,6 +148,12 @@ def read_transport(payload: bytes, protocol: int) -> tuple[tuple[int, int], int,
         ports = struct.unpack_from("!HH", payload)
         return ports, (payload[12] >> 4) * 4 if protocol == 6 else 8, False
     return (0, 0), 0, False
+
+
+def follow_first(inner: Inner) -> None:
+    """A made packet leaves no trace, so no first fragment was ever seen."""
+    if inner.later and inner.protocol in HAVE_PORTS:
+        raise Dropped("DROP_UNKNOWN_FRAGMENT")
 
 
 def owns(host: Host, me: Interface, address: IPv4Address) -> bool:
@@ -213,8 +222,8 @@ def wrap(substrate: Substrate, me: Interface, inner: Inner, place: Place, trace:
     total = total if total <= 0xFFFF else 0
     ip = ipv4_header(total, 17, substrate.address.packed, place.host.packed, True)
     udp = struct.pack("!HHHH", flow_port(inner), 6081, total - 20 if total else 0, 0)
-    geneve = struct.pack("!BBHI", 3, 0, 0x6558, me.vni << 8)
-    origin = struct.pack("!HBBII", 0xFF52, 1, 2, me.number, trace)
+    geneve = struct.pack("!BBHI", 4, 0, 0x6558, me.vni << 8)
+    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, me.number, me.vni << 8, 0)
     carried = place.mac + inner.frame[6:]
     return Outcome("SENT", bytes(12) + b"\x08\x00" + ip + udp + geneve + origin + carried, substrate.ifindex)
 
@@ -236,6 +245,7 @@ def deliver(host: Host, vni: int, inner: Inner, source: Place) -> Outcome:
         raise Dropped("DROP_DESTINATION_NOT_HERE")
     if inner.largest > local.mtu:
         raise Dropped("DROP_TOO_BIG")
+    follow_first(inner)
     sender = source.mac if source.subnet == local.subnet else local.router_mac
     return Outcome("DELIVERED", local.mac + sender + b"\x08\x00" + inner.frame[14:], local.ifindex)
 
@@ -249,6 +259,7 @@ def check_instance_packet(host: Host, me: Interface, frame: bytes, gso_size: int
         raise Dropped("DROP_SOURCE_ADDRESS")
     if inner.destination.is_link_local or inner.source.is_link_local:
         raise Dropped("DROP_LINK_LOCAL")
+    follow_first(inner)
     return inner
 
 
@@ -334,7 +345,7 @@ def check_options(options: bytes) -> None:
             raise Dropped("DROP_UNKNOWN_OPTION")
         if options[:3] == b"\xff\x52\x01":
             origins += 1
-            if length != 12 or origins > 1:
+            if length != 16 or origins > 1:
                 raise Dropped("DROP_MALFORMED_GENEVE")
         options = options[length:]
     if not origins:

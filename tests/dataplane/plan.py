@@ -17,6 +17,7 @@ from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import Ifindex
 from rookery.dataplane.host import HostDataplane
+from tests.dataplane import rule_rows
 from tests.dataplane.model import Host, Interface, Local, Place, Substrate
 
 HOST_A, HOST_B, FAR_HOST = IPv4Address("100.64.1.10"), IPv4Address("100.64.1.11"), IPv4Address("203.0.113.9")
@@ -25,6 +26,8 @@ VPC, TWIN = 7, 8
 ROUTER_MAC = bytes.fromhex("020000000001")
 DEVICE = 1  # loopback exists in every namespace: test runs claim to come from it
 LOCAL_PEER, LOCAL_TWIN = 4008, 4022
+EVERYTHING = 1  # a list of rules that admits all: the policy and the network ACL of everybody here
+OPEN_GATES = formats.Gates(EVERYTHING, EVERYTHING, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
 
 
 def mac(interface: int) -> bytes:
@@ -103,18 +106,20 @@ def interface_row(me: Interface) -> formats.InterfaceConfig:
         me.subnet,
         me.route_table,
         address_bytes(str(me.router)),
+        bytes(16),
         address_bytes(str(me.primary)),
         me.mac,
         me.router_mac,
         me.mtu,
         formats.InterfaceFlag.SOURCE_DEST_CHECK if me.source_check else 0,
+        *OPEN_GATES,
     )
 
 
 def mapping_rows(host: Host) -> dict[formats.MappingKey, formats.Mapping]:
     return {
         formats.MappingKey(vni, address_bytes(str(address))): formats.Mapping(
-            place.host.packed, place.interface, place.subnet, place.mac, 1, 1, 1_700_000_000, 5
+            place.host.packed, place.interface, place.subnet, place.mac, 1, 1, 1_700_000_000, 5, group_set=0
         )
         for (vni, address), place in host.mappings.items()
     }
@@ -123,7 +128,7 @@ def mapping_rows(host: Host) -> dict[formats.MappingKey, formats.Mapping]:
 def local_rows(host: Host) -> dict[formats.LocalInterfaceKey, formats.LocalInterface]:
     return {
         formats.LocalInterfaceKey(*key): formats.LocalInterface(
-            row.ifindex, row.mtu, 0, row.mac, row.router_mac, row.subnet
+            row.ifindex, row.mtu, 0, row.mac, row.router_mac, row.subnet, *OPEN_GATES
         )
         for key, row in host.local.items()
     }
@@ -148,3 +153,4 @@ def fill(real: HostDataplane, host: Host) -> None:
     real.mappings.put_many(mapping_rows(host))
     real.local_interfaces.put_many(local_rows(host))
     real.routes.put_many(route_rows(host))
+    rule_rows.allow_all(real, EVERYTHING, {number for number, _, _ in ADDRESSES.values()})

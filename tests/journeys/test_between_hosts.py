@@ -69,7 +69,7 @@ def patched(wire: bytes, at: int, content: bytes) -> bytes:
     return wire[:at] + content + wire[at + len(content) :]
 
 
-OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, TRACE, INNER_SOURCE = 26, 30, 46, 54, 58, 88
+OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, TRACE, INNER_SOURCE = 26, 30, 46, 54, 58, 92
 
 
 @pytest.mark.parametrize("content", [UDP(sport=1, dport=2) / Raw(b"x" * 64), TCP(sport=1, dport=2) / Raw(b"y" * 1400)])
@@ -90,7 +90,7 @@ def test_across_subnets_only_the_macs_change(hosts: Hosts) -> None:
 
 def test_a_traced_journey_is_told_at_both_ends(hosts: Hosts) -> None:
     arrived = hosts.receive(hosts.send(frame_from_11()))
-    assert [event.step.name for event in arrived.events] == ["RECEIVED", "VERIFIED", "UNWRAPPED", "DELIVERED"]
+    assert [event.step.name for event in arrived.events] == ["RECEIVED", "VERIFIED", "UNTRACKED", "UNWRAPPED", "DELIVERED"]
     assert {event.outer_source for event in arrived.events} == {"100.64.1.10"}
 
 
@@ -118,7 +118,7 @@ def test_the_other_vpcs_own_packets_reach_only_its_own_instances(hosts: Hosts) -
     outer = Ether(hosts.send(frame_from_11()))
     inner = bytes(frame)
     header = IP(src=outer[IP].src, dst=outer[IP].dst, flags="DF", id=0)
-    geneve = wire[42:VNI] + bytes((0, 0, plan.TWIN, 0)) + hosts.send(frame_from_11())[50:62]
+    geneve = wire[42:VNI] + bytes((0, 0, plan.TWIN, 0)) + hosts.send(frame_from_11())[50:66]
     whole = bytes(Ether(src=bytes(6), dst=bytes(6)) / header / UDP(sport=50000, dport=6081, chksum=0) / Raw(geneve + inner))
     arrived = hosts.receive(whole)
     assert (arrived.verdict, arrived.target) == (Verdict.DELIVERED, 4021)

@@ -20,16 +20,28 @@ from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.events import Event, EventReader
 from rookery.dataplane.formats import (
     LAYOUTS,
+    Allowance,
+    Connection,
+    ConnectionKey,
     CounterKey,
+    FragmentKey,
+    FragmentPorts,
     Ifindex,
     InterfaceConfig,
+    InterfaceNumber,
     LocalInterface,
     LocalInterfaceKey,
     Mapping,
     MappingKey,
     Route,
     RouteKey,
+    RuleAddressKey,
+    RuleBits,
+    RuleGroupKey,
+    RulePortKey,
+    RulePorts,
     SubstrateConfig,
+    SweepOutcome,
     Traffic,
     Verdict,
     WhatIfMark,
@@ -38,13 +50,15 @@ from rookery.dataplane.formats import (
 from rookery.dataplane.libbpf import BpfObject
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["host_egress", "host_ingress"]
-PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress")
+ProgramName = Literal["host_egress", "host_ingress", "connection_sweep"]
+PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress", "connection_sweep")
 MAX_TRACE = 0xFFFF
+MAX_CONNECTIONS = 1 << 20
 ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
 SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
+SHORTEST_FRAME = bytes(14)
 
 
 class WhatIf(NamedTuple):
@@ -54,6 +68,13 @@ class WhatIf(NamedTuple):
     frame: bytes  # as it would leave: wrapped, unwrapped, answered; as given when dropped
     events: list[Event]
     target: int  # ifindex of the device it would go to; 0: none
+
+
+class Sweep(NamedTuple):
+    """What a sweep over the tracked flows found."""
+
+    held: int
+    forgotten: int
 
 
 class HostDataplane:
@@ -70,18 +91,26 @@ class HostDataplane:
         )
         self.mappings = Table("mappings", maps.map_fd("mappings"), MappingKey, Mapping)
         self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
+        self.rule_addresses = Table("rule_addresses", maps.map_fd("rule_addresses"), RuleAddressKey, RuleBits)
+        self.rule_groups = Table("rule_groups", maps.map_fd("rule_groups"), RuleGroupKey, RuleBits)
+        self.rule_ports = Table("rule_ports", maps.map_fd("rule_ports"), RulePortKey, RulePorts)
+        self.connections = Table("connections", maps.map_fd("connections"), ConnectionKey, Connection)
+        self.allowances = Table("allowances", maps.map_fd("allowances"), InterfaceNumber, Allowance)
+        self.fragments = Table("fragments", maps.map_fd("fragments"), FragmentKey, FragmentPorts)
         self._counters = Counters(maps.map_fd("counters"), maps.map_fd("busy_counters"))
         self._substrate = maps.map_fd("substrate")
         self._events = EventReader(maps.map_fd("events"))
         self._attachments: Attachments = attachments(probe_mode(programs["host_egress"]), pins)
 
     @classmethod
-    def open(cls, pins: Path, objects: Path, max_mappings: int) -> HostDataplane:
-        """Load both objects of the folder `objects` over the maps pinned under `pins`; what is missing is made and
+    def open(
+        cls, pins: Path, objects: Path, max_mappings: int, max_connections: int = MAX_CONNECTIONS
+    ) -> HostDataplane:
+        """Load all objects of the folder `objects` over the maps pinned under `pins`; what is missing is made and
         pinned, a BPF filesystem is mounted where there is none.
 
         `max_mappings` counts when the map is made, with room for twice as many rows; one that is pinned keeps its size
-        (`.mappings.max_rows`).
+        (`.mappings.max_rows`). So does `max_connections`, which is how many flows all interfaces together may track.
         Nothing is attached or swapped yet. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         pinned.mount_bpffs()
         if not pinned.is_bpffs(pins):
@@ -90,7 +119,8 @@ class HostDataplane:
         try:
             for name in PROGRAMS:
                 opened[name] = BpfObject(objects / f"{name}.bpf.o")
-            return cls(pins, opened, _load(pins, opened, max_mappings))
+            _resize(opened["host_egress"], max_mappings, max_connections)
+            return cls(pins, opened, _load(pins, opened))
         except BaseException:
             for loaded in opened.values():
                 loaded.close()
@@ -179,6 +209,12 @@ class HostDataplane:
         except OSError as error:
             raise DataplaneError(f"test run of {program}, {len(frame)} bytes: {error.strerror}") from error
 
+    def sweep_connections(self) -> Sweep:
+        """Forget the flows whose time is over, and those of interfaces without an allowance. Until then they take room: run
+        it every second or so. Raises DataplaneError."""
+        counted = self.test_run("connection_sweep", SHORTEST_FRAME, syscall.RunContext()).cb
+        return Sweep(counted[SweepOutcome.HELD], counted[SweepOutcome.FORGOTTEN])
+
     def reserve_counters(self, ifindex: int) -> None:
         """Counted without a search from now on, until detach_instance() or forget_counters(). attach_instance() does it."""
         self._counters.claim(ifindex)
@@ -205,20 +241,25 @@ class HostDataplane:
         return self._events.fd
 
 
-def _load(pins: Path, objects: dict[ProgramName, BpfObject], max_mappings: int) -> dict[ProgramName, int]:
+def _resize(first: BpfObject, max_mappings: int, max_connections: int) -> None:
+    first.resize("mappings", ROOM * max_mappings)
+    first.resize("connections", max_connections)
+
+
+def _load(pins: Path, objects: dict[ProgramName, BpfObject]) -> dict[ProgramName, int]:
     """Load all over one set of maps."""
     folder = pinned.MapPins(pins)
     first = objects["host_egress"]
-    first.resize("mappings", ROOM * max_mappings)
     found = folder.open(first)
     try:
         first.reuse(found)
         programs: dict[ProgramName, int] = {"host_egress": first.load("host_egress")}
         shared = {name: first.map_fd(name) for name in first.maps}
-        objects["host_ingress"].reuse(shared)
-        programs["host_ingress"] = objects["host_ingress"].load("host_ingress")
-        for name in shared.keys() - found.keys():
-            folder.keep(name, shared[name])
+        for name in PROGRAMS[1:]:
+            objects[name].reuse(shared)
+            programs[name] = objects[name].load(name)
+        for map_name in shared.keys() - found.keys():
+            folder.keep(map_name, shared[map_name])
     finally:
         for fd in found.values():
             os.close(fd)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Does the packet belong to a flow that the interface's security groups admitted before? One row for both directions. */
+#ifndef ROOKERY_CONNECTION_H
+#define ROOKERY_CONNECTION_H
+
+#include "stages/gate.h"
+
+enum connection_constant {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_ACK = 0x10,
+	ECHO_REPLY_V4 = 0,
+	ECHO_V4 = 8,
+	ECHO_V6 = 128,
+	ECHO_REPLY_V6 = 129,
+	ROW_IS_THERE = -17,                /* -EEXIST: another CPU was faster */
+	REFRESH = 100000000,               /* nanoseconds: a deadline is moved only when it is worth a write to shared memory */
+};
+
+static __always_inline bool is_request(__u8 protocol, __u8 type)
+{
+	return type == (protocol == IPPROTO_ICMP ? ECHO_V4 : ECHO_V6);
+}
+
+static __always_inline bool is_echo(__u8 protocol, __u8 type)
+{
+	return is_request(protocol, type) || type == (protocol == IPPROTO_ICMP ? ECHO_REPLY_V4 : ECHO_REPLY_V6);
+}
+
+/* May this packet be the first one of a flow? A segment in the middle of a TCP connection that is not tracked is judged by
+ * the rules, but begins nothing: else what a server sends would keep a connection alive whose rule is gone. */
+static __always_inline bool opens(const struct packet *packet)
+{
+	if (packet->protocol == IPPROTO_TCP)
+		return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return !is_icmp(packet->protocol) || is_request(packet->protocol, packet->icmp_type);
+}
+
+static __always_inline void put_ends(struct connection_key *key, bool leaves, const struct address *source,
+				     const struct address *destination)
+{
+	key->local = leaves ? *source : *destination;
+	key->remote = leaves ? *destination : *source;
+}
+
+static __always_inline void put_ports(struct connection_key *key, bool leaves, __be16 source, __be16 destination)
+{
+	key->local_port = leaves ? source : destination;
+	key->remote_port = leaves ? destination : source;
+}
+
+static __always_inline void put_echo(struct connection_key *key, bool leaves, __u8 type, __be16 identifier)
+{
+	bool asked_here = is_request(key->protocol, type) == leaves;
+
+	key->local_port = identifier;
+	key->remote_port = bpf_htons(asked_here ? ECHO_ASKED_HERE : ECHO_ASKED_THERE);
+}
+
+/* False: of a kind that has no flow (ICMP that is no echo). */
+static __always_inline bool connection_key_of(const struct packet *packet, __u32 interface, struct connection_key *key)
+{
+	bool leaves = packet->direction == EGRESS;
+
+	key->interface = interface;
+	key->protocol = packet->protocol;
+	put_ends(key, leaves, &packet->source, &packet->destination);
+	if (!is_icmp(packet->protocol))
+		put_ports(key, leaves, packet->source_port, packet->destination_port);
+	else if (is_echo(packet->protocol, packet->icmp_type))
+		put_echo(key, leaves, packet->icmp_type, packet->source_port);
+	else
+		return false;
+	return true;
+}
+
+static __always_inline bool is_over(const struct connection *row, __u64 now)
+{
+	return row->deadline <= now;
+}
+
+/* A new connection between the ports of a closed one is new: its rules are asked. */
+static __always_inline bool is_reopened(const struct connection *row, const struct packet *packet)
+{
+	return row->state == CONNECTION_CLOSING && opens(packet);
+}
+
+static __always_inline __u64 idle_seconds(const struct packet *packet, const struct gates *gates, __u8 state)
+{
+	if (packet->protocol == IPPROTO_UDP)
+		return state == CONNECTION_STREAM ? gates->udp_stream : gates->udp;
+	if (is_icmp(packet->protocol))
+		return IDLE_ICMP;
+	if (packet->protocol != IPPROTO_TCP)
+		return IDLE_OTHER;
+	if (state == CONNECTION_CLOSING)
+		return IDLE_TCP_CLOSING;
+	return state == CONNECTION_STREAM ? gates->tcp_established : IDLE_TCP_NEW;
+}
+
+static __always_inline __u8 next_state(const struct packet *packet, const struct connection *row)
+{
+	__u8 flags = packet->protocol == IPPROTO_TCP ? packet->tcp_flags : 0;
+
+	if (flags & (TCP_FIN | TCP_RST) || row->state == CONNECTION_CLOSING)
+		return CONNECTION_CLOSING;
+	if (packet->direction != row->opened)
+		return row->state == CONNECTION_NEW ? CONNECTION_ANSWERED : row->state;
+	/* A SYN that is sent again does not say that its answer has come. */
+	return row->state == CONNECTION_ANSWERED && !(flags & TCP_SYN) ? CONNECTION_STREAM : row->state;
+}
+
+static __always_inline void refresh(struct connection *row, const struct packet *packet, const struct gates *gates,
+				    __u64 now)
+{
+	__u8 state = next_state(packet, row);
+	__u64 deadline = now + idle_seconds(packet, gates, state) * SECOND;
+
+	if (state != row->state)
+		row->state = state;
+	else if (deadline - row->deadline < REFRESH)
+		return;
+	row->deadline = deadline;
+}
+
+/* Room of the interface, then room of the host. A full table never loses a flow that it has. */
+static __always_inline enum verdict add_connection(const struct connection_key *key, const struct connection *row,
+						   struct allowance *allowance)
+{
+	long error;
+
+	if (__sync_fetch_and_add(&allowance->tracked, 1) >= allowance->allowed) {
+		__sync_fetch_and_sub(&allowance->tracked, 1);
+		return DROP_ALLOWANCE_EXCEEDED;
+	}
+	error = bpf_map_update_elem(&connections, key, row, BPF_NOEXIST);
+	if (!error)
+		return CONTINUE;
+	__sync_fetch_and_sub(&allowance->tracked, 1);
+	return error == ROW_IS_THERE ? CONTINUE : DROP_CONNECTIONS_FULL;
+}
+
+/* `there`: a row that is over, and counted until the sweep takes it away. */
+static __noinline enum verdict make_connection(const struct packet *packet, const struct connection_key *key,
+					       const struct gates *gates, bool there)
+{
+	struct connection row = { .list = packet->list, .rule = packet->rule, .state = CONNECTION_NEW,
+				  .opened = packet->direction };
+	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &key->interface);
+
+	if (!allowance)
+		return DROP_NOT_CONFIGURED;
+	if (packet->what_if)
+		return there || allowance->tracked < allowance->allowed ? CONTINUE : DROP_ALLOWANCE_EXCEEDED;
+	row.deadline = bpf_ktime_get_coarse_ns() + idle_seconds(packet, gates, row.state) * SECOND;
+	if (there && !bpf_map_update_elem(&connections, key, &row, BPF_EXIST))
+		return CONTINUE;
+	return add_connection(key, &row, allowance);
+}
+
+#endif

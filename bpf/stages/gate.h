@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What do the gates of an interface have in common? Each looks at the packet from the instance's side. */
+#ifndef ROOKERY_GATE_H
+#define ROOKERY_GATE_H
+
+#include <linux/in.h>
+
+#include "stages/report.h"
+
+#define SECOND 1000000000ULL
+
+enum gate_protocol {
+	GATE_ICMPV6 = 58,                  /* IPPROTO_ICMPV6; linux/in6.h and linux/in.h do not go together */
+};
+
+static __always_inline void enter_gate(struct packet *packet, enum direction direction, __u64 list)
+{
+	packet->direction = direction;
+	packet->list = list;
+	packet->rule = RULE_NONE;
+}
+
+/* What is told later on is not of this gate. */
+static __always_inline void leave_gate(struct packet *packet)
+{
+	packet->direction = 0;
+	packet->list = 0;
+	packet->rule = RULE_NONE;
+}
+
+static __always_inline bool is_icmp(__u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == GATE_ICMPV6;
+}
+
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || is_icmp(protocol);
+}
+
+/* What rules call a port. */
+static __always_inline __be16 rule_port(const struct packet *packet)
+{
+	if (is_icmp(packet->protocol))
+		return bpf_htons((__u16)packet->icmp_type << 8 | packet->icmp_code);
+	return packet->destination_port;
+}
+
+static __always_inline const struct address *remote_of(const struct packet *packet)
+{
+	return packet->direction == EGRESS ? &packet->destination : &packet->source;
+}
+
+#endif

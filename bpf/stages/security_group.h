@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Do the interface's security groups admit it? Allow rules only, and a flow once admitted stays admitted. Comes last at each
+ * side, so that no packet that is dropped leaves a flow behind. */
+#ifndef ROOKERY_SECURITY_GROUP_H
+#define ROOKERY_SECURITY_GROUP_H
+
+#include "stages/related.h"
+#include "stages/rules.h"
+
+/* Whose gate it is, and who is on its other side. */
+struct ends {
+	const struct gates *gates;
+	__u64 group_set;                   /* of the remote; 0: none, or not known here */
+	__u32 interface;
+};
+
+static __always_inline void ask_this_way(const struct packet *packet, struct question *question, struct answer *answer)
+{
+	question->list = packet->list;
+	question->direction = packet->direction;
+	question->protocol = packet->protocol;
+	question->port = rule_port(packet);
+	question->remote = *remote_of(packet);
+	ask(question, answer);
+}
+
+/* Would the flow of which this is a reply have been admitted from everywhere? */
+static __always_inline bool reverse_is_anywhere(const struct packet *packet, struct question *question,
+						struct answer *answer)
+{
+	question->direction = packet->direction == EGRESS ? INGRESS : EGRESS;
+	question->port = packet->source_port;
+	ask(question, answer);
+	return answer->anywhere;
+}
+
+/* A flow that both directions admit from everywhere needs no memory: the rules alone say the same of every packet. */
+static __always_inline bool is_untracked(const struct packet *packet, struct question *question, struct answer *answer)
+{
+	__u8 family = is_ipv4(&packet->source) ? OPEN_IPV4 : OPEN_IPV6;
+
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
+		return false;
+	if (answer->anywhere && answer->opposite_open & family)
+		return true;
+	return answer->open & family && reverse_is_anywhere(packet, question, answer);
+}
+
+static __noinline enum verdict admit(struct packet *packet, const struct ends *ends, const struct connection_key *key,
+				     bool there)
+{
+	struct question question = { .group_set = ends->group_set };
+	struct answer answer = {};
+	enum verdict verdict;
+
+	ask_this_way(packet, &question, &answer);
+	packet->rule = answer.rule;
+	if (answer.rule == RULE_NONE)
+		return packet->direction == EGRESS ? DROP_SECURITY_GROUP_EGRESS : DROP_SECURITY_GROUP_INGRESS;
+	if (!opens(packet) || is_untracked(packet, &question, &answer)) {
+		tell(packet, STEP_UNTRACKED, CONTINUE, packet->list);
+		return CONTINUE;
+	}
+	if ((verdict = make_connection(packet, key, ends->gates, there)))
+		return verdict;
+	tell(packet, STEP_CONNECTION_MADE, CONTINUE, packet->list);
+	return CONTINUE;
+}
+
+static __always_inline void follow(struct packet *packet, const struct gates *gates, struct connection *row, __u64 now)
+{
+	if (!packet->what_if)
+		refresh(row, packet, gates, now);
+	packet->rule = row->rule;
+	tell(packet, STEP_CONNECTION_FOUND, CONTINUE, row->list);
+}
+
+static __noinline enum verdict judge(struct __sk_buff *skb, struct packet *packet, const struct ends *ends)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct connection_key key = {};
+	struct connection *row = 0;
+
+	if (connection_key_of(packet, ends->interface, &key))
+		row = bpf_map_lookup_elem(&connections, &key);
+	if (row && !is_over(row, now) && !is_reopened(row, packet)) {
+		follow(packet, ends->gates, row, now);
+		return CONTINUE;
+	}
+	if (is_related(skb, packet, ends->interface, now)) {
+		tell(packet, STEP_RELATED, CONTINUE, packet->list);
+		return CONTINUE;
+	}
+	return admit(packet, ends, &key, row);
+}
+
+static __always_inline enum verdict check_groups(struct __sk_buff *skb, struct packet *packet, const struct gates *gates,
+						 enum direction direction, __u32 interface, __u64 group_set)
+{
+	struct ends ends = { .gates = gates, .interface = interface, .group_set = group_set };
+	enum verdict verdict;
+
+	enter_gate(packet, direction, gates->policy);
+	if (!gates->policy || !gates->acl)
+		return DROP_NOT_CONFIGURED;
+	if ((verdict = judge(skb, packet, &ends)))
+		return verdict;
+	leave_gate(packet);
+	return CONTINUE;
+}
+
+#endif
