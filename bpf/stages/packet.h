@@ -47,7 +47,10 @@ struct packet {
 	__u32 length;                      /* bytes of that frame; of everything until it is found */
 	__u32 largest;                     /* bytes of the largest IP packet in it: a segment of a super-packet */
 	__u32 segments;
-	__u32 vni;
+	__u32 vni;                         /* the sender's VPC at its gate, the receiver's at the other */
+	__u32 origin_vni;                  /* what the sender says of itself: at the receiver's gate a claim, until it is verified */
+	__u32 origin_interface;
+	__u32 led_to;                      /* the interface to which a route leads; 0: whoever has the destination's address */
 	__u32 ifindex;                     /* the device under which it is counted */
 	__u32 target;                      /* the device to which it goes */
 	__u32 trace;                       /* of a what-if; 0: tell no steps */

@@ -21,12 +21,17 @@ from rookery.dataplane.events import Event, EventReader
 from rookery.dataplane.formats import (
     LAYOUTS,
     CounterKey,
+    DelegatedKey,
+    Forwarder,
+    ForwarderKey,
     Ifindex,
     InterfaceConfig,
     LocalInterface,
     LocalInterfaceKey,
     Mapping,
     MappingKey,
+    Peering,
+    PeeringKey,
     Route,
     RouteKey,
     SubstrateConfig,
@@ -69,6 +74,9 @@ class HostDataplane:
             "local_interfaces", maps.map_fd("local_interfaces"), LocalInterfaceKey, LocalInterface
         )
         self.mappings = Table("mappings", maps.map_fd("mappings"), MappingKey, Mapping)
+        self.delegated = Table("delegated", maps.map_fd("delegated"), DelegatedKey, Mapping)
+        self.forwarders = Table("forwarders", maps.map_fd("forwarders"), ForwarderKey, Forwarder)
+        self.peerings = Table("peerings", maps.map_fd("peerings"), PeeringKey, Peering)
         self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
         self._counters = Counters(maps.map_fd("counters"), maps.map_fd("busy_counters"))
         self._substrate = maps.map_fd("substrate")
