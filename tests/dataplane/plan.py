@@ -64,7 +64,7 @@ DELEGATED = {(VPC, "10.7.1.16/28"): 11, (VPC, "10.7.1.32/28"): 12, (VPC, "10.7.1
 UNCHECKED, NOBODY = (16, 18), 99
 FORWARDERS = (16, 17, 18)  # a host has a row for each interface that a route names
 PEERINGS = {(VPC, PEER), (PEER, VPC), (TWIN, PEER), (PEER, TWIN), (PEER, THIRD), (THIRD, PEER)}
-TABLES = {VPC: 1, TWIN: 2, PEER: 3, THIRD: 4}
+TABLES = {1: 1, 2: 1, 3: 2, 4: 5, 5: 3, 6: 4, 7: 6}  # of subnets: the appliances' own table leads past them
 ROUTES = {
     (1, IPv4Network("10.7.0.0/16")): Route("local"),
     (1, IPv4Network("10.7.66.0/24")): Route("blackhole"),
@@ -82,6 +82,9 @@ ROUTES = {
     (3, IPv4Network("10.7.0.0/16")): Route("peer", VPC),
     (3, IPv4Network("10.5.0.0/16")): Route("peer", THIRD),
     (4, IPv4Network("10.6.0.0/16")): Route("peer", PEER),
+    (5, IPv4Network("10.7.0.0/16")): Route("local"),
+    (6, IPv4Network("10.7.0.0/16")): Route("local"),
+    (6, IPv4Network("10.7.1.0/24")): Route("interface", 16),
 }
 
 
@@ -92,7 +95,7 @@ def interface(number: int, device_mtu: int = 1500, source_check: bool = True) ->
     router = IPv4Address(int(IPv4Address(address)) & 0xFFFFFF00 | 1)
     primary = IPv4Address(address)
     checked = source_check and number not in UNCHECKED
-    table = TABLES[vni]
+    table = TABLES[subnet]
     return Interface(vni, number, subnet, table, router, primary, mac(number), ROUTER_MAC, device_mtu, checked)
 
 

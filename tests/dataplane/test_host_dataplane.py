@@ -37,7 +37,7 @@ SECONDS_A_WINDOW = 0.25
 
 
 def rows(count: int, vni: int = 3) -> dict[MappingKey, Mapping]:
-    place = Mapping(bytes((100, 64, 1, 9)), 1, 1, plan.mac(1), 1, 1, 0, 1)
+    place = Mapping(bytes((100, 64, 1, 9)), 1, 1, plan.mac(1), 1, 1, 0, 1, group_set=0)
     return {
         MappingKey(vni, address_bytes(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")): place._replace(generation=i)
         for i in range(count)
