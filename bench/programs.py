@@ -61,7 +61,7 @@ def leaving(number: int) -> bytes:
 
 def arriving(number: int) -> bytes:
     inner = OWN_MAC + PEER_MAC + b"\x08\x00" + udp_packet(peer(number), OWN)
-    geneve = struct.pack("!BBHI", 3, 0, 0x6558, VPC << 8) + struct.pack("!HBBII", 0xFF52, 1, 2, 6, 0)
+    geneve = struct.pack("!BBHI", 4, 0, 0x6558, VPC << 8) + struct.pack("!HBBIII", 0xFF52, 1, 3, 6, VPC << 8, 0)
     udp = struct.pack("!HHHH", 50000, 6081, 8 + len(geneve) + len(inner), 0)
     ends = substrate_bytes(THERE), substrate_bytes(HERE)
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp + geneve + inner), 0, 0x4000, 64, 17, 0, *ends)
@@ -76,19 +76,20 @@ def arp_question(_number: int) -> bytes:
 def configure(real: HostDataplane) -> None:
     network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
     real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), *network, ifindex=2, mtu=1700))
-    ends = address_bytes("10.0.0.1"), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
+    ends = address_bytes("10.0.0.1"), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
+    gates = formats.Gates(policy=0, acl=0, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
     real.reserve_counters(DEVICE)
-    real.interfaces.put_many({Ifindex(DEVICE): formats.InterfaceConfig(VPC, 5, 1, 1, *ends, 1500, 1)})
-    local = formats.LocalInterface(DEVICE, 1500, 0, OWN_MAC, ROUTER_MAC, 1)
+    real.interfaces.put_many({Ifindex(DEVICE): formats.InterfaceConfig(VPC, 5, 1, 1, *ends, 1500, 1, *gates)})
+    local = formats.LocalInterface(DEVICE, 1500, 1, OWN_MAC, ROUTER_MAC, 1, *gates)
     real.local_interfaces.put_many({formats.LocalInterfaceKey(VPC, 5): local})
     route = formats.RouteKey(32 + 96 + 8, 1, address_bytes("10.0.0.0"))
     real.routes.put_many({route: formats.Route(formats.RouteKind.LOCAL, 0)})
-    own = formats.Mapping(substrate_bytes(HERE), 5, 1, OWN_MAC, 1, 1, 0, 1)
+    own = formats.Mapping(substrate_bytes(HERE), 5, 1, OWN_MAC, 1, 1, 0, 1, group_set=0)
     real.mappings.put_many({formats.MappingKey(VPC, address_bytes("10.0.0.5")): own})
 
 
 def map_peers(real: HostDataplane, first: int, last: int) -> None:
-    place = formats.Mapping(substrate_bytes(THERE), 6, 2, PEER_MAC, 1, 1, 0, 1)
+    place = formats.Mapping(substrate_bytes(THERE), 6, 2, PEER_MAC, 1, 1, 0, 1, group_set=0)
     prefix = address_bytes("0.0.0.0")[:12]
     real.mappings.put_many({formats.MappingKey(VPC, prefix + peer(n)): place for n in range(first, last)})
 

@@ -19,25 +19,26 @@ char program_license[] SEC("license") = "GPL";
 
 /* The peer lives on this very host: the same second gate as if the packet had come over the substrate. */
 static __always_inline enum verdict receive(struct __sk_buff *skb, struct packet *packet,
-					    const struct substrate_config *config)
+					    const struct next_hop *hop, const struct substrate_config *config)
 {
 	const struct local_interface *local;
-	const struct mapping *source;
+	struct sender sender = {};
 	enum verdict verdict;
 
 	packet->outer_source = config->address;
+	packet->vni = hop->vni;
 	if (!packet->what_if) count(packet, SENT);
-	if ((verdict = verify_source(packet, &source))) return verdict;
+	if ((verdict = verify_source(packet, &sender))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;
-	if ((verdict = admit_to(skb, packet, source, local))) return verdict;
-	return deliver(skb, packet, source, local);
+	if ((verdict = admit_to(skb, packet, &sender, local))) return verdict;
+	return deliver(skb, packet, &sender, local);
 }
 
 static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *packet)
 {
 	const struct substrate_config *config = find_substrate();
 	const struct interface_config *interface;
-	const struct mapping *mapping;
+	struct next_hop hop = {};
 	enum verdict verdict;
 
 	if ((verdict = find_interface(packet, &interface))) return verdict;
@@ -49,24 +50,23 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = check_source_address(packet, interface))) return verdict;
 	if ((verdict = refuse_link_local(packet))) return verdict;
 	if ((verdict = find_fragment(packet, EGRESS))) return verdict;
-	if ((verdict = find_route(packet, interface))) return verdict;
-	if ((verdict = find_mapping(packet, &mapping))) return verdict;
-	if ((verdict = check_subnet(packet, interface, mapping))) return verdict;
+	if ((verdict = find_next_hop(packet, interface, &hop))) return verdict;
 	if (!config) return DROP_NOT_CONFIGURED;
-	if ((verdict = check_border(packet, &interface->gates, EGRESS, interface->subnet, mapping->subnet))) return verdict;
+	if ((verdict = check_border(packet, &interface->gates, EGRESS, leaves_subnet(interface, &hop)))) return verdict;
 	if ((verdict = check_size(skb, packet, interface, config))) return verdict;
 	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
-	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, mapping->group_set)))
+	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, hop.group_set)))
 		return verdict;
-	if (mapping->host == config->address) return receive(skb, packet, config);
-	return encapsulate(skb, packet, interface, mapping, config);
+	if (hop.host == config->address) return receive(skb, packet, &hop, config);
+	return encapsulate(skb, packet, &hop, config);
 }
 
 SEC("tc")
 int host_egress(struct __sk_buff *skb)
 {
-	struct packet packet = {};
+	struct packet *packet = blank_packet();
 
-	begin(skb, &packet, HOST_EGRESS);
-	return finish(skb, &packet, leave(skb, &packet));
+	if (!packet) return TC_ACT_SHOT;
+	begin(skb, packet, HOST_EGRESS);
+	return finish(skb, packet, leave(skb, packet));
 }

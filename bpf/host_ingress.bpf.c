@@ -13,25 +13,26 @@ static __always_inline enum verdict arrive(struct __sk_buff *skb, struct packet 
 {
 	const struct substrate_config *config = find_substrate();
 	const struct local_interface *local;
-	const struct mapping *source;
+	struct sender sender = {};
 	enum verdict verdict;
 
 	if ((verdict = parse_outer(skb, packet, config))) return verdict;
 	if ((verdict = parse_ethernet(skb, packet))) return verdict;
 	if ((verdict = parse_ip(skb, packet))) return verdict;
 	if ((verdict = refuse_own_source(packet, config))) return verdict;
-	if ((verdict = verify_source(packet, &source))) return verdict;
+	if ((verdict = verify_source(packet, &sender))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;
-	if ((verdict = admit_to(skb, packet, source, local))) return verdict;
+	if ((verdict = admit_to(skb, packet, &sender, local))) return verdict;
 	if ((verdict = unwrap(skb, packet))) return verdict;
-	return deliver(skb, packet, source, local);
+	return deliver(skb, packet, &sender, local);
 }
 
 SEC("tc")
 int host_ingress(struct __sk_buff *skb)
 {
-	struct packet packet = {};
+	struct packet *packet = blank_packet();
 
-	begin(skb, &packet, HOST_INGRESS);
-	return finish(skb, &packet, arrive(skb, &packet));
+	if (!packet) return TC_ACT_SHOT;
+	begin(skb, packet, HOST_INGRESS);
+	return finish(skb, packet, arrive(skb, packet));
 }

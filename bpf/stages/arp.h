@@ -70,7 +70,7 @@ static __always_inline const __u8 *who_has(const struct packet *packet, const st
 		return 0;
 	if (same_address(&packet->destination, &interface->router))
 		return interface->router_mac;
-	mapping = mapping_of(packet, &packet->destination);
+	mapping = mapping_of(interface->vni, &packet->destination);
 	if (!mapping || mapping->interface == interface->interface || mapping->subnet != interface->subnet)
 		return 0;
 	return mapping->mac;

@@ -83,7 +83,8 @@ static __always_inline bool is_origin(const struct geneve_option *option)
 }
 
 /* Exactly one origin option, of the right size; other options are skipped unless they are critical. */
-static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 offset, __u32 end)
+static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 offset, __u32 end,
+						 struct origin_option *origin)
 {
 	struct geneve_option option;
 	__u32 origins = 0;
@@ -103,12 +104,13 @@ static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 of
 			continue;
 		if (words != ORIGIN_WORDS || origins++)
 			return DROP_MALFORMED_GENEVE;
+		if (bpf_skb_load_bytes(skb, offset - sizeof(*origin), origin, sizeof(*origin)))
+			return DROP_TRUNCATED;
 	}
 	return origins ? CONTINUE : DROP_MALFORMED_GENEVE;
 }
 
-static __always_inline enum verdict check_options(struct __sk_buff *skb, struct packet *packet,
-						  const struct wrapping *outer)
+static __always_inline enum verdict find_origin(struct __sk_buff *skb, struct packet *packet, struct wrapping *outer)
 {
 	__u32 words = outer->geneve.version_and_option_words & GENEVE_OPTION_WORDS;
 
@@ -119,7 +121,14 @@ static __always_inline enum verdict check_options(struct __sk_buff *skb, struct 
 	if (words * 4 == sizeof(outer->origin) && is_origin(&outer->origin.header) &&
 	    (outer->origin.header.length_words & GENEVE_OPTION_LENGTH) == ORIGIN_WORDS)
 		return CONTINUE;
-	return walk_options(skb, OPTIONS_BEGIN, packet->offset);
+	return walk_options(skb, OPTIONS_BEGIN, packet->offset, &outer->origin);
+}
+
+static __always_inline void read_origin(struct packet *packet, const struct origin_option *origin)
+{
+	packet->origin_interface = bpf_ntohl(origin->interface);
+	packet->origin_vni = bpf_ntohl(origin->vni_and_reserved) >> 8;
+	packet->led_to = bpf_ntohl(origin->target);
 }
 
 static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
@@ -142,7 +151,9 @@ static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet 
 	packet->vni = bpf_ntohl(outer.geneve.vni_and_reserved) >> 8;
 	if ((verdict = check_geneve(&outer.geneve)))
 		return verdict;
-	return check_options(skb, packet, &outer);
+	verdict = find_origin(skb, packet, &outer);
+	read_origin(packet, &outer.origin);
+	return verdict;
 }
 
 static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)

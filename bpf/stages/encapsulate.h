@@ -3,7 +3,7 @@
 #ifndef ROOKERY_ENCAPSULATE_H
 #define ROOKERY_ENCAPSULATE_H
 
-#include "stages/report.h"
+#include "stages/route.h"
 #include "stages/wrapping.h"
 
 #define WRAP_FLAGS (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | \
@@ -62,24 +62,24 @@ static __always_inline void write_outer(struct wrapping *outer, const struct pac
 	outer->udp.len = bpf_htons(total ? total - sizeof(outer->ip) : 0);
 }
 
-static __always_inline void write_geneve(struct wrapping *outer, const struct packet *packet,
-					 const struct interface_config *interface)
+static __always_inline void write_geneve(struct wrapping *outer, const struct packet *packet, const struct next_hop *hop)
 {
 	outer->geneve.version_and_option_words = sizeof(struct origin_option) / 4;
 	outer->geneve.inner_protocol = bpf_htons(WIRE_INNER_ETHERNET);
-	outer->geneve.vni_and_reserved = bpf_htonl(packet->vni << 8);
+	outer->geneve.vni_and_reserved = bpf_htonl(hop->vni << 8);
 	outer->origin.header.option_class = bpf_htons(WIRE_OPTION_CLASS);
 	outer->origin.header.type = WIRE_OPTION_ORIGIN;
 	outer->origin.header.length_words = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4;
-	outer->origin.interface = bpf_htonl(interface->interface);
-	outer->origin.vni_and_reserved = bpf_htonl(interface->vni << 8);
+	outer->origin.interface = bpf_htonl(packet->origin_interface);
+	outer->origin.vni_and_reserved = bpf_htonl(packet->origin_vni << 8);
+	outer->origin.target = bpf_htonl(packet->led_to);
 }
 
 static __always_inline void write_inner(struct wrapping *outer, const struct packet *packet,
-					const struct mapping *mapping)
+					const struct next_hop *hop)
 {
 	outer->inner = packet->head.frame;
-	__builtin_memcpy(outer->inner.h_dest, mapping->mac, ETH_ALEN);
+	__builtin_memcpy(outer->inner.h_dest, hop->mac, ETH_ALEN);
 }
 
 /* The next hop is named, so that no route of the host is asked; the kernel resolves the neighbour. */
@@ -101,8 +101,7 @@ static __always_inline bool has_way(const struct packet *packet, const struct su
 }
 
 static __noinline enum verdict encapsulate(struct __sk_buff *skb, struct packet *packet,
-						const struct interface_config *interface,
-						const struct mapping *mapping, const struct substrate_config *config)
+						const struct next_hop *hop, const struct substrate_config *config)
 {
 	struct wrapping outer = {};
 
@@ -110,8 +109,8 @@ static __noinline enum verdict encapsulate(struct __sk_buff *skb, struct packet 
 		return DROP_ENCAPSULATION;
 	packet->outer_source = config->address;
 	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
-	write_geneve(&outer, packet, interface);
-	write_inner(&outer, packet, mapping);
+	write_geneve(&outer, packet, hop);
+	write_inner(&outer, packet, hop);
 	if (!write_head(skb, &outer.ethernet, WRAPPED_HEAD))
 		return DROP_ENCAPSULATION;
 	return send(packet, config);

@@ -12,6 +12,8 @@ static __always_inline enum verdict find_interface(struct packet *packet, const 
 	if (!*found)
 		return DROP_NOT_CONFIGURED;
 	packet->vni = (*found)->vni;
+	packet->origin_vni = (*found)->vni;
+	packet->origin_interface = (*found)->interface;
 	return CONTINUE;
 }
 

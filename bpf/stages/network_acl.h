@@ -5,12 +5,6 @@
 
 #include "stages/rules.h"
 
-/* Inside a subnet no network ACL is asked. */
-static __always_inline bool crosses_border(__u32 from_subnet, __u32 to_subnet)
-{
-	return from_subnet != to_subnet;
-}
-
 static __noinline enum verdict ask_acl(struct packet *packet, const struct gates *gates, enum direction direction)
 {
 	struct question question = { .list = gates->acl, .direction = direction, .protocol = packet->protocol,
@@ -31,10 +25,11 @@ static __noinline enum verdict ask_acl(struct packet *packet, const struct gates
 	return CONTINUE;
 }
 
+/* Inside a subnet no network ACL is asked. */
 static __always_inline enum verdict check_border(struct packet *packet, const struct gates *gates,
-						 enum direction direction, __u32 from_subnet, __u32 to_subnet)
+						 enum direction direction, bool crosses)
 {
-	return crosses_border(from_subnet, to_subnet) ? ask_acl(packet, gates, direction) : CONTINUE;
+	return crosses ? ask_acl(packet, gates, direction) : CONTINUE;
 }
 
 #endif

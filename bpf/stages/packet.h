@@ -53,7 +53,10 @@ struct packet {
 	__u32 length;                      /* bytes of that frame; of everything until it is found */
 	__u32 largest;                     /* bytes of the largest IP packet in it: a segment of a super-packet */
 	__u32 segments;
-	__u32 vni;
+	__u32 vni;                         /* the sender's VPC at its gate, the receiver's at the other */
+	__u32 origin_vni;                  /* what the sender says of itself: at the receiver's gate a claim, until it is verified */
+	__u32 origin_interface;
+	__u32 led_to;                      /* the interface to which a route leads; 0: whoever has the destination's address */
 	__u32 ifindex;                     /* the device under which it is counted */
 	__u32 target;                      /* the device to which it goes */
 	__u32 trace;                       /* of a what-if; 0: tell no steps */
@@ -77,6 +80,25 @@ struct packet {
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
 };
+
+/* Of the run that a CPU is busy with, and of no other: programs of one CPU do not interrupt each other. The stack's 512 bytes are
+ * for the stages. No other version of a program reads it, so it is pinned nowhere (rookery.dataplane.host). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet);
+} scratch SEC(".maps");
+
+static __always_inline struct packet *blank_packet(void)
+{
+	const __u32 only = 0;
+	struct packet *packet = bpf_map_lookup_elem(&scratch, &only);
+
+	if (packet)
+		__builtin_memset(packet, 0, sizeof(*packet));
+	return packet;
+}
 
 static __always_inline void begin(struct __sk_buff *skb, struct packet *packet, enum program program)
 {

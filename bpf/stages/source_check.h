@@ -19,7 +19,7 @@ static __always_inline bool owns(const struct packet *packet, const struct inter
 
 	if (same_address(address, &interface->primary))
 		return true;
-	mapping = mapping_of(packet, address);
+	mapping = mapping_of(packet->vni, address);
 	return mapping && mapping->interface == interface->interface;
 }
 

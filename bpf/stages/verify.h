@@ -1,19 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Does the inner source live where the packet came from? The sender's host is only a claim until the mapping agrees. */
+/* Who sent it? The sender's host only claims something, until this host's own tables agree. */
 #ifndef ROOKERY_VERIFY_H
 #define ROOKERY_VERIFY_H
 
 #include "stages/mapping.h"
 
-static __always_inline enum verdict verify_source(const struct packet *packet, const struct mapping **found)
-{
-	const struct mapping *source = mapping_of(packet, &packet->source);
+/* The interface that sent the packet, as this host's tables know it. */
+struct sender {
+	__u64 group_set;                   /* 0: it speaks for others, whose groups did not send this */
+	__u32 subnet;
+	__u8 mac[6];
+};
 
-	*found = source;
-	if (!source)
-		return DROP_SOURCE_NOT_MAPPED;
-	if (source->host != packet->outer_source)
+static __always_inline enum verdict check_peering(const struct packet *packet)
+{
+	struct peering_key key = { .vni = packet->vni, .peer = packet->origin_vni };
+
+	if (packet->origin_vni == packet->vni)
+		return CONTINUE;
+	return bpf_map_lookup_elem(&peerings, &key) ? CONTINUE : DROP_NOT_PEERED;
+}
+
+static __always_inline bool speaks_for_itself(const struct packet *packet, const struct mapping *source)
+{
+	return source->host == packet->outer_source && source->interface == packet->origin_interface;
+}
+
+/* An appliance passes on what others sent: its own place is verified instead of theirs. */
+static __always_inline bool speaks_for_others(const struct packet *packet, const struct forwarder *forwarder)
+{
+	return forwarder && forwarder->host == packet->outer_source && !(forwarder->flags & INTERFACE_SOURCE_DEST_CHECK);
+}
+
+static __always_inline enum verdict verify_forwarder(const struct packet *packet, struct sender *sender)
+{
+	const struct forwarder *forwarder = forwarder_of(packet->origin_vni, packet->origin_interface);
+
+	if (!speaks_for_others(packet, forwarder))
 		return DROP_SOURCE_NOT_AT_HOST;
+	sender->subnet = forwarder->subnet;
+	__builtin_memcpy(sender->mac, forwarder->mac, ETH_ALEN);
+	tell(packet, STEP_FORWARDED, CONTINUE, packet->origin_interface);
+	return CONTINUE;
+}
+
+static __always_inline enum verdict verify_source(const struct packet *packet, struct sender *sender)
+{
+	const struct mapping *source;
+	enum verdict verdict;
+
+	if ((verdict = check_peering(packet)))
+		return verdict;
+	source = mapping_of(packet->origin_vni, &packet->source);
+	if (!source || !speaks_for_itself(packet, source)) {
+		verdict = verify_forwarder(packet, sender);
+		return verdict && !source ? DROP_SOURCE_NOT_MAPPED : verdict;
+	}
+	sender->group_set = source->group_set;
+	sender->subnet = source->subnet;
+	__builtin_memcpy(sender->mac, source->mac, ETH_ALEN);
 	tell(packet, STEP_VERIFIED, CONTINUE, source->generation);
 	return CONTINUE;
 }
@@ -22,6 +67,13 @@ static __always_inline enum verdict verify_source(const struct packet *packet, c
 static __always_inline enum verdict refuse_own_source(const struct packet *packet, const struct substrate_config *config)
 {
 	return packet->outer_source == config->address ? DROP_SOURCE_NOT_AT_HOST : CONTINUE;
+}
+
+/* Both in one subnet: no border between them. A peer's subnet never is. */
+static __always_inline bool is_neighbour(const struct packet *packet, const struct sender *sender,
+					 const struct local_interface *local)
+{
+	return packet->origin_vni == packet->vni && sender->subnet == local->subnet;
 }
 
 #endif

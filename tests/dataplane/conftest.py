@@ -70,12 +70,14 @@ def shared_dataplane() -> Iterator[HostDataplane]:
 
 
 def clear(real: HostDataplane) -> None:
-    for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes):
+    for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes,
+                  real.delegated, real.forwarders, real.peerings):  # fmt: skip
         table.delete_many([key for key, _ in table.items()])
     clear_rules(real)
     counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}
     for device in counted | {plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES}:
         real.forget_counters(device)
+    real.poll_events()  # nobody is told of what earlier tests sampled
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import struct
 import sys
 import time
 from collections import Counter
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,12 +26,18 @@ from tests.dataplane.model import checksum
 from tests.dataplane.objects import built_objects
 
 INTERESTING = (0, 1, 2, 4, 5, 6, 8, 0x0F, 0x10, 0x40, 0x45, 0x46, 0x4F, 0x7F, 0x80, 0xC0, 0xFE, 0xFF)
-MACS = [plan.mac(n) for n in (11, 12, 13, 14)] + [plan.ROUTER_MAC, b"\xff" * 6, bytes.fromhex("01005e000001")]
+MACS = [plan.mac(n) for n in (11, 12, 13, 14, 16, 32)] + [plan.ROUTER_MAC, b"\xff" * 6, bytes.fromhex("01005e000001")]
 ADDRESSES = [IPv4Address(a).packed for _, a in plan.ADDRESSES] + [
     IPv4Address(a).packed
     for a in ("10.7.1.1", "10.7.66.1", "10.7.66.200", "10.7.1.99", "169.254.169.254", "224.0.0.1", "0.0.0.0")
-] + [IPv4Address(a).packed for a in ("255.255.255.255", "10.9.0.1")]
-HOSTS = [h.packed for h in (plan.HOST_A, plan.HOST_B, plan.FAR_HOST)]
+] + [IPv4Address(a).packed for a in ("255.255.255.255", "10.9.0.1", "10.7.1.20", "10.7.1.40", "10.7.1.70", "10.7.4.77",
+      "10.6.1.99", "198.51.100.9", "198.51.100.70", "198.51.100.130", "198.51.100.200", "198.51.100.250")]  # fmt: skip
+PLACES = {number: (vni, host.packed) for (vni, _), (number, _, host) in plan.ADDRESSES.items()}
+OWNERS = [(row[0], IPv4Address(a).packed) for (_, a), row in plan.ADDRESSES.items()] + [
+    (number, IPv4Network(prefix)[4].packed) for (_, prefix), number in plan.DELEGATED.items()
+]
+VPCS = (plan.VPC, plan.TWIN, plan.PEER, plan.THIRD, 9)
+HOSTS = [h.packed for h in (plan.HOST_A, plan.HOST_B, plan.HOST_C, plan.FAR_HOST)]
 LEAST = 34  # a test run refuses IPv4 frames that are shorter; those are sent for real in tests/netns
 GSO_SIZES = (0, 0, 0, 0, 536, 1200, 1448, 1480, 1600)
 
@@ -68,7 +75,7 @@ def transport(rng: random.Random, protocol: int) -> bytes:
 
 def instance_frame(rng: random.Random) -> bytes:
     source = plan.mac(11) if rng.random() < 0.95 else rng.choice(MACS)
-    ethernet = rng.choice(MACS) + source
+    ethernet = (plan.ROUTER_MAC if rng.random() < 0.5 else rng.choice(MACS)) + source
     if rng.random() < 0.15:
         return ethernet + b"\x08\x06" + arp(rng)
     address = ADDRESSES[0] if rng.random() < 0.8 else rng.choice(ADDRESSES)
@@ -83,8 +90,12 @@ def arp(rng: random.Random) -> bytes:
     return head + sender_mac + sender + rng.choice(MACS) + rng.choice(ADDRESSES) + padding
 
 
-def options(rng: random.Random) -> bytes:
-    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, rng.randrange(30), 0, rng.choice((0, 9)))
+def origin_option(rng: random.Random, vni: int, number: int) -> bytes:
+    reserved, led_to = rng.choice((0, 0, 9)), rng.choice((0, 0, 0, 11, 14, 16, 17, 18, 32, plan.NOBODY))
+    return struct.pack("!HBBIII", 0xFF52, 1, 3, number, vni << 8 | reserved, led_to)
+
+
+def options(rng: random.Random, origin: bytes) -> bytes:
     if rng.random() < 0.6:
         return origin
     parts = [origin] * rng.choice((0, 1, 1, 1, 2))
@@ -97,17 +108,25 @@ def options(rng: random.Random) -> bytes:
 
 
 def substrate_frame(rng: random.Random) -> bytes:
-    given = options(rng)
+    number, source = rng.choice(OWNERS)
+    origin_vni, host = PLACES[number]
+    if rng.random() < 0.2:
+        number = rng.choice(tuple(PLACES))
+    if rng.random() < 0.1:
+        origin_vni = rng.choice(VPCS)
+    given = options(rng, origin_option(rng, origin_vni, number))
     carried = rng.choice(MACS) + rng.choice(MACS) + rng.choice((b"\x08\x00",) * 9 + (b"\x08\x06",))
+    if rng.random() < 0.3:
+        source = rng.choice(ADDRESSES)
     destination = ADDRESSES[0] if rng.random() < 0.6 else rng.choice(ADDRESSES)
-    carried += ip_packet(rng, rng.choice(ADDRESSES), destination)
-    vni = rng.choice((plan.VPC,) * 6 + (plan.TWIN, 9))
+    carried += ip_packet(rng, source, destination)
+    vni = plan.VPC if rng.random() < 0.7 else rng.choice((origin_vni, *VPCS))
     geneve = struct.pack("!BBHI", len(given) // 4 & 0x3F, rng.choice((0, 0, 0x40)), 0x6558, vni << 8)
     inside = geneve + given + carried
     udp = struct.pack("!HHHH", rng.randrange(65536), 6081, 8 + len(inside), 0)
-    source = HOSTS[1] if rng.random() < 0.7 else rng.choice(HOSTS)
+    host = host if rng.random() < 0.8 else rng.choice(HOSTS)
     flags = rng.choice((0x4000,) * 9 + (0x2000,))
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(inside), 0, flags, 63, 17, 0) + source + HOSTS[0]
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(inside), 0, flags, 63, 17, 0) + host + HOSTS[0]
     return bytes(12) + b"\x08\x00" + head + udp + inside
 
 
@@ -134,10 +153,17 @@ def change_world(rng: random.Random) -> model.Host:
     host = plan.host_a()
     assert host.substrate
     gateway = rng.choice((None, IPv4Address("100.64.0.1")))
-    mtu = rng.choice((1700, 1562, 1561, 1300, 9216))
+    mtu = rng.choice((1700, 1566, 1565, 1300, 9216))
     host.substrate = model.Substrate(host.substrate.address, host.substrate.network, 77, mtu, gateway)
     config = plan.interface(11, rng.choice((1500, 1400, 9001)), rng.random() < 0.8)
     host.interfaces[plan.DEVICE] = config
+    for key, row in host.forwarders.items():
+        host.forwarders[key] = replace(row, source_check=rng.random() < 0.4)
+    for key, local in host.local.items():
+        host.local[key] = replace(local, source_check=rng.random() < 0.5)
+    host.routes[1, IPv4Network("10.7.1.0/24")] = rng.choice(
+        (model.Route("local"), model.Route("interface", 18), model.Route("interface", 11), model.Route("peer", plan.TWIN))
+    )
     return host
 
 

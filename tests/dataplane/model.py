@@ -44,6 +44,44 @@ class Local:
     router_mac: bytes
     subnet: int
     mtu: int = 1500
+    source_check: bool = True
+
+
+@dataclass(frozen=True)
+class Route:
+    kind: str  # local, blackhole, interface, peer, none
+    target: int = 0
+
+
+@dataclass(frozen=True)
+class Forwarder:
+    """An interface to which routes lead, or which speaks for others."""
+
+    host: IPv4Address
+    subnet: int
+    mac: bytes
+    source_check: bool
+
+
+@dataclass(frozen=True)
+class Hop:
+    """Where a packet goes next."""
+
+    host: IPv4Address
+    vni: int
+    subnet: int
+    mac: bytes
+    led_to: int = 0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a wrapped packet says of itself."""
+
+    vni: int
+    origin_vni: int
+    interface: int
+    led_to: int
 
 
 @dataclass(frozen=True)
@@ -63,7 +101,10 @@ class Host:
     interfaces: dict[int, Interface] = field(default_factory=dict)
     mappings: dict[tuple[int, IPv4Address], Place] = field(default_factory=dict)
     local: dict[tuple[int, int], Local] = field(default_factory=dict)
-    routes: dict[tuple[int, IPv4Network], str] = field(default_factory=dict)
+    routes: dict[tuple[int, IPv4Network], Route] = field(default_factory=dict)
+    delegated: dict[tuple[int, IPv4Network], Place] = field(default_factory=dict)
+    forwarders: dict[tuple[int, int], Forwarder] = field(default_factory=dict)
+    peerings: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -156,8 +197,16 @@ def follow_first(inner: Inner) -> None:
         raise Dropped("DROP_UNKNOWN_FRAGMENT")
 
 
+def place_of(host: Host, vni: int, address: IPv4Address) -> Place | None:
+    """An address of its own, or the longest delegated prefix."""
+    found = [n for (v, n) in host.delegated if v == vni and address in n]
+    longest = max(found, key=lambda n: n.prefixlen, default=None)
+    prefix = host.delegated[vni, longest] if longest else None
+    return host.mappings.get((vni, address), prefix)
+
+
 def owns(host: Host, me: Interface, address: IPv4Address) -> bool:
-    place = host.mappings.get((me.vni, address))
+    place = place_of(host, me.vni, address)
     return address == me.primary or (place is not None and place.interface == me.number)
 
 
@@ -182,18 +231,43 @@ def answer_arp(host: Host, me: Interface, frame: bytes, ifindex: int) -> Outcome
 def who_has(host: Host, me: Interface, target: IPv4Address) -> bytes | None:
     if target == me.router:
         return me.router_mac
-    place = host.mappings.get((me.vni, target))
+    place = place_of(host, me.vni, target)
     if place is None or place.interface == me.number or place.subnet != me.subnet:
         return None
     return place.mac
 
 
-def route(host: Host, me: Interface, destination: IPv4Address) -> None:
+def longest_route(host: Host, me: Interface, destination: IPv4Address) -> Route:
     found = [n for (table, n) in host.routes if table == me.route_table and destination in n]
-    if not found:
+    longest = max(found, key=lambda n: n.prefixlen, default=None)
+    route = host.routes[me.route_table, longest] if longest else Route("none")
+    if route.kind == "none":
         raise Dropped("DROP_NO_ROUTE")
-    if host.routes[me.route_table, max(found, key=lambda n: n.prefixlen)] == "blackhole":
+    if route.kind == "blackhole":
         raise Dropped("DROP_BLACKHOLE")
+    return route
+
+
+def owner(host: Host, vni: int, destination: IPv4Address) -> Hop:
+    place = place_of(host, vni, destination)
+    if place is None:
+        raise Dropped("DROP_NO_MAPPING")
+    return Hop(place.host, vni, place.subnet, place.mac)
+
+
+def next_hop(host: Host, me: Interface, inner: Inner) -> Hop:
+    if inner.frame[:6] != me.router_mac:
+        hop = owner(host, me.vni, inner.destination)
+        if hop.subnet != me.subnet:
+            raise Dropped("DROP_WRONG_SUBNET")
+        return hop
+    route = longest_route(host, me, inner.destination)
+    if route.kind != "interface":
+        return owner(host, route.target if route.kind == "peer" else me.vni, inner.destination)
+    forwarder = host.forwarders.get((me.vni, route.target))
+    if forwarder is None:
+        raise Dropped("DROP_NO_FORWARDER")
+    return Hop(forwarder.host, me.vni, forwarder.subnet, forwarder.mac, route.target)
 
 
 def fragmentation_needed(me: Interface, inner: Inner, mtu: int, ifindex: int) -> Outcome:
@@ -217,36 +291,51 @@ def flow_port(inner: Inner) -> int:
     return 0xC000 | value >> 18
 
 
-def wrap(substrate: Substrate, me: Interface, inner: Inner, place: Place, trace: int) -> Outcome:
+def wrap(substrate: Substrate, me: Interface, inner: Inner, hop: Hop) -> Outcome:
     total = len(inner.frame) - 14 + WRAPPING
     total = total if total <= 0xFFFF else 0
-    ip = ipv4_header(total, 17, substrate.address.packed, place.host.packed, True)
+    ip = ipv4_header(total, 17, substrate.address.packed, hop.host.packed, True)
     udp = struct.pack("!HHHH", flow_port(inner), 6081, total - 20 if total else 0, 0)
-    geneve = struct.pack("!BBHI", 4, 0, 0x6558, me.vni << 8)
-    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, me.number, me.vni << 8, 0)
-    carried = place.mac + inner.frame[6:]
+    geneve = struct.pack("!BBHI", 4, 0, 0x6558, hop.vni << 8)
+    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, me.number, me.vni << 8, hop.led_to)
+    carried = hop.mac + inner.frame[6:]
     return Outcome("SENT", bytes(12) + b"\x08\x00" + ip + udp + geneve + origin + carried, substrate.ifindex)
 
 
-def verify(host: Host, vni: int, inner: Inner, outer_source: IPv4Address) -> Place:
-    place = host.mappings.get((vni, inner.source))
-    if place is None:
-        raise Dropped("DROP_SOURCE_NOT_MAPPED")
-    if place.host != outer_source:
-        raise Dropped("DROP_SOURCE_NOT_AT_HOST")
-    return place
+def verify(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> tuple[int, bytes]:
+    """Subnet and MAC of the interface that sent it."""
+    if claim.origin_vni != claim.vni and (claim.vni, claim.origin_vni) not in host.peerings:
+        raise Dropped("DROP_NOT_PEERED")
+    place = place_of(host, claim.origin_vni, inner.source)
+    if place and (place.host, place.interface) == (outer_source, claim.interface):
+        return place.subnet, place.mac
+    forwarder = host.forwarders.get((claim.origin_vni, claim.interface))
+    if forwarder and forwarder.host == outer_source and not forwarder.source_check:
+        return forwarder.subnet, forwarder.mac
+    raise Dropped("DROP_SOURCE_NOT_AT_HOST" if place else "DROP_SOURCE_NOT_MAPPED")
 
 
-def deliver(host: Host, vni: int, inner: Inner, source: Place) -> Outcome:
+def receiver(host: Host, claim: Claim, inner: Inner) -> Local:
     assert host.substrate
-    place = host.mappings.get((vni, inner.destination))
-    local = host.local.get((vni, place.interface)) if place and place.host == host.substrate.address else None
+    place = place_of(host, claim.vni, inner.destination)
+    owned_here = place.interface if place and place.host == host.substrate.address else 0
+    local = host.local.get((claim.vni, claim.led_to or owned_here))
     if local is None:
         raise Dropped("DROP_DESTINATION_NOT_HERE")
+    takes_any = not local.source_check and claim.origin_vni == claim.vni
+    if claim.led_to not in (0, owned_here) and not takes_any:
+        raise Dropped("DROP_DESTINATION_CHECK")
     if inner.largest > local.mtu:
         raise Dropped("DROP_TOO_BIG")
     follow_first(inner)
-    sender = source.mac if source.subnet == local.subnet else local.router_mac
+    return local
+
+
+def deliver(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> Outcome:
+    subnet, mac = verify(host, claim, inner, outer_source)
+    local = receiver(host, claim, inner)
+    neighbours = subnet == local.subnet and claim.origin_vni == claim.vni
+    sender = mac if neighbours else local.router_mac
     return Outcome("DELIVERED", local.mac + sender + b"\x08\x00" + inner.frame[14:], local.ifindex)
 
 
@@ -263,7 +352,7 @@ def check_instance_packet(host: Host, me: Interface, frame: bytes, gso_size: int
     return inner
 
 
-def egress(host: Host, frame: bytes, ifindex: int, gso_size: int, trace: int) -> Outcome:
+def egress(host: Host, frame: bytes, ifindex: int, gso_size: int) -> Outcome:
     me = host.interfaces.get(ifindex)
     if me is None:
         raise Dropped("DROP_NOT_CONFIGURED")
@@ -272,29 +361,21 @@ def egress(host: Host, frame: bytes, ifindex: int, gso_size: int, trace: int) ->
     if frame[12:14] == b"\x08\x06":
         return answer_arp(host, me, frame, ifindex)
     inner = check_instance_packet(host, me, frame, gso_size)
-    to_router = frame[:6] == me.router_mac
-    if to_router:
-        route(host, me, inner.destination)
-    place = host.mappings.get((me.vni, inner.destination))
-    if place is None:
-        raise Dropped("DROP_NO_MAPPING")
-    if not to_router and place.subnet != me.subnet:
-        raise Dropped("DROP_WRONG_SUBNET")
-    return forward(host, me, inner, place, ifindex=ifindex, trace=trace)
+    return forward(host, me, inner, next_hop(host, me, inner), ifindex)
 
 
-def forward(host: Host, me: Interface, inner: Inner, place: Place, *, ifindex: int, trace: int) -> Outcome:
+def forward(host: Host, me: Interface, inner: Inner, hop: Hop, ifindex: int) -> Outcome:
     substrate = host.substrate
     if substrate is None:
         raise Dropped("DROP_NOT_CONFIGURED")
     mtu = min(me.mtu, max(substrate.mtu - WRAPPING, 0))
     if inner.largest > mtu:
         return fragmentation_needed(me, inner, mtu, ifindex)
-    if place.host == substrate.address:
-        return deliver(host, me.vni, inner, verify(host, me.vni, inner, substrate.address))
-    if place.host not in substrate.network and not substrate.gateway:
+    if hop.host == substrate.address:
+        return deliver(host, Claim(hop.vni, me.vni, me.number, hop.led_to), inner, substrate.address)
+    if hop.host not in substrate.network and not substrate.gateway:
         raise Dropped("DROP_NOT_CONFIGURED")
-    return wrap(substrate, me, inner, place, trace)
+    return wrap(substrate, me, inner, hop)
 
 
 def is_overlay(frame: bytes) -> bool:
@@ -321,8 +402,8 @@ def check_outer(frame: bytes, gso_size: int) -> None:
         raise Dropped("DROP_MALFORMED_GENEVE")
 
 
-def read_geneve(frame: bytes) -> tuple[int, bytes]:
-    """VNI and inner frame."""
+def read_geneve(frame: bytes) -> tuple[Claim, bytes]:
+    """And the inner frame."""
     geneve = frame[42:]
     if len(geneve) < 8:
         raise Dropped("DROP_TRUNCATED")
@@ -331,12 +412,12 @@ def read_geneve(frame: bytes) -> tuple[int, bytes]:
     end = 8 + (geneve[0] & 0x3F) * 4
     if len(geneve) < end:
         raise Dropped("DROP_TRUNCATED")
-    check_options(geneve[8:end])
-    return int.from_bytes(geneve[4:7], "big"), geneve[end:]
+    interface, vpc, led_to = struct.unpack("!III", find_origin(geneve[8:end]))
+    return Claim(int.from_bytes(geneve[4:7], "big"), vpc >> 8, interface, led_to), geneve[end:]
 
 
-def check_options(options: bytes) -> None:
-    origins = 0
+def find_origin(options: bytes) -> bytes:
+    origins = []
     while options:
         length = 4 + (options[3] & 0x1F) * 4
         if length > len(options):
@@ -344,12 +425,13 @@ def check_options(options: bytes) -> None:
         if options[2] & 0x80:
             raise Dropped("DROP_UNKNOWN_OPTION")
         if options[:3] == b"\xff\x52\x01":
-            origins += 1
-            if length != 16 or origins > 1:
+            origins.append(options[4:length])
+            if length != 16 or len(origins) > 1:
                 raise Dropped("DROP_MALFORMED_GENEVE")
         options = options[length:]
     if not origins:
         raise Dropped("DROP_MALFORMED_GENEVE")
+    return origins[0]
 
 
 def ingress(host: Host, frame: bytes, gso_size: int) -> Outcome:
@@ -360,20 +442,20 @@ def ingress(host: Host, frame: bytes, gso_size: int) -> Outcome:
     if frame[30:34] != host.substrate.address.packed:
         return Outcome("NOT_OURS", frame)
     check_outer(frame, gso_size)
-    vni, carried = read_geneve(frame)
+    claim, carried = read_geneve(frame)
     if len(carried) < 14:
         raise Dropped("DROP_TRUNCATED")
     inner = read_ip(carried, gso_size)
     outer_source = IPv4Address(frame[26:30])
     if outer_source == host.substrate.address:
         raise Dropped("DROP_SOURCE_NOT_AT_HOST")
-    return deliver(host, vni, inner, verify(host, vni, inner, outer_source))
+    return deliver(host, claim, inner, outer_source)
 
 
-def run(host: Host, program: str, frame: bytes, ifindex: int, *, gso_size: int = 0, trace: int = 0) -> Outcome:
+def run(host: Host, program: str, frame: bytes, ifindex: int, *, gso_size: int = 0) -> Outcome:
     try:
         if program == "host_egress":
-            return egress(host, frame, ifindex, gso_size, trace)
+            return egress(host, frame, ifindex, gso_size)
         return ingress(host, frame, gso_size)
     except Dropped as reason:
         return Outcome(str(reason))

@@ -12,6 +12,7 @@ import ctypes
 import os
 import secrets
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from tests.dataplane.objects import built_objects
 
 CLONE_NEWNET = 0x40000000
 HOST_SIDE_MTU = 65535
+TRAFFIC = str(Path(__file__).with_name("traffic.py"))
 T = TypeVar("T")
 
 
@@ -94,6 +96,21 @@ class World:
         return row.packets if row else 0
 
 
+def ping(made: World, number: int, address: str, *options: str) -> str:
+    return made.execute(number, "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", *options, address)
+
+
+def exchange(made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...]) -> tuple[str, str]:
+    """(what was sent, what arrived)."""
+    address = str(plan.interface(receiver).primary)
+    listening = made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:])
+    assert listening.stdout and listening.stdout.readline() == "ready\n"
+    sent = made.execute(sender, sys.executable, TRAFFIC, send[0], address, *send[1:])
+    arrived, complaint = listening.communicate(timeout=20)
+    assert listening.returncode == 0, complaint
+    return sent, arrived
+
+
 def _link_substrate(made: World, mtu: int) -> None:
     a, b = made.hosts["a"], made.hosts["b"]
     run("ip", "link", "add", "u0", "mtu", str(mtu), "netns", a.namespace, "type", "veth",
@@ -128,10 +145,10 @@ def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
     tables.substrate = replace(tables.substrate, ifindex=_ifindex(space, "u0"), mtu=substrate_mtu)
     tables.interfaces = {device: plan.interface(number, mtu) for number, device in space.devices.items()}
     tables.local = {
-        (plan.interface(number).vni, number): model.Local(
-            device, plan.mac(number), plan.ROUTER_MAC, plan.interface(number).subnet, mtu
+        (me.vni, me.number): model.Local(
+            device, me.mac, me.router_mac, me.subnet, mtu, me.source_check
         )
-        for number, device in space.devices.items()
+        for device, me in tables.interfaces.items()
     }
     space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
     plan.fill(space.dataplane, tables)
@@ -159,11 +176,16 @@ def swap(space: HostSpace, dataplane: HostDataplane | None) -> None:
     inside(space.namespace, work)
 
 
-INSTANCES = {"a": (11, 14), "b": (12, 13)}
+INSTANCES: dict[str, tuple[int, ...]] = {"a": (11, 14), "b": (12, 13)}
 
 
 @contextmanager
-def world(mtu: int = 1500, mode: str | None = None, substrate_mtu: int = 1700) -> Iterator[World]:
+def world(
+    mtu: int = 1500,
+    mode: str | None = None,
+    substrate_mtu: int = 1700,
+    instances: dict[str, tuple[int, ...]] = INSTANCES,
+) -> Iterator[World]:
     """Everything attached and configured; nothing of it is left afterwards."""
     prefix = f"rookery-t{secrets.token_hex(3)}"
     tables = {"a": plan.host_a(), "b": plan.host_b()}
@@ -177,7 +199,7 @@ def world(mtu: int = 1500, mode: str | None = None, substrate_mtu: int = 1700) -
             run("ip", "netns", "add", space.namespace)
         _link_substrate(made, substrate_mtu)
         for name, space in hosts.items():
-            for number in INSTANCES[name]:
+            for number in instances[name]:
                 _add_instance(made, space, number)
             _configure(space, mtu, substrate_mtu)
             attach(space, mode)

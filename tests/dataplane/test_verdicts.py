@@ -1,24 +1,28 @@
 """Every verdict and every step: a packet in, a packet out, or a drop with its reason. Test runs of the real programs.
 
     instance 11 (10.7.1.5) -- [host A] -- substrate -- host B with instances 12 (10.7.1.6) and 13 (10.7.2.7)
+
+Appliances and peers: plan.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 import pytest
 from scapy.packet import Packet
 
-from rookery.dataplane.formats import Ifindex, Step, Verdict
+from rookery.dataplane.formats import Ifindex, PeeringKey, Step, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from rookery.trace.words import STEPS, VERDICTS
 from tests.dataplane import plan
+from tests.dataplane.model import Forwarder, Host, Route
 from tests.dataplane.packets import (
     ICMP,
     IP,
@@ -37,6 +41,7 @@ from tests.dataplane.packets import (
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
 GATES = {Step.CONNECTION_FOUND, Step.CONNECTION_MADE, Step.UNTRACKED, Step.RELATED, Step.ACL_ALLOWED}
+ANY_TRACE = 5
 
 
 class Drop(NamedTuple):
@@ -62,6 +67,7 @@ def with_options(options: bytes) -> bytes:
 
 
 ORIGIN = bytes.fromhex("ff520103" "0000000c" "00000700" "00000000")
+PEER, THIRD, TWIN = {"origin_vni": plan.PEER}, {"origin_vni": plan.THIRD}, {"origin_vni": plan.TWIN}
 BIG = UDP(sport=1, dport=2) / Raw(b"x" * 1500)
 DROPS = [
     Drop("a frame cut in the UDP header", "DROP_TRUNCATED", EGRESS, frame_from_11(content=UDP() / b"", len=24)),
@@ -97,6 +103,11 @@ DROPS = [
     Drop("a destination outside the VPC", "DROP_NO_ROUTE", EGRESS, frame_from_11("192.0.2.1", ROUTER)),
     Drop("a black hole", "DROP_BLACKHOLE", EGRESS, frame_from_11("10.7.66.5", ROUTER)),
     Drop("an address of nobody, routed", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.1.99", ROUTER)),
+    Drop("a route that is no route", "DROP_NO_ROUTE", EGRESS, frame_from_11("198.51.100.250", ROUTER)),
+    Drop("an appliance that lives nowhere", "DROP_NO_FORWARDER", EGRESS, frame_from_11("198.51.100.200", ROUTER)),
+    Drop("an address that the peer has not", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.6.1.99", ROUTER)),
+    Drop("a peer of the peer", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.5.1.5", ROUTER)),
+    Drop("a peer past the router", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.6.1.5")),
     Drop("a longer prefix than the black hole's", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.66.200", ROUTER)),
     Drop("the router itself", "DROP_NO_MAPPING", EGRESS, frame_from_11("10.7.1.1", ROUTER)),
     Drop("past the router into another subnet", "DROP_WRONG_SUBNET", EGRESS, frame_from_11("10.7.2.7", mac_text(13))),
@@ -112,6 +123,7 @@ DROPS = [
     Drop("no origin", "DROP_MALFORMED_GENEVE", INGRESS, with_options(b"")),
     Drop("two origins", "DROP_MALFORMED_GENEVE", INGRESS, with_options(ORIGIN * 2)),
     Drop("an origin of another size", "DROP_MALFORMED_GENEVE", INGRESS, with_options(bytes.fromhex("ff52010100000000"))),
+    Drop("an origin of older hosts", "DROP_MALFORMED_GENEVE", INGRESS, with_options(bytes.fromhex("ff520102") + bytes(8))),
     Drop("an option longer than the options", "DROP_MALFORMED_GENEVE", INGRESS, with_options(ORIGIN + bytes.fromhex("0100001f"))),
     Drop("a critical option", "DROP_UNKNOWN_OPTION", INGRESS, with_options(ORIGIN + bytes.fromhex("01008000"))),
     Drop("an inner source of nobody", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11("10.7.1.99"))),
@@ -119,6 +131,19 @@ DROPS = [
     Drop("a source that lives elsewhere", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11(), sender="100.64.1.12")),
     Drop("a source that lives here", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.1.8"))),
     Drop("a packet in this host's own name", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.1.8"), sender=str(plan.HOST_A))),
+    Drop("another interface of the right host", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11(), interface=13)),
+    Drop("an interface that does not exist", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11(), interface=777)),
+    Drop("an appliance with its check on", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.4.9"), interface=17)),
+    Drop("an appliance of another host", "DROP_SOURCE_NOT_AT_HOST", INGRESS, wrapped(frame_to_11("10.7.4.9"), interface=16)),
+    Drop("a stranger's source through a checked appliance", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11("192.0.2.1"), interface=17)),
+    Drop("a VPC that is no peer", "DROP_NOT_PEERED", INGRESS, wrapped(frame_to_11("10.5.1.5"), interface=41, **THIRD)),
+    Drop("a twin that is no peer", "DROP_NOT_PEERED", INGRESS, wrapped(frame_to_11("10.7.1.5"), interface=21, **TWIN)),
+    Drop("a source of this VPC in a peer's name", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11(), **PEER)),
+    Drop("a peer's source in this VPC's name", "DROP_SOURCE_NOT_MAPPED", INGRESS, wrapped(frame_to_11("10.6.1.5"), interface=31)),
+    Drop("a route to an interface with its check on", "DROP_DESTINATION_CHECK", INGRESS, wrapped(frame_to_11(to="198.51.100.9"), target=11)),
+    Drop("a neighbour's packet, led here", "DROP_DESTINATION_CHECK", INGRESS, wrapped(frame_to_11(to="10.7.1.8"), target=11)),
+    Drop("a route to an interface that is not here", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(), target=12)),
+    Drop("a route across a peering", "DROP_DESTINATION_CHECK", INGRESS, wrapped(frame_to_11("10.6.1.5", "198.51.100.9"), interface=31, target=18, **PEER)),
     Drop("a destination that lives elsewhere", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.2.7"))),
     Drop("a destination of nobody", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.1.99"))),
     Drop("the metadata service", "DROP_LINK_LOCAL", EGRESS, frame_from_11("169.254.169.254", ROUTER)),
@@ -135,8 +160,8 @@ TESTED_ELSEWHERE = {
 }
 
 
-def ask(host: HostDataplane, packet: Packet | bytes, program: str = EGRESS, trace: int = 5) -> WhatIf:
-    return host.what_if(program, bytes(packet), plan.DEVICE, trace)  # type: ignore[arg-type]
+def ask(host: HostDataplane, packet: Packet | bytes, program: str = EGRESS) -> WhatIf:
+    return host.what_if(program, bytes(packet), plan.DEVICE, ANY_TRACE)  # type: ignore[arg-type]
 
 
 def steps(outcome: WhatIf) -> list[str]:
@@ -165,7 +190,9 @@ def test_every_verdict_has_a_case_and_a_sentence() -> None:
 def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     """The packets of this page, once more: together they take every step."""
     told = {}
-    packets = [(frame_from_11(), EGRESS), (frame_from_11("10.7.2.7", ROUTER), EGRESS), (arp_from_11("10.7.1.1"), EGRESS),
+    packets = [(frame_from_11("198.51.100.9", ROUTER), EGRESS), (frame_from_11("10.6.1.5", ROUTER), EGRESS),
+               (wrapped(frame_to_11("192.0.2.1"), sender="100.64.1.12", interface=16), INGRESS),
+               (frame_from_11(), EGRESS), (frame_from_11("10.7.2.7", ROUTER), EGRESS), (arp_from_11("10.7.1.1"), EGRESS),
                (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
                (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
     for packet, program in packets:
@@ -177,33 +204,34 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     assert told[Step.DROPPED] == "dropped: nobody in this VPC has the destination's address"
 
 
-def expected_wrapping(outcome: WhatIf, inner: Packet, receiver: int, trace: int) -> Packet:
+def expected_wrapping(outcome: WhatIf, inner: Packet, receiver: int, host: str = "100.64.1.11", **fields: int) -> Packet:
     """As docs/wire-format.md draws it. The source port only has a range."""
     port = int.from_bytes(outcome.frame[34:36], "big")
     assert port >= 0xC000
     inner[Ether].dst = mac_text(receiver)
     outer = Ether(dst="00:00:00:00:00:00", src="00:00:00:00:00:00") / IP(
-        src="100.64.1.10", dst="100.64.1.11", flags="DF", id=0, ttl=64
+        src="100.64.1.10", dst=host, flags="DF", id=0, ttl=64
     )
-    return outer / UDP(sport=port, dport=6081, chksum=0) / RookeryGeneve(vni=7, interface=11, origin_vni=7) / inner
+    geneve = RookeryGeneve(**{"vni": plan.VPC, "interface": 11, **fields})
+    return outer / UDP(sport=port, dport=6081, chksum=0) / geneve / inner
 
 
 def test_a_packet_to_another_host_is_wrapped(host_a: HostDataplane) -> None:
-    outcome = ask(host_a, frame_from_11(), trace=9)
-    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(), 12, trace=9))
+    outcome = ask(host_a, frame_from_11())
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(), 12))
     assert (outcome.verdict, outcome.target) == (Verdict.SENT, 77)
     assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "MAPPING_FOUND", "SAME_SUBNET", "WRAPPED"]
 
 
 def test_a_packet_to_the_router_is_wrapped_for_the_real_destination(host_a: HostDataplane) -> None:
     outcome = ask(host_a, frame_from_11("10.7.2.7", ROUTER))
-    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.2.7", ROUTER), 13, trace=5))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.2.7", ROUTER), 13))
     assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "ROUTE_FOUND", "MAPPING_FOUND", "WRAPPED"]
 
 
 def test_the_address_decides_where_a_frame_with_an_old_mac_goes(host_a: HostDataplane) -> None:
     outcome = ask(host_a, frame_from_11("10.7.1.6", "02:00:00:00:09:99"))
-    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.1.6"), 12, trace=5))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11("10.7.1.6"), 12))
 
 
 def test_a_secondary_address_may_speak(host_a: HostDataplane) -> None:
@@ -248,7 +276,141 @@ def test_the_macs_inside_are_not_believed(host_a: HostDataplane) -> None:
 def test_from_another_subnet_the_router_hands_it_over(host_a: HostDataplane) -> None:
     expected = frame_to_11("10.7.2.7")
     expected[Ether].src = ROUTER
-    assert ask(host_a, wrapped(frame_to_11("10.7.2.7")), INGRESS).frame == bytes(expected)
+    assert ask(host_a, wrapped(frame_to_11("10.7.2.7"), interface=13), INGRESS).frame == bytes(expected)
+
+
+@pytest.mark.parametrize("to", ["198.51.100.9", "10.7.4.9"], ids=["outside", "a sibling subnet"])
+def test_a_route_leads_to_an_appliance(host_a: HostDataplane, to: str) -> None:
+    """10.7.4.0/24 is a whole subnet of the VPC, more specific than the local route."""
+    outcome = ask(host_a, frame_from_11(to, ROUTER))
+    expected = expected_wrapping(outcome, frame_from_11(to, ROUTER), 16, host="100.64.1.12", target=16)
+    assert outcome.frame == bytes(expected)
+    assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "ROUTE_FOUND", "FORWARDER_FOUND", "WRAPPED"]
+    assert outcome.events[3].detail == 16
+
+
+@pytest.mark.parametrize(("to", "appliance"), [("198.51.100.63", 16), ("198.51.100.64", 17), ("198.51.100.127", 17)])
+def test_the_longest_prefix_decides_which_appliance(host_a: HostDataplane, to: str, appliance: int) -> None:
+    outcome = ask(host_a, frame_from_11(to, ROUTER))
+    assert RookeryGeneve(outcome.frame[42:]).target == appliance
+
+
+def test_within_a_subnet_no_route_leads_away(host_a: HostDataplane, model_a: Host) -> None:
+    """A route for the sender's own subnet moves what goes through the router, and nothing else."""
+    model_a.routes[1, IPv4Network("10.7.1.0/24")] = Route("interface", 16)
+    plan.fill(host_a, model_a)
+    near, routed = ask(host_a, frame_from_11()), ask(host_a, frame_from_11(through=ROUTER))
+    assert [RookeryGeneve(outcome.frame[42:]).target for outcome in (near, routed)] == [0, 16]
+
+
+def test_the_local_route_may_lead_to_an_appliance_and_back(host_a: HostDataplane, model_a: Host) -> None:
+    targets = []
+    for route in (Route("interface", 16), Route("local")):
+        model_a.routes[1, IPv4Network("10.7.0.0/16")] = route
+        plan.fill(host_a, model_a)
+        targets.append(RookeryGeneve(ask(host_a, frame_from_11("10.7.2.7", ROUTER)).frame[42:]).target)
+    assert targets == [16, 0]
+
+
+def test_a_route_to_the_destinations_own_interface_leads_there(host_a: HostDataplane) -> None:
+    to_11 = wrapped(frame_to_11(), target=11)
+    assert ask(host_a, to_11, INGRESS).verdict is Verdict.DELIVERED
+
+
+def test_what_an_appliance_passes_on_is_verified_by_its_own_place(host_a: HostDataplane) -> None:
+    """From another subnet: the router hands it over."""
+    passed_on = wrapped(frame_to_11("192.0.2.1"), sender="100.64.1.12", interface=16)
+    outcome = ask(host_a, passed_on, INGRESS)
+    expected = frame_to_11("192.0.2.1")
+    expected[Ether].src = ROUTER
+    assert (outcome.verdict, outcome.frame) == (Verdict.DELIVERED, bytes(expected))
+    assert steps(outcome) == ["RECEIVED", "FORWARDED", "UNWRAPPED", "DELIVERED"]
+    assert outcome.events[1].detail == 16
+
+
+def test_an_appliance_of_the_same_subnet_hands_it_over_itself(host_a: HostDataplane, model_a: Host) -> None:
+    """Whosever packet it was."""
+    model_a.forwarders[plan.VPC, 13] = Forwarder(plan.HOST_B, 1, plan.mac(13), source_check=False)
+    plan.fill(host_a, model_a)
+    outcome = ask(host_a, wrapped(frame_to_11("10.7.4.9"), interface=13), INGRESS)
+    expected = frame_to_11("10.7.4.9")
+    expected[Ether].src = mac_text(13)
+    assert outcome.frame == bytes(expected)
+
+
+def test_an_appliance_on_the_same_host_passes_both_gates(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("198.51.100.130", ROUTER))
+    assert outcome.frame == bytes(Ether(src=ROUTER, dst=mac_text(18)) / frame_from_11("198.51.100.130").payload)
+    assert (outcome.verdict, outcome.target) == (Verdict.DELIVERED, plan.LOCAL_APPLIANCE)
+    assert steps(outcome)[-3:] == ["FORWARDER_FOUND", "VERIFIED", "DELIVERED"]
+
+
+def test_a_route_to_a_local_interface_with_its_check_on_ends_there(host_a: HostDataplane, model_a: Host) -> None:
+    model_a.local[plan.VPC, 18] = replace(model_a.local[plan.VPC, 18], source_check=True)
+    plan.fill(host_a, model_a)
+    assert ask(host_a, frame_from_11("198.51.100.130", ROUTER)).verdict is Verdict.DROP_DESTINATION_CHECK
+    model_a.routes[1, IPv4Network("10.7.3.0/24")] = Route("interface", 18)
+    plan.fill(host_a, model_a)
+    assert ask(host_a, frame_from_11("10.7.3.12", ROUTER)).verdict is Verdict.DELIVERED
+
+
+def test_a_peers_packet_carries_both_vpcs(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("10.6.1.5", ROUTER))
+    expected = expected_wrapping(outcome, frame_from_11("10.6.1.5", ROUTER), 31, vni=plan.PEER)
+    assert outcome.frame == bytes(expected)
+    assert steps(outcome) == ["RECEIVED", "SOURCE_CHECKED", "ROUTE_FOUND", "PEER_FOUND", "MAPPING_FOUND", "WRAPPED"]
+    assert outcome.events[3].detail == plan.PEER
+    assert {event.vni for event in outcome.events} == {plan.VPC}
+
+
+def test_a_peers_packet_is_handed_over_by_the_router(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, wrapped(frame_to_11("10.6.1.5"), interface=31, **PEER), INGRESS)
+    expected = frame_to_11("10.6.1.5")
+    expected[Ether].src = ROUTER
+    assert (outcome.verdict, outcome.frame) == (Verdict.DELIVERED, bytes(expected))
+
+
+def test_a_peer_whose_subnet_has_the_same_number_is_no_neighbour(host_a: HostDataplane, model_a: Host) -> None:
+    place = model_a.mappings[plan.PEER, IPv4Address("10.6.1.5")]
+    model_a.mappings[plan.PEER, IPv4Address("10.6.1.5")] = replace(place, subnet=1)
+    plan.fill(host_a, model_a)
+    outcome = ask(host_a, wrapped(frame_to_11("10.6.1.5"), interface=31, **PEER), INGRESS)
+    assert Ether(outcome.frame).src == ROUTER
+
+
+def test_an_instance_of_a_peer_on_the_same_host_is_reached(host_a: HostDataplane) -> None:
+    outcome = ask(host_a, frame_from_11("10.6.1.6", ROUTER))
+    assert outcome.frame == bytes(Ether(src=ROUTER, dst=mac_text(32)) / frame_from_11("10.6.1.6").payload)
+    assert (outcome.verdict, outcome.target) == (Verdict.DELIVERED, plan.LOCAL_OF_PEER)
+    mine = [event.vni for event in outcome.events if event.step not in GATES]
+    assert mine == [plan.VPC] * 5 + [plan.PEER] * 2
+
+
+def test_a_peer_on_the_same_host_must_admit_the_packet_too(host_a: HostDataplane) -> None:
+    host_a.peerings.delete_many([PeeringKey(plan.PEER, plan.VPC)])
+    assert ask(host_a, frame_from_11("10.6.1.6", ROUTER)).verdict is Verdict.DROP_NOT_PEERED
+
+
+def test_a_peering_that_ended_is_refused_before_the_source_is_asked_for(host_a: HostDataplane) -> None:
+    host_a.peerings.delete_many([PeeringKey(plan.VPC, plan.PEER)])
+    for source in ("10.6.1.5", "192.0.2.1"):
+        forged = wrapped(frame_to_11(source), interface=31, **PEER)
+        assert ask(host_a, forged, INGRESS).verdict is Verdict.DROP_NOT_PEERED
+
+
+def test_a_delegated_prefix_may_speak_and_no_address_beside_it(host_a: HostDataplane) -> None:
+    verdicts = {a: ask(host_a, frame_from_11(src=a)).verdict.name for a in ("10.7.1.15", "10.7.1.16", "10.7.1.31", "10.7.1.32")}
+    refused = "DROP_SOURCE_ADDRESS"
+    assert verdicts == {"10.7.1.15": refused, "10.7.1.16": "SENT", "10.7.1.31": "SENT", "10.7.1.32": refused}
+
+
+def test_a_delegated_prefix_is_reached(host_a: HostDataplane) -> None:
+    away = ask(host_a, frame_from_11("10.7.1.40"))
+    assert away.frame == bytes(expected_wrapping(away, frame_from_11("10.7.1.40"), 12))
+    here = ask(host_a, wrapped(frame_to_11("10.7.1.40", "10.7.1.20")), INGRESS)
+    assert here.frame == bytes(frame_to_11("10.7.1.40", "10.7.1.20"))
+    near = ask(host_a, frame_from_11("10.7.1.70"))
+    assert (near.verdict, near.target) == (Verdict.DELIVERED, plan.LOCAL_PEER)
 
 
 def test_a_peer_on_the_same_host_passes_both_gates(host_a: HostDataplane) -> None:
@@ -264,7 +426,7 @@ def test_unknown_options_that_are_not_critical_are_skipped(host_a: HostDataplane
     assert outcome.frame == bytes(frame_to_11())
 
 
-@pytest.mark.parametrize(("asked", "mac"), [("10.7.1.6", mac_text(12)), ("10.7.1.8", mac_text(14)), ("10.7.1.1", ROUTER)])
+@pytest.mark.parametrize(("asked", "mac"), [("10.7.1.6", mac_text(12)), ("10.7.1.8", mac_text(14)), ("10.7.1.40", mac_text(12)), ("10.7.1.1", ROUTER)])
 def test_arp_is_answered_at_the_host(host_a: HostDataplane, asked: str, mac: str) -> None:
     answer = Ether(src=mac, dst=mac_text(11)) / arp_from_11(asked).payload
     answer.payload.op = 2
@@ -302,7 +464,7 @@ def test_jumbo_frames_cross_where_the_substrate_carries_them(host_a: HostDatapla
     host_a.interfaces.put_many({Ifindex(plan.DEVICE): plan.interface_row(plan.interface(11, device_mtu=9001))})
     payload = UDP(sport=1, dport=2) / Raw(b"x" * (3200 - 28))
     outcome = ask(host_a, frame_from_11(content=payload))
-    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(content=payload), 12, trace=5))
+    assert outcome.frame == bytes(expected_wrapping(outcome, frame_from_11(content=payload), 12))
 
 
 def test_a_super_packet_is_measured_by_its_segments(host_a: HostDataplane) -> None:

@@ -27,7 +27,7 @@ from tests.faults.harm import until
 pytestmark = pytest.mark.faults
 
 NOBODYS_VNI = 0xFFFFFE
-GENEVE, ORIGIN = 8, 12  # bytes of the headers
+GENEVE, ORIGIN = 8, 16  # bytes of the headers
 CRITICAL = struct.pack("!HBB", 0xFF52, 0x85, 0)  # RFC 8926, 3.5: the high bit of the type
 HARMLESS = struct.pack("!HBB", 0x0102, 0x05, 0)
 

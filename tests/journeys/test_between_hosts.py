@@ -21,7 +21,7 @@ from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan
 from tests.dataplane.objects import built_objects
-from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text
+from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, RookeryGeneve, frame_from_11, mac_text
 
 DEVICE_OF_12 = plan.DEVICE
 
@@ -69,7 +69,12 @@ def patched(wire: bytes, at: int, content: bytes) -> bytes:
     return wire[:at] + content + wire[at + len(content) :]
 
 
-OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, TRACE, INNER_SOURCE = 26, 30, 46, 54, 58, 92
+def in_vpc(wire: bytes, vni: int) -> bytes:
+    """All of it said to be another VPC's."""
+    return patched(patched(wire, VNI, vni.to_bytes(3, "big")), ORIGIN_VNI, vni.to_bytes(3, "big"))
+
+
+OUTER_SOURCE, OUTER_TARGET, VNI, ORIGIN_INTERFACE, ORIGIN_VNI, INNER_SOURCE = 26, 30, 46, 54, 58, 92
 
 
 @pytest.mark.parametrize("content", [UDP(sport=1, dport=2) / Raw(b"x" * 64), TCP(sport=1, dport=2) / Raw(b"y" * 1400)])
@@ -107,39 +112,41 @@ def test_a_host_can_not_speak_for_another_hosts_instance(hosts: Hosts) -> None:
 
 def test_a_twin_in_another_vpc_is_not_reached(hosts: Hosts) -> None:
     """VPC 8 has 10.7.1.5 too, at host B: in its VPC that address does not live at host A."""
-    wire = patched(hosts.send(frame_from_11()), VNI, bytes((0, 0, plan.TWIN)))
+    wire = in_vpc(hosts.send(frame_from_11()), plan.TWIN)
     assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
+
+
+@pytest.mark.parametrize("at", [VNI, ORIGIN_VNI])
+def test_a_twin_is_no_peer(hosts: Hosts, at: int) -> None:
+    wire = patched(hosts.send(frame_from_11()), at, bytes((0, 0, plan.TWIN)))
+    assert hosts.count(wire) is Verdict.DROP_NOT_PEERED
 
 
 def test_the_other_vpcs_own_packets_reach_only_its_own_instances(hosts: Hosts) -> None:
     """10.7.1.6 of VPC 8 lives at host A: to 10.7.1.5 of VPC 8, never to the one of VPC 7."""
     frame = Ether(src=mac_text(22), dst=mac_text(21)) / IP(src="10.7.1.6", dst="10.7.1.5") / UDP() / b"twin"
-    wire = hosts.send(frame_from_11())[:VNI] + bytes((0, 0, plan.TWIN))
-    outer = Ether(hosts.send(frame_from_11()))
-    inner = bytes(frame)
-    header = IP(src=outer[IP].src, dst=outer[IP].dst, flags="DF", id=0)
-    geneve = wire[42:VNI] + bytes((0, 0, plan.TWIN, 0)) + hosts.send(frame_from_11())[50:66]
-    whole = bytes(Ether(src=bytes(6), dst=bytes(6)) / header / UDP(sport=50000, dport=6081, chksum=0) / Raw(geneve + inner))
-    arrived = hosts.receive(whole)
+    header = Ether(src=bytes(6), dst=bytes(6)) / IP(src=str(plan.HOST_A), dst=str(plan.HOST_B), flags="DF", id=0)
+    geneve = RookeryGeneve(vni=plan.TWIN, origin_vni=plan.TWIN, interface=22)
+    arrived = hosts.receive(bytes(header / UDP(sport=50000, dport=6081, chksum=0) / geneve / frame))
     assert (arrived.verdict, arrived.target) == (Verdict.DELIVERED, 4021)
-    assert arrived.frame == inner
+    assert arrived.frame == bytes(frame)
 
 
 def test_an_unknown_vpc_is_nobodys(hosts: Hosts) -> None:
-    wire = patched(hosts.send(frame_from_11()), VNI, bytes((0xAB, 0xCD, 0xEF)))
+    wire = in_vpc(hosts.send(frame_from_11()), 0xABCDEF)
     assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_MAPPED
 
 
-def test_a_false_origin_makes_no_difference(hosts: Hosts) -> None:
-    """The option is a claim; the mapping decides, and it names instance 11."""
-    honest = hosts.send(frame_from_11())
-    lying = patched(honest, ORIGIN_INTERFACE, b"\xde\xad\xbe\xef")
-    assert hosts.receive(lying).frame == hosts.receive(honest).frame
+@pytest.mark.parametrize("interface", [14, 0xDEADBEEF])
+def test_an_origin_that_the_mapping_does_not_name_is_not_believed(hosts: Hosts, interface: int) -> None:
+    """The option is a claim; the mapping decides, and it names instance 11. 14 lives at host A too."""
+    wire = patched(hosts.send(frame_from_11()), ORIGIN_INTERFACE, interface.to_bytes(4, "big"))
+    assert hosts.count(wire) is Verdict.DROP_SOURCE_NOT_AT_HOST
 
 
-def test_a_trace_number_on_the_wire_tells_no_steps(hosts: Hosts) -> None:
-    """As real traffic: else a host could flood its peers' events. It is delivered and counted as any packet."""
-    wire = patched(hosts.send(frame_from_11()), TRACE, (3).to_bytes(4, "big"))
+def test_real_packets_tell_no_steps(hosts: Hosts) -> None:
+    """Only a test run does, whose mark no packet brings: else a host could flood its peers' events."""
+    wire = hosts.send(frame_from_11())
     told: list[Event] = []
     hosts.b.poll_events()
     stop = hosts.b.events(told.append)

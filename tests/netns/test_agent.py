@@ -161,7 +161,8 @@ def test_without_the_mapping_service_everything_goes_on_and_its_return_brings_wh
 def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
     a, b = Guest(7, 5, "host-1"), Guest(7, 6, "host-2")
     hosts.launch(a, b)
-    geneve = bytes.fromhex("03006558") + (7 << 8).to_bytes(4) + bytes.fromhex("ff520102") + bytes(8)
+    vpc = (7 << 8).to_bytes(4)
+    geneve = bytes.fromhex("04006558") + vpc + bytes.fromhex("ff520103") + bytes(4) + vpc + bytes(4)
     inner = bytes.fromhex(b.mac.replace(":", "") + a.mac.replace(":", "") + "0800")
     packet = bytes.fromhex("4500001c0000000040010000") + socket.inet_aton(a.address) + socket.inet_aton(b.address)
     with socket.socket(socket.AF_UNIX) as watcher:

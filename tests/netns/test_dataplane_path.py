@@ -10,17 +10,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rookery.dataplane.events import Event
 from rookery.dataplane.formats import WhatIfMark
 from tests.dataplane import plan
-from tests.dataplane.namespaces import World, inside, run, world
+from tests.dataplane.namespaces import TRAFFIC, World, exchange, inside, ping, run, world
 
 pytestmark = pytest.mark.real_packets
-TRAFFIC = str(Path(__file__).resolve().parents[1] / "dataplane" / "traffic.py")
 MEGABYTE = 1 << 20
 
 
@@ -33,10 +31,6 @@ def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
         yield made
 
 
-def ping(made: World, number: int, address: str, *options: str) -> str:
-    return made.execute(number, "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", *options, address)
-
-
 def refused_ping(made: World, address: str, size: int) -> str:
     command = ["ping", "-n", "-c1", "-W1", "-M", "do", "-s", str(size), address]
     done = subprocess.run(
@@ -44,17 +38,6 @@ def refused_ping(made: World, address: str, size: int) -> str:
     )
     assert done.returncode != 0
     return done.stdout + done.stderr
-
-
-def exchange(made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...]) -> tuple[str, str]:
-    """(what was sent, what arrived)."""
-    address = str(plan.interface(receiver).primary)
-    listening = made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:])
-    assert listening.stdout and listening.stdout.readline() == "ready\n"
-    sent = made.execute(sender, sys.executable, TRAFFIC, send[0], address, *send[1:])
-    arrived, complaint = listening.communicate(timeout=20)
-    assert listening.returncode == 0, complaint
-    return sent, arrived
 
 
 @pytest.mark.parametrize("address", ["10.7.1.6", "10.7.2.7", "10.7.1.8"], ids=["subnet", "router", "same host"])
@@ -167,7 +150,7 @@ def test_a_frame_shorter_than_an_ip_header_is_counted_as_truncated(two_hosts: Wo
 
 
 def test_an_instance_can_not_mark_its_packets_as_a_what_if(two_hosts: World) -> None:
-    """Its root may set any mark on its sockets: the packets are counted all the same, nothing is told, and the wire has no number."""
+    """Its root may set any mark on its sockets: the packets are counted all the same, and nothing is told."""
     space = two_hosts.hosts["a"]
     assert space.dataplane
     told: list[Event] = []

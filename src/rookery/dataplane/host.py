@@ -24,6 +24,9 @@ from rookery.dataplane.formats import (
     Connection,
     ConnectionKey,
     CounterKey,
+    DelegatedKey,
+    Forwarder,
+    ForwarderKey,
     FragmentKey,
     FragmentPorts,
     Ifindex,
@@ -33,6 +36,8 @@ from rookery.dataplane.formats import (
     LocalInterfaceKey,
     Mapping,
     MappingKey,
+    Peering,
+    PeeringKey,
     Route,
     RouteKey,
     RuleAddressKey,
@@ -90,6 +95,9 @@ class HostDataplane:
             "local_interfaces", maps.map_fd("local_interfaces"), LocalInterfaceKey, LocalInterface
         )
         self.mappings = Table("mappings", maps.map_fd("mappings"), MappingKey, Mapping)
+        self.delegated = Table("delegated", maps.map_fd("delegated"), DelegatedKey, Mapping)
+        self.forwarders = Table("forwarders", maps.map_fd("forwarders"), ForwarderKey, Forwarder)
+        self.peerings = Table("peerings", maps.map_fd("peerings"), PeeringKey, Peering)
         self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
         self.rule_addresses = Table("rule_addresses", maps.map_fd("rule_addresses"), RuleAddressKey, RuleBits)
         self.rule_groups = Table("rule_groups", maps.map_fd("rule_groups"), RuleGroupKey, RuleBits)

@@ -16,6 +16,7 @@ from rookery.dataplane.libbpf import BpfObject
 
 BPFFS = Path("/sys/fs/bpf")
 BPFFS_MAGIC = 0xCAFE4A11
+UNPINNED = ("scratch",)  # what only one run of a program reads: another version has another
 
 
 def _filesystem_type(path: Path) -> int:
@@ -62,6 +63,8 @@ class MapPins:
         """Descriptors of the maps of `wanted` that are pinned. Raises IncompatiblePins, and changes nothing."""
         found = {}
         for name in wanted.maps:
+            if name in UNPINNED:
+                continue
             fd = open_pinned(self.folder / name)
             if fd is None:
                 continue
@@ -79,6 +82,8 @@ class MapPins:
         )
 
     def keep(self, name: str, fd: int) -> None:
+        if name in UNPINNED:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         syscall.pin(fd, self.folder / name)
 

@@ -18,7 +18,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str = ""
     substrate_device: str = "u0"
     substrate_mtu: int = SUBSTRATE_MTU
-    instance_mtu: int = INSTANCE_MTU  # largest inner packet; the substrate must carry 62 bytes more
+    instance_mtu: int = INSTANCE_MTU  # largest inner packet; the substrate must carry 66 bytes more
     mapping_service: list[str] = []  # "100.64.0.2:4581"
     ca_certificate: str  # paths
     certificate: str

@@ -13,7 +13,7 @@ from pyroute2 import IPRoute
 
 from rookery.host.config import HostConfig
 
-OVERHEAD = 62  # outer IPv4 20, UDP 8, Geneve 8, option "origin" 12, inner Ethernet 14
+OVERHEAD = 66  # outer IPv4 20, UDP 8, Geneve 8, option "origin" 16, inner Ethernet 14
 UDP_SEGMENTATION = "tx-udp-segmentation"
 
 

@@ -13,12 +13,12 @@ from rookery.trace.packet import Probe, ipv4_frame
 GENEVE_PORT = 6081
 SO_NO_CHECK = 11  # socket(7); Python names it not
 TRANSPARENT_ETHERNET = 0x6558
-OPTION_CLASS, ORIGIN, ORIGIN_WORDS = 0xFF52, 0x01, 2
+OPTION_CLASS, ORIGIN, ORIGIN_WORDS = 0xFF52, 0x01, 3
 
 
 def forge(vni: int, interface: int, inner: bytes) -> bytes:
     """The UDP payload: Geneve, the origin option, the inner frame."""
-    option = struct.pack("!HBBII", OPTION_CLASS, ORIGIN, ORIGIN_WORDS, interface, 0)
+    option = struct.pack("!HBBIII", OPTION_CLASS, ORIGIN, ORIGIN_WORDS, interface, vni << 8, 0)
     return struct.pack("!BBHI", len(option) // 4, 0, TRANSPARENT_ETHERNET, vni << 8) + option + inner
 
 
