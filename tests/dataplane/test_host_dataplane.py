@@ -126,7 +126,7 @@ def test_a_flood_of_one_reason_is_sampled_and_hides_no_other(host_a: HostDatapla
     assert {event.trace for event in seen} == {0}
 
 
-WAY = ("received", "source", "route", "mapping", "acl", "groups", "wrapped")  # the steps of a packet to another subnet
+WAY = ("received", "source", "mapping", "neighbour", "groups", "wrapped")  # the steps of a packet within a subnet
 
 
 def test_a_what_if_gets_its_steps_while_another_thread_drains_the_ring(host_a: HostDataplane) -> None:
