@@ -14,10 +14,10 @@ from typing import NamedTuple
 from scapy.packet import Packet
 
 from rookery.dataplane import formats
+from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import Ifindex, InterfaceNumber, LocalInterfaceKey, MappingKey, Step, Verdict
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
-from rookery.dataplane.addresses import address_bytes
 from tests.dataplane import plan, rule_rows
 from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text, wrapped
 from tests.dataplane.rule_rows import Rule

@@ -20,7 +20,8 @@ from tests.dataplane.packets import ICMP
 from tests.dataplane.rule_rows import ALL, FAMILIES, TCP, UDP, Rule, into, out
 
 WEB, DATABASE = 71, 72
-CASES = 60
+GROUPS = {NEAR: WEB, FAR: 0}
+CASES = 25
 
 
 def test_the_rules_of_all_groups_count_together(gated: Gated) -> None:
@@ -99,7 +100,7 @@ def rules_of(number: int) -> list[Rule]:
     return [*others, into(TCP, 22, "10.7.1.6/32")]
 
 
-@pytest.mark.parametrize("number", [1, 64, 65, 1000, 1024])
+@pytest.mark.parametrize("number", [1, 64, 65, 1024])
 def test_the_last_of_many_rules_is_found(gated: Gated, number: int) -> None:
     gated.policy(*rules_of(number))
     asked = gated.ask(incoming(tcp(4000, 22, "S")))
@@ -174,9 +175,10 @@ def from_everywhere(rule: Rule) -> bool:
     return not rule.group_sets and rule.network == FAMILIES[0]
 
 
-def expected(rules: list[Rule], direction: Direction, remote: str, group_set: int, protocol: int, ports: tuple[int, int]) -> str:
+def expected(rules: list[Rule], direction: Direction, remote: str, protocol: int, ports: tuple[int, int]) -> str:
     """dropped, tracked or untracked."""
     source, destination = ports
+    group_set = GROUPS[remote]
     opposite = Direction(3 - direction)
     mine = [r for r in rules if r.direction == direction and fits(r, remote, group_set, protocol, destination)]
     if not mine:
@@ -209,8 +211,7 @@ def found(gated: Gated, packet: tuple[str, bytes]) -> str:
 def test_the_decision_is_that_of_somebody_who_reads_the_rules_one_by_one(gated: Gated) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
-    groups = {NEAR: WEB, FAR: 0}
-    gated.set_groups(NEAR, WEB)
+    gated.set_groups(NEAR, GROUPS[NEAR])
     answers = set()
     for case in range(CASES):
         rules = [random_rule(rng) for _ in range(rng.choice((0, 1, 2, 3, 5, 9, 100)))]
@@ -221,7 +222,7 @@ def test_the_decision_is_that_of_somebody_who_reads_the_rules_one_by_one(gated: 
             content = tcp(*ports, "S") if protocol == TCP else udp(*ports)
             direction = rng.choice(tuple(Direction))
             packet = outgoing(content, to=remote) if direction == Direction.EGRESS else incoming(content, source=remote)
-            wanted = expected(rules, direction, remote, groups[remote], protocol, ports)
+            wanted = expected(rules, direction, remote, protocol, ports)
             assert found(gated, packet) == wanted, f"seed {seed}, case {case}: {direction!r} {remote} {protocol} {ports}"
             answers.add(wanted)
     assert answers == {"dropped", "tracked", "untracked"}
