@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from rookery.dataplane import formats
@@ -29,7 +30,7 @@ class Rule:
     group_sets: tuple[int, ...] = ()
     allow: bool = True
 
-    @property
+    @cached_property
     def network(self) -> IPv4Network | IPv6Network:
         return ip_network(self.cidr)
 
@@ -74,7 +75,9 @@ def address_rows(number: int, bits: Bits, direction: Direction) -> dict[formats.
 
 
 def covers(wide: IPv4Network | IPv6Network, narrow: IPv4Network | IPv6Network) -> bool:
-    return wide.version == narrow.version and narrow[0] in wide and narrow[-1] in wide
+    if wide.version != narrow.version or wide.prefixlen > narrow.prefixlen:
+        return False
+    return narrow.network_address in wide
 
 
 def group_rows(number: int, bits: Bits, direction: Direction) -> dict[formats.RuleGroupKey, formats.RuleBits]:
