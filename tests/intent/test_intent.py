@@ -8,8 +8,9 @@ import pytest
 from rookery.intent.digest import digest_of
 from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 from rookery.intent.names import domain_name
+from rookery.intent.route import routes_of
 from rookery.intent.state import State
-from rookery.intent.vpc import effective_table, effective_tables, router_address, router_mac, routes_of
+from rookery.intent.vpc import effective_table, effective_tables, router_address, router_mac
 from rookery.intent.whole import host_intent
 from rookery.model.objects import CidrAssociation, RouteTable, RouteTableAssociation
 from rookery.store.interface import Entry
@@ -58,6 +59,7 @@ def test_the_whole_of_a_hosts_intent():
         subnet=0xB0000101,
         mac="02:00:00:01:01:0a",
         source_dest_check=True,
+        group_set=0,
         generation=7,
         issued=1_700_000_000,
     )
@@ -125,7 +127,7 @@ def test_each_block_of_a_vpc_has_its_local_route():
     wide = msgspec.structs.replace(
         VPC, cidr_associations=(*VPC.cidr_associations, CidrAssociation("b", "10.200.0.0/16"))
     )
-    assert [(r.destination, r.kind) for r in routes_of(MAIN, wide)] == [
+    assert [(r.destination, r.kind) for r in routes_of(MAIN, wide, state())] == [
         ("10.1.0.0/16", "local"),
         ("10.200.0.0/16", "local"),
     ]

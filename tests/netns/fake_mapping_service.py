@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
 from rookery.host.instances import namespace
-from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent
+from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent, RuleIntent
 from rookery.mapping.certificates import Identity, peer_uris, server_context
 from rookery.mapping.protocol import Applied, Delta, FromHost, Hello, InstanceReport, Snapshot, ToHost
 from rookery.model.objects import InstanceStatus
@@ -69,8 +69,10 @@ class FakeMappingService:
         instances: tuple[InstanceIntent, ...] = (),
         mappings: tuple[MappingIntent, ...] = (),
         routes: tuple[RouteIntent, ...] = (),
+        rules: tuple[RuleIntent, ...] = (),
         forget: tuple[str, ...] = (),
         unmap: tuple[tuple[int, str], ...] = (),
+        unrule: tuple[tuple[str, int, int], ...] = (),
     ) -> int:
         """The next generation of a host, sent as a delta if it listens. Returns the generation."""
         old = self.intents.get(host) or HostIntent(host=host, generation=1)
@@ -80,8 +82,10 @@ class FakeMappingService:
             put_instances=list(instances),
             put_mappings=list(mappings),
             put_routes=list(routes),
+            put_rules=list(rules),
             delete_instances=list(forget),
             delete_mappings=list(unmap),
+            delete_rules=list(unrule),
         )
         self.intents[host] = HostIntent(
             host=host,
@@ -89,6 +93,7 @@ class FakeMappingService:
             instances=_changed(old.instances, instances, forget),
             mappings=_changed(old.mappings, mappings, unmap),
             routes=_changed(old.routes, routes, ()),
+            rules=_changed(old.rules, rules, unrule),
         )
         self._call(self._send(host, delta))
         return delta.generation
@@ -132,6 +137,7 @@ class FakeMappingService:
             instances=list(intent.instances.values()),
             mappings=list(intent.mappings.values()),
             routes=list(intent.routes.values()),
+            rules=list(intent.rules.values()),
         )
 
     def _note_applied(self, host: str) -> Callable[[Applied], None]:

@@ -11,7 +11,12 @@ def group_set(groups: Iterable[str]) -> int:
     """64 bits that follow from the ids alone, so that all parts agree without asking; 0: no groups.
 
     Ids are random, and nobody but the region draws them: sets do not meet in one number by chance or by intent."""
-    return _number(tuple(sorted(set(groups))))
+    return _number(distinct(groups))
+
+
+def distinct(groups: Iterable[str]) -> tuple[str, ...]:
+    """The set as it is written: sorted."""
+    return tuple(sorted(set(groups)))
 
 
 @lru_cache(maxsize=65_536)

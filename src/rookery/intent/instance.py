@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent
+from rookery.intent.groups import group_set
+from rookery.intent.host import ForwarderIntent, InstanceIntent, InterfaceIntent, MappingIntent
 from rookery.intent.names import domain_name, host_name
 from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, VpcThing
-from rookery.intent.vpc import prefix_length, router_address, router_mac
+from rookery.intent.vpc import (
+    InEffect,
+    ipv6_prefix_length,
+    prefix_length,
+    router_address,
+    router_ipv6_address,
+    router_mac,
+)
 from rookery.model.objects import Attachment, NetworkInterface
 
 RUNNING = "running"
@@ -28,11 +36,12 @@ def interface_mappings(
     generation: int,
     issued: int,
 ) -> list[MappingIntent]:
-    """One row per address of an interface that is attached to an instance which shall run.
+    """One row per address and delegated prefix of an interface that is attached to an instance which shall run.
 
     While the instance is stopped it keeps its addresses, but packets to them lead nowhere: the caller asks for none.
     `host_address` is that of the attachment's host; `generation` the revision that last changed the interface and
     `issued` when that was."""
+    groups = group_set(interface.groups)
     return [
         MappingIntent(
             vni=vpc.vni,
@@ -42,11 +51,24 @@ def interface_mappings(
             subnet=subnet.number,
             mac=interface.mac,
             source_dest_check=interface.source_dest_check,
+            group_set=groups,
             generation=generation,
             issued=issued,
         )
-        for address in dict.fromkeys(interface.addresses)
+        for address in dict.fromkeys((*interface.addresses, *interface.ipv6_addresses, *interface.prefixes))
     ]
+
+
+def forwarder_intent(mapping: MappingIntent) -> ForwarderIntent:
+    """Of the interface whose row this is, should a route lead to it or its source/destination check be off."""
+    return ForwarderIntent(
+        vni=mapping.vni,
+        interface=mapping.interface,
+        host=mapping.host,
+        subnet=mapping.subnet,
+        mac=mapping.mac,
+        source_dest_check=mapping.source_dest_check,
+    )
 
 
 def rank(mapping: MappingIntent) -> tuple[int, int]:
@@ -55,15 +77,15 @@ def rank(mapping: MappingIntent) -> tuple[int, int]:
 
 
 def interface_intent(
-    interface: InterfaceThing, vpc: VpcThing, subnet: SubnetThing, route_table: int, mtu: int
+    interface: InterfaceThing, vpc: VpcThing, subnet: SubnetThing, in_effect: InEffect, mtu: int
 ) -> InterfaceIntent:
-    """Of an attached interface. `mtu` is the largest inner IP packet; `route_table` a number, see effective_table."""
+    """Of an attached interface. `mtu` is the largest inner IP packet; `in_effect`: in its subnet."""
     return InterfaceIntent(
         id=interface.id,
         vni=vpc.vni,
         number=interface.number,
         subnet=subnet.number,
-        route_table=route_table,
+        route_table=in_effect.table,
         router=router_address(subnet),
         primary=interface.primary,
         addresses=tuple(interface.addresses),
@@ -73,6 +95,14 @@ def interface_intent(
         mtu=mtu,
         source_dest_check=interface.source_dest_check,
         device_index=interface.attachment.device_index if interface.attachment else 0,
+        group_set=group_set(interface.groups),
+        acl=in_effect.acl,
+        router_ipv6=router_ipv6_address(subnet),
+        ipv6_addresses=tuple(interface.ipv6_addresses),
+        ipv6_prefix_length=ipv6_prefix_length(subnet),
+        tcp_established_seconds=interface.tracking.tcp_established,
+        udp_stream_seconds=interface.tracking.udp_stream,
+        udp_seconds=interface.tracking.udp,
     )
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from rookery.model.codec import decode, decode_resource
 from rookery.model.keys import HOSTS, INTENDED
-from rookery.model.objects import RESOURCES, Host, Resource
+from rookery.model.objects import (
+    RESOURCES,
+    Host,
+    Instance,
+    NetworkInterface,
+    PrefixList,
+    Resource,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+    VpcPeering,
+)
 from rookery.store.interface import Entry
 
 R = TypeVar("R", bound=Resource)
@@ -43,10 +54,43 @@ class State:
             self._stamps[thing.id] = Stamp(entry.revision, entry.time)
 
     def all(self, kind: type[R]) -> Iterable[R]:
-        return self._things[kind].values()  # type: ignore[return-value]
+        return self._by_id(kind).values()
+
+    def _by_id(self, kind: type[R]) -> Mapping[str, R]:
+        return self._things[kind]  # type: ignore[return-value]
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
         return self._things[kind].get(resource_id)  # type: ignore[return-value]
 
     def stamp(self, resource: Resource) -> Stamp:
         return self._stamps[resource.id]
+
+    # As rookery.intent.things.Things
+
+    @property
+    def vpcs(self) -> Mapping[str, Vpc]:
+        return self._by_id(Vpc)
+
+    @property
+    def subnets(self) -> Mapping[str, Subnet]:
+        return self._by_id(Subnet)
+
+    @property
+    def interfaces(self) -> Mapping[str, NetworkInterface]:
+        return self._by_id(NetworkInterface)
+
+    @property
+    def instances(self) -> Mapping[str, Instance]:
+        return self._by_id(Instance)
+
+    @property
+    def security_groups(self) -> Mapping[str, SecurityGroup]:
+        return self._by_id(SecurityGroup)
+
+    @property
+    def prefix_lists(self) -> Mapping[str, PrefixList]:
+        return self._by_id(PrefixList)
+
+    @property
+    def peerings(self) -> Mapping[str, VpcPeering]:
+        return self._by_id(VpcPeering)

@@ -3,18 +3,31 @@ keeps of them (rookery.mapping.facts)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rookery.model.objects import CidrAssociation, RouteTableAssociation
+from rookery.model.objects import (
+    CidrAssociation,
+    ConnectionTracking,
+    NetworkAclAssociation,
+    NetworkAclEntry,
+    Route,
+    RouteTableAssociation,
+)
 
 
 class VpcThing(Protocol):
+    @property
+    def id(self) -> str: ...
+
     @property
     def vni(self) -> int: ...
 
     @property
     def cidr_associations(self) -> tuple[CidrAssociation, ...]: ...
+
+    @property
+    def ipv6_cidr_associations(self) -> tuple[CidrAssociation, ...]: ...
 
 
 class SubnetThing(Protocol):
@@ -25,7 +38,13 @@ class SubnetThing(Protocol):
     def number(self) -> int: ...
 
     @property
+    def vpc_id(self) -> str: ...
+
+    @property
     def cidr(self) -> str: ...
+
+    @property
+    def ipv6_cidr_associations(self) -> tuple[CidrAssociation, ...]: ...
 
 
 class TableThing(Protocol):
@@ -36,10 +55,102 @@ class TableThing(Protocol):
     def number(self) -> int: ...
 
     @property
+    def vpc_id(self) -> str: ...
+
+    @property
     def associations(self) -> tuple[RouteTableAssociation, ...]: ...
+
+    @property
+    def routes(self) -> tuple[Route, ...]: ...
+
+
+class AclThing(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+    @property
+    def associations(self) -> tuple[NetworkAclAssociation, ...]: ...
+
+    @property
+    def entries(self) -> tuple[NetworkAclEntry, ...]: ...
+
+
+class GroupRuleThing(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def is_egress(self) -> bool: ...
+
+    @property
+    def protocol(self) -> str: ...
+
+    @property
+    def from_port(self) -> int: ...
+
+    @property
+    def to_port(self) -> int: ...
+
+    @property
+    def cidr(self) -> str: ...
+
+    @property
+    def prefix_list_id(self) -> str: ...
+
+    @property
+    def group_id(self) -> str: ...
+
+    @property
+    def group_vpc_id(self) -> str: ...
+
+
+class GroupThing(Protocol):
+    @property
+    def vpc_id(self) -> str: ...
+
+    @property
+    def rules(self) -> Sequence[GroupRuleThing]: ...
+
+
+class PrefixListEntryThing(Protocol):
+    @property
+    def cidr(self) -> str: ...
+
+
+class PrefixListThing(Protocol):
+    @property
+    def versions(self) -> Sequence[Sequence[PrefixListEntryThing]]: ...
+
+
+class PeeringSideThing(Protocol):
+    @property
+    def vpc_id(self) -> str: ...
+
+
+class PeeringThing(Protocol):
+    @property
+    def requester(self) -> PeeringSideThing: ...
+
+    @property
+    def accepter(self) -> PeeringSideThing: ...
+
+    @property
+    def status(self) -> str: ...
 
 
 class AttachmentThing(Protocol):
+    @property
+    def instance_id(self) -> str: ...
+
+    @property
+    def detaching(self) -> bool: ...
+
     @property
     def device_index(self) -> int: ...
 
@@ -52,6 +163,9 @@ class InterfaceThing(Protocol):
     def number(self) -> int: ...
 
     @property
+    def subnet_id(self) -> str: ...
+
+    @property
     def mac(self) -> str: ...
 
     @property
@@ -59,6 +173,18 @@ class InterfaceThing(Protocol):
 
     @property
     def primary(self) -> str: ...
+
+    @property
+    def ipv6_addresses(self) -> Sequence[str]: ...
+
+    @property
+    def prefixes(self) -> Sequence[str]: ...
+
+    @property
+    def groups(self) -> Sequence[str]: ...
+
+    @property
+    def tracking(self) -> ConnectionTracking: ...
 
     @property
     def source_dest_check(self) -> bool: ...
@@ -82,3 +208,28 @@ class InstanceThing(Protocol):
 
     @property
     def user_data(self) -> str: ...
+
+
+class Things(Protocol):
+    """All that there is, by id, where one thing names another: what it names may be gone."""
+
+    @property
+    def vpcs(self) -> Mapping[str, VpcThing]: ...
+
+    @property
+    def subnets(self) -> Mapping[str, SubnetThing]: ...
+
+    @property
+    def interfaces(self) -> Mapping[str, InterfaceThing]: ...
+
+    @property
+    def instances(self) -> Mapping[str, InstanceThing]: ...
+
+    @property
+    def security_groups(self) -> Mapping[str, GroupThing]: ...
+
+    @property
+    def prefix_lists(self) -> Mapping[str, PrefixListThing]: ...
+
+    @property
+    def peerings(self) -> Mapping[str, PeeringThing]: ...

@@ -1,21 +1,23 @@
-"""What follows from a VPC, its subnets and its route tables."""
+"""What follows from a VPC and its subnets: which table and which network ACL are in effect, and the router."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
-from rookery.intent.host import RouteIntent
-from rookery.intent.things import SubnetThing, TableThing, VpcThing
+from rookery.intent.things import AclThing, SubnetThing, TableThing
 
 NO_TABLE = 0  # the data plane finds no route in it
+NO_ACL = 0  # the data plane lets nothing pass
 
 
-def routes_of(table: TableThing, vpc: VpcThing) -> list[RouteIntent]:
-    """The local routes: one for each block of the VPC. Nobody can write them, so nobody stores them."""
-    cidrs = dict.fromkeys(association.cidr for association in vpc.cidr_associations)
-    return [RouteIntent(table=table.number, destination=cidr, kind="local") for cidr in cidrs]
+class InEffect(NamedTuple):
+    """In a subnet: numbers, see effective_table and effective_acl."""
+
+    table: int = NO_TABLE
+    acl: int = NO_ACL
 
 
 def effective_tables(tables: Iterable[TableThing]) -> dict[str, int]:
@@ -32,9 +34,30 @@ def effective_table(subnet: SubnetThing, tables: dict[str, int]) -> int:
     return tables.get(subnet.id, tables.get("", NO_TABLE))
 
 
+def effective_acls(acls: Iterable[AclThing]) -> dict[str, int]:
+    """Subnet id -> number of the network ACL that names it, of one VPC's; the default one is under ""."""
+    found: dict[str, int] = {}
+    for acl in sorted(acls, key=lambda acl: acl.id):
+        if acl.is_default:
+            found.setdefault("", acl.number)
+        for association in acl.associations:
+            found.setdefault(association.subnet_id, acl.number)
+    return found
+
+
+def effective_acl(subnet: SubnetThing, acls: dict[str, int]) -> int:
+    """The number of the one network ACL that guards the subnet; `acls` as from effective_acls."""
+    return acls.get(subnet.id, acls.get("", NO_ACL))
+
+
 def router_address(subnet: SubnetThing) -> str:
     """The first address after the network's: 10.0.0.1 in 10.0.0.0/24."""
     return _router_in(subnet.cidr)
+
+
+def router_ipv6_address(subnet: SubnetThing) -> str:
+    """Of its IPv6 block; empty: it has none."""
+    return _router_in(subnet.ipv6_cidr_associations[0].cidr) if subnet.ipv6_cidr_associations else ""
 
 
 @lru_cache(maxsize=65_536)  # a subnet has many interfaces, and reading a block takes longer than all the rest of one
@@ -50,3 +73,9 @@ def router_mac(subnet_number: int) -> str:
 
 def prefix_length(subnet: SubnetThing) -> int:
     return int(subnet.cidr.rpartition("/")[2])
+
+
+def ipv6_prefix_length(subnet: SubnetThing) -> int:
+    """64 where there is no block: AWS has no other."""
+    blocks = subnet.ipv6_cidr_associations
+    return int(blocks[0].cidr.rpartition("/")[2]) if blocks else 64

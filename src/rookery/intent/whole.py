@@ -3,30 +3,50 @@ step by step (rookery.mapping.index) and is tested against this."""
 
 from __future__ import annotations
 
-from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
+from collections.abc import Iterator
+
+from rookery.intent.groups import distinct, group_set
+from rookery.intent.host import (
+    GroupSetIntent,
+    HostIntent,
+    InstanceIntent,
+    InterfaceIntent,
+    MappingIntent,
+    RouteIntent,
+    RuleIntent,
+)
 from rookery.intent.instance import (
     RUNNING,
+    forwarder_intent,
     held_attachment,
     instance_intent,
     interface_intent,
     interface_mappings,
     rank,
 )
+from rookery.intent.peering import peering_intents, peers_of
+from rookery.intent.policy import acl_intent, policy_intent
+from rookery.intent.route import routes_of
 from rookery.intent.state import State
-from rookery.intent.vpc import effective_table, effective_tables, routes_of
-from rookery.model.objects import Instance, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.intent.vpc import InEffect, effective_acl, effective_acls, effective_table, effective_tables
+from rookery.model.objects import Instance, NetworkAcl, NetworkInterface, RouteTable, Subnet, Vpc
 
 
 def host_intent(state: State, host: str) -> HostIntent:
-    """Its instances, every mapping of the VPCs in which one of them runs, and the routes of the tables they use."""
+    """Its instances, every mapping of the VPCs in which one of them runs and of their peers, the routes of the tables they
+    use and the rules of all of these."""
     instances = [_instance(state, instance) for instance in state.all(Instance) if instance.host == host]
     active = [i for instance in instances if instance.wanted == RUNNING for i in instance.interfaces]
+    own = [vpc for vpc in state.all(Vpc) if vpc.vni in {interface.vni for interface in active}]
+    held = {vpc.vni for vpc in own} | {peer.vni for vpc in own for peer in _peers(state, vpc)}
+    rules = [*_policies(state, active), *_acls(state, active), *_peerings(state, own)]
     return HostIntent(
         host=host,
         generation=state.generation,
         instances={instance.key: instance for instance in instances},
-        mappings=_mappings(state, {interface.vni for interface in active}),
+        mappings=_mappings(state, held),
         routes=_routes(state, {interface.route_table for interface in active}),
+        rules={rule.key: rule for rule in (*rules, *_of_interfaces(state, held))},
     )
 
 
@@ -50,7 +70,9 @@ def _interface(state: State, interface: NetworkInterface) -> InterfaceIntent | N
     if vpc is None or subnet is None:
         return None
     tables = effective_tables(table for table in state.all(RouteTable) if table.vpc_id == vpc.id)
-    return interface_intent(interface, vpc, subnet, effective_table(subnet, tables), state.mtu)
+    acls = effective_acls(acl for acl in state.all(NetworkAcl) if acl.vpc_id == vpc.id)
+    in_effect = InEffect(effective_table(subnet, tables), effective_acl(subnet, acls))
+    return interface_intent(interface, vpc, subnet, in_effect, state.mtu)
 
 
 def _mappings(state: State, vnis: set[int]) -> dict[tuple[int, str], MappingIntent]:
@@ -79,4 +101,44 @@ def _mappings_of(state: State, interface: NetworkInterface) -> list[MappingInten
 def _routes(state: State, tables: set[int]) -> dict[tuple[int, str], RouteIntent]:
     used = (table for table in state.all(RouteTable) if table.number in tables)
     pairs = ((table, state.get(Vpc, table.vpc_id)) for table in used)
-    return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc)}
+    return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, state)}
+
+
+def _policies(state: State, active: list[InterfaceIntent]) -> Iterator[RuleIntent]:
+    """Should a fault give one set of groups to two VPCs, the smaller VNI wins."""
+    sets = {(interface.vni, distinct(state.interfaces[interface.id].groups)) for interface in active}
+    for vni, groups in sorted(sets, reverse=True):
+        vpc = next(vpc for vpc in state.all(Vpc) if vpc.vni == vni)
+        if groups:
+            yield policy_intent(vpc, groups, {peer.id for peer in _peers(state, vpc)}, state)
+
+
+def _acls(state: State, active: list[InterfaceIntent]) -> Iterator[RuleIntent]:
+    numbers = {interface.acl for interface in active}
+    pairs = ((acl, state.get(Vpc, acl.vpc_id)) for acl in state.all(NetworkAcl) if acl.number in numbers)
+    return (acl_intent(acl, vpc) for acl, vpc in pairs if vpc)
+
+
+def _peers(state: State, vpc: Vpc) -> list[Vpc]:
+    return peers_of(vpc, state.peerings.values(), state.vpcs)
+
+
+def _peerings(state: State, own: list[Vpc]) -> Iterator[RuleIntent]:
+    return (row for vpc in own for peer in _peers(state, vpc) for row in peering_intents(vpc, peer))
+
+
+def _of_interfaces(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
+    """The group sets and the forwarders of VPCs."""
+    for interface in state.all(NetworkInterface):
+        mapping = next(iter(_mappings_of(state, interface)), None)
+        if mapping is not None and mapping.vni in vnis:
+            if groups := distinct(interface.groups):
+                yield GroupSetIntent(number=group_set(groups), groups=groups)
+            if not interface.source_dest_check or _is_target(state, interface):
+                yield forwarder_intent(mapping)
+
+
+def _is_target(state: State, interface: NetworkInterface) -> bool:
+    vpc, _ = _place(state, interface)
+    tables = (table for table in state.all(RouteTable) if vpc and table.vpc_id == vpc.id)
+    return any(route.target == interface.id for table in tables for route in table.routes)

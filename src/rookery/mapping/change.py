@@ -3,7 +3,7 @@ becomes one delta and a slow host costs no more than its rows."""
 
 from __future__ import annotations
 
-from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent
+from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent
 from rookery.mapping.protocol import Delta
 
 
@@ -14,14 +14,16 @@ class HostChange:
         self.instances: dict[str, InstanceIntent | None] = {}
         self.mappings: dict[tuple[int, str], MappingIntent | None] = {}
         self.routes: dict[tuple[int, str], RouteIntent | None] = {}
+        self.rules: dict[tuple[str, int, int], RuleIntent | None] = {}
 
     def __len__(self) -> int:
-        return len(self.instances) + len(self.mappings) + len(self.routes)
+        return len(self.instances) + len(self.mappings) + len(self.routes) + len(self.rules)
 
     def lay_over(self, later: HostChange) -> None:
         self.instances |= later.instances
         self.mappings |= later.mappings
         self.routes |= later.routes
+        self.rules |= later.rules
 
     def delta(self, base: int, generation: int) -> Delta:
         return Delta(
@@ -30,9 +32,11 @@ class HostChange:
             put_instances=_puts(self.instances),
             put_mappings=_puts(self.mappings),
             put_routes=_puts(self.routes),
+            put_rules=_puts(self.rules),
             delete_instances=_deletes(self.instances),
             delete_mappings=_deletes(self.mappings),
             delete_routes=_deletes(self.routes),
+            delete_rules=_deletes(self.rules),
         )
 
 

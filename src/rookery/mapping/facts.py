@@ -9,21 +9,31 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
 
+from rookery.intent.groups import distinct
 from rookery.intent.host import MappingIntent
 from rookery.model.codec import decode, kind_of
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
     CidrAssociation,
+    ConnectionTracking,
     Instance,
+    NetworkAcl,
+    NetworkAclAssociation,
+    NetworkAclEntry,
     NetworkInterface,
+    PrefixList,
+    Route,
     RouteTable,
     RouteTableAssociation,
+    SecurityGroup,
     Subnet,
     Vpc,
+    VpcPeering,
 )
 
 
@@ -34,6 +44,7 @@ class Unreadable(Exception):
 class VpcFacts(msgspec.Struct):
     id: str
     cidr_associations: tuple[CidrAssociation, ...]
+    ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
 
     @property
     def vni(self) -> int:
@@ -51,17 +62,73 @@ class Numbered(msgspec.Struct):
 class SubnetFacts(Numbered):
     vpc_id: str
     cidr: str
+    ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
 
     def __post_init__(self) -> None:
         ipaddress.IPv4Network(self.cidr)
+        for association in self.ipv6_cidr_associations:
+            ipaddress.IPv6Network(association.cidr)
 
 
 class TableFacts(Numbered):
     vpc_id: str
     associations: tuple[RouteTableAssociation, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+
+class AclFacts(Numbered):
+    vpc_id: str
+    is_default: bool = False
+    associations: tuple[NetworkAclAssociation, ...] = ()
+    entries: tuple[NetworkAclEntry, ...] = ()
+
+
+class GroupRuleFacts(msgspec.Struct, gc=False):
+    id: str
+    is_egress: bool
+    protocol: str
+    from_port: int = -1
+    to_port: int = -1
+    cidr: str = ""
+    prefix_list_id: str = ""
+    group_id: str = ""
+    group_vpc_id: str = ""
+
+
+class GroupFacts(msgspec.Struct):
+    id: str
+    vpc_id: str
+    rules: tuple[GroupRuleFacts, ...] = ()
+
+
+class PrefixListEntryFacts(msgspec.Struct, gc=False):
+    cidr: str
+
+
+class PrefixListFacts(msgspec.Struct):
+    """Of its versions the last counts, and only that is kept."""
+
+    id: str
+    versions: tuple[tuple[PrefixListEntryFacts, ...], ...]
+
+    def __post_init__(self) -> None:
+        self.versions = self.versions[-1:]
+
+
+class PeeringSideFacts(msgspec.Struct, gc=False):
+    vpc_id: str
+
+
+class PeeringFacts(msgspec.Struct):
+    id: str
+    requester: PeeringSideFacts
+    accepter: PeeringSideFacts
+    status: str
 
 
 class AttachmentFacts(msgspec.Struct, gc=False):
+    """`detaching`: read, and then there is no attachment."""
+
     instance_id: str
     host: str
     device_index: int = 0
@@ -74,6 +141,10 @@ class InterfaceFacts(Numbered, gc=False):
     subnet_id: str
     mac: str
     addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    ipv6_addresses: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # distinct, sorted
+    tracking: ConnectionTracking = ConnectionTracking()
     source_dest_check: bool = True
     attachment: AttachmentFacts | None = None
     revision: int = 0
@@ -83,6 +154,7 @@ class InterfaceFacts(Numbered, gc=False):
     def __post_init__(self) -> None:
         if self.attachment and self.attachment.detaching:
             self.attachment = None  # as rookery.intent.instance.held_attachment
+        self.groups = _one_set(self.groups)
 
     @property
     def primary(self) -> str:
@@ -112,13 +184,28 @@ class HostFacts(msgspec.Struct):
         return self.name
 
 
-Fact = VpcFacts | SubnetFacts | TableFacts | InterfaceFacts | InstanceFacts | HostFacts
+Fact = (
+    VpcFacts
+    | SubnetFacts
+    | TableFacts
+    | AclFacts
+    | GroupFacts
+    | PrefixListFacts
+    | PeeringFacts
+    | InterfaceFacts
+    | InstanceFacts
+    | HostFacts
+)
 
 HOST = "host"
 TYPES: dict[str, type[Fact]] = {
     Vpc.KIND: VpcFacts,
     Subnet.KIND: SubnetFacts,
     RouteTable.KIND: TableFacts,
+    NetworkAcl.KIND: AclFacts,
+    SecurityGroup.KIND: GroupFacts,
+    PrefixList.KIND: PrefixListFacts,
+    VpcPeering.KIND: PeeringFacts,
     NetworkInterface.KIND: InterfaceFacts,
     Instance.KIND: InstanceFacts,
     HOST: HostFacts,
@@ -149,6 +236,12 @@ def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float
         if fact.attachment:
             _share(fact.attachment, ("host",))
     return fact
+
+
+@lru_cache(maxsize=65_536)
+def _one_set(groups: tuple[str, ...]) -> tuple[str, ...]:
+    """A million interfaces have few sets of groups: each exists once."""
+    return tuple(map(sys.intern, distinct(groups)))
 
 
 def _share(thing: msgspec.Struct, names: Iterable[str]) -> None:

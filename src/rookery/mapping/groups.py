@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 
 class Groups:
@@ -19,6 +20,13 @@ class Groups:
         if old != new:
             self._leave(member, old)
             self._join(member, new)
+
+    def move_all(self, member: str, old: AbstractSet[str], new: AbstractSet[str]) -> None:
+        """Of a member of several groups."""
+        for key in old - new:
+            self._leave(member, key)
+        for key in new - old:
+            self._join(member, key)
 
     def _join(self, member: str, key: str | None) -> None:
         if not key:

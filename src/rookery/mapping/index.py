@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from rookery.intent.digest import digest_of_sum
 from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
 from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings
-from rookery.intent.vpc import NO_TABLE, routes_of
+from rookery.intent.route import routes_of
 from rookery.mapping.addresses import Addresses, Changes, Key
 from rookery.mapping.change import HostChange
 from rookery.mapping.facts import InterfaceFacts, Unreadable, identify, read_fact
 from rookery.mapping.relations import Relations, Touched
-from rookery.mapping.share import Share
+from rookery.mapping.rules import Rules
+from rookery.mapping.share import GroupsIn, Needs, Share
 from rookery.store.interface import Batch, Range
 
 log = logging.getLogger("rookery.mapping.index")
@@ -32,8 +33,9 @@ class Index:
         self._mtu = mtu
         self._relations = Relations()
         self._addresses = Addresses()
+        self._rules = Rules(self._relations)
         self._shares: dict[str, Share] = {}
-        self._holders: defaultdict[int, set[str]] = defaultdict(set)  # VNI -> subscribed hosts
+        self._holders: defaultdict[int, set[str]] = defaultdict(set)  # VNI -> subscribed hosts, of peers too
         self._users: defaultdict[int, set[str]] = defaultdict(set)  # table number -> subscribed hosts
         self._keeper: dict[str, str] = {}  # instance id -> the subscribed host that holds it
 
@@ -82,16 +84,19 @@ class Index:
         for identity in self._relations.placed.of(host):
             self._hand(identity, host, self._instance(identity))
         share = self._shares[host]
-        for vni in share.vnis:
+        needs = share.needs()
+        share.held = self._held(needs)
+        for vni in share.held:
             self._holders[vni].add(host)
-        for table in share.tables:
+        for table in needs.tables:
             self._users[table].add(host)
-        share.routes = self._routes(share)
+        share.routes.replace(self._routes(needs.tables))
+        share.rules.replace(self._rules.of(needs, share.held))
 
     def unsubscribe(self, host: str) -> None:
         share = self._shares.pop(host)
-        _withdraw(self._holders, share.vnis, host)
-        _withdraw(self._users, share.tables, host)
+        _withdraw(self._holders, share.held, host)
+        _withdraw(self._users, share.needs().tables, host)
         for identity in share.instances:
             del self._keeper[identity]
 
@@ -99,14 +104,15 @@ class Index:
         """All that a subscribed host holds."""
         share = self._shares[host]
         mappings: dict[Key, MappingIntent] = {}
-        for vni in share.vnis:
+        for vni in share.held:
             mappings |= self._rows_in(vni)
         return HostIntent(
             host=host,
             generation=self.generation,
             instances={identity: self._instance(identity) for identity in share.instances},
             mappings=mappings,
-            routes=dict(share.routes),
+            routes=dict(share.routes.now),
+            rules=dict(share.rules.now),
         )
 
     def _rows_in(self, vni: int) -> dict[Key, MappingIntent]:
@@ -115,7 +121,7 @@ class Index:
     def digest(self, host: str) -> str:
         """That of `intent(host)`, without going through its mappings."""
         share = self._shares[host]
-        return digest_of_sum(host, share.row_sum() + sum(map(self._addresses.sum_of, share.vnis)))
+        return digest_of_sum(host, share.row_sum() + sum(map(self._addresses.sum_of, share.held)))
 
     def _take(self, key: str, value: bytes | None, revision: int, time: float, touched: Touched) -> None:
         found = identify(key)
@@ -131,23 +137,34 @@ class Index:
         self._relations.change(*found, fact, touched)
 
     def _settle(self, touched: Touched) -> dict[str, HostChange]:
-        self._relations.settle_tables(touched)
+        self._relations.settle(touched)
         rows = self._claim_rows(touched)
+        self._rules.forget(touched.rules)
         changes: defaultdict[str, HostChange] = defaultdict(HostChange)
         before = self._settle_instances(touched, changes)
-        self._settle_mappings(rows, before, changes)
+        needing = {host for host, needs in before.items() if needs != self._shares[host].needs()}
+        ruled = needing.union(*(self._holders.get(vni, ()) for vni in touched.rules))
+        self._settle_mappings(rows, ruled, changes)
         self._settle_routes(touched, before, changes)
+        for host in ruled:
+            share = self._shares[host]
+            changes[host].rules |= share.rules.replace(self._rules.of(share.needs(), share.held))
         return {host: change for host, change in changes.items() if len(change)}
 
     def _claim_rows(self, touched: Touched) -> Changes:
-        withdrawn = [row for fact in touched.gone for row in fact.rows]
+        withdrawn: list[MappingIntent] = []
         claimed: list[MappingIntent] = []
+        for gone in touched.gone:
+            withdrawn += gone.rows
+            self._rules.settle_interface(gone, (), touched)
         for identity in touched.interfaces:
             fact = self._relations.interfaces.get(identity)
             if fact is not None:
+                rows = self._rows_of(fact)
                 withdrawn += fact.rows
-                fact.rows = self._rows_of(fact)
-                claimed += fact.rows
+                claimed += rows
+                self._rules.settle_interface(fact, rows, touched)
+                fact.rows = rows
         return self._addresses.replace(withdrawn, claimed)
 
     def _rows_of(self, interface: InterfaceFacts) -> tuple[MappingIntent, ...]:
@@ -163,13 +180,13 @@ class Index:
             )
         )
 
-    def _settle_instances(self, touched: Touched, changes: dict[str, HostChange]) -> dict[str, Share]:
-        """Gives and takes instances; returns what the hosts concerned held of VPCs and tables before."""
-        before: dict[str, Share] = {}
+    def _settle_instances(self, touched: Touched, changes: dict[str, HostChange]) -> dict[str, Needs]:
+        """Gives and takes instances; returns what the hosts concerned needed before."""
+        before: dict[str, Needs] = {}
         for identity in touched.instances:
             wanted, had = self.host_of(identity), self._keeper.get(identity)
             for host in self._shares.keys() & {wanted, had}:
-                before.setdefault(host, _copy(self._shares[host]))
+                before.setdefault(host, self._shares[host].needs())
                 intent = self._instance(identity) if host == wanted else None
                 if self._hand(identity, host, intent):
                     changes[host].instances[identity] = intent
@@ -181,7 +198,12 @@ class Index:
             self._keeper[identity] = host
         elif self._keeper.get(identity) == host:
             del self._keeper[identity]
-        return self._shares[host].take(identity, intent)
+        groups = self._groups_of(intent) if intent else ()
+        return self._shares[host].take(identity, intent, groups)
+
+    def _groups_of(self, instance: InstanceIntent) -> set[GroupsIn]:
+        facts = self._relations.interfaces
+        return {(interface.vni, facts[interface.id].groups) for interface in instance.interfaces}
 
     def _instance(self, identity: str) -> InstanceIntent:
         interfaces = (self._relations.interfaces[i] for i in self._relations.attached.of(identity))
@@ -192,26 +214,29 @@ class Index:
         vpc, subnet = self._relations.vpc_of(interface)
         if vpc is None or subnet is None:
             return None
-        table = self._relations.effective.get(subnet.id, NO_TABLE)
-        return interface_intent(interface, vpc, subnet, table, self._mtu)
+        return interface_intent(interface, vpc, subnet, self._relations.in_effect(subnet.id), self._mtu)
 
-    def _settle_mappings(
-        self, rows: Changes, before: dict[str, Share], changes: dict[str, HostChange]
-    ) -> None:
+    def _held(self, needs: Needs) -> frozenset[int]:
+        """The VPCs of its instances and their peers."""
+        own = filter(None, map(self._relations.vpc_numbered.get, needs.vnis))
+        return needs.vnis | {peer.vni for vpc in own for peer in self._relations.peers(vpc)}
+
+    def _settle_mappings(self, rows: Changes, moved: Iterable[str], changes: dict[str, HostChange]) -> None:
+        """`moved`: hosts that may hold other VPCs now."""
         by_vni: defaultdict[int, Changes] = defaultdict(dict)
         for key, row in rows.items():
             by_vni[key[0]][key] = row
-        for host, held in before.items():
-            self._move_vpcs(host, held.vnis.keys(), by_vni, changes)
+        for host in moved:
+            self._move_vpcs(host, by_vni, changes)
         for vni, changed in by_vni.items():
             for host in self._holders.get(vni, ()):
                 changes[host].mappings |= changed
 
-    def _move_vpcs(
-        self, host: str, held: Iterable[int], changed: dict[int, Changes], changes: dict[str, HostChange]
-    ) -> None:
+    def _move_vpcs(self, host: str, changed: dict[int, Changes], changes: dict[str, HostChange]) -> None:
         """The whole of the VPCs that the host now has, and none of those that it has no more."""
-        holds = self._shares[host].vnis.keys()
+        share = self._shares[host]
+        held, holds = share.held, self._held(share.needs())
+        share.held = holds
         for vni in holds - held:
             self._holders[vni].add(host)
             changes[host].mappings |= self._rows_in(vni)
@@ -222,31 +247,23 @@ class Index:
             changes[host].mappings |= dict.fromkeys(changed.get(vni, ()), None)
 
     def _settle_routes(
-        self, touched: Touched, before: dict[str, Share], changes: dict[str, HostChange]
+        self, touched: Touched, before: dict[str, Needs], changes: dict[str, HostChange]
     ) -> None:
         concerned = {host for table in touched.tables for host in self._users.get(table, ())}
-        for host, held in before.items():
-            uses = self._shares[host].tables.keys()
-            _withdraw(self._users, held.tables.keys() - uses, host)
-            for table in uses - held.tables.keys():
+        for host, needed in before.items():
+            uses = self._shares[host].needs().tables
+            _withdraw(self._users, needed.tables - uses, host)
+            for table in uses - needed.tables:
                 self._users[table].add(host)
         for host in concerned | before.keys():
             share = self._shares[host]
-            routes = self._routes(share)
-            changes[host].routes |= dict.fromkeys(share.routes.keys() - routes.keys(), None)
-            changes[host].routes |= dict(routes.items() - share.routes.items())
-            share.routes = routes
+            changes[host].routes |= share.routes.replace(self._routes(share.needs().tables))
 
-    def _routes(self, share: Share) -> dict[tuple[int, str], RouteIntent]:
-        tables = (self._relations.table_numbered.get(number) for number in share.tables)
-        pairs = ((table, self._relations.vpcs.get(table.vpc_id)) for table in tables if table)
-        return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc)}
-
-
-def _copy(share: Share) -> Share:
-    copy = Share()
-    copy.vnis, copy.tables = share.vnis.copy(), share.tables.copy()
-    return copy
+    def _routes(self, numbers: Iterable[int]) -> dict[tuple[int, str], RouteIntent]:
+        relations = self._relations
+        tables = (relations.table_numbered.get(number) for number in numbers)
+        pairs = ((table, relations.vpcs.get(table.vpc_id)) for table in tables if table)
+        return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, relations)}
 
 
 def _withdraw(groups: dict[int, set[str]], keys: Iterable[int], host: str) -> None:

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from rookery.intent.vpc import NO_TABLE, effective_table, effective_tables
+from rookery.intent.peering import joined, peers_of
+from rookery.intent.route import is_prefix_list
+from rookery.intent.vpc import (
+    InEffect,
+    effective_acl,
+    effective_acls,
+    effective_table,
+    effective_tables,
+)
 from rookery.mapping.facts import (
     HOST,
     TYPES,
+    AclFacts,
     Fact,
+    GroupFacts,
     HostFacts,
     InstanceFacts,
     InterfaceFacts,
+    PeeringFacts,
+    PrefixListFacts,
     SubnetFacts,
     TableFacts,
     VpcFacts,
 )
 from rookery.mapping.groups import Groups
-from rookery.model.objects import Instance, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import (
+    Instance,
+    NetworkAcl,
+    NetworkInterface,
+    PrefixList,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+    VpcPeering,
+)
 
 
 class Touched:
@@ -28,7 +50,8 @@ class Touched:
         self.interfaces: set[str] = set()
         self.instances: set[str] = set()
         self.tables: set[int] = set()  # numbers: their routes
-        self.vpcs: set[str] = set()  # which table is in effect in their subnets
+        self.vpcs: set[str] = set()  # which table and network ACL are in effect in their subnets
+        self.rules: set[int] = set()  # VNIs: group sets, forwarders, policies, network ACLs, peerings
         self.gone: list[InterfaceFacts] = []
 
 
@@ -39,21 +62,35 @@ class Relations:
         self.instances: dict[str, InstanceFacts] = self._facts[Instance.KIND]
         self.subnets: dict[str, SubnetFacts] = self._facts[Subnet.KIND]
         self.tables: dict[str, TableFacts] = self._facts[RouteTable.KIND]
+        self.acls: dict[str, AclFacts] = self._facts[NetworkAcl.KIND]
+        self.security_groups: dict[str, GroupFacts] = self._facts[SecurityGroup.KIND]
+        self.prefix_lists: dict[str, PrefixListFacts] = self._facts[PrefixList.KIND]
+        self.peerings: dict[str, PeeringFacts] = self._facts[VpcPeering.KIND]
         self.vpcs: dict[str, VpcFacts] = self._facts[Vpc.KIND]
         self.hosts: dict[str, HostFacts] = self._facts[HOST]
         self.table_numbered: dict[int, TableFacts] = {}
-        self.effective: dict[str, int] = {}  # subnet id -> number of its table
+        self.acl_numbered: dict[int, AclFacts] = {}
+        self.vpc_numbered: dict[int, VpcFacts] = {}
+        self.effective: dict[str, InEffect] = {}  # by subnet id
         self.attached = Groups()  # instance id -> interface ids
         self.placed = Groups()  # host -> instance ids
         self._on_host = Groups()  # host -> interface ids
         self._in_subnet = Groups()  # subnet id -> interface ids
         self._subnets_of = Groups()  # VPC id -> subnet ids
         self._tables_of = Groups()  # VPC id -> table ids
+        self._acls_of = Groups()  # VPC id -> network ACL ids
+        self._peerings_of = Groups()  # VPC id -> ids of active peerings
+        self._led_by = Groups()  # id of a route's target -> table ids
+        self._reads = Groups()  # prefix list id -> ids of tables and security groups
         self._changed: dict[str, Callable[[str, Any, Any, Touched], None]] = {
             NetworkInterface.KIND: self._interface_changed,
             Instance.KIND: self._instance_changed,
             Subnet.KIND: self._subnet_changed,
             RouteTable.KIND: self._table_changed,
+            NetworkAcl.KIND: self._acl_changed,
+            SecurityGroup.KIND: self._security_group_changed,
+            PrefixList.KIND: self._prefix_list_changed,
+            VpcPeering.KIND: self._peering_changed,
             Vpc.KIND: self._vpc_changed,
             HOST: self._host_changed,
         }
@@ -69,15 +106,33 @@ class Relations:
         if old is not None or new is not None:
             self._changed[kind](identity, old, new, touched)
 
-    def settle_tables(self, touched: Touched) -> None:
-        """Finds which table is in effect in the subnets of touched VPCs: who uses another than before is touched."""
+    def settle(self, touched: Touched) -> None:
+        """Follows what was touched to what depends on it."""
         for vpc in touched.vpcs:
-            tables = effective_tables(self.tables[table] for table in self._tables_of.of(vpc))
-            for subnet in self._subnets_of.of(vpc):
-                number = effective_table(self.subnets[subnet], tables)
-                if self.effective.get(subnet, NO_TABLE) != number:
-                    self.effective[subnet] = number
-                    self._touch_instances_in(subnet, touched)
+            self._settle_subnets_of(vpc, touched)
+        for interface in touched.interfaces:
+            touched.tables |= self._tables_to(interface)
+
+    def _settle_subnets_of(self, vpc: str, touched: Touched) -> None:
+        """Finds which table and network ACL are in effect: who uses others than before is touched."""
+        tables = effective_tables(self.tables[table] for table in self._tables_of.of(vpc))
+        acls = effective_acls(self.acls[acl] for acl in self._acls_of.of(vpc))
+        for subnet in self._subnets_of.of(vpc):
+            fact = self.subnets[subnet]
+            found = InEffect(effective_table(fact, tables), effective_acl(fact, acls))
+            if self.in_effect(subnet) != found:
+                self.effective[subnet] = found
+                self._touch_instances_in(subnet, touched)
+
+    def in_effect(self, subnet: str) -> InEffect:
+        return self.effective.get(subnet, InEffect())
+
+    def is_target(self, interface: str, vpc: str) -> bool:
+        """Whether a route of one of the VPC's tables leads to the interface."""
+        return any(self.tables[table].vpc_id == vpc for table in self._led_by.of(interface))
+
+    def peers(self, vpc: VpcFacts) -> list[VpcFacts]:
+        return peers_of(vpc, (self.peerings[one] for one in self._peerings_of.of(vpc.id)), self.vpcs)
 
     def vpc_of(self, interface: InterfaceFacts) -> tuple[VpcFacts | None, SubnetFacts | None]:
         subnet = self.subnets.get(interface.subnet_id)
@@ -124,6 +179,9 @@ class Relations:
         if old == new:
             return
         self._tables_of.move(identity, _get(old, "vpc_id"), _get(new, "vpc_id"))
+        self._led_by.move_all(identity, _targets(old), _targets(new))
+        self._reads.move_all(identity, _lists_of_table(old), _lists_of_table(new))
+        touched.interfaces |= self.interfaces.keys() & (_targets(old) | _targets(new))
         touched.vpcs |= {fact.vpc_id for fact in (old, new) if fact}
         if old:
             touched.tables.add(old.number)
@@ -132,16 +190,88 @@ class Relations:
             touched.tables.add(new.number)
             self.table_numbered[new.number] = new
 
+    def _acl_changed(
+        self, identity: str, old: AclFacts | None, new: AclFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._acls_of.move(identity, _get(old, "vpc_id"), _get(new, "vpc_id"))
+        touched.vpcs |= {fact.vpc_id for fact in (old, new) if fact}
+        if old:
+            self._touch_rules(old.vpc_id, touched)
+            self.acl_numbered.pop(old.number, None)
+        if new:
+            self._touch_rules(new.vpc_id, touched)
+            self.acl_numbered[new.number] = new
+
+    def _security_group_changed(
+        self, identity: str, old: GroupFacts | None, new: GroupFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._reads.move_all(identity, _lists_of_group(old), _lists_of_group(new))
+        for fact in (old, new):
+            if fact:
+                self._touch_rules(fact.vpc_id, touched)
+
+    def _prefix_list_changed(
+        self, identity: str, old: PrefixListFacts | None, new: PrefixListFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        for reader in self._reads.of(identity):
+            if reader in self.tables:
+                touched.tables.add(self.tables[reader].number)
+            else:
+                self._touch_rules(self.security_groups[reader].vpc_id, touched)
+
+    def _peering_changed(
+        self, identity: str, old: PeeringFacts | None, new: PeeringFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        before, now = joined(old) if old else frozenset(), joined(new) if new else frozenset()
+        self._peerings_of.move_all(identity, before, now)
+        self._touch_peering(identity, before | now, touched)
+
+    def _touch_peering(self, identity: str, sides: Iterable[str], touched: Touched) -> None:
+        touched.tables |= self._tables_to(identity)
+        for vpc in sides:
+            self._touch_rules(vpc, touched)
+
+    def _tables_to(self, target: str) -> set[int]:
+        return {self.tables[table].number for table in self._led_by.of(target)}
+
+    def _touch_rules(self, vpc: str, touched: Touched) -> None:
+        """While there is no such VPC nobody holds it, and when it comes it is touched."""
+        if vpc in self.vpcs:
+            touched.rules.add(self.vpcs[vpc].vni)
+
     def _vpc_changed(
         self, identity: str, old: VpcFacts | None, new: VpcFacts | None, touched: Touched
     ) -> None:
         if old == new:
             return
         touched.tables |= {self.tables[table].number for table in self._tables_of.of(identity)}
-        if old is None or new is None:
-            for subnet in self._subnets_of.of(identity):
-                self._touch_instances_in(subnet, touched)
-                touched.interfaces.update(self._in_subnet.of(subnet))
+        if old and new:
+            self.vpc_numbered[new.vni] = new
+        else:
+            self._vpc_came_or_went(identity, old, new, touched)
+
+    def _vpc_came_or_went(
+        self, identity: str, old: VpcFacts | None, new: VpcFacts | None, touched: Touched
+    ) -> None:
+        if old:
+            touched.rules.add(old.vni)
+            self.vpc_numbered.pop(old.vni, None)
+        if new:
+            touched.rules.add(new.vni)
+            self.vpc_numbered[new.vni] = new
+        for peering in self._peerings_of.of(identity):
+            self._touch_peering(peering, joined(self.peerings[peering]), touched)
+        for subnet in self._subnets_of.of(identity):
+            self._touch_instances_in(subnet, touched)
+            touched.interfaces.update(self._in_subnet.of(subnet))
 
     def _host_changed(
         self, identity: str, old: HostFacts | None, new: HostFacts | None, touched: Touched
@@ -161,3 +291,16 @@ def _get(fact: Fact | None, name: str) -> Any:
 
 def _host(interface: InterfaceFacts | None) -> str | None:
     return interface.attachment.host if interface and interface.attachment else None
+
+
+def _targets(table: TableFacts | None) -> set[str]:
+    return {route.target for route in table.routes} if table else set()
+
+
+def _lists_of_table(table: TableFacts | None) -> set[str]:
+    destinations = (route.destination for route in table.routes) if table else ()
+    return set(filter(is_prefix_list, destinations))
+
+
+def _lists_of_group(group: GroupFacts | None) -> set[str]:
+    return {rule.prefix_list_id for rule in group.rules if rule.prefix_list_id} if group else set()

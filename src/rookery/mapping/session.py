@@ -21,6 +21,7 @@ from rookery.mapping.protocol import SNAPSHOT_PART_ROWS, Delta, Digest, Snapshot
 
 MOST_PENDING_ROWS = 4 * SNAPSHOT_PART_ROWS
 INSTANCES_A_PART = 500  # user data has up to 16 KB each
+RULES_A_PART = 1_000  # a policy has up to a thousand rules, and each may spell out a prefix list
 SEND_SECONDS = 10.0
 
 log = logging.getLogger("rookery.mapping.session")
@@ -100,12 +101,17 @@ class Session:
 def snapshot_parts(intent: HostIntent) -> Iterator[Snapshot]:
     """At least one; only the last says so."""
     instances, mappings = iter(intent.instances.values()), iter(intent.mappings.values())
-    routes = list(intent.routes.values())
+    routes, rules = list(intent.routes.values()), iter(intent.rules.values())
     last = False
     while not last:
         some_instances = list(islice(instances, INSTANCES_A_PART))
         some_mappings = list(islice(mappings, SNAPSHOT_PART_ROWS))
-        last = len(some_instances) < INSTANCES_A_PART and len(some_mappings) < SNAPSHOT_PART_ROWS
+        some_rules = list(islice(rules, RULES_A_PART))
+        last = (
+            len(some_instances) < INSTANCES_A_PART
+            and len(some_mappings) < SNAPSHOT_PART_ROWS
+            and len(some_rules) < RULES_A_PART
+        )
         yield Snapshot(
             generation=intent.generation,
             host=intent.host,
@@ -113,5 +119,6 @@ def snapshot_parts(intent: HostIntent) -> Iterator[Snapshot]:
             instances=some_instances,
             mappings=some_mappings,
             routes=routes,
+            rules=some_rules,
         )
         routes = []

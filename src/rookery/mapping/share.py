@@ -1,60 +1,101 @@
-"""What one subscribed host holds of the index: which VPCs, which tables, and a digest of it."""
+"""What one subscribed host holds of the index: which VPCs, tables, policies and network ACLs, and a digest of it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from rookery.intent.digest import MODULUS, hash_of, sum_of
-from rookery.intent.host import InstanceIntent, RouteIntent
+from rookery.intent.digest import MODULUS, hash_of
+from rookery.intent.host import InstanceIntent, RouteIntent, RuleIntent
 from rookery.intent.instance import RUNNING
+
+R = TypeVar("R", RouteIntent, RuleIntent)
+GroupsIn = tuple[int, tuple[str, ...]]  # VNI, security groups: what a policy is made of
+
+
+class Needs(NamedTuple):
+    """What an instance that shall run needs on its host, or all of them together."""
+
+    vnis: frozenset[int] = frozenset()
+    tables: frozenset[int] = frozenset()
+    acls: frozenset[int] = frozenset()
+    groups: frozenset[GroupsIn] = frozenset()
 
 
 class _Held(NamedTuple):
     hash: int
-    vnis: frozenset[int]
-    tables: frozenset[int]
+    needs: Needs
 
 
-_NOTHING = _Held(0, frozenset(), frozenset())
+_NOTHING = _Held(0, Needs())
+
+
+class Rows(Generic[R]):
+    """Rows that are made anew as a whole: what differs, and a running digest."""
+
+    def __init__(self) -> None:
+        self.now: dict[Any, R] = {}
+        self.sum = 0
+
+    def replace(self, new: dict[Any, R]) -> Mapping[Any, R | None]:
+        """What differs; None: it is gone."""
+        old, self.now = self.now, new
+        changes: dict[Any, R | None] = dict.fromkeys(old.keys() - new.keys(), None)
+        for key, row in new.items():
+            was = old.get(key)
+            if was is not row and was != row:
+                changes[key] = row
+        gained = sum(hash_of(row) for row in changes.values() if row is not None)
+        lost = sum(hash_of(old[key]) for key in changes if key in old)
+        self.sum = (self.sum + gained - lost) % MODULUS
+        return changes
 
 
 class Share:
+    """`held`: the VNIs of its instances and of their peers."""
+
     def __init__(self) -> None:
         self.instances: dict[str, _Held] = {}
-        self.vnis: Counter[int] = Counter()  # -> how many running instances need it
-        self.tables: Counter[int] = Counter()
-        self.routes: dict[tuple[int, str], RouteIntent] = {}
+        self.held: frozenset[int] = frozenset()
+        self.routes: Rows[RouteIntent] = Rows()
+        self.rules: Rows[RuleIntent] = Rows()
+        self._counts: tuple[Counter[Any], ...] = tuple(Counter() for _ in Needs._fields)
         self._instance_sum = 0
+
+    def needs(self) -> Needs:
+        return Needs(*map(frozenset, self._counts))
 
     def row_sum(self) -> int:
         """Of all but the mappings."""
-        return self._instance_sum + sum_of(self.routes.values())
+        return self._instance_sum + self.routes.sum + self.rules.sum
 
-    def take(self, identity: str, intent: InstanceIntent | None) -> bool:
-        """Whether that differs from what the host holds."""
+    def take(self, identity: str, intent: InstanceIntent | None, groups: Iterable[GroupsIn]) -> bool:
+        """Whether that differs from what the host holds. `groups`: those of its interfaces."""
         old = self.instances.pop(identity, _NOTHING)
-        new = _held(intent) if intent else _NOTHING
+        new = _Held(hash_of(intent), _needs(intent, groups)) if intent else _NOTHING
         if intent:
             self.instances[identity] = new
         if old == new:
             return False
         self._instance_sum = (self._instance_sum + new.hash - old.hash) % MODULUS
-        _recount(self.vnis, old.vnis, new.vnis)
-        _recount(self.tables, old.tables, new.tables)
+        for counts, before, now in zip(self._counts, old.needs, new.needs, strict=True):
+            _recount(counts, before, now)
         return True
 
 
-def _held(intent: InstanceIntent) -> _Held:
-    active = intent.interfaces if intent.wanted == RUNNING else ()
-    return _Held(
-        hash_of(intent),
-        frozenset(interface.vni for interface in active),
-        frozenset(interface.route_table for interface in active),
+def _needs(intent: InstanceIntent, groups: Iterable[GroupsIn]) -> Needs:
+    if intent.wanted != RUNNING:
+        return Needs()
+    return Needs(
+        frozenset(interface.vni for interface in intent.interfaces),
+        frozenset(interface.route_table for interface in intent.interfaces),
+        frozenset(interface.acl for interface in intent.interfaces),
+        frozenset(groups),
     )
 
 
-def _recount(counts: Counter[int], old: frozenset[int], new: frozenset[int]) -> None:
+def _recount(counts: Counter[Any], old: frozenset[Any], new: frozenset[Any]) -> None:
     for gained in new - old:
         counts[gained] += 1
     for lost in old - new:

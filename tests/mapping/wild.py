@@ -1,0 +1,325 @@
+"""States drawn at random, wilder than the API allows: instances without subnets, two interfaces with one address,
+attachments to a host where the instance is not, routes to what never was, groups of another VPC, peerings of one VPC with
+itself. Few ids, so that things meet.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import strategies as st
+
+from rookery.model.keys import host_key, key_of
+from rookery.model.objects import (
+    Attachment,
+    CidrAssociation,
+    ConnectionTracking,
+    Host,
+    Instance,
+    NetworkAcl,
+    NetworkAclAssociation,
+    NetworkAclEntry,
+    NetworkInterface,
+    PeeringSide,
+    PrefixList,
+    PrefixListEntry,
+    Route,
+    RouteTable,
+    RouteTableAssociation,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+    VpcPeering,
+)
+
+OWNER = {"account": "123456789012", "region": "us-east-1"}
+OTHER = {"account": "210987654321", "region": "us-east-1"}
+HOSTS = ("host-1", "host-2", "host-3")
+VPCS = tuple(f"vpc-{n:017x}" for n in (0xA1, 0xA2, 0xA3))
+SUBNETS = tuple(f"subnet-{n:017x}" for n in (0xB1, 0xB2, 0xB3, 0xB4))
+TABLES = tuple(f"rtb-{n:017x}" for n in (0xC1, 0xC2, 0xC3))
+INSTANCES = tuple(f"i-{n:017x}" for n in (0xD1, 0xD2, 0xD3, 0xD4, 0xD5))
+INTERFACES = tuple(f"eni-{n:017x}" for n in (0xE1, 0xE2, 0xE3, 0xE4, 0xE5))
+GROUPS = tuple(f"sg-{n:017x}" for n in (0x11, 0x12, 0x13))
+ACLS = tuple(f"acl-{n:017x}" for n in (0x21, 0x22, 0x23))
+LISTS = tuple(f"pl-{n:017x}" for n in (0x31, 0x32))
+PEERINGS = tuple(f"pcx-{n:017x}" for n in (0x41, 0x42))
+ADDRESSES = ("10.0.1.4", "10.0.1.5", "10.0.2.4", "10.0.2.5")
+IPV6_ADDRESSES = ("2001:db8:0:1::4", "2001:db8:0:1::5")
+PREFIXES = ("10.0.1.16/28", "2001:db8:0:1:a::/80")
+CIDRS = ("10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16")
+IPV6_CIDRS = ("2001:db8::/56", "2001:db8:1::/56")
+REMOTES = (*CIDRS, *IPV6_CIDRS, "0.0.0.0/0")
+
+
+def vpc(identity: str, cidrs: list[str], ipv6: tuple[str, ...] = ()) -> Vpc:
+    return Vpc(**OWNER, id=identity, cidr_associations=blocks(cidrs), ipv6_cidr_associations=blocks(ipv6))
+
+
+def blocks(cidrs: list[str] | tuple[str, ...]) -> tuple[CidrAssociation, ...]:
+    return tuple(CidrAssociation(f"a-{cidr}", cidr) for cidr in cidrs)
+
+
+def subnet(identity: str, vpc_id: str, cidr: str, ipv6: tuple[str, ...] = ()) -> Subnet:
+    return Subnet(
+        **OWNER, id=identity, vpc_id=vpc_id, cidr=cidr, zone="us-east-1a", ipv6_cidr_associations=blocks(ipv6)
+    )
+
+
+def table(identity: str, vpc_id: str, subnet_ids: list[str], routes: tuple[Route, ...] = ()) -> RouteTable:
+    associations = tuple(RouteTableAssociation(f"as-{s}", s) for s in subnet_ids)
+    return RouteTable(**OWNER, id=identity, vpc_id=vpc_id, associations=associations, routes=routes)
+
+
+def attachment(instance_id: str, host: str, index: int, detaching: bool = False) -> Attachment:
+    return Attachment(id="att", instance_id=instance_id, host=host, device_index=index, detaching=detaching)
+
+
+def interface(
+    identity: str,
+    subnet_id: str,
+    addresses: list[str],
+    attached: Attachment | None,
+    check: bool = True,
+    **more,
+) -> NetworkInterface:
+    return NetworkInterface(
+        **OWNER,
+        id=identity,
+        vpc_id=VPCS[0],
+        subnet_id=subnet_id,
+        zone="us-east-1a",
+        mac=f"02:00:00:00:00:{identity[-2:]}",
+        addresses=tuple(addresses),
+        attachment=attached,
+        source_dest_check=check,
+        **more,
+    )
+
+
+def instance(identity: str, host: str, wanted: str = "running", boot: int = 1) -> Instance:
+    return Instance(
+        **OWNER,
+        id=identity,
+        image_id="ami-1",
+        instance_type="t3.nano",
+        subnet_id=SUBNETS[0],
+        vpc_id=VPCS[0],
+        zone="us-east-1a",
+        host=host,
+        interface_ids=(),
+        wanted=wanted,
+        boot=boot,
+    )
+
+
+def host(name: str, last: int) -> Host:
+    return Host(name=name, zone=0, address=f"100.64.1.{last}")
+
+
+def group(identity: str, vpc_id: str, rules: tuple[SecurityGroupRule, ...]) -> SecurityGroup:
+    return SecurityGroup(**OWNER, id=identity, vpc_id=vpc_id, name=identity, description="text", rules=rules)
+
+
+def acl(
+    identity: str,
+    vpc_id: str,
+    is_default: bool,
+    subnet_ids: list[str] | tuple[str, ...],
+    entries: tuple[NetworkAclEntry, ...] = (),
+) -> NetworkAcl:
+    associations = tuple(NetworkAclAssociation(f"aclassoc-{s}", s) for s in subnet_ids)
+    return NetworkAcl(
+        **OWNER, id=identity, vpc_id=vpc_id, is_default=is_default, associations=associations, entries=entries
+    )
+
+
+def prefix_list(identity: str, versions: list[list[str]]) -> PrefixList:
+    spelled = tuple(tuple(PrefixListEntry(cidr, "text") for cidr in version) for version in versions)
+    return PrefixList(**OWNER, id=identity, name="list", family="IPv4", max_entries=5, versions=spelled)
+
+
+def peering(identity: str, one: str, other: str, status: str = "active") -> VpcPeering:
+    return VpcPeering(
+        **OTHER,
+        id=identity,
+        requester=PeeringSide(**OTHER, vpc_id=one),
+        accepter=PeeringSide(**OWNER, vpc_id=other),
+        status=status,
+    )
+
+
+vpc_ids = st.sampled_from(VPCS)
+some_ipv6 = st.lists(st.sampled_from(IPV6_CIDRS), max_size=1).map(tuple)
+vpcs = st.builds(vpc, vpc_ids, st.lists(st.sampled_from(CIDRS), min_size=1, max_size=2), some_ipv6)
+subnets = st.builds(
+    subnet,
+    st.sampled_from(SUBNETS),
+    vpc_ids,
+    st.sampled_from(("10.0.1.0/24", "10.0.2.0/24")),
+    st.sampled_from(((), ("2001:db8:0:1::/64",))),
+)
+routes = st.builds(
+    Route,
+    st.sampled_from((*REMOTES, *LISTS)),
+    st.sampled_from((*INTERFACES[:3], *PEERINGS, "eni-00000000000000099", "pcx-99", "igw-1", "")),
+)
+tables = st.builds(
+    table,
+    st.sampled_from(TABLES),
+    vpc_ids,
+    st.lists(st.sampled_from(("", *SUBNETS)), max_size=2),
+    st.lists(routes, max_size=4).map(tuple),
+)
+group_rules = st.builds(
+    SecurityGroupRule,
+    id=st.sampled_from([f"sgr-{n}" for n in range(9)]),
+    is_egress=st.booleans(),
+    protocol=st.sampled_from(("tcp", "udp", "icmpv6", "47", "-1", "nonsense", "999")),
+    cidr=st.sampled_from(("", *REMOTES)),
+    prefix_list_id=st.sampled_from(("", *LISTS, "pl-99")),
+    group_id=st.sampled_from(("", *GROUPS)),
+    group_vpc_id=st.sampled_from(("", *VPCS)),
+)
+groups = st.builds(
+    group,
+    st.sampled_from(GROUPS),
+    vpc_ids,
+    st.lists(group_rules, max_size=3, unique_by=lambda rule: rule.id).map(tuple),
+)
+acl_entries = st.builds(
+    NetworkAclEntry,
+    number=st.integers(1, 3),
+    is_egress=st.booleans(),
+    allow=st.booleans(),
+    protocol=st.sampled_from((-1, 6)),
+    cidr=st.sampled_from(REMOTES),
+)
+acls = st.builds(
+    acl,
+    st.sampled_from(ACLS),
+    vpc_ids,
+    st.booleans(),
+    st.lists(st.sampled_from(SUBNETS), max_size=2),
+    st.lists(acl_entries, max_size=3).map(tuple),
+)
+prefix_lists = st.builds(
+    prefix_list,
+    st.sampled_from(LISTS),
+    st.lists(st.lists(st.sampled_from(REMOTES), max_size=3), max_size=2),
+)
+peerings = st.builds(
+    peering,
+    st.sampled_from(PEERINGS),
+    vpc_ids,
+    vpc_ids,
+    st.sampled_from(("active", "active", "pending-acceptance", "deleted")),
+)
+interfaces = st.builds(
+    interface,
+    st.sampled_from(INTERFACES),
+    st.sampled_from(SUBNETS),
+    st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2),
+    st.one_of(
+        st.none(),
+        st.builds(
+            attachment, st.sampled_from(INSTANCES), st.sampled_from(HOSTS), st.integers(0, 1), st.booleans()
+        ),
+    ),
+    st.booleans(),
+    ipv6_addresses=st.lists(st.sampled_from(IPV6_ADDRESSES), max_size=2).map(tuple),
+    prefixes=st.lists(st.sampled_from(PREFIXES), max_size=2).map(tuple),
+    groups=st.lists(st.sampled_from(GROUPS), max_size=2).map(tuple),
+    tracking=st.sampled_from((ConnectionTracking(), ConnectionTracking(udp=60))),
+)
+instances = st.builds(
+    instance,
+    st.sampled_from(INSTANCES),
+    st.sampled_from(HOSTS),
+    st.sampled_from(("running", "running", "running", "stopped", "terminated")),
+    st.integers(1, 2),
+)
+hosts = st.builds(host, st.sampled_from(HOSTS), st.integers(10, 12))
+things = st.one_of(
+    vpcs,
+    subnets,
+    tables,
+    interfaces,
+    interfaces,
+    interfaces,
+    instances,
+    instances,
+    hosts,
+    groups,
+    groups,
+    acls,
+    prefix_lists,
+    peerings,
+)
+
+# host-1: instances 1, 2 of the first VPC | host-2: 3 of the first, 4 of the second | host-3: 5 of the third
+# the first VPC and the second are peers, the third has asked the second; the first's main table leads to instance 2
+WORLD = [
+    *(host(name, 10 + n) for n, name in enumerate(HOSTS)),
+    vpc(VPCS[0], [CIDRS[0]], IPV6_CIDRS[:1]),
+    *(vpc(identity, [CIDRS[n]]) for n, identity in enumerate(VPCS[1:], 1)),
+    subnet(SUBNETS[0], VPCS[0], "10.0.1.0/24", ("2001:db8:0:1::/64",)),
+    subnet(SUBNETS[1], VPCS[0], "10.0.2.0/24"),
+    subnet(SUBNETS[2], VPCS[1], "10.0.1.0/24"),
+    subnet(SUBNETS[3], VPCS[2], "10.0.1.0/24"),
+    table(
+        TABLES[0],
+        VPCS[0],
+        [""],
+        (
+            Route("0.0.0.0/0", INTERFACES[1]),
+            Route(CIDRS[1], PEERINGS[0]),
+            Route(LISTS[0], INTERFACES[0]),
+        ),
+    ),
+    table(TABLES[1], VPCS[0], [SUBNETS[1]]),
+    table(TABLES[2], VPCS[1], [""], (Route(CIDRS[0], PEERINGS[0]), Route(CIDRS[2], PEERINGS[1]))),
+    group(
+        GROUPS[0],
+        VPCS[0],
+        (
+            SecurityGroupRule(id="sgr-1", is_egress=True, protocol="-1", prefix_list_id=LISTS[0]),
+            SecurityGroupRule(
+                id="sgr-0", is_egress=False, protocol="tcp", group_id=GROUPS[1], group_vpc_id=VPCS[1]
+            ),
+        ),
+    ),
+    group(
+        GROUPS[1],
+        VPCS[1],
+        (SecurityGroupRule(id="sgr-2", is_egress=False, protocol="-1", group_id=GROUPS[1]),),
+    ),
+    acl(ACLS[0], VPCS[0], True, ()),
+    acl(ACLS[1], VPCS[0], False, SUBNETS[1:2]),
+    acl(ACLS[2], VPCS[1], True, SUBNETS[2:3]),
+    prefix_list(LISTS[0], [[CIDRS[1]], [CIDRS[2]]]),
+    peering(PEERINGS[0], VPCS[0], VPCS[1]),
+    peering(PEERINGS[1], VPCS[2], VPCS[1], "pending-acceptance"),
+    *(instance(identity, HOSTS[n // 2]) for n, identity in enumerate(INSTANCES)),
+    interface(
+        INTERFACES[0],
+        SUBNETS[0],
+        ["10.0.1.4"],
+        attachment(INSTANCES[0], HOSTS[0], 0),
+        groups=GROUPS[:1],
+        ipv6_addresses=IPV6_ADDRESSES[:1],
+        prefixes=PREFIXES[:1],
+    ),
+    interface(INTERFACES[1], SUBNETS[1], ["10.0.2.4"], attachment(INSTANCES[1], HOSTS[0], 0)),
+    interface(
+        INTERFACES[2], SUBNETS[0], ["10.0.1.5"], attachment(INSTANCES[2], HOSTS[1], 0), groups=GROUPS[:2]
+    ),
+    interface(
+        INTERFACES[3], SUBNETS[2], ["10.0.1.4"], attachment(INSTANCES[3], HOSTS[1], 0), groups=GROUPS[1:2]
+    ),
+    interface(INTERFACES[4], SUBNETS[3], ["10.0.1.6"], attachment(INSTANCES[4], HOSTS[2], 0), check=False),
+]
+
+
+def key(thing: msgspec.Struct) -> str:
+    return host_key(thing.name) if isinstance(thing, Host) else key_of(thing)
