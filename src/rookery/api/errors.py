@@ -45,6 +45,7 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidSecurityGroupRuleId.NotFound",
             "InvalidSecurityGroupRuleId.Malformed",
         ),
+        IdErrors("pl", "prefix list", "InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"),
         IdErrors("acl", "networkAcl", "InvalidNetworkAclID.NotFound", "InvalidNetworkAclId.Malformed"),
         IdErrors("aclassoc", "association", "InvalidAssociationID.NotFound", "InvalidParameterValue"),
         IdErrors(
