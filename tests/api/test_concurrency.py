@@ -108,7 +108,7 @@ def test_a_reset_leaves_the_default_vpc_and_frees_every_claim(two):
     (left,) = one.describe_vpcs()["Vpcs"]
     assert left["IsDefault"] is True
     claims = api.run(api.store.range("claims/")).entries
-    assert len(claims) == 4  # the VPC, its main route table, two subnets
+    assert len(claims) == 5  # the VPC, its main route table, its default network ACL, two subnets
     assert api.run(api.store.range("tokens/")).entries == []
 
 

@@ -13,13 +13,23 @@ from botocore.serialize import create_serializer
 
 from rookery.api import handlers
 from rookery.api.front import Front
+from rookery.api.handlers.security_group_permissions import FLAT
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
 from rookery.model.keys import credential_key, host_key
-from rookery.model.objects import AccessKey, Host, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import (
+    AccessKey,
+    Host,
+    NetworkAcl,
+    NetworkInterface,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
@@ -41,7 +51,30 @@ HINTS = {
     "MaxResults": [5, 7, 1000],
     "MinCount": [1],
     "MaxCount": [1, 2, 3],
-    "ResourceType": ["vpc", "subnet", "route-table", "network-interface", "instance"],
+    "ResourceType": ["vpc", "subnet", "route-table", "network-interface", "instance", "security-group-rule"],
+    "GroupName": ["default", "web", "database"],
+    "GroupDescription": ["made by a fuzzer"],
+    "IpPermission": [
+        {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+        {"IpProtocol": "6", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.1.2.3/8"}]},
+        {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0", "Description": "all"}]},
+        {"IpProtocol": "47", "IpRanges": [{"CidrIp": "0.0.0.0/0"}, {"CidrIp": "10.0.0.1/32"}]},
+        {"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+        {"IpProtocol": "udp", "FromPort": 53, "ToPort": 50, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+        {"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef0"}]},
+    ],
+    "PrefixListId": ["pl-0123456789abcdef0", "pl-x"],
+    "CidrIp": ["10.0.0.0/8", "0.0.0.0/0", "10.0.0.1"],
+    "CidrIpv4": ["10.0.0.0/8", "10.2.0.0/16", "0.0.0.0/0"],
+    "CidrIpv6": ["::/0", "2001:db8::/32"],
+    "Ipv6CidrBlock": ["::/0", "2001:db8::/32", "::ffff:10.0.0.0/104"],
+    "IpProtocol": ["tcp", "-1", "icmpv6", "gre"],
+    "Protocol": ["-1", "6", "17", "1", "tcp"],
+    "FromPort": [0, 80],
+    "ToPort": [80, 65535],
+    "RuleNumber": [1, 90, 100, 32766, 32767],
+    "From": [0, 1024],
+    "To": [1024, 65535],
     "ClientToken": ["one", "two"],
     "NextToken": ["nonsense"],
 }
@@ -74,9 +107,10 @@ def quoted(text):
     return "".join(f"%{byte:02X}" for byte in str(text).encode("utf-8", "surrogatepass"))
 
 
-def form_of(values, name):
+def form_of(values, name, avoided=()):
     operation = MODEL.operation_model(name)
     given = values.of(operation.input_shape) if operation.input_shape else {}
+    given = {member: value for member, value in given.items() if member not in avoided}
     form = SERIALIZER.serialize_to_request(given, operation)["body"]
     return {key: ("true" if v is True else "false" if v is False else str(v)) for key, v in form.items()}
 
@@ -93,7 +127,16 @@ def hints_of(front):
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
+    acls = list(realm.by_id.get(NetworkAcl, {}).values())
+    associations += [a.id for acl in acls for a in acl.associations]
     found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
+    groups = list(realm.by_id.get(SecurityGroup, {}).values())
+    found["NetworkAclId"] = [acl.id for acl in acls] or ["acl-0123456789abcdef0"]
+    found["GroupId"] = [group.id for group in groups] or ["sg-0123456789abcdef0"]
+    found["ReferencedGroupId"] = found["GroupId"]
+    rules = [rule.id for group in groups for rule in group.rules] or ["sgr-0123456789abcdef0"]
+    found["SecurityGroupRuleId"] = rules
+    found["Resource"] = [*found["Resource"], *rules]
     return found
 
 
@@ -109,7 +152,7 @@ async def check_state(store, front):
     } == {entry.key for entry in entries if entry.key.startswith(keys.INTENDED)}
 
 
-async def rounds(seed, count, names, spoil):
+async def rounds(seed, count, names, spoil, avoided=()):
     store, front = await make_front()
     source = random.Random(seed)
     seen = {}
@@ -117,7 +160,7 @@ async def rounds(seed, count, names, spoil):
         if number % 25 == 0:
             values = Values(source, hints_of(front))
         name = source.choice(names)
-        form = form_of(values, name)
+        form = form_of(values, name, avoided if source.random() < 0.8 else ())
         if source.random() < spoil:
             form = values.spoiled(form)
         answer = await ask(front, form)
@@ -128,10 +171,35 @@ async def rounds(seed, count, names, spoil):
     return seen
 
 
+SECURITY = sorted(name for name in MODEL.operation_names if "SecurityGroup" in name or "NetworkAcl" in name)
+
+
+# Members that most often only contradict others.
+IN_THE_WAY = {
+    *FLAT,
+    "SecurityGroupRuleIds",
+    "SecurityGroupRuleDescriptions",
+    "DryRun",
+    "NextToken",
+    "Filters",
+}
+IN_THE_WAY |= {"Ipv6CidrBlock", "TagSpecifications"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_and_acls_never_fail_and_leave_the_state_sound(seed):
+    handlers.load()
+    names = [name for name in SECURITY if name in HANDLERS]
+    names += ["CreateSubnet", "DeleteSubnet", "CreateTags", "DeleteTags"]
+    seen = asyncio.run(rounds(seed, 1500, names, spoil=0.1, avoided=IN_THE_WAY))
+    assert seen.get("ok", 0) > 50, seen
+    assert {"InvalidPermission.Duplicate", "CannotDelete"} <= seen.keys(), seen
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_built_operations_never_fail_and_leave_the_state_sound(seed):
     handlers.load()
-    seen = asyncio.run(rounds(seed, 1200, sorted(HANDLERS), spoil=0.3))
+    seen = asyncio.run(rounds(seed, 1600, sorted(HANDLERS), spoil=0.3))
     assert seen.get("ok", 0) > 50, seen
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from rookery.api.cidr import network
+from rookery.api.default_security import guarded, new_default_acl, new_default_group
 from rookery.api.operation import Ids, Request, View
 from rookery.api.zones import Zone, zones
 from rookery.model.objects import (
@@ -21,7 +22,7 @@ SUBNET_PREFIX = 20
 
 
 def default_vpc(request: Request, view: View) -> tuple[Resource, ...]:
-    """The VPC first, then its main route table, then its subnets."""
+    """The VPC first, then its main route table, default security group and network ACL, then its subnets."""
     return build_default_vpc(request.account, request.region, request.now, request.ids, zones(request, view))
 
 
@@ -34,7 +35,10 @@ def build_default_vpc(
         default_subnet(vpc, now, ids, zone, str(block))
         for zone, block in zip(all_zones, blocks, strict=False)
     ]
-    return (vpc, main_route_table(vpc, ids), *subnets)
+    acl = new_default_acl(vpc, ids)
+    for subnet in subnets:
+        acl = guarded(acl, subnet.id, ids)
+    return (vpc, main_route_table(vpc, ids), new_default_group(vpc, ids), acl, *subnets)
 
 
 def new_vpc(account: str, region: str, now: float, ids: Ids, cidr: str) -> Vpc:

@@ -94,7 +94,7 @@ class View(Protocol):
         """The store revision that last changed it."""
 
     def made_at(self, resource: Resource) -> int:
-        """The store revision that made a VPC, subnet, route table or network interface."""
+        """The store revision that made a VPC, subnet, route table, network ACL or network interface."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,10 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     subnets_per_vpc: int = 200
     cidrs_per_vpc: int = 5
     route_tables_per_vpc: int = 200
+    network_acls_per_vpc: int = 200
+    network_acl_entries: int = 20  # per direction and family
+    security_groups: int = 2500
+    security_group_rules: int = 60  # per group, direction and family
     network_interfaces: int = 5000
     instances: int = 1000
     key_pairs: int = 5000

@@ -20,6 +20,7 @@ from rookery.model.objects import (
     Instance,
     InstanceStatus,
     Live,
+    NetworkAcl,
     NetworkInterface,
     Resource,
     RouteTable,
@@ -203,7 +204,7 @@ def claim_key(resource: Resource) -> str | None:
     """The claim that this resource's number needs; made with it and never changed."""
     if isinstance(resource, Vpc):
         return keys.vni_claim(resource.vni)
-    if isinstance(resource, Subnet | NetworkInterface | RouteTable):
+    if isinstance(resource, Subnet | NetworkInterface | RouteTable | NetworkAcl):
         return keys.number_claim(resource.number)
     return None
 

@@ -34,7 +34,7 @@ def vni_claim(vni: int) -> str:
 
 
 def number_claim(number: int) -> str:
-    """Exists while a subnet, interface or route table of any account owns this number."""
+    """Exists while a subnet, interface, route table or network ACL of any account owns this number."""
     return f"{CLAIMS}number/{number:08x}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StringShape, StructureShape
 
 MAX_DEPTH = 6
-_TYPES = {"string": str, "integer": int, "boolean": bool}
+_TYPES = {"string": str, "integer": int, "boolean": bool, "structure": dict}
 _LETTERS = "abcXYZ019 -_./:*?&<>\"'%+=;éß中\U0001f427\r\n\t"
 _NONSENSE = (
     "",

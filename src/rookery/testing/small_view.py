@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import rookery.api.operation as api
 from rookery.api import handlers
+from rookery.api.default_security import default_acl, guarded, new_default_acl, new_default_group
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     CidrAssociation,
@@ -181,7 +182,7 @@ class SmallView:
             cidr_associations=(CidrAssociation(self.ids.new("vpc-cidr-assoc"), cidr),),
             is_default=is_default,
         )
-        self.put(vpc)
+        self.put(vpc, new_default_group(vpc, self.ids), new_default_acl(vpc, self.ids))
         return vpc
 
     def make_subnet(self, vpc: Vpc, cidr: str, zone: str = "us-east-1a", default: bool = False) -> Subnet:
@@ -194,5 +195,5 @@ class SmallView:
             zone=zone,
             default_for_zone=default,
         )
-        self.put(subnet)
+        self.put(subnet, guarded(default_acl(self, vpc.id), subnet.id, self.ids))
         return subnet

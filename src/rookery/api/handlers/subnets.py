@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rookery.api.cidr import check_subnet_block, given_block, network, usable_addresses
+from rookery.api.default_security import default_acl, guarded, left
 from rookery.api.default_vpc import CIDR, SUBNET_PREFIX, default_subnet
 from rookery.api.describe import describe
 from rookery.api.errors import (
@@ -95,7 +96,13 @@ def create_subnet(request: Request, view: View) -> Outcome:
         cidr=str(block),
         zone=zone.name,
     )
-    return Outcome(result={"Subnet": _born(subnet)}, puts=(subnet,))
+    return _made(request, view, subnet)
+
+
+def _made(request: Request, view: View, subnet: Subnet) -> Outcome:
+    """Every subnet begins in its VPC's default network ACL."""
+    acl = guarded(default_acl(view, subnet.vpc_id), subnet.id, request.ids)
+    return Outcome(result={"Subnet": _born(subnet)}, puts=(subnet, acl))
 
 
 def _check_quota(request: Request, present: int) -> None:
@@ -136,8 +143,7 @@ def create_default_subnet(request: Request, view: View) -> Outcome:
         why = f"A default subnet already exists in availability zone {zone.name}."
         raise ApiError("DefaultSubnetAlreadyExistsInAvailabilityZone", why)
     _check_quota(request, len(siblings))
-    subnet = default_subnet(vpc, request.now, request.ids, zone, _free_block(siblings))
-    return Outcome(result={"Subnet": _born(subnet)}, puts=(subnet,))
+    return _made(request, view, default_subnet(vpc, request.now, request.ids, zone, _free_block(siblings)))
 
 
 def _free_block(siblings: list[Subnet]) -> str:
@@ -194,7 +200,8 @@ def delete_subnet(request: Request, view: View) -> Outcome:
     if any(one.subnet_id == subnet.id for one in view.in_vpc(NetworkInterface, subnet.vpc_id)):
         raise dependency_violation("subnet", subnet.id)
     tables = [_without(table, subnet.id) for table in view.in_vpc(RouteTable, subnet.vpc_id)]
-    return Outcome(deletes=(subnet,), puts=tuple(table for table in tables if table is not None))
+    acls = left(view, subnet.vpc_id, subnet.id)
+    return Outcome(deletes=(subnet,), puts=(*(table for table in tables if table is not None), *acls))
 
 
 def _without(table: RouteTable, subnet_id: str) -> RouteTable | None:

@@ -1,18 +1,21 @@
-"""CreateTags, DeleteTags, DescribeTags: for every kind of thing alike."""
+"""CreateTags, DeleteTags, DescribeTags: for every kind of thing alike; a security group's rules have tags of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from rookery.api.errors import missing_parameter
 from rookery.api.filters import apply_filters
+from rookery.api.handlers.describe_security_group_rules import every_rule, held_rules
+from rookery.api.handlers.security_group_shape import HeldRule
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import check_count, check_tag_names, checked_tags
-from rookery.model.objects import RESOURCES, Resource
+from rookery.model.objects import RESOURCES, Resource, SecurityGroup
 
 _KINDS = {kind.PREFIX: kind for kind in RESOURCES}
 
@@ -20,7 +23,7 @@ _KINDS = {kind.PREFIX: kind for kind in RESOURCES}
 class Tagged(NamedTuple):
     """One tag of one resource: what DescribeTags lists."""
 
-    resource: Resource
+    resource: Resource | HeldRule
     key: str
     value: str
 
@@ -42,22 +45,21 @@ def create_tags(request: Request, view: View) -> Outcome:
     added = checked_tags(request.parameters["Tags"])
     if not added:
         raise missing_parameter("Tag")
-    resources = _resources(request, view)
-    changed = [replace(one, tags={**one.tags, **added}) for one in resources]
-    for one in changed:
-        check_count(one.tags)
-    return Outcome(puts=_really_changed(changed, resources))
+    return _retagged(request, view, lambda tags: _checked({**tags, **added}))
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    check_count(tags)
+    return tags
 
 
 @operation("DeleteTags")
 def delete_tags(request: Request, view: View) -> Outcome:
     """Without Tags: all of them. A tag with a value is deleted only where it has this value."""
-    resources = _resources(request, view)
     unwanted = request.parameters.get("Tags")
     if unwanted is not None:
         check_tag_names(unwanted)
-    changed = [replace(one, tags=_kept(one.tags, unwanted)) for one in resources]
-    return Outcome(puts=_really_changed(changed, resources))
+    return _retagged(request, view, lambda tags: _kept(tags, unwanted))
 
 
 def _kept(tags: dict[str, str], unwanted: list[dict[str, Any]] | None) -> dict[str, str]:
@@ -67,15 +69,33 @@ def _kept(tags: dict[str, str], unwanted: list[dict[str, Any]] | None) -> dict[s
     return {key: value for key, value in tags.items() if key not in gone}
 
 
-def _really_changed(after: list[Resource], before: list[Resource]) -> tuple[Resource, ...]:
-    return tuple(new for new, old in zip(after, before, strict=True) if new.tags != old.tags)
+def _retagged(request: Request, view: View, change: Callable[[dict[str, str]], dict[str, str]]) -> Outcome:
+    """A group that is named together with rules of it is put once."""
+    changed: dict[str, Resource] = {}
+    for one in _asked(request, view):
+        if isinstance(one, HeldRule):
+            group = changed.get(one.group.id, one.group)
+            assert isinstance(group, SecurityGroup)
+            rule = replace(one.rule, tags=change(one.tags))
+            rules = tuple(rule if held.id == rule.id else held for held in group.rules)
+            changed[group.id] = replace(group, rules=rules)
+        else:
+            before = changed.get(one.id, one)
+            changed[one.id] = replace(before, tags=change(before.tags))
+    return Outcome(puts=tuple(one for one in changed.values() if one != view.get(type(one), one.id)))
 
 
-def _resources(request: Request, view: View) -> list[Resource]:
+def _asked(request: Request, view: View) -> list[Resource | HeldRule]:
     wanted = dict.fromkeys(request.parameters["Resources"])
     if not wanted:
         raise missing_parameter("ResourceId")
-    return [find(view, _kind_of(resource_id), resource_id) for resource_id in wanted]
+    return [_thing(view, resource_id) for resource_id in wanted]
+
+
+def _thing(view: View, resource_id: str) -> Resource | HeldRule:
+    if resource_id.startswith("sgr-"):
+        return held_rules(view, [resource_id])[0]
+    return find(view, _kind_of(resource_id), resource_id)
 
 
 def _kind_of(resource_id: str) -> type[Resource]:
@@ -87,12 +107,9 @@ def _kind_of(resource_id: str) -> type[Resource]:
 
 @operation("DescribeTags")
 def describe_tags(request: Request, view: View) -> Outcome:
-    rows = [
-        Tagged(one, key, value)
-        for kind in RESOURCES
-        for one in view.all(kind)
-        for key, value in one.tags.items()
-    ]
+    resources = (one for kind in RESOURCES for one in view.all(kind))
+    tagged: list[Resource | HeldRule] = [*resources, *every_rule(view)]
+    rows = [Tagged(one, key, value) for one in tagged for key, value in one.tags.items()]
     chosen = apply_filters(rows, request.parameters.get("Filters"), FILTERS, view)
     found = page(request, chosen, position=lambda one: (one.resource.created, f"{one.resource.id}/{one.key}"))
     return Outcome(result=found.result("Tags", [_render(one) for one in found.items]))

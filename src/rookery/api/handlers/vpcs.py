@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rookery.api.cidr import check_secondary, check_vpc_block, given_block, network
+from rookery.api.default_security import new_default_acl, new_default_group
 from rookery.api.default_vpc import default_vpc, main_route_table, new_vpc
 from rookery.api.describe import describe
 from rookery.api.errors import (
@@ -23,7 +24,15 @@ from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import render_tags, tags_for
-from rookery.model.objects import CidrAssociation, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import (
+    CidrAssociation,
+    NetworkAcl,
+    NetworkInterface,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
 
 _UNBUILT = (
     "AmazonProvidedIpv6CidrBlock",
@@ -70,7 +79,9 @@ def create_vpc(request: Request, view: View) -> Outcome:
     check_vpc_block(block)
     _check_quota(request, view)
     vpc = replace(_new_vpc(request, str(block)), tags=tags_for(request, "vpc"))
-    return Outcome(result={"Vpc": _born(vpc)}, puts=(vpc, main_route_table(vpc, request.ids)))
+    ids = request.ids
+    guards = (new_default_group(vpc, ids), new_default_acl(vpc, ids))
+    return Outcome(result={"Vpc": _born(vpc)}, puts=(vpc, main_route_table(vpc, ids), *guards))
 
 
 @operation("CreateDefaultVpc")
@@ -134,10 +145,15 @@ def _render_association(association: CidrAssociation, state: str) -> dict[str, A
 def delete_vpc(request: Request, view: View) -> Outcome:
     vpc = find(view, Vpc, request.parameters["VpcId"])
     tables = list(view.in_vpc(RouteTable, vpc.id))
+    guards: list[SecurityGroup | NetworkAcl] = [
+        *view.in_vpc(SecurityGroup, vpc.id),
+        *view.in_vpc(NetworkAcl, vpc.id),
+    ]
     others = [*view.in_vpc(Subnet, vpc.id), *view.in_vpc(NetworkInterface, vpc.id)]
-    if others or any(not table.is_main for table in tables):
+    own = [not table.is_main for table in tables] + [not guard.is_default for guard in guards]
+    if others or any(own):
         raise dependency_violation("vpc", vpc.id)
-    return Outcome(deletes=(vpc, *tables))
+    return Outcome(deletes=(vpc, *tables, *guards))
 
 
 @operation("AssociateVpcCidrBlock")

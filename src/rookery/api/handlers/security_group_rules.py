@@ -1,0 +1,130 @@
+"""Rules come into security groups and leave them: all that one request names, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from rookery.api.errors import check_id, invalid_combination, missing_parameter, not_found
+from rookery.api.handlers.security_group_limits import check_rule_count
+from rookery.api.handlers.security_group_lookup import asked_group, default_vpc_of
+from rookery.api.handlers.security_group_permissions import are_given, meaning, spoken_rules
+from rookery.api.handlers.security_group_references import resolved
+from rookery.api.handlers.security_group_shape import HeldRule, permissions, render_revoked, render_rule
+from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.tags import tags_for
+from rookery.model.objects import SecurityGroup, SecurityGroupRule
+
+Rules = Sequence[SecurityGroupRule]
+
+
+@operation("AuthorizeSecurityGroupIngress")
+def authorize_security_group_ingress(request: Request, view: View) -> Outcome:
+    return _authorize(request, view, is_egress=False)
+
+
+@operation("AuthorizeSecurityGroupEgress")
+def authorize_security_group_egress(request: Request, view: View) -> Outcome:
+    return _authorize(request, view, is_egress=True)
+
+
+def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
+    group = asked_group(request.parameters, view)
+    spoken = spoken_rules(request.parameters, view, group, is_egress)
+    tags = tags_for(request, HeldRule.KIND)
+    added = [replace(resolved(view, group, rule), id=request.ids.new("sgr"), tags=tags) for rule in spoken]
+    check_new(group.rules, added)
+    changed = replace(group, rules=(*group.rules, *added))
+    check_rule_count(request, view, changed)
+    return Outcome(
+        result={"SecurityGroupRules": [render_rule(HeldRule(changed, rule), view) for rule in added]},
+        puts=(changed,),
+    )
+
+
+def check_new(present: Rules, added: Rules) -> None:
+    """Raises InvalidPermission.Duplicate."""
+    taken = {meaning(rule) for rule in present}
+    for rule in added:
+        if meaning(rule) in taken:
+            raise ApiError(
+                "InvalidPermission.Duplicate", f'the specified rule "{in_words(rule)}" already exists'
+            )
+
+
+def in_words(rule: SecurityGroupRule) -> str:
+    peer = rule.cidr or rule.prefix_list_id or rule.group_id
+    what = "ALL" if rule.protocol == "-1" else rule.protocol.upper()
+    if rule.protocol in ("tcp", "udp"):
+        what += f", from port: {rule.from_port}, to port: {rule.to_port}"
+    elif rule.protocol in ("icmp", "icmpv6"):
+        what += f", type: {rule.from_port}, code: {rule.to_port}"
+    return f"peer: {peer}, {what}, ALLOW"
+
+
+@operation("RevokeSecurityGroupIngress")
+def revoke_security_group_ingress(request: Request, view: View) -> Outcome:
+    return _revoke(request, view, is_egress=False)
+
+
+@operation("RevokeSecurityGroupEgress")
+def revoke_security_group_egress(request: Request, view: View) -> Outcome:
+    return _revoke(request, view, is_egress=True)
+
+
+def _revoke(request: Request, view: View, is_egress: bool) -> Outcome:
+    """In the default VPC a rule that does not exist is only named in the answer, as it was before there were others."""
+    group = asked_group(request.parameters, view)
+    unknown: Rules = ()
+    if request.parameters.get("SecurityGroupRuleIds"):
+        if are_given(request.parameters):
+            raise invalid_combination("Rules are named either by their ids or by their permissions.")
+        revoked = rules_with_ids(group, request.parameters["SecurityGroupRuleIds"], is_egress)
+    else:
+        if not are_given(request.parameters):
+            raise missing_parameter("ipPermissions or securityGroupRuleIds")
+        spoken = spoken_rules(request.parameters, view, group, is_egress)
+        revoked, unknown = matched(group, spoken)
+    if unknown and not _is_in_default_vpc(view, group):
+        raise unknown_rule()
+    gone = {rule.id for rule in revoked}
+    kept = tuple(rule for rule in group.rules if rule.id not in gone)
+    puts = (replace(group, rules=kept),) if gone else ()
+    return Outcome(result=_revoked_answer(view, group, revoked, unknown), puts=puts)
+
+
+def _is_in_default_vpc(view: View, group: SecurityGroup) -> bool:
+    vpc = default_vpc_of(view)
+    return vpc is not None and vpc.id == group.vpc_id
+
+
+def _revoked_answer(view: View, group: SecurityGroup, revoked: Rules, unknown: Rules) -> dict[str, Any]:
+    return {
+        "RevokedSecurityGroupRules": [render_revoked(group, rule) for rule in revoked],
+        "UnknownIpPermissions": permissions(view, group, unknown),
+    }
+
+
+def matched(group: SecurityGroup, spoken: Rules) -> tuple[Rules, Rules]:
+    """The group's own rules that mean the same, and those of `spoken` that it does not have."""
+    held = {meaning(rule): rule for rule in group.rules}
+    found = [held[meaning(rule)] for rule in spoken if meaning(rule) in held]
+    return found, [rule for rule in spoken if meaning(rule) not in held]
+
+
+def unknown_rule() -> ApiError:
+    return ApiError("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
+
+
+def rules_with_ids(group: SecurityGroup, rule_ids: Sequence[str], is_egress: bool) -> Rules:
+    """Raises InvalidSecurityGroupRuleId.Malformed, InvalidSecurityGroupRuleId.NotFound."""
+    wanted = list(dict.fromkeys(rule_ids))
+    for rule_id in wanted:
+        check_id("sgr", rule_id)
+    held = {rule.id: rule for rule in group.rules if rule.is_egress is is_egress}
+    missing = [rule_id for rule_id in wanted if rule_id not in held]
+    if missing:
+        raise not_found("sgr", *missing)
+    return [held[rule_id] for rule_id in wanted]
