@@ -161,6 +161,7 @@ def change_world(rng: random.Random) -> model.Host:
         host.forwarders[key] = replace(row, source_check=rng.random() < 0.4)
     for key, local in host.local.items():
         host.local[key] = replace(local, source_check=rng.random() < 0.5)
+    host.peerings = {pair for pair in sorted(host.peerings) if rng.random() < 0.7}
     host.routes[1, IPv4Network("10.7.1.0/24")] = rng.choice(
         (model.Route("local"), model.Route("interface", 18), model.Route("interface", 11), model.Route("peer", plan.TWIN))
     )
@@ -204,6 +205,7 @@ def fuzz(real: HostDataplane, packets: int, seed: int, world_every: int = 2000) 
     for number in range(packets):
         if number % world_every == 0:
             host = change_world(rng)
+            real.peerings.delete_many(plan.peering_rows(plan.host_a()))
             plan.fill(real, host)
         case = make_case(rng)
         try:

@@ -295,6 +295,10 @@ def test_the_longest_prefix_decides_which_appliance(host_a: HostDataplane, to: s
     assert RookeryGeneve(outcome.frame[42:]).target == appliance
 
 
+def test_a_row_that_keeps_a_longer_family_out_is_no_route(host_a: HostDataplane) -> None:
+    assert steps(ask(host_a, frame_from_11("198.51.100.250", ROUTER))) == ["RECEIVED", "SOURCE_CHECKED", "DROPPED"]
+
+
 def test_within_a_subnet_no_route_leads_away(host_a: HostDataplane, model_a: Host) -> None:
     """A route for the sender's own subnet moves what goes through the router, and nothing else."""
     model_a.routes[1, IPv4Network("10.7.1.0/24")] = Route("interface", 16)

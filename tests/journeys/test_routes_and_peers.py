@@ -119,6 +119,8 @@ def test_a_host_can_not_pass_an_instance_off_as_an_appliance(hosts: Hosts) -> No
     assert hosts.arrive(wire).verdict is Verdict.DROP_SOURCE_NOT_MAPPED
     assert hosts.arrive(claiming(wire, interface=16)).verdict is Verdict.DROP_SOURCE_NOT_MAPPED
     assert hosts.arrive(claiming(wire, interface=18)).verdict is Verdict.DELIVERED  # an appliance of host A
+    of_peer = claiming(wire, interface=18, origin_vni=plan.PEER)
+    assert hosts.arrive(of_peer).verdict is Verdict.DROP_SOURCE_NOT_MAPPED  # which is none of the peer's
 
 
 def claiming(wire: bytes, **fields: int) -> bytes:
