@@ -37,7 +37,7 @@ SECONDS_A_WINDOW = 0.25
 
 
 def rows(count: int, vni: int = 3) -> dict[MappingKey, Mapping]:
-    place = Mapping(bytes((100, 64, 1, 9)), 1, 1, plan.mac(1), 1, 1, 0, 1)
+    place = Mapping(bytes((100, 64, 1, 9)), 1, 1, plan.mac(1), 1, 1, 0, 1, group_set=0)
     return {
         MappingKey(vni, address_bytes(f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}")): place._replace(generation=i)
         for i in range(count)
@@ -138,7 +138,7 @@ def test_a_what_if_gets_its_steps_while_another_thread_drains_the_ring(host_a: H
     try:
         for trace in range(1, 300):
             outcome = host_a.what_if("host_egress", bytes(frame_from_11()), plan.DEVICE, trace)
-            assert (len(outcome.events), {event.trace for event in outcome.events}) == (5, {trace})
+            assert (len(outcome.events), {event.trace for event in outcome.events}) == (6, {trace})
     finally:
         done.set()
         reader.join()
