@@ -18,6 +18,19 @@ enum connection_constant {
 	REFRESH = 100000000,               /* nanoseconds: a deadline is moved only when it is worth a write to shared memory */
 };
 
+/* Whose gate it is, and who is on its other side. */
+struct ends {
+	const struct gates *gates;
+	__u64 group_set;                   /* of the remote; 0: none, or not known here */
+	__u32 interface;
+};
+
+enum known {
+	UNKNOWN = 0,
+	KNOWN = 1,
+	OVER = 2,                          /* a row is there, whose time is over: it is counted until the sweep takes it away */
+};
+
 static __always_inline bool is_request(__u8 protocol, __u8 type)
 {
 	return type == (protocol == IPPROTO_ICMP ? ECHO_V4 : ECHO_V6);
@@ -124,6 +137,28 @@ static __always_inline void refresh(struct connection *row, const struct packet 
 	row->deadline = deadline;
 }
 
+/* What every packet of an established flow costs: this one search. Out of line, as are all parts of the decision: each has keys
+ * of its own, and they have one stack of 512 bytes. */
+static __noinline enum known find_connection(struct packet *packet, const struct ends *ends)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct connection_key key = {};
+	struct connection *row;
+
+	if (!connection_key_of(packet, ends->interface, &key))
+		return UNKNOWN;
+	row = bpf_map_lookup_elem(&connections, &key);
+	if (!row)
+		return UNKNOWN;
+	if (is_over(row, now) || is_reopened(row, packet))
+		return OVER;
+	if (!packet->what_if)
+		refresh(row, packet, ends->gates, now);
+	packet->rule = row->rule;
+	tell(packet, STEP_CONNECTION_FOUND, CONTINUE, row->list);
+	return KNOWN;
+}
+
 /* Room of the interface, then room of the host. A full table never loses a flow that it has. */
 static __always_inline enum verdict add_connection(const struct connection_key *key, const struct connection *row,
 						   struct allowance *allowance)
@@ -141,22 +176,22 @@ static __always_inline enum verdict add_connection(const struct connection_key *
 	return error == ROW_IS_THERE ? CONTINUE : DROP_CONNECTIONS_FULL;
 }
 
-/* `there`: a row that is over, and counted until the sweep takes it away. */
-static __noinline enum verdict make_connection(const struct packet *packet, const struct connection_key *key,
-					       const struct gates *gates, bool there)
+static __noinline enum verdict make_connection(const struct packet *packet, const struct ends *ends, enum known known)
 {
 	struct connection row = { .list = packet->list, .rule = packet->rule, .state = CONNECTION_NEW,
 				  .opened = packet->direction };
-	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &key->interface);
+	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &ends->interface);
+	struct connection_key key = {};
 
 	if (!allowance)
 		return DROP_NOT_CONFIGURED;
 	if (packet->what_if)
-		return there || allowance->tracked < allowance->allowed ? CONTINUE : DROP_ALLOWANCE_EXCEEDED;
-	row.deadline = bpf_ktime_get_coarse_ns() + idle_seconds(packet, gates, row.state) * SECOND;
-	if (there && !bpf_map_update_elem(&connections, key, &row, BPF_EXIST))
+		return known == OVER || allowance->tracked < allowance->allowed ? CONTINUE : DROP_ALLOWANCE_EXCEEDED;
+	connection_key_of(packet, ends->interface, &key);
+	row.deadline = bpf_ktime_get_coarse_ns() + idle_seconds(packet, ends->gates, row.state) * SECOND;
+	if (known == OVER && !bpf_map_update_elem(&connections, &key, &row, BPF_EXIST))
 		return CONTINUE;
-	return add_connection(key, &row, allowance);
+	return add_connection(&key, &row, allowance);
 }
 
 #endif

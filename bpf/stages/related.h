@@ -16,13 +16,6 @@ enum related_type {
 	PARAMETER_PROBLEM_V6 = 4,          /* 2 and 3: too big, time exceeded */
 };
 
-struct quoted {
-	struct address source;             /* the two as they follow each other in IPv6 */
-	struct address destination;
-	__u32 offset;                      /* of its transport header */
-	__u8 protocol;
-};
-
 struct quoted_ipv6 {                       /* RFC 8200, up to the addresses */
 	__u8 version_and_class[4];
 	__be16 length;
@@ -41,72 +34,80 @@ static __always_inline bool quotes(const struct packet *packet)
 	return packet->protocol == GATE_ICMPV6 && type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
 }
 
-static __always_inline bool read_quoted_ipv4(struct __sk_buff *skb, struct quoted *quoted)
+/* Both read the addresses as if the quoted packet had left. Where its transport header begins; 0: this is no such packet. */
+static __always_inline __u32 read_quoted_ipv4(struct __sk_buff *skb, __u32 offset, struct connection_key *key)
 {
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, quoted->offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
-		return false;
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+		return 0;
 	if (ip.frag_off & bpf_htons(0x1fff))       /* of a later fragment: no ports */
-		return false;
-	quoted->source = ipv4_address(ip.saddr);
-	quoted->destination = ipv4_address(ip.daddr);
-	quoted->protocol = ip.protocol;
-	quoted->offset += ip.ihl * 4;
-	return true;
+		return 0;
+	key->local = ipv4_address(ip.saddr);
+	key->remote = ipv4_address(ip.daddr);
+	key->protocol = ip.protocol;
+	return offset + ip.ihl * 4;
 }
 
-static __always_inline bool read_quoted_ipv6(struct __sk_buff *skb, struct quoted *quoted)
+static __always_inline __u32 read_quoted_ipv6(struct __sk_buff *skb, __u32 offset, struct connection_key *key)
 {
 	struct quoted_ipv6 ip;
 
-	if (bpf_skb_load_bytes(skb, quoted->offset, &ip, sizeof(ip)) || ip.version_and_class[0] >> 4 != 6)
-		return false;
-	if (bpf_skb_load_bytes(skb, quoted->offset + sizeof(ip), &quoted->source, 2 * sizeof(struct address)))
-		return false;
-	quoted->protocol = ip.next_header;
-	quoted->offset += sizeof(ip) + 2 * sizeof(struct address);
-	return true;
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version_and_class[0] >> 4 != 6)
+		return 0;
+	offset += sizeof(ip);
+	if (bpf_skb_load_bytes(skb, offset, &key->local, sizeof(key->local)) ||
+	    bpf_skb_load_bytes(skb, offset + sizeof(key->local), &key->remote, sizeof(key->remote)))
+		return 0;
+	key->protocol = ip.next_header;
+	return offset + sizeof(key->local) + sizeof(key->remote);
 }
 
-/* The quoted packet went the other way. */
-static __always_inline bool quoted_key(struct __sk_buff *skb, const struct packet *packet, const struct quoted *quoted,
-				       struct connection_key *key)
+static __always_inline bool read_quoted_ports(struct __sk_buff *skb, __u32 offset, bool leaves, struct connection_key *key)
 {
-	bool leaves = packet->direction != EGRESS;
 	__be16 word[4] = {};
+	__u8 type;
 
-	key->protocol = quoted->protocol;
-	put_ends(key, leaves, &quoted->source, &quoted->destination);
-	if (!has_ports(quoted->protocol))
+	if (!has_ports(key->protocol))
 		return true;
-	if (bpf_skb_load_bytes(skb, quoted->offset, word, sizeof(word)))
+	if (bpf_skb_load_bytes(skb, offset, word, sizeof(word)))
 		return false;
-	if (!is_icmp(quoted->protocol))
+	if (!is_icmp(key->protocol)) {
 		put_ports(key, leaves, word[0], word[1]);
-	else
-		put_echo(key, leaves, bpf_ntohs(word[0]) >> 8, word[2]);
-	return is_icmp(quoted->protocol) ? is_echo(quoted->protocol, bpf_ntohs(word[0]) >> 8) : true;
+		return true;
+	}
+	type = bpf_ntohs(word[0]) >> 8;
+	put_echo(key, leaves, type, word[2]);
+	return is_echo(key->protocol, type);
 }
 
-static __noinline bool is_about_tracked(struct __sk_buff *skb, const struct packet *packet, __u32 interface, __u64 now)
+/* The quoted packet went the other way than the error, which is sent to whoever sent what it is about. */
+static __noinline bool is_about_tracked(struct __sk_buff *skb, const struct packet *packet, const struct ends *ends)
 {
-	struct quoted quoted = { .offset = packet->offset + ETH_HLEN + packet->headers };
-	struct connection_key key = { .interface = interface };
+	__u32 offset = packet->offset + ETH_HLEN + packet->headers;
+	struct connection_key key = { .interface = ends->interface };
+	bool leaves = packet->direction != EGRESS;
 	const struct connection *row;
 
-	if (packet->protocol == IPPROTO_ICMP ? !read_quoted_ipv4(skb, &quoted) : !read_quoted_ipv6(skb, &quoted))
+	if (packet->protocol == IPPROTO_ICMP)
+		offset = read_quoted_ipv4(skb, offset, &key);
+	else
+		offset = read_quoted_ipv6(skb, offset, &key);
+	if (!offset || !same_address(&key.local, &packet->destination))
 		return false;
-	/* An error is sent to whoever sent what it is about. */
-	if (!same_address(&quoted.source, &packet->destination) || !quoted_key(skb, packet, &quoted, &key))
+	if (!leaves) {
+		key.local = key.remote;
+		key.remote = packet->destination;
+	}
+	if (!read_quoted_ports(skb, offset, leaves, &key))
 		return false;
 	row = bpf_map_lookup_elem(&connections, &key);
-	return row && !is_over(row, now);
+	return row && !is_over(row, bpf_ktime_get_coarse_ns());
 }
 
-static __always_inline bool is_related(struct __sk_buff *skb, const struct packet *packet, __u32 interface, __u64 now)
+static __always_inline bool is_related(struct __sk_buff *skb, const struct packet *packet, const struct ends *ends)
 {
-	return quotes(packet) && is_about_tracked(skb, packet, interface, now);
+	return quotes(packet) && is_about_tracked(skb, packet, ends);
 }
 
 #endif

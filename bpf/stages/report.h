@@ -6,6 +6,27 @@
 #include "stages/packet.h"
 #include "stages/tables.h"
 
+/* Field by field: a whole struct would be put together on the stack first, below the deepest stage. */
+static __always_inline void describe(struct event *event, const struct packet *packet)
+{
+	event->time = bpf_ktime_get_ns();
+	event->trace = packet->trace;
+	event->ifindex = packet->ifindex;
+	event->vni = packet->vni;
+	event->length = packet->length;
+	event->source = packet->source;
+	event->destination = packet->destination;
+	event->outer_source = packet->outer_source;
+	event->outer_destination = packet->outer_destination;
+	event->source_port = packet->source_port;
+	event->destination_port = packet->destination_port;
+	event->protocol = packet->protocol;
+	event->program = packet->program;
+	event->rule = packet->rule;
+	event->direction = packet->direction;
+	event->padding = 0;
+}
+
 /* Out of line: it is rare, and otherwise copied into every stage. */
 static __noinline void emit(const struct packet *packet, enum step step, enum verdict verdict, __u64 detail)
 {
@@ -13,15 +34,10 @@ static __noinline void emit(const struct packet *packet, enum step step, enum ve
 
 	if (!event)
 		return;
-	*event = (struct event){
-		.time = bpf_ktime_get_ns(), .detail = detail, .trace = packet->trace,
-		.ifindex = packet->ifindex, .vni = packet->vni, .length = packet->length,
-		.source = packet->source, .destination = packet->destination,
-		.outer_source = packet->outer_source, .outer_destination = packet->outer_destination,
-		.source_port = packet->source_port, .destination_port = packet->destination_port,
-		.protocol = packet->protocol, .program = packet->program, .step = step, .verdict = verdict,
-		.rule = packet->rule, .direction = packet->direction,
-	};
+	describe(event, packet);
+	event->step = step;
+	event->verdict = verdict;
+	event->detail = detail;
 	bpf_ringbuf_submit(event, 0);
 }
 

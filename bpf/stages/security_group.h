@@ -7,13 +7,6 @@
 #include "stages/related.h"
 #include "stages/rules.h"
 
-/* Whose gate it is, and who is on its other side. */
-struct ends {
-	const struct gates *gates;
-	__u64 group_set;                   /* of the remote; 0: none, or not known here */
-	__u32 interface;
-};
-
 static __always_inline void ask_this_way(const struct packet *packet, struct question *question, struct answer *answer)
 {
 	question->list = packet->list;
@@ -46,52 +39,44 @@ static __always_inline bool is_untracked(const struct packet *packet, struct que
 	return answer->open & family && reverse_is_anywhere(packet, question, answer);
 }
 
-static __noinline enum verdict admit(struct packet *packet, const struct ends *ends, const struct connection_key *key,
-				     bool there)
+/* May it pass by the rules, and need it be remembered? */
+static __noinline enum verdict ask_groups(struct packet *packet, const struct ends *ends, bool *untracked)
 {
 	struct question question = { .group_set = ends->group_set };
 	struct answer answer = {};
-	enum verdict verdict;
 
 	ask_this_way(packet, &question, &answer);
 	packet->rule = answer.rule;
 	if (answer.rule == RULE_NONE)
 		return packet->direction == EGRESS ? DROP_SECURITY_GROUP_EGRESS : DROP_SECURITY_GROUP_INGRESS;
-	if (!opens(packet) || is_untracked(packet, &question, &answer)) {
-		tell(packet, STEP_UNTRACKED, CONTINUE, packet->list);
-		return CONTINUE;
-	}
-	if ((verdict = make_connection(packet, key, ends->gates, there)))
-		return verdict;
-	tell(packet, STEP_CONNECTION_MADE, CONTINUE, packet->list);
+	*untracked = !opens(packet) || is_untracked(packet, &question, &answer);
 	return CONTINUE;
 }
 
-static __always_inline void follow(struct packet *packet, const struct gates *gates, struct connection *row, __u64 now)
+static __always_inline enum verdict admit(struct packet *packet, const struct ends *ends, enum known known)
 {
-	if (!packet->what_if)
-		refresh(row, packet, gates, now);
-	packet->rule = row->rule;
-	tell(packet, STEP_CONNECTION_FOUND, CONTINUE, row->list);
+	bool untracked = false;
+	enum verdict verdict;
+
+	if ((verdict = ask_groups(packet, ends, &untracked)))
+		return verdict;
+	if (!untracked && (verdict = make_connection(packet, ends, known)))
+		return verdict;
+	tell(packet, untracked ? STEP_UNTRACKED : STEP_CONNECTION_MADE, CONTINUE, packet->list);
+	return CONTINUE;
 }
 
-static __noinline enum verdict judge(struct __sk_buff *skb, struct packet *packet, const struct ends *ends)
+static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *packet, const struct ends *ends)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct connection_key key = {};
-	struct connection *row = 0;
+	enum known known = find_connection(packet, ends);
 
-	if (connection_key_of(packet, ends->interface, &key))
-		row = bpf_map_lookup_elem(&connections, &key);
-	if (row && !is_over(row, now) && !is_reopened(row, packet)) {
-		follow(packet, ends->gates, row, now);
+	if (known == KNOWN)
 		return CONTINUE;
-	}
-	if (is_related(skb, packet, ends->interface, now)) {
+	if (is_related(skb, packet, ends)) {
 		tell(packet, STEP_RELATED, CONTINUE, packet->list);
 		return CONTINUE;
 	}
-	return admit(packet, ends, &key, row);
+	return admit(packet, ends, known);
 }
 
 static __always_inline enum verdict check_groups(struct __sk_buff *skb, struct packet *packet, const struct gates *gates,
