@@ -1,6 +1,6 @@
 """The checker itself: it finds each kind of damage, and nothing in a sound store.
 
-VPC 7: subnet 10.7.1.0/24 with instances 10 and 11 on host-1
+VPC 7: subnet 10.7.1.0/24 with instances 10 and 11 on host-1, guarded by the default group and network ACL
 """
 
 from __future__ import annotations
@@ -13,12 +13,39 @@ from msgspec.structs import replace
 from rookery.api.state import claim_key
 from rookery.model.codec import encode
 from rookery.model.keys import LIVE, head_key
-from rookery.model.objects import Live, NetworkInterface, Resource, RouteTableAssociation
+from rookery.model.objects import (
+    CidrAssociation,
+    Live,
+    NetworkAclAssociation,
+    NetworkInterface,
+    PeeringSide,
+    Resource,
+    Route,
+    RouteTableAssociation,
+    VpcPeering,
+)
 from rookery.store.interface import Entry
 from rookery.testing import things
 from rookery.testing.invariants import broken
 
 Rows = dict[str, bytes]
+GROUP, ACL = GUARDS = things.guards(7, 1)
+LOOSE = replace(
+    things.launch(7, 1, 20, "host-1")[1], attachment=None, addresses=("10.7.1.20",), prefixes=("10.7.1.32/28",)
+)
+BLOCK = CidrAssociation("vpc-cidr-assoc-9", "2001:db8::/56")
+RULE = GROUP.rules[0]
+
+
+def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
+    return VpcPeering(
+        **things.OWNER,
+        id=f"pcx-{number:017x}",
+        requester=PeeringSide(**things.OWNER, vpc_id="vpc-1"),
+        accepter=PeeringSide(**things.OWNER, vpc_id="vpc-2"),
+        status=status,
+        **times,
+    )
 
 
 def sound() -> list[Resource]:
@@ -27,6 +54,7 @@ def sound() -> list[Resource]:
         things.subnet(7, 1),
         *things.launch(7, 1, 10, "host-1"),
         *things.launch(7, 1, 11, "host-1"),
+        *GUARDS,
     ]
 
 
@@ -65,6 +93,19 @@ def test_a_sound_store_breaks_no_rule():
     assert found(stored(*sound())) == []
 
 
+def test_a_store_with_ipv6_prefixes_and_peerings_that_follow_each_other_breaks_no_rule():
+    vpc, main, subnet, *others = sound()
+    six = [replace(vpc, ipv6_cidr_associations=(BLOCK,)), main]
+    inside = replace(subnet, ipv6_cidr_associations=(CidrAssociation("subnet-cidr-assoc-9", "2001:db8::/64"),))
+    loose = replace(LOOSE, ipv6_addresses=("2001:db8::9",), groups=(GROUP.id,))
+    peerings = [
+        peering(1, "deleted", created=1.0),
+        peering(2, "pending-acceptance", created=2.0, expires=3.0),
+        peering(3, created=4.0),
+    ]
+    assert found(stored(*six, inside, *others, loose, *peerings)) == []
+
+
 def _twin(resources: list[Resource]) -> Resource:
     """Another interface with the address of the first."""
     interface = resources[4]
@@ -96,6 +137,27 @@ def _twin(resources: list[Resource]) -> Resource:
         (
             changed(1, associations=(RouteTableAssociation("rtbassoc-1"), RouteTableAssociation("rtbassoc-2", "subnet-9"))),
             "names subnet-9",
+        ),
+        (changed(0, ipv6_cidr_associations=(BLOCK, replace(BLOCK, cidr="2001:db8:0:1::/64"))), "overlap"),
+        (changed(2, ipv6_cidr_associations=(BLOCK,)), "in no IPv6 block"),
+        (changed(4, ipv6_addresses=("2001:db8::9",)), "which is not of"),
+        (changed(4, prefixes=("10.7.1.0/28",)), "10.7.1.0/28 and 10.7.1.10/32 overlap"),
+        (with_more(lambda _: replace(LOOSE, prefixes=("10.7.2.32/28",))), "which is not of"),
+        (changed(4, groups=("sg-9",)), "has sg-9, which is gone"),
+        (changed(1, routes=(Route("0.0.0.0/0", "eni-1"), Route("0.0.0.0/0", "eni-2"))), "has 2 routes for"),
+        (without(7), "has 0 default groups"),
+        (without(8), "0 default network ACLs"),
+        (changed(8, associations=()), "has 0 network ACLs"),
+        (changed(8, associations=(*ACL.associations, NetworkAclAssociation("aclassoc-9", "subnet-9"))), "names subnet-9"),
+        (changed(8, entries=(*ACL.entries, ACL.entries[0])), "(False, 100) twice"),
+        (with_more(lambda _: replace(ACL, id=f"acl-{9:017x}", is_default=False)), "has 2 network ACLs"),
+        (changed(7, rules=(RULE, RULE)), "is 2 rules"),
+        (changed(7, rules=(replace(RULE, group_id=GROUP.id),)), "has 2 peers"),
+        (changed(7, rules=(replace(RULE, cidr=""),)), "has 0 peers"),
+        (lambda: stored(*sound(), peering(1), peering(2)), "join the same VPCs"),
+        (
+            lambda: stored(*sound(), peering(1, "pending-acceptance", expires=3.0), peering(2, created=2.0)),
+            "join the same VPCs",
         ),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),

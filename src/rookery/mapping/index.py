@@ -201,9 +201,9 @@ class Index:
         groups = self._groups_of(intent) if intent else ()
         return self._shares[host].take(identity, intent, groups)
 
-    def _groups_of(self, instance: InstanceIntent) -> set[GroupsIn]:
+    def _groups_of(self, instance: InstanceIntent) -> tuple[GroupsIn, ...]:
         facts = self._relations.interfaces
-        return {(interface.vni, facts[interface.id].groups) for interface in instance.interfaces}
+        return tuple((interface.vni, facts[interface.id].groups) for interface in instance.interfaces)
 
     def _instance(self, identity: str) -> InstanceIntent:
         interfaces = (self._relations.interfaces[i] for i in self._relations.attached.of(identity))

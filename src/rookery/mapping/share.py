@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rookery.intent.digest import MODULUS, hash_of
@@ -70,7 +71,7 @@ class Share:
         """Of all but the mappings."""
         return self._instance_sum + self.routes.sum + self.rules.sum
 
-    def take(self, identity: str, intent: InstanceIntent | None, groups: Iterable[GroupsIn]) -> bool:
+    def take(self, identity: str, intent: InstanceIntent | None, groups: tuple[GroupsIn, ...]) -> bool:
         """Whether that differs from what the host holds. `groups`: those of its interfaces."""
         old = self.instances.pop(identity, _NOTHING)
         new = _Held(hash_of(intent), _needs(intent, groups)) if intent else _NOTHING
@@ -84,13 +85,20 @@ class Share:
         return True
 
 
-def _needs(intent: InstanceIntent, groups: Iterable[GroupsIn]) -> Needs:
+def _needs(intent: InstanceIntent, groups: tuple[GroupsIn, ...]) -> Needs:
     if intent.wanted != RUNNING:
-        return Needs()
+        return _NOTHING.needs
+    places = tuple((interface.vni, interface.route_table, interface.acl) for interface in intent.interfaces)
+    return _needs_at(places, groups)
+
+
+@lru_cache(maxsize=65_536)
+def _needs_at(places: tuple[tuple[int, int, int], ...], groups: tuple[GroupsIn, ...]) -> Needs:
+    """The instances of a subnet mostly need the same: that exists once."""
     return Needs(
-        frozenset(interface.vni for interface in intent.interfaces),
-        frozenset(interface.route_table for interface in intent.interfaces),
-        frozenset(interface.acl for interface in intent.interfaces),
+        frozenset(vni for vni, _, _ in places),
+        frozenset(table for _, table, _ in places),
+        frozenset(acl for _, _, acl in places),
         frozenset(groups),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from itertools import combinations
 from typing import TypeVar
 
@@ -19,11 +19,15 @@ from rookery.model.objects import (
     Instance,
     KeyPair,
     Live,
+    NetworkAcl,
     NetworkInterface,
     Resource,
     RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
     Subnet,
     Vpc,
+    VpcPeering,
 )
 from rookery.store.interface import Entry
 
@@ -200,6 +204,126 @@ def nothing_is_live_that_was_not_made(held: Held) -> Iterator[str]:
             yield f"{live} is said to be live, {newest} is the newest"
 
 
+def ipv6_blocks_lie_in_their_vpc_and_apart(held: Held) -> Iterator[str]:
+    for vpc in held.all(Vpc):
+        blocks = [IPv6Network(association.cidr) for association in vpc.ipv6_cidr_associations]
+        subnets = [subnet for subnet in held.all(Subnet) if subnet.vpc_id == vpc.id]
+        yield from _overlaps(vpc.id, blocks)
+        yield from _overlaps(vpc.id, [block for subnet in subnets for block in _ipv6_of(subnet)])
+        for subnet in subnets:
+            if len(subnet.ipv6_cidr_associations) > 1:
+                yield f"{subnet.id} has {len(subnet.ipv6_cidr_associations)} IPv6 blocks"
+            for block in _ipv6_of(subnet):
+                if not any(block.subnet_of(whole) for whole in blocks):
+                    yield f"{subnet.id} {block} is in no IPv6 block of {vpc.id}"
+
+
+def _ipv6_of(subnet: Subnet) -> list[IPv6Network]:
+    return [IPv6Network(association.cidr) for association in subnet.ipv6_cidr_associations]
+
+
+def what_interfaces_have_is_their_subnets_and_apart(held: Held) -> Iterator[str]:
+    """Addresses and delegated prefixes of both families."""
+    taken: defaultdict[str, list[IPv4Network | IPv6Network]] = defaultdict(list)
+    for interface in held.all(NetworkInterface):
+        subnet = held.get(Subnet, interface.subnet_id, interface)
+        blocks = [ip_network(subnet.cidr), *_ipv6_of(subnet)] if subnet else []
+        for text in (*interface.addresses, *interface.ipv6_addresses, *interface.prefixes):
+            had = ip_network(text)
+            taken[interface.vpc_id].append(had)
+            if not any(_within(had, block) for block in blocks):
+                yield f"{interface.id} has {text}, which is not of {interface.subnet_id}"
+    for vpc, networks in taken.items():
+        yield from _overlaps(vpc, networks)
+
+
+def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
+    return inner.version == outer.version and inner[0] in outer and inner[-1] in outer
+
+
+def _overlaps(vpc: str, networks: Iterable[IPv4Network | IPv6Network]) -> Iterator[str]:
+    """In ascending order only neighbours can overlap: where the first pair does, it is named."""
+    ordered = sorted(networks, key=lambda one: (one.version, int(one[0]), one.prefixlen))
+    for one, other in zip(ordered, ordered[1:], strict=False):
+        if one.version == other.version and other[0] in one:
+            yield f"{vpc}: {one} and {other} overlap"
+
+
+def vpcs_and_subnets_are_guarded(held: Held) -> Iterator[str]:
+    """A default group and a default network ACL for a VPC, and one network ACL for a subnet."""
+    groups = Counter(group.vpc_id for group in held.all(SecurityGroup) if group.is_default)
+    acls = Counter(acl.vpc_id for acl in held.all(NetworkAcl) if acl.is_default)
+    for vpc in held.all(Vpc):
+        if (groups[vpc.id], acls[vpc.id]) != (1, 1):
+            yield f"{vpc.id} has {groups[vpc.id]} default groups and {acls[vpc.id]} default network ACLs"
+    guards = Counter(a.subnet_id for acl in held.all(NetworkAcl) for a in acl.associations)
+    for subnet in held.all(Subnet):
+        if guards[subnet.id] != 1:
+            yield f"{subnet.id} has {guards[subnet.id]} network ACLs"
+
+
+def acls_belong_to_their_vpc_and_count_each_number_once(held: Held) -> Iterator[str]:
+    for acl in held.all(NetworkAcl):
+        if held.get(Vpc, acl.vpc_id, acl) is None:
+            yield f"{acl.id} is of {acl.vpc_id}, which is gone"
+        for association in acl.associations:
+            subnet = held.get(Subnet, association.subnet_id, acl)
+            if subnet is None or subnet.vpc_id != acl.vpc_id:
+                yield f"{association.id} of {acl.id} names {association.subnet_id}"
+        numbers = Counter((entry.is_egress, entry.number) for entry in acl.entries)
+        yield from (f"{acl.id} has {number} twice" for number, count in numbers.items() if count > 1)
+
+
+def groups_belong_to_their_vpc_and_their_rules_to_them(held: Held) -> Iterator[str]:
+    ids: Counter[str] = Counter()
+    names: Counter[tuple[str, str]] = Counter()
+    for group in held.all(SecurityGroup):
+        ids.update(rule.id for rule in group.rules)
+        names[group.vpc_id, group.name] += 1
+        if held.get(Vpc, group.vpc_id, group) is None:
+            yield f"{group.id} is of {group.vpc_id}, which is gone"
+        for rule in group.rules:
+            if _peers_of(rule) != 1:
+                yield f"{rule.id} of {group.id} has {_peers_of(rule)} peers"
+    yield from (f"{rule} is {count} rules" for rule, count in ids.items() if count > 1)
+    yield from (f"{name} is used {count} times" for name, count in names.items() if count > 1)
+
+
+def _peers_of(rule: SecurityGroupRule) -> int:
+    return sum(map(bool, (rule.cidr, rule.prefix_list_id, rule.group_id)))
+
+
+def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
+    for interface in held.all(NetworkInterface):
+        for identity in interface.groups:
+            group = held.get(SecurityGroup, identity, interface)
+            if group is None or group.vpc_id != interface.vpc_id:
+                yield f"{interface.id} has {identity}, which is gone or elsewhere"
+
+
+def destinations_are_in_a_table_once(held: Held) -> Iterator[str]:
+    """Their targets may be gone: such a route is a black hole."""
+    for table in held.all(RouteTable):
+        seen = Counter(route.destination for route in table.routes)
+        yield from (f"{table.id} has {count} routes for {to}" for to, count in seen.items() if count > 1)
+
+
+def two_vpcs_have_one_live_peering_at_most(held: Held) -> Iterator[str]:
+    """One whose time was over when the next was asked for does not count, whatever is stored of it."""
+    between: defaultdict[frozenset[str], list[VpcPeering]] = defaultdict(list)
+    for peering in held.all(VpcPeering):
+        sides = frozenset((peering.requester.vpc_id, peering.accepter.vpc_id))
+        if len(sides) != 2:
+            yield f"{peering.id} joins {peering.requester.vpc_id} with itself"
+        if peering.status in ("active", "pending-acceptance"):
+            between[sides].append(peering)
+    for found in between.values():
+        found.sort(key=lambda peering: peering.created)
+        for one, later in combinations(found, 2):
+            if one.status == "active" or one.expires > later.created:
+                yield f"{one.id} and {later.id} join the same VPCs"
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -214,4 +338,12 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     hosts_hold_no_more_than_they_can,
     key_pairs_have_names_of_their_own,
     nothing_is_live_that_was_not_made,
+    ipv6_blocks_lie_in_their_vpc_and_apart,
+    what_interfaces_have_is_their_subnets_and_apart,
+    vpcs_and_subnets_are_guarded,
+    acls_belong_to_their_vpc_and_count_each_number_once,
+    groups_belong_to_their_vpc_and_their_rules_to_them,
+    interfaces_have_groups_of_their_vpc,
+    destinations_are_in_a_table_once,
+    two_vpcs_have_one_live_peering_at_most,
 )

@@ -1,6 +1,7 @@
 """Resources for tests, by an address plan written once: 10.<vpc>.<subnet>.<instance>.
 
 VPC v has one block 10.v.0.0/16, a main route table, and subnets s = 10.v.s.0/24. Instance n of it has one interface.
+What guards the VPC is apart (guards): where no packet flows it is not needed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ from rookery.model.objects import (
     CidrAssociation,
     Host,
     Instance,
+    NetworkAcl,
+    NetworkAclAssociation,
+    NetworkAclEntry,
     NetworkInterface,
     Resource,
     RouteTable,
     RouteTableAssociation,
+    SecurityGroup,
+    SecurityGroupRule,
     Subnet,
     Vpc,
 )
@@ -57,6 +63,47 @@ def vpc(v: int) -> list[Resource]:
 def subnet(v: int, s: int) -> Subnet:
     identity = f"subnet-{0xB0000000 + (v << 8) + s:017x}"
     return Subnet(**OWNER, id=identity, vpc_id=f"vpc-{v:017x}", cidr=f"10.{v}.{s}.0/24", zone=ZONE)
+
+
+def guards(v: int, *subnets: int) -> tuple[SecurityGroup, NetworkAcl]:
+    """The VPC's default security group and its default network ACL, which guards the subnets. Both let everything pass."""
+    rules = tuple(
+        SecurityGroupRule(
+            id=f"sgr-{(v << 1) + egress:017x}", is_egress=bool(egress), protocol="-1", cidr="0.0.0.0/0"
+        )
+        for egress in (0, 1)
+    )
+    entries = tuple(
+        NetworkAclEntry(number=100, is_egress=egress, allow=True, protocol=-1, cidr="0.0.0.0/0")
+        for egress in (False, True)
+    )
+    associations = tuple(
+        NetworkAclAssociation(f"aclassoc-{(v << 8) + s:017x}", subnet(v, s).id) for s in subnets
+    )
+    vpc_id = f"vpc-{v:017x}"
+    return (
+        SecurityGroup(
+            **OWNER,
+            id=group(v),
+            vpc_id=vpc_id,
+            name="default",
+            description="default VPC security group",
+            rules=rules,
+        ),
+        NetworkAcl(
+            **OWNER,
+            id=f"acl-{0xC0000000 + v:017x}",
+            vpc_id=vpc_id,
+            is_default=True,
+            associations=associations,
+            entries=entries,
+        ),
+    )
+
+
+def group(v: int) -> str:
+    """The id of the VPC's default security group."""
+    return f"sg-{v:017x}"
 
 
 def address(v: int, s: int, n: int) -> str:
