@@ -1,6 +1,6 @@
 """What guards a VPC from its first moment: its default security group and its default network ACL, in which subnets begin.
 
-What a VPC gets for IPv6 it gets with its first IPv6 block, unless somebody has changed the rules by then.
+Of a VPC that is made with an IPv6 block they let IPv6 pass too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from rookery.model.objects import (
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
-    Resource,
     SecurityGroup,
     SecurityGroupRule,
     Vpc,
@@ -96,24 +95,3 @@ def left(view: View, vpc_id: str, subnet_id: str) -> tuple[NetworkAcl, ...]:
         replace(acl, associations=tuple(a for a in acl.associations if a.subnet_id != subnet_id))
         for acl in found
     )
-
-
-def opened_to_ipv6(view: View, vpc: Vpc, ids: Ids) -> tuple[Resource, ...]:
-    """What changes with the first IPv6 block of `vpc`: those of its groups and that default ACL whose rules are still those
-    of their creation. `vpc` as it was before."""
-    if vpc.ipv6_cidr_associations:
-        return ()
-    groups = [
-        replace(group, rules=(*group.rules, _to(EVERYWHERE_IPV6, ids)))
-        for group in view.in_vpc(SecurityGroup, vpc.id)
-        if _has_only_open_egress(group)
-    ]
-    acl = default_acl(view, vpc.id)
-    untouched = set(acl.entries) == set(_open_entries(EVERYWHERE))
-    opened = replace(acl, entries=(*acl.entries, *_open_entries(EVERYWHERE_IPV6)))
-    return (*groups, opened) if untouched else tuple(groups)
-
-
-def _has_only_open_egress(group: SecurityGroup) -> bool:
-    egress = [rule for rule in group.rules if rule.is_egress]
-    return [(rule.protocol, rule.cidr) for rule in egress] == [("-1", EVERYWHERE)]

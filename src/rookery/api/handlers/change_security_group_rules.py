@@ -27,7 +27,7 @@ from rookery.api.handlers.security_group_rules import in_words, matched, rules_w
 from rookery.api.handlers.security_group_words import rule_description
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.rule_cidr import ipv4_block, ipv6_block, is_ipv6
-from rookery.model.objects import SecurityGroup, SecurityGroupRule
+from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 _PEERS = ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId")
 _PEER_WORDS = {
@@ -46,7 +46,7 @@ def modify_security_group_rules(request: Request, view: View) -> Outcome:
     changed = {rule_id: _modified(view, group, held[rule_id], given) for rule_id, given in updates.items()}
     after = replace(group, rules=tuple(changed.get(rule.id, rule) for rule in group.rules))
     _check_apart(after.rules)
-    check_rule_count(request, view, after)
+    check_rule_count(request, after, lambda list_id: view.get(PrefixList, list_id))
     return Outcome(puts=(after,) if after != group else ())
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from msgspec.structs import replace
 
 from rookery.api.errors import check_id
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule, VpcPeering
+from rookery.model.objects import PeeringSide, PrefixList, SecurityGroup, SecurityGroupRule, VpcPeering
 
 
 def resolved(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> SecurityGroupRule:
@@ -23,24 +25,37 @@ def resolved(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> Secur
 
 def _group(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> SecurityGroup:
     check_id(SecurityGroup.PREFIX, rule.group_id)
-    found = referenced_group(view, rule.group_account or group.account, rule.group_id)
-    if found is None:
-        raise ApiError("InvalidGroup.NotFound", f"The security group '{rule.group_id}' does not exist")
-    is_near = found.vpc_id == group.vpc_id or has_active_peering(view, group.vpc_id, found.vpc_id)
-    if not is_near or rule.group_vpc_id not in ("", found.vpc_id):
-        why = "You have specified two resources that belong to different networks."
-        raise ApiError("InvalidGroup.NotFound", why)
+    reachable = (one for one in _in_reach(view, group) if one.id == rule.group_id)
+    found = next(reachable, None)
+    if found is None or rule.group_account not in ("", found.account):
+        raise _not_found(view, rule.group_id)
+    if rule.group_vpc_id not in ("", found.vpc_id):
+        raise _not_found(view, rule.group_id)
     return found
 
 
-def referenced_group(view: View, account: str, group_id: str) -> SecurityGroup | None:
-    found = view.get(SecurityGroup, group_id)
-    return found if found and found.account == account else None
+def _in_reach(view: View, group: SecurityGroup) -> Iterator[SecurityGroup]:
+    """What rules of `group` may name: its own VPC's, and those of VPCs in the same region with which that is peered."""
+    yield from view.in_vpc(SecurityGroup, group.vpc_id)
+    for peering in view.all(VpcPeering):
+        sides = (peering.requester, peering.accepter)
+        if peering.status == "active" and group.vpc_id in (side.vpc_id for side in sides):
+            for side in sides:
+                if side.vpc_id != group.vpc_id and side.region == group.region:
+                    yield from groups_at(view, side)
 
 
-def has_active_peering(view: View, vpc_id: str, other_id: str) -> bool:
-    peering = peering_between(view, vpc_id, other_id)
-    return peering is not None and peering.status == "active"
+def groups_at(view: View, side: PeeringSide) -> Iterable[SecurityGroup]:
+    """Of the account itself: what other accounts have, a View does not show."""
+    return [one for one in view.in_vpc(SecurityGroup, side.vpc_id) if one.account == side.account]
+
+
+def _not_found(view: View, group_id: str) -> ApiError:
+    if view.get(SecurityGroup, group_id):
+        why = "You have specified two resources that belong to different networks."
+    else:
+        why = f"The security group '{group_id}' does not exist"
+    return ApiError("InvalidGroup.NotFound", why)
 
 
 def peering_between(view: View, vpc_id: str, other_id: str) -> VpcPeering | None:

@@ -15,7 +15,7 @@ from rookery.api.handlers.security_group_references import resolved
 from rookery.api.handlers.security_group_shape import HeldRule, permissions, render_revoked, render_rule
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
-from rookery.model.objects import SecurityGroup, SecurityGroupRule
+from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 Rules = Sequence[SecurityGroupRule]
 
@@ -37,7 +37,7 @@ def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
     added = [replace(resolved(view, group, rule), id=request.ids.new("sgr"), tags=tags) for rule in spoken]
     check_new(group.rules, added)
     changed = replace(group, rules=(*group.rules, *added))
-    check_rule_count(request, view, changed)
+    check_rule_count(request, changed, lambda list_id: view.get(PrefixList, list_id))
     return Outcome(
         result={"SecurityGroupRules": [render_rule(HeldRule(changed, rule), view) for rule in added]},
         puts=(changed,),

@@ -16,7 +16,7 @@ from rookery.api.handlers.security_group_lookup import (
     named,
     named_in_default_vpc,
 )
-from rookery.api.handlers.security_group_references import referenced_group, referrers
+from rookery.api.handlers.security_group_references import referrers
 from rookery.api.handlers.security_group_shape import group_arn, render_group
 from rookery.api.handlers.security_group_words import group_description, group_name
 from rookery.api.lookup import find
@@ -30,7 +30,7 @@ _OfRule = Callable[[SecurityGroupRule], str | int | None]
 
 def _referenced_name(group: SecurityGroup, view: View, is_egress: bool) -> Iterable[str]:
     for rule in _rules(group, is_egress):
-        found = referenced_group(view, rule.group_account, rule.group_id) if rule.group_id else None
+        found = view.get(SecurityGroup, rule.group_id) if rule.group_id else None
         if found:
             yield found.name
 
