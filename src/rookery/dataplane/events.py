@@ -35,6 +35,8 @@ class Event(NamedTuple):
     source_port: int
     destination_port: int
     detail: int
+    rule: int = formats.RuleConstant.NONE  # bit of the rule that counted at a gate
+    direction: int = 0  # enum direction, of a gate's step; else 0
 
 
 def decode(packed: bytes) -> Event:
@@ -56,6 +58,8 @@ def decode(packed: bytes) -> Event:
         source_port=int.from_bytes(raw.source_port, "big"),
         destination_port=int.from_bytes(raw.destination_port, "big"),
         detail=raw.detail,
+        rule=raw.rule,
+        direction=raw.direction,
     )
 
 

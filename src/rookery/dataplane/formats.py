@@ -15,6 +15,12 @@ class Ifindex(NamedTuple):
     ifindex: int
 
 
+class InterfaceNumber(NamedTuple):
+    """Key of `allowances`: a bare number in C too."""
+
+    interface: int
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -252,6 +258,7 @@ class Event(NamedTuple):
 
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
+    InterfaceNumber: Struct("=I"),
     InterfaceConfig: Struct("=IIII16s16s16s6s6sHHQQIIII"),
     Gates: Struct("=QQIIII"),
     MappingKey: Struct("=I16s"),

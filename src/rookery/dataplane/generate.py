@@ -39,8 +39,14 @@ class Ifindex(NamedTuple):
     """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
 
     ifindex: int
+
+
+class InterfaceNumber(NamedTuple):
+    """Key of `allowances`: a bare number in C too."""
+
+    interface: int
 '''
-BARE_KEYS = {"Ifindex": "=I"}
+BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I"}
 
 
 class Type(NamedTuple):

@@ -7,21 +7,22 @@ an attacker: the stream is authenticated by TLS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
-from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent
+from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent, RuleIntent
 
-Row = InstanceIntent | MappingIntent | RouteIntent
+Row = InstanceIntent | MappingIntent | RouteIntent | RuleIntent
 MODULUS = 1 << 128
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 def hash_of(row: Row) -> int:
-    """Kinds of rows differ in their fields' names, which are part of the encoding."""
+    """Kinds of rows differ in their fields' names or in their tag, which are part of the encoding."""
     return _hash(_encode(row))
 
 
@@ -36,10 +37,8 @@ def digest_of_sum(host: str, rows: int) -> str:
 
 def digest_of(intent: HostIntent) -> str:
     """Of all rows and the host's name; not of the generation, which also rises when nothing changes here."""
-    return digest_of_sum(
-        intent.host,
-        sum_of(intent.instances.values()) + sum_of(intent.mappings.values()) + sum_of(intent.routes.values()),
-    )
+    kinds: tuple[Mapping[Any, Row], ...] = (intent.instances, intent.mappings, intent.routes, intent.rules)
+    return digest_of_sum(intent.host, sum(sum_of(rows.values()) for rows in kinds))
 
 
 def _hash(content: bytes) -> int:

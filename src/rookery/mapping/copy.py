@@ -34,10 +34,10 @@ class IntentCopy:
         """All of it when the snapshot is complete. The copy from before stays until then."""
         if self._coming is None or self._coming.generation != part.generation:
             self._coming = HostIntent(
-                host=part.host, generation=part.generation, instances={}, mappings={}, routes={}
+                host=part.host, generation=part.generation, instances={}, mappings={}, routes={}, rules={}
             )
             self._sum = 0
-        self._put_all(self._coming, part.instances, part.mappings, part.routes)
+        self._put_all(self._coming, part.instances, part.mappings, part.routes, part.rules)
         if not part.last:
             return None
         self.intent, self._coming = self._coming, None
@@ -51,7 +51,8 @@ class IntentCopy:
         self._delete(intent.instances, delta.delete_instances)
         self._delete(intent.mappings, delta.delete_mappings)
         self._delete(intent.routes, delta.delete_routes)
-        self._put_all(intent, delta.put_instances, delta.put_mappings, delta.put_routes)
+        self._delete(intent.rules, delta.delete_rules)
+        self._put_all(intent, delta.put_instances, delta.put_mappings, delta.put_routes, delta.put_rules)
         self.intent = msgspec.structs.replace(intent, generation=delta.generation)
         return self.intent
 
@@ -69,10 +70,13 @@ class IntentCopy:
     def _at(self) -> str:
         return str(self.intent.generation) if self.intent else "nothing"
 
-    def _put_all(self, intent: HostIntent, instances: list, mappings: list, routes: list) -> None:
+    def _put_all(
+        self, intent: HostIntent, instances: list, mappings: list, routes: list, rules: list
+    ) -> None:
         self._put(intent.instances, instances)
         self._put(intent.mappings, mappings)
         self._put(intent.routes, routes)
+        self._put(intent.rules, rules)
 
     def _put(self, rows: dict, new: list[Row]) -> None:
         total = self._sum

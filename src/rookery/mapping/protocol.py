@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import msgspec
 
-from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent
+from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent
 from rookery.model.objects import InstanceStatus
 
 PORT = 4581
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 SNAPSHOT_PART_ROWS = 20_000
 
 
@@ -42,6 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
     instances: list[InstanceIntent] = []
     mappings: list[MappingIntent] = []
     routes: list[RouteIntent] = []
+    rules: list[RuleIntent] = []
 
 
 class Delta(msgspec.Struct, frozen=True, tag="delta", kw_only=True, omit_defaults=True):
@@ -50,9 +51,11 @@ class Delta(msgspec.Struct, frozen=True, tag="delta", kw_only=True, omit_default
     put_instances: list[InstanceIntent] = []
     put_mappings: list[MappingIntent] = []
     put_routes: list[RouteIntent] = []
+    put_rules: list[RuleIntent] = []
     delete_instances: list[str] = []
     delete_mappings: list[tuple[int, str]] = []
     delete_routes: list[tuple[int, str]] = []
+    delete_rules: list[tuple[str, int, int]] = []
 
 
 class Digest(msgspec.Struct, frozen=True, tag="digest"):
