@@ -234,7 +234,7 @@ def gate(step: str, rule: str, direction: str = "egress", **more: object) -> Eve
     [
         (gate("connection_made", ALLOWED), f"egress: allowed by {ALLOWED}, tracked from now on"),
         (gate("connection_found", ALLOWED), f"egress: a tracked flow, once admitted by {ALLOWED}"),
-        (gate("untracked", ALLOWED), f"egress: allowed by {ALLOWED}, not tracked: open both ways"),
+        (gate("untracked", ALLOWED), f"egress: allowed by {ALLOWED}, not tracked: open both ways, or it begins no flow"),
         (
             gate("acl_allowed", "acl-1 rule 100 (allow all protocols from 0.0.0.0/0)", "ingress"),
             "ingress: allowed by acl-1 rule 100 (allow all protocols from 0.0.0.0/0)",

@@ -62,7 +62,7 @@ STEPS: dict[Step, str] = {
     Step.NOT_OURS: "no packet of the overlay for this host: left to the host's kernel",
     Step.CONNECTION_FOUND: "{direction}: a tracked flow, once admitted by {rule}",
     Step.CONNECTION_MADE: "{direction}: allowed by {rule}, tracked from now on",
-    Step.UNTRACKED: "{direction}: allowed by {rule}, not tracked: open both ways",
+    Step.UNTRACKED: "{direction}: allowed by {rule}, not tracked: open both ways, or it begins no flow",
     Step.ACL_ALLOWED: "{direction}: allowed by {rule}",
     Step.FORWARDER_FOUND: "forwarder found: the route leads to {target}",
     Step.PEER_FOUND: "peering: the destination is looked up in VPC {detail:06x}",
