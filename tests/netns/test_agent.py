@@ -10,7 +10,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from rookery.host.instances import namespace, network
@@ -216,6 +218,52 @@ def test_a_what_if_says_who_would_get_the_packet(hosts: TwoHosts):
     assert answer["delivered_to"] == b.intent().interfaces[0].id
     assert answer["steps"][0]["step"] == "received"
     assert answer["steps"][0]["interface"] == eni
+
+
+def test_rules_that_change_are_followed_and_named_and_a_tracked_flow_goes_on(hosts: TwoHosts):
+    a, b, c = Guest(7, 5, "host-1"), Guest(7, 6, "host-1"), Guest(7, 7, "host-2")
+    hosts.launch(a, b, c)
+    assert hosts.pings(a, b) and hosts.pings(a, c)
+    assert [step["rule"] for step in what_if(hosts, a, b)["steps"] if step["direction"]] == [
+        "sgr-000000071 (all protocols to 10.7.0.0/16)",
+        "sgr-000000070 (all protocols from 10.7.0.0/16)",
+    ]
+    silent = msgspec.structs.replace(a.policy, rules=tuple(rule for rule in a.policy.rules if rule.egress))
+    for host in ADDRESSES:
+        hosts.wait_applied(host, hosts.service.change(host, rules=(silent,)))
+    assert not hosts.pings(a, b) and not hosts.pings(a, c)
+    refused = what_if(hosts, a, b)
+    assert refused["verdict"] == "drop_security_group_ingress"
+    assert refused["steps"][-1]["rule"] == f"no ingress rule of {a.policy.groups[0]} allows it"
+    for host in ADDRESSES:
+        hosts.wait_applied(host, hosts.service.change(host, unrule=(a.acl.key,)))
+    assert what_if(hosts, a, b)["verdict"] == "drop_not_configured"
+
+
+def test_an_agent_that_returns_keeps_the_lists_and_the_flows(hosts: TwoHosts):
+    a, b = Guest(7, 5, "host-1"), Guest(7, 6, "host-2")
+    hosts.launch(a, b)
+    assert hosts.pings(a, b)
+    second = hosts.open_dataplane("host-1")
+    before = [dict(table.items()) for table in (second.rule_addresses, second.rule_ports, second.interfaces)]
+    hosts.kill_agent("host-1")
+    assert hosts.pings(a, b)
+    hosts.start_agent("host-1")
+    until(lambda: hosts.ask("host-1", type="status").get("generation", 0) > 1, "the agent holds its intent again")
+    assert before == [dict(table.items()) for table in (second.rule_addresses, second.rule_ports, second.interfaces)]
+    status = hosts.ask("host-1", type="status")
+    assert status["max_connections"] >= 1 << 10 and not status["alarms"]
+    assert hosts.pings(a, b)
+    second.close()
+
+
+def what_if(hosts: TwoHosts, source: Guest, destination: Guest) -> dict[str, Any]:
+    """An echo request between two instances of host-1."""
+    frame = bytes.fromhex(destination.mac.replace(":", "") + source.mac.replace(":", ""))
+    frame += bytes.fromhex("08004500001c00004000400123c9")
+    frame += socket.inet_aton(source.address) + socket.inet_aton(destination.address) + bytes.fromhex("0800f7ff00000000")
+    request = {"program": "host_egress", "interface": source.intent().interfaces[0].id, "trace": 7}
+    return hosts.ask("host-1", type="what-if", frame=base64.b64encode(frame).decode(), **request)
 
 
 def test_a_launch_takes_a_tenth_of_a_second_of_the_agents_time(hosts: TwoHosts):

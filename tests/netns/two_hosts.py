@@ -30,7 +30,18 @@ import msgspec
 from rookery.dataplane.host import HostDataplane
 from rookery.host.config import HostConfig
 from rookery.host.instances import namespace
-from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
+from rookery.intent.groups import group_set
+from rookery.intent.host import (
+    AclEntryIntent,
+    AclIntent,
+    GroupRuleIntent,
+    InstanceIntent,
+    InterfaceIntent,
+    MappingIntent,
+    PolicyIntent,
+    RouteIntent,
+    RuleIntent,
+)
 from rookery.mapping.certificates import HOST, MAPPING, issue, make_authority
 from tests.netns.fake_mapping_service import FakeMappingService
 from tests.waiting import until
@@ -72,7 +83,7 @@ class Guest:
             id=f"eni-000000000{self.token:08x}", vni=self.vpc, number=self.token, subnet=self.vpc << 8,
             route_table=self.vpc << 9, router="10.7.1.1", primary=self.address, addresses=(self.address,),
             prefix_length=24, mac=self.mac, router_mac=ROUTER_MAC, mtu=1500, source_dest_check=True,
-            device_index=0,
+            device_index=0, group_set=self.policy.group_set, acl=self.acl.number,
         )  # fmt: skip
         return InstanceIntent(
             id=self.id, wanted=wanted, boot=self.boot, hostname=f"ip-10-7-1-{self.last}",
@@ -89,11 +100,38 @@ class Guest:
         return MappingIntent(
             vni=self.vpc, address=self.address, host=ADDRESSES[self.host], interface=self.token,
             subnet=self.vpc << 8, mac=self.mac, source_dest_check=True, generation=2, issued=int(time.time()),
+            group_set=self.policy.group_set,
         )  # fmt: skip
 
     @property
     def route(self) -> RouteIntent:
         return RouteIntent(table=self.vpc << 9, destination="10.7.0.0/16", kind="local")
+
+    @property
+    def policy(self) -> PolicyIntent:
+        """Everything within the VPC, both ways, and tracked."""
+        groups = (f"sg-{self.vpc:017x}",)
+        rules = tuple(
+            GroupRuleIntent(
+                id=f"sgr-{self.vpc:08x}{egress:d}", egress=egress, protocol=-1, from_port=-1, to_port=-1, cidrs=("10.7.0.0/16",)
+            )
+            for egress in (False, True)
+        )
+        return PolicyIntent(vni=self.vpc, group_set=group_set(groups), groups=groups, rules=rules)
+
+    @property
+    def acl(self) -> AclIntent:
+        entries = tuple(
+            AclEntryIntent(
+                number=100, egress=egress, allow=True, protocol=-1, cidr="0.0.0.0/0", from_port=-1, to_port=-1
+            )
+            for egress in (False, True)
+        )
+        return AclIntent(number=self.vpc, id=f"acl-{self.vpc:017x}", vni=self.vpc, entries=entries)
+
+    @property
+    def rules(self) -> tuple[RuleIntent, ...]:
+        return (self.policy, self.acl)
 
 
 class TwoHosts:
@@ -186,6 +224,7 @@ class TwoHosts:
                 mappings=tuple(g.mapping for g in self.started if g.vpc in here),
                 routes=tuple(g.route for g in self.started if g.vpc in here),
                 instances=tuple(g.intent() for g in guests if g.host == host),
+                rules=tuple(rule for g in self.started if g.vpc in here for rule in g.rules),
             )
             self.wait_applied(host, generation)
         for guest in guests:

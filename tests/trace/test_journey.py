@@ -26,7 +26,7 @@ from rookery.region.directory import Directory
 from rookery.region.errors import Ambiguous, NotFound
 from rookery.trace.journey import journey, next_hop
 from rookery.trace.packet import Probe
-from rookery.trace.telling import drop_line, tell
+from rookery.trace.telling import drop_line, step_line, tell
 
 OWNER = {"account": "123456789012", "region": "us-east-1"}
 VPC = Vpc(
@@ -45,9 +45,9 @@ ROUTER_MAC = "02:72:00:00:00:01"
 
 
 def machine(name: str, address: str, host: str, subnet: Subnet) -> list[Resource]:
-    eni = f"eni-{name}"
-    attachment = Attachment(id=f"eni-attach-{name}", instance_id=f"i-{name}", host=host)
     last = int(address.rsplit(".", 1)[1])
+    eni = f"eni-{last:08x}"
+    attachment = Attachment(id=f"eni-attach-{name}", instance_id=f"i-{name}", host=host)
     interface = NetworkInterface(
         id=eni,
         vpc_id=VPC.id,
@@ -102,7 +102,7 @@ def event(step: str, **more: object) -> EventLine:
 def arp_reply(address: str, mac: str = ROUTER_MAC) -> WhatIfReply:
     frame = Ether(src=mac, dst="02:00:00:00:00:05") / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.1.5")
     steps = [event("arp_answered", destination=address, detail=int(mac.replace(":", ""), 16))]
-    return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-web")
+    return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-00000005")
 
 
 WRAPPED = bytes(Ether() / IP(src="100.64.1.10", dst="100.64.2.11") / UDP(dport=6081) / b"geneve")
@@ -110,13 +110,13 @@ WRAPPED = bytes(Ether() / IP(src="100.64.1.10", dst="100.64.2.11") / UDP(dport=6
 
 def test_a_packet_to_another_host_leaves_one_and_arrives_at_the_other(known: Directory):
     sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
-    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000007")
     agents = Agents(arp_reply("10.0.1.1"), sent, delivered)
     told = journey(known, "web", "db", Probe.of(None, None), agents)
     assert (told.delivered, told.delivered_to, told.destination_host) == (True, "i-db", "host-2")
     assert [(host, ask.program, ask.interface) for host, ask in agents.asked] == [
-        ("host-1", "host_egress", "eni-web"),
-        ("host-1", "host_egress", "eni-web"),
+        ("host-1", "host_egress", "eni-00000005"),
+        ("host-1", "host_egress", "eni-00000005"),
         ("host-2", "host_ingress", ""),
     ]
     assert Ether(agents.asked[1][1].frame).dst == ROUTER_MAC
@@ -126,7 +126,7 @@ def test_a_packet_to_another_host_leaves_one_and_arrives_at_the_other(known: Dir
 
 
 def test_a_neighbour_on_the_same_host_is_reached_in_one_leg(known: Directory):
-    here = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-near")
+    here = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000009")
     agents = Agents(arp_reply("10.0.1.9", "02:00:00:00:00:09"), here)
     told = journey(known, "i-web", "10.0.1.9", Probe.of(80, None), agents)
     assert (told.delivered, told.delivered_to, told.destination_host) == (True, "i-near", "host-1")
@@ -152,13 +152,13 @@ def test_a_packet_dropped_at_arrival_is_told_with_its_reason(known: Directory):
 
 def test_every_step_is_a_line_of_words(known: Directory):
     steps = [
-        event("source_checked", source="10.0.1.5", interface="eni-web"),
+        event("source_checked", source="10.0.1.5", interface="eni-00000005"),
         event("route_found", detail=1),
         event("mapping_found", destination="10.0.2.7", outer_destination="100.64.2.11", detail=41),
         event("wrapped", vni=VPC.vni, outer_source="100.64.1.10", outer_destination="100.64.2.11"),
     ]
     sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=steps)
-    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000007")
     told = journey(known, "web", "db", Probe.of(None, None), Agents(arp_reply("10.0.1.1"), sent, delivered))
     lines = "\n".join(tell(told))
     for words in (
@@ -205,7 +205,7 @@ def test_a_live_drop_is_told_with_whose_it_is_and_who_sent_it(known: Directory):
         program="host_ingress",
         step="dropped",
         verdict="drop_source_not_at_host",
-        interface="eni-db",
+        interface="eni-00000007",
         source="10.0.1.5",
         destination="10.0.2.7",
         outer_source="100.64.1.10",
@@ -220,3 +220,48 @@ def test_a_live_drop_is_told_with_whose_it_is_and_who_sent_it(known: Directory):
 def test_an_alarm_is_told_as_one(known: Directory):
     alarm = EventLine(host="host-2", time=0.0, program="", step="alarm", verdict="drop_source_mac", detail=3)
     assert "host-2  ALARM  drop_source_mac, 3 so far: the sender's MAC" in drop_line(alarm, known)
+
+
+ALLOWED = "sgr-00000001 (tcp 443 to 10.0.0.0/16)"
+
+
+def gate(step: str, rule: str, direction: str = "egress", **more: object) -> EventLine:
+    return event(step, direction=direction, rule=rule, **more)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (gate("connection_made", ALLOWED), f"egress: allowed by {ALLOWED}, tracked from now on"),
+        (gate("connection_found", ALLOWED), f"egress: a tracked flow, once admitted by {ALLOWED}"),
+        (gate("untracked", ALLOWED), f"egress: allowed by {ALLOWED}, not tracked: open both ways, or it begins no flow"),
+        (
+            gate("acl_allowed", "acl-1 rule 100 (allow all protocols from 0.0.0.0/0)", "ingress"),
+            "ingress: allowed by acl-1 rule 100 (allow all protocols from 0.0.0.0/0)",
+        ),
+        (event("route_found", detail=3), "route found: to an interface"),
+        (event("route_found", detail=4), "route found: peering"),
+        (event("forwarder_found", detail=9), "forwarder found: the route leads to eni-00000009"),
+        (event("forwarder_found", detail=10), "forwarder found: the route leads to interface 0x0000000a"),
+        (event("peer_found", detail=0xA0B1), "peering: the destination is looked up in VPC 00a0b1"),
+        (
+            event("forwarded", detail=9, outer_source="100.64.1.10"),
+            "verified: eni-00000009 at host-1 may speak for others",
+        ),
+    ],
+)
+def test_a_gate_names_its_rule_and_a_way_its_target(line: EventLine, words: str):
+    assert step_line(line, {"100.64.1.10": "host-1"}, {9: "eni-00000009"}) == words
+
+
+def test_a_packet_that_no_rule_admits_is_told_with_the_groups(known: Directory):
+    rule = "no ingress rule of sg-1, sg-2 allows it"
+    drop = gate("dropped", rule, "ingress", verdict="drop_security_group_ingress")
+    sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
+    dropped = WhatIfReply(verdict="drop_security_group_ingress", frame=b"", steps=[drop])
+    told = journey(known, "web", "db", Probe.of(443, None), Agents(arp_reply("10.0.1.1"), sent, dropped))
+    assert list(tell(told))[-1] == (
+        "dropped (drop_security_group_ingress): no rule of the receiver's security groups admits it, "
+        f"and it belongs to no tracked flow: {rule}"
+    )
+    assert drop_line(drop, known).endswith(f"it belongs to no tracked flow: {rule}")

@@ -44,6 +44,7 @@ from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import InstanceStatus
 
 COUNTER_LOOKS_PER_SECOND = 4
+SWEEP_SECONDS = 1.0  # a flow that ended takes room for so long
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 
@@ -59,7 +60,9 @@ def assemble(config: HostConfig) -> AgentState:
     try:
         link = substrate.look_at(config)
         substrate.segment_udp_in_software(config.substrate_device)
-        dataplane = HostDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings)
+        dataplane = HostDataplane.open(
+            Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_connections
+        )
         state = _parts(config, link, dataplane)
         state.machine.prepare()
         dataplane.configure_substrate(substrate_row(config, link))
@@ -114,7 +117,11 @@ def only_agent(config: HostConfig) -> Iterator[None]:
 def _frozen(intent: HostIntent) -> HostIntent:
     """A copy for another thread: the subscription changes its own while we wait for the next update."""
     return msgspec.structs.replace(
-        intent, instances=dict(intent.instances), mappings=dict(intent.mappings), routes=dict(intent.routes)
+        intent,
+        instances=dict(intent.instances),
+        mappings=dict(intent.mappings),
+        routes=dict(intent.routes),
+        rules=dict(intent.rules),
     )
 
 
@@ -138,6 +145,7 @@ class Agent:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._look_for_alarms())
+                tasks.create_task(self._keep_sweeping())
 
     async def _follow(self) -> None:
         """The intent. While no service answers nothing arrives, and everything goes on."""
@@ -162,11 +170,11 @@ class Agent:
             await state.fleet.look_again()
 
     async def _into_the_kernel(self, update: Update) -> None:
-        """A delta of few rows is quicker than a thread; everything else must not hold up the loop."""
+        """A delta of few rows is quicker than a thread; everything else must not hold up the loop, and rules are compiled."""
         kernel = self._state.kernel
         if update.delta is None or self._state.fault:
             await asyncio.to_thread(kernel.become, update.intent, self._state.machine.devices())
-        elif len(update.delta.put_mappings) + len(update.delta.delete_mappings) > 1000:
+        elif update.delta.put_rules or len(update.delta.put_mappings) + len(update.delta.delete_mappings) > 1000:
             await asyncio.to_thread(kernel.change, update.delta, update.intent.instances)
         else:
             kernel.change(update.delta, update.intent.instances)
@@ -174,12 +182,30 @@ class Agent:
     def _applied(self, generation: int) -> None:
         state = self._state
         state.fault, state.generation = "", generation
+        self._tell_refused()
         if state.subscription is not None:
             state.subscription.applied(generation)
 
     def _fault(self, error: Exception) -> None:
         self._state.fault = f"the kernel does not hold the intent: {error}"
         log.error("%s", self._state.fault)
+
+    def _tell_refused(self) -> None:
+        """Rules that cannot be kept: the interfaces concerned are shut, the rest of the intent holds."""
+        refused = list(self._state.kernel.book.faults.values())
+        for fault in set(refused) - set(self._state.refused):
+            log.error("%s", fault)
+        self._state.refused = refused
+
+    async def _keep_sweeping(self) -> None:
+        """The programs do not count a flow whose time is over; its row goes here."""
+        while True:
+            try:
+                swept = await asyncio.to_thread(self._state.dataplane.sweep_connections)
+                self._state.connections = swept.held
+            except DataplaneError as error:
+                log.error("sweep of the tracked flows: %s", error)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _keep_healing(self) -> None:
         while True:
@@ -259,5 +285,6 @@ class Agent:
             self._forgery.set()
         if len(self._state.watchers):
             names = self._state.names()
-            line = line_of(event, self._state.config.name, names, monotonic_zero())
+            said = self._state.kernel.book.said
+            line = line_of(event, self._state.config.name, names, monotonic_zero(), said)
             self._state.watchers.publish(line)

@@ -64,8 +64,10 @@ class Answers:
             mappings=len(state.kernel.mappings.wanted),
             attach=state.dataplane.attach_mode,
             counters=counters_by_verdict(state.dataplane.counters()),
-            alarms=[*map(str, state.alarms.all), *([state.fault] if state.fault else [])],
+            alarms=[*map(str, state.alarms.all), *([state.fault] if state.fault else []), *state.refused],
             healed=state.healed,
+            connections=state.connections,
+            max_connections=state.dataplane.connections.max_rows,
         )
 
     async def _mappings(self, vni: int) -> MappingsReply:
@@ -98,11 +100,11 @@ class Answers:
             told = state.dataplane.what_if(program, request.frame, ifindex, request.trace)
         except (DataplaneError, ValueError) as error:
             raise CannotAnswer(str(error)) from error
-        zero = monotonic_zero()
+        zero, said = monotonic_zero(), state.kernel.book.said
         return WhatIfReply(
             verdict=told.verdict.name.lower(),
             frame=told.frame,
-            steps=[line_of(event, state.config.name, names, zero) for event in told.events],
+            steps=[line_of(event, state.config.name, names, zero, said) for event in told.events],
             delivered_to=names.get(told.target, ""),
         )
 

@@ -28,6 +28,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     run_directory: str  # /run/rookery/dev/host-1: control.sock, instances' pids
     bpf_objects: str  # folder of *.bpf.o
     max_mappings: int = 1 << 20
+    max_connections: int = 1 << 20  # flows that all interfaces of the host may track
     heal_seconds: float = 5.0  # between two full passes over the kernel's maps
 
     @property

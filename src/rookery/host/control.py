@@ -63,6 +63,8 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True):
     destination_port: int = 0
     length: int = 0
     detail: int = 0
+    direction: str = ""  # egress, ingress: of a gate
+    rule: str = ""  # the rule that counted there, or that none did, in words
 
 
 class WatchReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,8 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, dict[str, int]] = {}  # verdict -> packets, bytes
     alarms: list[str] = []
     healed: int = 0  # rows that a full pass had to mend
+    connections: int = 0  # tracked flows; drop_connections_full and drop_allowance_exceeded are among the counters
+    max_connections: int = 0
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,13 @@ class KeptTable(Generic[K, V]):
             self._apply(change)
         return change
 
+    def include(self, rows: Mapping[K, V]) -> None:
+        """These rows too; whatever else the kernel holds stays, until shift() says what is wanted. Reads the kernel's rows."""
+        with self._lock:
+            found = dict(self._table.items())
+            self.wanted = found | dict(rows)
+            self._apply(TableChange(reconcile(rows, found).put, []))
+
     def keep_only(self, kept: Mapping[K, V]) -> None:
         """Deletes the kernel's other rows, whoever wrote them; what is kept is not touched."""
         with self._lock:

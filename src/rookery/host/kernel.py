@@ -1,7 +1,8 @@
-"""The host's four tables, kept to what the intent says. Pure choice of rows in rookery.host.rows; here they are applied.
+"""The host's tables, kept to what the intent says. Pure choice of rows in rookery.host.rows; here they are applied.
 
 An order that never opens a hole: what takes away a device's right to speak goes before the mappings change, what gives it
-comes after; mappings and routes are there before the first packet of an interface.
+comes after; mappings, routes and rules are there before the first packet of an interface. Other rules are another list: its
+rows are there before an interface goes over to it, and the old one's go when no interface needs them.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from rookery.host import rows
+from rookery.host.allowances import Allowances
 from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
+from rookery.host.rule_book import RuleBook
+from rookery.host.rule_lists import CompiledList
 from rookery.intent.host import HostIntent, InstanceIntent
 from rookery.mapping.protocol import Delta
 
@@ -30,7 +34,28 @@ class Tables(Protocol):
     def mappings(self) -> Table[Any, Any]: ...
 
     @property
+    def delegated(self) -> Table[Any, Any]: ...
+
+    @property
     def routes(self) -> Table[Any, Any]: ...
+
+    @property
+    def forwarders(self) -> Table[Any, Any]: ...
+
+    @property
+    def peerings(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_addresses(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_groups(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_ports(self) -> Table[Any, Any]: ...
+
+    @property
+    def allowances(self) -> Table[Any, Any]: ...
 
 
 class Kernel:
@@ -40,33 +65,90 @@ class Kernel:
         self.interfaces = KeptTable(tables.interfaces)
         self.local_interfaces = KeptTable(tables.local_interfaces)
         self.mappings = KeptTable(tables.mappings)
+        self.delegated = KeptTable(tables.delegated)
         self.routes = KeptTable(tables.routes)
+        self.forwarders = KeptTable(tables.forwarders)
+        self.peerings = KeptTable(tables.peerings)
+        self.rule_addresses = KeptTable(tables.rule_addresses)
+        self.rule_groups = KeptTable(tables.rule_groups)
+        self.rule_ports = KeptTable(tables.rule_ports)
+        self.allowances = Allowances(tables.allowances)
+        self.book = RuleBook()
         self._instances: Mapping[str, InstanceIntent] = {}
         self._devices: rows.Devices = {}
         self._switching = threading.Lock()
+        self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
 
     def become(self, intent: HostIntent, devices: rows.Devices) -> None:
         """Whatever the tables hold, afterwards they hold this. Blocks: a million rows take seconds."""
         with self._switching:
             self._instances, self._devices = dict(intent.instances), dict(devices)
+            self.book.become(intent.rules)
             speaking = self._speaking()
             self.interfaces.keep_only(speaking)
-            self.routes.become(rows.routes(intent.routes.values()))
-            self.mappings.become(rows.mappings(intent.mappings.values()))
-            self.local_interfaces.become(self._local())
+            lists = self.book.lists.values()
+            addresses, ports, groups = _addresses(lists), _ports(lists), self.book.group_rows()
+            self.rule_addresses.include(addresses)
+            self.rule_ports.include(ports)
+            self.rule_groups.include(groups)
+            self._become_ways(intent)
+            local = self._local()
+            self.allowances.give(key.interface for key in local)
+            self.local_interfaces.become(local)
             self.interfaces.become(speaking)
+            self.rule_groups.shift(groups)
+            self.rule_ports.shift(ports)
+            self.rule_addresses.shift(addresses)
+            self.allowances.take_back(key.interface for key in local)
+            self.allowances.heal()
+            self._whole = True
+
+    def _become_ways(self, intent: HostIntent) -> None:
+        self.peerings.become(rows.peerings(intent.rules.values()))
+        self.forwarders.become(rows.forwarders(intent.rules.values()))
+        self.routes.become(rows.with_roots(rows.routes(intent.routes.values())))
+        self.delegated.become(rows.delegated(intent.mappings.values()))
+        self.mappings.become(rows.mappings(intent.mappings.values()))
 
     def change(self, delta: Delta, instances: Mapping[str, InstanceIntent]) -> None:
         """Only the rows that the delta names. `instances`: all of them, afterwards."""
         with self._switching:
             instances_change = bool(delta.put_instances or delta.delete_instances)
+            rules_change = bool(delta.put_rules or delta.delete_rules)
+            before = self.book.lists if rules_change else {}
+            if rules_change:
+                self.book.change(delta.put_rules, delta.delete_rules)
+                self._add_lists(before)
             if instances_change:
                 self._instances = dict(instances)
                 self._silence()
-            self.routes.change(rows.routes(delta.put_routes), rows.route_keys(delta.delete_routes))
-            self.mappings.change(rows.mappings(delta.put_mappings), rows.mapping_keys(delta.delete_mappings))
-            if instances_change:
+            self._change_ways(delta)
+            if instances_change or rules_change:
                 self._let_speak()
+            if rules_change:
+                self._remove_lists(before)
+
+    def _change_ways(self, delta: Delta) -> None:
+        self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
+        self.forwarders.change(rows.forwarders(delta.put_rules), rows.forwarder_keys(delta.delete_rules))
+        put, delete = rows.routes(delta.put_routes), rows.route_keys(delta.delete_routes)
+        self.routes.change(*rows.change_of_routes(put, delete, self.routes.wanted))
+        self.delegated.change(rows.delegated(delta.put_mappings), rows.delegated_keys(delta.delete_mappings))
+        self.mappings.change(rows.mappings(delta.put_mappings), rows.mapping_keys(delta.delete_mappings))
+
+    def _add_lists(self, before: Mapping[int, CompiledList]) -> None:
+        new = [found for number, found in self.book.lists.items() if number not in before]
+        self.rule_addresses.change(_addresses(new), ())
+        self.rule_ports.change(_ports(new), ())
+        held = self.rule_groups.wanted
+        self.rule_groups.change({k: row for k, row in self.book.group_rows().items() if held.get(k) != row}, ())
+
+    def _remove_lists(self, before: Mapping[int, CompiledList]) -> None:
+        now = self.book.lists
+        gone = [found for number, found in before.items() if number not in now]
+        self.rule_groups.shift(self.book.group_rows())
+        self.rule_ports.change({}, _ports(gone))
+        self.rule_addresses.change({}, _addresses(gone))
 
     def have_devices(self, devices: rows.Devices) -> None:
         """Devices came or went; nobody speaks through a new one before its row is there."""
@@ -76,10 +158,10 @@ class Kernel:
             self._let_speak()
 
     def _speaking(self) -> dict[Any, Any]:
-        return rows.interfaces(self._instances, self._devices)
+        return rows.interfaces(self._instances, self._devices, self.book)
 
     def _local(self) -> dict[Any, Any]:
-        return rows.local_interfaces(self._instances, self._devices)
+        return rows.local_interfaces(self._instances, self._devices, self.book)
 
     def _silence(self) -> None:
         """Those that may speak no more, now; those that changed change later, or they would lose packets."""
@@ -87,13 +169,37 @@ class Kernel:
         self.local_interfaces.shift(_only(self.local_interfaces.wanted, self._local()))
 
     def _let_speak(self) -> None:
-        self.local_interfaces.shift(self._local())
+        local = self._local()
+        self.allowances.give(key.interface for key in local)
+        self.local_interfaces.shift(local)
         self.interfaces.shift(self._speaking())
+        self.allowances.take_back(key.interface for key in local)
 
     def heal(self) -> int:
         """One pass over every table; how many rows had to be mended. Blocks; safe beside `change`."""
-        tables: Iterable[KeptTable[Any, Any]] = (self.interfaces, self.local_interfaces, self.routes, self.mappings)
-        return sum(table.heal() for table in tables)
+        if not self._whole:
+            return 0
+        tables: Iterable[KeptTable[Any, Any]] = (
+            self.interfaces,
+            self.local_interfaces,
+            self.rule_addresses,
+            self.rule_ports,
+            self.rule_groups,
+            self.peerings,
+            self.forwarders,
+            self.routes,
+            self.delegated,
+            self.mappings,
+        )
+        return sum(table.heal() for table in tables) + self.allowances.heal()
+
+
+def _addresses(lists: Iterable[CompiledList]) -> dict[Any, Any]:
+    return {key: row for one in lists for key, row in one.addresses.items()}
+
+
+def _ports(lists: Iterable[CompiledList]) -> dict[Any, Any]:
+    return {key: row for one in lists for key, row in one.ports.items()}
 
 
 def _only(rows_now: Mapping[Any, Any], kept: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rookery.dataplane.events import Event
-from rookery.dataplane.formats import Verdict
+from rookery.dataplane.formats import Direction, Verdict
 from rookery.host.alarms import Alarm
 from rookery.host.control import EventLine
 
+Said = Callable[[int, int, int], str]
+"""(list, direction, bit) -> the rule in words; rookery.host.rule_book knows."""
 
-def line_of(event: Event, host: str, names: Mapping[int, str], boot: float) -> EventLine:
+
+def line_of(
+    event: Event, host: str, names: Mapping[int, str], boot: float, said: Said = lambda *_: ""
+) -> EventLine:
     """`names`: ifindex -> interface's id. `boot`: unix time at which the monotonic clock was 0."""
+    at_a_gate = event.direction in tuple(Direction)
     return EventLine(
         host=host,
         time=boot + event.time / 1e9,
@@ -30,6 +36,8 @@ def line_of(event: Event, host: str, names: Mapping[int, str], boot: float) -> E
         destination_port=event.destination_port,
         length=event.length,
         detail=event.detail,
+        direction=Direction(event.direction).name.lower() if at_a_gate else "",
+        rule=said(event.detail, event.direction, event.rule) if at_a_gate else "",
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, mac_bytes, substrate_bytes
 from rookery.dataplane.formats import (
+    DelegatedKey,
+    Forwarder,
+    ForwarderKey,
     Ifindex,
     InterfaceConfig,
     InterfaceFlag,
@@ -15,12 +18,28 @@ from rookery.dataplane.formats import (
     LocalInterfaceKey,
     MappingKey,
     MappingKind,
+    Peering,
+    PeeringKey,
     Route,
     RouteConstant,
     RouteKey,
     RouteKind,
 )
-from rookery.intent.host import InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
+from rookery.host.rule_book import RuleBook
+from rookery.intent.host import (
+    ForwarderIntent,
+    InstanceIntent,
+    InterfaceIntent,
+    MappingIntent,
+    PeeringIntent,
+    RouteIntent,
+    RuleIntent,
+)
+
+VPC_BITS = 32
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+MAPPED_BITS = [MAPPED.supernet(new_prefix=bits).network_address.packed for bits in range(RouteConstant.IPV4_BITS + 1)]
+NO_ROUTE = Route(kind=RouteKind.NONE, target=0)
 
 Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
 
@@ -41,27 +60,36 @@ def _wired(instances: Mapping[str, InstanceIntent], devices: Devices) -> list[tu
     ]
 
 
-def interfaces(instances: Mapping[str, InstanceIntent], devices: Devices) -> dict[Ifindex, InterfaceConfig]:
-    return {Ifindex(ifindex): _interface(i) for i, ifindex in _wired(instances, devices)}
+def interfaces(
+    instances: Mapping[str, InstanceIntent], devices: Devices, book: RuleBook
+) -> dict[Ifindex, InterfaceConfig]:
+    return {Ifindex(ifindex): _interface(i, book) for i, ifindex in _wired(instances, devices)}
 
 
-def _interface(i: InterfaceIntent) -> InterfaceConfig:
+def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
     return InterfaceConfig(
         vni=i.vni,
         interface=i.number,
         subnet=i.subnet,
         route_table=i.route_table,
         router=address_bytes(i.router),
+        router_ipv6=address_bytes(i.router_ipv6 or "::"),
         primary=address_bytes(i.primary),
         mac=mac_bytes(i.mac),
         router_mac=mac_bytes(i.router_mac),
         mtu=i.mtu,
         flags=_flags(i.source_dest_check),
+        policy=book.policy(i),
+        acl=book.acl(i),
+        tcp_established=i.tcp_established_seconds,
+        udp_stream=i.udp_stream_seconds,
+        udp=i.udp_seconds,
+        padding=0,
     )
 
 
 def local_interfaces(
-    instances: Mapping[str, InstanceIntent], devices: Devices
+    instances: Mapping[str, InstanceIntent], devices: Devices, book: RuleBook
 ) -> dict[LocalInterfaceKey, LocalInterface]:
     return {
         LocalInterfaceKey(i.vni, i.number): LocalInterface(
@@ -71,6 +99,12 @@ def local_interfaces(
             mac=mac_bytes(i.mac),
             router_mac=mac_bytes(i.router_mac),
             subnet=i.subnet,
+            policy=book.policy(i),
+            acl=book.acl(i),
+            tcp_established=i.tcp_established_seconds,
+            udp_stream=i.udp_stream_seconds,
+            udp=i.udp_seconds,
+            padding=0,
         )
         for i, ifindex in _wired(instances, devices)
     }
@@ -81,11 +115,61 @@ def mapping_key(key: tuple[int, str]) -> MappingKey:
 
 
 def mapping_keys(keys: Iterable[tuple[int, str]]) -> list[MappingKey]:
-    return list(map(mapping_key, keys))
+    return [mapping_key(key) for key in keys if not _is_prefix(key[1])]
 
 
 def mappings(intents: Iterable[MappingIntent]) -> dict[MappingKey, formats.Mapping]:
-    return {mapping_key(intent.key): _mapping(intent) for intent in intents}
+    """Of addresses; delegated() has the prefixes."""
+    return {mapping_key(intent.key): _mapping(intent) for intent in intents if not _is_prefix(intent.address)}
+
+
+def delegated_key(key: tuple[int, str]) -> DelegatedKey:
+    network, bits = _prefix(key[1])
+    return DelegatedKey(VPC_BITS + bits, key[0], network)
+
+
+def delegated_keys(keys: Iterable[tuple[int, str]]) -> list[DelegatedKey]:
+    return [delegated_key(key) for key in keys if _is_prefix(key[1])]
+
+
+def delegated(intents: Iterable[MappingIntent]) -> dict[DelegatedKey, formats.Mapping]:
+    return {delegated_key(intent.key): _mapping(intent) for intent in intents if _is_prefix(intent.address)}
+
+
+def _is_prefix(address: str) -> bool:
+    return "/" in address
+
+
+def _prefix(cidr: str) -> tuple[bytes, int]:
+    """Its address, and its bits in an address of 16 bytes. Raises ValueError."""
+    network = ipaddress.ip_network(cidr)
+    family = RouteConstant.IPV4_BITS if network.version == 4 else 0
+    return address_bytes(str(network.network_address)), family + network.prefixlen
+
+
+def forwarders(intents: Iterable[RuleIntent]) -> dict[ForwarderKey, Forwarder]:
+    return {
+        ForwarderKey(i.vni, i.interface): Forwarder(
+            host=substrate_bytes(i.host),
+            subnet=i.subnet,
+            mac=mac_bytes(i.mac),
+            flags=_flags(i.source_dest_check),
+        )
+        for i in intents
+        if isinstance(i, ForwarderIntent)
+    }
+
+
+def forwarder_keys(keys: Iterable[tuple[str, int, int]]) -> list[ForwarderKey]:
+    return [ForwarderKey(vni, interface) for kind, vni, interface in keys if kind == "forwarder"]
+
+
+def peerings(intents: Iterable[RuleIntent]) -> dict[PeeringKey, Peering]:
+    return {PeeringKey(i.vni, i.peer): Peering(admitted=1) for i in intents if isinstance(i, PeeringIntent)}
+
+
+def peering_keys(keys: Iterable[tuple[str, int, int]]) -> list[PeeringKey]:
+    return [PeeringKey(vni, peer) for kind, vni, peer in keys if kind == "peering"]
 
 
 def _mapping(intent: MappingIntent) -> formats.Mapping:
@@ -98,30 +182,71 @@ def _mapping(intent: MappingIntent) -> formats.Mapping:
         flags=_flags(intent.source_dest_check),
         issued=intent.issued,
         generation=intent.generation,
+        group_set=intent.group_set,
     )
 
 
 def route_key(key: tuple[int, str]) -> RouteKey:
-    network = ipaddress.ip_network(key[1])
-    family = RouteConstant.IPV4_BITS if network.version == 4 else 0
-    return RouteKey(
-        prefix_length=RouteConstant.TABLE_BITS + family + network.prefixlen,
-        table=key[0],
-        destination=address_bytes(str(network.network_address)),
-    )
+    network, bits = _prefix(key[1])
+    return RouteKey(prefix_length=RouteConstant.TABLE_BITS + bits, table=key[0], destination=network)
 
 
 def route_keys(keys: Iterable[tuple[int, str]]) -> list[RouteKey]:
-    return list(map(route_key, keys))
+    return [route_key(key) for key in keys if not _is_mapped(key[1])]
 
 
 def routes(intents: Iterable[RouteIntent]) -> dict[RouteKey, Route]:
-    """Raises ValueError for a kind that this version does not know: better no row than a wrong one."""
-    return {route_key(intent.key): _route(intent) for intent in intents}
+    """Without the roots: see with_roots(). Raises ValueError for a kind that this version does not know: better no row than a
+    wrong one."""
+    return {route_key(intent.key): _route(intent) for intent in intents if not _is_mapped(intent.destination)}
+
+
+def _is_mapped(cidr: str) -> bool:
+    """IPv6 destinations that no packet carries: in the table they are IPv4's."""
+    return ":" in cidr and ipaddress.IPv6Network(cidr).subnet_of(MAPPED)
 
 
 def _route(intent: RouteIntent) -> Route:
     try:
-        return Route(kind=RouteKind[intent.kind.upper()], target=0)
+        return Route(kind=RouteKind[intent.kind.upper()], target=intent.target)
     except KeyError as error:
         raise ValueError(f"route {intent.destination}: this host does not know the kind {intent.kind!r}") from error
+
+
+def with_roots(routes: Mapping[RouteKey, Route]) -> dict[RouteKey, Route]:
+    """And a row that stops IPv4, in each table where an IPv6 route would match it. It comes first: there is no moment
+    without it."""
+    tables = {key.table for key in routes if _covers_ipv4(key)}
+    return {_root(table): NO_ROUTE for table in tables} | dict(routes)
+
+
+def change_of_routes(
+    put: Mapping[RouteKey, Route], delete: Iterable[RouteKey], held: Mapping[RouteKey, Route]
+) -> tuple[dict[RouteKey, Route], list[RouteKey]]:
+    """Rows to put and to delete, the roots' too. `held`: what the table holds now, roots included."""
+    gone = [key for key in delete if key not in put]
+    roots, needless = {}, []
+    for table in sorted({key.table for key in (*put, *gone) if _covers_ipv4(key)}):
+        root = _root(table)
+        if root in put or (root not in gone and held.get(root, NO_ROUTE) != NO_ROUTE):
+            continue
+        if any(key in put or (key in held and key not in gone) for key in _covering(table)):
+            roots[root] = NO_ROUTE
+        elif root in held:
+            needless.append(root)
+    return roots | dict(put), [key for key in gone if key not in roots and key not in needless] + needless
+
+
+def _root(table: int) -> RouteKey:
+    return route_key((table, "0.0.0.0/0"))
+
+
+def _covers_ipv4(key: RouteKey) -> bool:
+    """The root itself does, too."""
+    bits = key.prefix_length - RouteConstant.TABLE_BITS
+    return bits <= RouteConstant.IPV4_BITS and key.destination == MAPPED_BITS[bits]
+
+
+def _covering(table: int) -> Iterator[RouteKey]:
+    for bits in range(RouteConstant.IPV4_BITS):
+        yield RouteKey(RouteConstant.TABLE_BITS + bits, table, MAPPED_BITS[bits])

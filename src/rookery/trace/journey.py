@@ -50,6 +50,7 @@ class Journey(msgspec.Struct, kw_only=True):
     probe: str
     next_hop: str
     hosts: dict[str, str] = {}  # substrate address -> name
+    interfaces: dict[int, str] = {}  # number -> id
     next_hop_mac: str = ""
     legs: list[Leg] = []
     delivered: bool = False
@@ -87,6 +88,7 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
         probe=str(probe),
         next_hop=next_hop(known.subnet_of(interface), wanted),
         hosts={host.address: host.name for host in known.hosts.values()},
+        interfaces={one.number: one.id for one in known.all(NetworkInterface)},
     )
     walk = _Walk(told, known, ask, interface)
     if walk.resolve():

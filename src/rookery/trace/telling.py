@@ -12,6 +12,7 @@ from rookery.trace import words
 from rookery.trace.journey import ANSWERED, Journey, Leg
 from rookery.trace.packet import PROTOCOLS, TCP, UDP
 
+NOBODY: Mapping[int, str] = {}
 DELIVERED = "delivered to {interface}"  # an interface's id says more than the device's number
 
 
@@ -23,7 +24,7 @@ def tell(journey: Journey) -> Iterator[str]:
     if journey.delivered:
         yield f"delivered to {journey.delivered_to} at {journey.destination_host}"
     else:
-        yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}"
+        yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}{_by_rule(_last_rule(journey))}"
 
 
 def sentence(verdict: str) -> str:
@@ -34,13 +35,13 @@ def sentence(verdict: str) -> str:
         return verdict
 
 
-def step_line(event: EventLine, hosts: Mapping[str, str]) -> str:
-    """`hosts`: substrate address -> name."""
+def step_line(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int, str] = NOBODY) -> str:
+    """`hosts`: substrate address -> name. `interfaces`: number -> id."""
     try:
         step = Step[event.step.upper()]
     except KeyError:
         return event.step
-    return (DELIVERED if step is Step.DELIVERED else words.STEPS[step]).format(**_values(event, hosts))
+    return (DELIVERED if step is Step.DELIVERED else words.STEPS[step]).format(**_values(event, hosts, interfaces))
 
 
 def drop_line(event: EventLine, known: Directory) -> str:
@@ -49,7 +50,7 @@ def drop_line(event: EventLine, known: Directory) -> str:
     if event.step == "alarm":
         return f"{clock}  {event.host}  ALARM  {event.verdict}, {event.detail} so far: {sentence(event.verdict)}"
     outer = f", sent by {known.host_at(event.outer_source)}" if event.outer_source else ""
-    why = f"{event.verdict}: {sentence(event.verdict)}"
+    why = f"{event.verdict}: {sentence(event.verdict)}{_by_rule(event.rule)}"
     return f"{clock}  {event.host}  {_owner(event, known)}  {_flow(event)}{outer}  {why}"
 
 
@@ -57,21 +58,33 @@ def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
     if leg.what == "arp":
         yield f"ARP: who has {journey.next_hop}?"
     for event in leg.steps:
-        yield step_line(event, journey.hosts)
+        yield step_line(event, journey.hosts, journey.interfaces)
     if leg.what == "arp" and leg.verdict == ANSWERED and not leg.steps:
         yield f"ARP answered: {journey.next_hop_mac}"
 
 
-def _values(event: EventLine, hosts: Mapping[str, str]) -> dict[str, object]:
+def _last_rule(journey: Journey) -> str:
+    """What decided on the last step of all: empty when that was no gate."""
+    steps = [event for leg in journey.legs[-1:] for event in leg.steps]
+    return steps[-1].rule if steps else ""
+
+
+def _by_rule(rule: str) -> str:
+    return f": {rule}" if rule else ""
+
+
+def _values(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int, str]) -> dict[str, object]:
     """What the words of a step may name."""
     values: dict[str, object] = {name: getattr(event, name) for name in event.__struct_fields__}
     for outer in ("outer_source", "outer_destination"):
         values[outer] = hosts.get(getattr(event, outer), getattr(event, outer))
     values["mac"] = event.detail.to_bytes(8, "big")[2:].hex(":")
     values["route"] = (
-        RouteKind(event.detail).name.lower() if event.detail in tuple(RouteKind) else event.detail
+        words.ROUTES[RouteKind(event.detail)] if event.detail in tuple(RouteKind) else event.detail
     )
-    values["reason"] = sentence(event.verdict)
+    values["target"] = interfaces.get(event.detail, f"interface {event.detail:#010x}")
+    values["reason"] = sentence(event.verdict) + _by_rule(event.rule)
+    values["rule"] = event.rule or "a rule without a name"
     values["interface"] = event.interface or "the instance"
     values["ifindex"] = values["interface"]
     return values

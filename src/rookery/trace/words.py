@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.dataplane.formats import Step, Verdict
+from rookery.dataplane.formats import RouteKind, Step, Verdict
 
 VERDICTS: dict[Verdict, str] = {
     Verdict.CONTINUE: "on to the next stage",
@@ -32,6 +32,18 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_DESTINATION_NOT_HERE: "no interface of this host has the inner destination's address",
     Verdict.DROP_DECAPSULATION: "the kernel refused to unwrap the packet",
     Verdict.DROP_LINK_LOCAL: "a link-local address (169.254.0.0/16): never routed, and its services are not built yet",
+    Verdict.DROP_SECURITY_GROUP_EGRESS: "no rule of the sender's security groups admits it, and it belongs to no tracked flow",
+    Verdict.DROP_SECURITY_GROUP_INGRESS: "no rule of the receiver's security groups admits it, and it belongs to no tracked flow",
+    Verdict.DROP_NETWORK_ACL_EGRESS: "the network ACL of the sender's subnet denies it",
+    Verdict.DROP_NETWORK_ACL_INGRESS: "the network ACL of the receiver's subnet denies it",
+    Verdict.DROP_CONNECTIONS_FULL: "a new flow, and the host tracks as many as it can",
+    Verdict.DROP_ALLOWANCE_EXCEEDED: "a new flow, and the interface tracks as many as it may",
+    Verdict.DROP_UNKNOWN_FRAGMENT: "a later fragment whose first one was not seen",
+    Verdict.DROP_NOT_PEERED: "from a VPC that has no active peering with this one",
+    Verdict.DROP_DESTINATION_CHECK: "routed to an interface that takes only what is for itself: its source/destination check is on",
+    Verdict.DROP_NO_FORWARDER: "the route leads to an interface that lives nowhere",
+    Verdict.DROP_MALFORMED_NEIGHBOUR: "the neighbour discovery packet contradicts itself",
+    Verdict.DROP_NEIGHBOUR_UNANSWERED: "a neighbour discovery packet without effect: about an address nobody else in the subnet has",
 }
 
 STEPS: dict[Step, str] = {
@@ -48,4 +60,22 @@ STEPS: dict[Step, str] = {
     Step.DROPPED: "dropped: {reason}",
     Step.FRAGMENTATION_NEEDED: "too big: the sender is told that packets of {detail} bytes fit",
     Step.NOT_OURS: "no packet of the overlay for this host: left to the host's kernel",
+    Step.CONNECTION_FOUND: "{direction}: a tracked flow, once admitted by {rule}",
+    Step.CONNECTION_MADE: "{direction}: allowed by {rule}, tracked from now on",
+    Step.UNTRACKED: "{direction}: allowed by {rule}, not tracked: open both ways, or it begins no flow",
+    Step.ACL_ALLOWED: "{direction}: allowed by {rule}",
+    Step.FORWARDER_FOUND: "forwarder found: the route leads to {target}",
+    Step.PEER_FOUND: "peering: the destination is looked up in VPC {detail:06x}",
+    Step.NEIGHBOUR_ANSWERED: "neighbour discovery answered by the host: {destination} is at {mac}",
+    Step.ROUTER_ADVERTISED: "the router advertised itself",
+    Step.RELATED: "{direction}: an ICMP error about a tracked flow",
+    Step.FORWARDED: "verified: {target} at {outer_source} may speak for others",
+}
+
+ROUTES: dict[RouteKind, str] = {
+    RouteKind.NONE: "none",
+    RouteKind.LOCAL: "local",
+    RouteKind.BLACKHOLE: "blackhole",
+    RouteKind.INTERFACE: "to an interface",
+    RouteKind.PEER: "peering",
 }
