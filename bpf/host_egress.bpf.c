@@ -5,6 +5,7 @@
 #include "stages/encapsulate.h"
 #include "stages/fits.h"
 #include "stages/interface.h"
+#include "stages/neighbour.h"
 #include "stages/parse.h"
 #include "stages/route.h"
 #include "stages/source_check.h"
@@ -40,9 +41,11 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = check_source_mac(packet, interface))) return verdict;
 	if (is_arp(skb, packet)) return answer_arp(skb, packet, interface);
 	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if (is_neighbour_discovery(packet)) return answer_neighbour(skb, packet, interface);
 	if ((verdict = refuse_multicast(packet))) return verdict;
 	if ((verdict = check_source_address(packet, interface))) return verdict;
 	if ((verdict = refuse_link_local(packet))) return verdict;
+	if ((verdict = refuse_family(packet, interface))) return verdict;
 	if ((verdict = find_route(packet, interface))) return verdict;
 	if ((verdict = find_mapping(packet, &mapping))) return verdict;
 	if ((verdict = check_subnet(packet, interface, mapping))) return verdict;

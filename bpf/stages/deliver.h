@@ -22,14 +22,14 @@ static __always_inline enum verdict find_destination(struct packet *packet, cons
 }
 
 /* Both MACs come from this host's own tables: within a subnet the peer's, across subnets the router's. */
-static __always_inline void write_ethernet(struct ethhdr *ethernet, const struct mapping *source,
-					   const struct local_interface *local)
+static __always_inline void write_ethernet(struct ethhdr *ethernet, const struct packet *packet,
+					   const struct mapping *source, const struct local_interface *local)
 {
 	const __u8 *from = source->subnet == local->subnet ? source->mac : local->router_mac;
 
 	__builtin_memcpy(ethernet->h_dest, local->mac, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, from, ETH_ALEN);
-	ethernet->h_proto = bpf_htons(ETH_P_IP);
+	ethernet->h_proto = packet->head.frame.h_proto;
 }
 
 static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet *packet,
@@ -37,12 +37,12 @@ static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet
 {
 	struct head head;
 
-	write_ethernet(&head.frame, source, local);
+	write_ethernet(&head.frame, packet, source, local);
 	if (!write_head(skb, &head.frame, sizeof(head.frame)))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_DELIVERED, DELIVERED, 0);
 	packet->target = local->ifindex;
-	packet->action = local->flags & INTERFACE_NO_PEER ? bpf_redirect(local->ifindex, 0) :
+	packet->action = local->flags & INTERFACE_NO_PEER || packet->stale_protocol ? bpf_redirect(local->ifindex, 0) :
 							    bpf_redirect_peer(local->ifindex, 0);
 	return DELIVERED;
 }

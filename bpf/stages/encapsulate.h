@@ -26,7 +26,9 @@ static __always_inline __u16 flow_port(const struct packet *packet)
 	__u32 hash = mix(packet->protocol, &packet->source);
 
 	hash = mix(hash, &packet->destination);
-	hash = (hash ^ ((__u32)packet->source_port << 16 | packet->destination_port)) * 0x9e3779b1;
+	if (!packet->fragment)
+		hash ^= (__u32)packet->source_port << 16 | packet->destination_port;
+	hash *= 0x9e3779b1;
 	return WIRE_SOURCE_PORT_BASE | (hash >> 18);
 }
 

@@ -19,7 +19,7 @@ class RookeryGeneve(Packet):
     name = "Geneve with origin"
     fields_desc = [
         BitField("version", 0, 2),
-        BitField("option_words", 3, 6),
+        BitField("option_words", 4, 6),
         BitField("control", 0, 1),
         BitField("critical", 0, 1),
         BitField("reserved", 0, 6),
@@ -29,9 +29,11 @@ class RookeryGeneve(Packet):
         XShortField("option_class", 0xFF52),
         XByteField("option_type", 1),
         BitField("option_reserved", 0, 3),
-        BitField("option_length", 2, 5),
+        BitField("option_length", 3, 5),
         IntField("interface", 0),
-        IntField("trace", 0),
+        BitField("origin_vni", plan.VPC, 24),
+        BitField("reserved3", 0, 8),
+        IntField("target", 0),
     ]
 
 
@@ -60,7 +62,7 @@ def arp_from_11(asked: str, **fields: object) -> Packet:
 
 def wrapped(inner: Packet, vni: int = plan.VPC, sender: str = str(plan.HOST_B), **fields: object) -> Packet:
     """As a host would send it to host A."""
-    geneve = RookeryGeneve(vni=vni, interface=12, **fields)
+    geneve = RookeryGeneve(**{"vni": vni, "origin_vni": vni, "interface": 12, **fields})
     outer = Ether(dst="00:00:00:00:00:00", src="00:00:00:00:00:00") / IP(
         src=sender, dst=str(plan.HOST_A), flags="DF", id=0
     )

@@ -25,6 +25,7 @@ VPC, TWIN = 7, 8
 ROUTER_MAC = bytes.fromhex("020000000001")
 DEVICE = 1  # loopback exists in every namespace: test runs claim to come from it
 LOCAL_PEER, LOCAL_TWIN = 4008, 4022
+NO_GATES = formats.Gates(policy=0, acl=0, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
 
 
 def mac(interface: int) -> bytes:
@@ -103,18 +104,20 @@ def interface_row(me: Interface) -> formats.InterfaceConfig:
         me.subnet,
         me.route_table,
         address_bytes(str(me.router)),
+        bytes(16),
         address_bytes(str(me.primary)),
         me.mac,
         me.router_mac,
         me.mtu,
         formats.InterfaceFlag.SOURCE_DEST_CHECK if me.source_check else 0,
+        *NO_GATES,
     )
 
 
 def mapping_rows(host: Host) -> dict[formats.MappingKey, formats.Mapping]:
     return {
         formats.MappingKey(vni, address_bytes(str(address))): formats.Mapping(
-            place.host.packed, place.interface, place.subnet, place.mac, 1, 1, 1_700_000_000, 5
+            place.host.packed, place.interface, place.subnet, place.mac, 1, 1, 1_700_000_000, 5, group_set=0
         )
         for (vni, address), place in host.mappings.items()
     }
@@ -123,7 +126,7 @@ def mapping_rows(host: Host) -> dict[formats.MappingKey, formats.Mapping]:
 def local_rows(host: Host) -> dict[formats.LocalInterfaceKey, formats.LocalInterface]:
     return {
         formats.LocalInterfaceKey(*key): formats.LocalInterface(
-            row.ifindex, row.mtu, 0, row.mac, row.router_mac, row.subnet
+            row.ifindex, row.mtu, 0, row.mac, row.router_mac, row.subnet, *NO_GATES
         )
         for key, row in host.local.items()
     }
