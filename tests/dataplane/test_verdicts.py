@@ -70,7 +70,7 @@ DROPS = [
     Drop("an inner frame that is cut off", "DROP_TRUNCATED", INGRESS, wrapped(Raw(b"x" * 13))),
     Drop("options that reach beyond the packet", "DROP_TRUNCATED", INGRESS, cut(wrapped(Raw(b""), option_words=60), 62)),
     Drop("an outer packet that is cut off", "DROP_TRUNCATED", INGRESS, cut(wrapped(frame_to_11()), 100)),
-    Drop("IPv6", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x86DD) / (b"\x60" + b"\0" * 59)),
+    Drop("MPLS", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x8847) / (b"\x60" + b"\0" * 59)),
     Drop("a VLAN", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x8100) / Raw(b"\0" * 60)),
     Drop("ARP over the substrate", "DROP_NOT_IP", INGRESS, wrapped(arp_from_11("10.7.1.6"))),
     Drop("IP version 5", "DROP_MALFORMED_IP", EGRESS, frame_from_11(version=5)),
