@@ -6,6 +6,7 @@
 #include "stages/fits.h"
 #include "stages/fragment.h"
 #include "stages/interface.h"
+#include "stages/neighbour.h"
 #include "stages/network_acl.h"
 #include "stages/parse.h"
 #include "stages/receiving_gate.h"
@@ -46,9 +47,11 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = check_source_mac(packet, interface))) return verdict;
 	if (is_arp(skb, packet)) return answer_arp(skb, packet, interface);
 	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if (is_neighbour_discovery(packet)) return answer_neighbour(skb, packet, interface);
 	if ((verdict = refuse_multicast(packet))) return verdict;
 	if ((verdict = check_source_address(packet, interface))) return verdict;
 	if ((verdict = refuse_link_local(packet))) return verdict;
+	if ((verdict = refuse_family(packet, interface))) return verdict;
 	if ((verdict = find_fragment(packet, EGRESS))) return verdict;
 	if ((verdict = find_next_hop(packet, interface, &hop))) return verdict;
 	if (!config) return DROP_NOT_CONFIGURED;

@@ -5,6 +5,7 @@
 #include "stages/interface.h"
 #include "stages/receiving_gate.h"
 #include "stages/parse.h"
+#include "stages/unicast.h"
 #include "stages/verify.h"
 
 char program_license[] SEC("license") = "GPL";
@@ -19,6 +20,7 @@ static __always_inline enum verdict arrive(struct __sk_buff *skb, struct packet 
 	if ((verdict = parse_outer(skb, packet, config))) return verdict;
 	if ((verdict = parse_ethernet(skb, packet))) return verdict;
 	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if ((verdict = refuse_neighbour_discovery(packet))) return verdict;
 	if ((verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &sender))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;

@@ -10,10 +10,6 @@ enum connection_constant {
 	TCP_SYN = 0x02,
 	TCP_RST = 0x04,
 	TCP_ACK = 0x10,
-	ECHO_REPLY_V4 = 0,
-	ECHO_V4 = 8,
-	ECHO_V6 = 128,
-	ECHO_REPLY_V6 = 129,
 	ROW_IS_THERE = -17,                /* -EEXIST: another CPU was faster */
 	REFRESH = 100000000,               /* nanoseconds: a deadline is moved only when it is worth a write to shared memory */
 };
@@ -31,23 +27,13 @@ enum known {
 	OVER = 2,                          /* a row is there, whose time is over: it is counted until the sweep takes it away */
 };
 
-static __always_inline bool is_request(__u8 protocol, __u8 type)
-{
-	return type == (protocol == IPPROTO_ICMP ? ECHO_V4 : ECHO_V6);
-}
-
-static __always_inline bool is_echo(__u8 protocol, __u8 type)
-{
-	return is_request(protocol, type) || type == (protocol == IPPROTO_ICMP ? ECHO_REPLY_V4 : ECHO_REPLY_V6);
-}
-
 /* May this packet be the first one of a flow? A segment in the middle of a TCP connection that is not tracked is judged by
  * the rules, but begins nothing: else what a server sends would keep a connection alive whose rule is gone. */
 static __always_inline bool opens(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP)
 		return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	return !is_icmp(packet->protocol) || is_request(packet->protocol, packet->icmp_type);
+	return !is_icmp(packet->protocol) || is_echo_request(packet->protocol, packet->icmp_type);
 }
 
 static __always_inline void put_ends(struct connection_key *key, bool leaves, const struct address *source,
@@ -65,7 +51,7 @@ static __always_inline void put_ports(struct connection_key *key, bool leaves, _
 
 static __always_inline void put_echo(struct connection_key *key, bool leaves, __u8 type, __be16 identifier)
 {
-	bool asked_here = is_request(key->protocol, type) == leaves;
+	bool asked_here = is_echo_request(key->protocol, type) == leaves;
 
 	key->local_port = identifier;
 	key->remote_port = bpf_htons(asked_here ? ECHO_ASKED_HERE : ECHO_ASKED_THERE);

@@ -14,6 +14,7 @@ enum geneve_constant {
 	GENEVE_CONTROL = 0x80,
 	GENEVE_OPTION_LENGTH = 0x1f,
 	GENEVE_OPTIONS_MAX = 63,
+	UNWRAP_TO_IPV6 = 1 << 8,           /* BPF_F_ADJ_ROOM_DECAP_L3_IPV6, since Linux 6.3 */
 	ORIGIN_WORDS = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4,
 };
 
@@ -156,9 +157,23 @@ static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet 
 	return verdict;
 }
 
+/* What comes out of IPv4 may be IPv6, and the kernel must know. Linux 6.1 can not be told: there the packet takes the way
+ * that reads its Ethernet header anew (deliver.h). */
+static __always_inline bool shrink(struct __sk_buff *skb, struct packet *packet)
+{
+	__s32 bytes = -(__s32)packet->offset;
+
+	if (packet->head.frame.h_proto == bpf_htons(ETH_P_IPV6)) {
+		if (!bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | UNWRAP_TO_IPV6))
+			return true;
+		packet->stale_protocol = true;
+	}
+	return !bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
 static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)
 {
-	if (bpf_skb_adjust_room(skb, -(__s32)packet->offset, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+	if (!shrink(skb, packet))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_UNWRAPPED, CONTINUE, 0);
 	return CONTINUE;

@@ -50,7 +50,7 @@ static __always_inline void write_ethernet(struct ethhdr *ethernet, const struct
 
 	__builtin_memcpy(ethernet->h_dest, local->mac, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, from, ETH_ALEN);
-	ethernet->h_proto = bpf_htons(ETH_P_IP);
+	ethernet->h_proto = packet->head.frame.h_proto;
 }
 
 static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet *packet,
@@ -63,7 +63,7 @@ static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_DELIVERED, DELIVERED, 0);
 	packet->target = local->ifindex;
-	packet->action = local->flags & INTERFACE_NO_PEER ? bpf_redirect(local->ifindex, 0) :
+	packet->action = local->flags & INTERFACE_NO_PEER || packet->stale_protocol ? bpf_redirect(local->ifindex, 0) :
 							    bpf_redirect_peer(local->ifindex, 0);
 	return DELIVERED;
 }

@@ -10,6 +10,7 @@
 		    BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_FIXED_GSO)
 
 enum encapsulate_constant {
+	TURN_TO_IPV4 = 1 << 7,             /* BPF_F_ADJ_ROOM_DECAP_L3_IPV4, since Linux 6.3 */
 	TUNNEL_ALREADY = -114,             /* -EALREADY: bpf_skb_adjust_room() met a packet that is a tunnel */
 	NEIGHBOUR_IPV4 = 2,                /* AF_INET */
 };
@@ -26,19 +27,30 @@ static __always_inline __u16 flow_port(const struct packet *packet)
 	__u32 hash = mix(packet->protocol, &packet->source);
 
 	hash = mix(hash, &packet->destination);
-	hash = (hash ^ ((__u32)packet->source_port << 16 | packet->destination_port)) * 0x9e3779b1;
+	if (!packet->fragment)
+		hash ^= (__u32)packet->source_port << 16 | packet->destination_port;
+	hash *= 0x9e3779b1;
 	return WIRE_SOURCE_PORT_BASE | (hash >> 18);
 }
 
-/* Room in front of the packet. A tenant's own tunnel has taken the kernel's only place for tunnel metadata: its
- * packets grow without. */
+/* A tenant's own tunnel has taken the kernel's only place for tunnel metadata: its packets grow without, and so the kernel
+ * does not notice that IPv6 is inside IPv4 now. It does when as much is taken away as IPv6's header has: that says so. */
+static __always_inline bool grow_tunnel(struct __sk_buff *skb)
+{
+	__s32 more = skb->protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6_header) : 0;
+
+	if (bpf_skb_adjust_room(skb, WRAPPING + more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return false;
+	return !more ||
+	       !bpf_skb_adjust_room(skb, -more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | TURN_TO_IPV4);
+}
+
+/* Room in front of the packet. */
 static __always_inline bool grow(struct __sk_buff *skb)
 {
 	long error = bpf_skb_adjust_room(skb, WRAPPING, BPF_ADJ_ROOM_MAC, WRAP_FLAGS);
 
-	if (error == TUNNEL_ALREADY)
-		error = bpf_skb_adjust_room(skb, WRAPPING, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
-	return !error;
+	return error == TUNNEL_ALREADY ? grow_tunnel(skb) : !error;
 }
 
 static __always_inline void write_outer(struct wrapping *outer, const struct packet *packet,

@@ -5,13 +5,10 @@
 
 #include <linux/in.h>
 
+#include "stages/ipv6.h"
 #include "stages/report.h"
 
 #define SECOND 1000000000ULL
-
-enum gate_protocol {
-	GATE_ICMPV6 = 58,                  /* IPPROTO_ICMPV6; linux/in6.h and linux/in.h do not go together */
-};
 
 static __always_inline void enter_gate(struct packet *packet, enum direction direction, __u64 list)
 {
@@ -26,11 +23,6 @@ static __always_inline void leave_gate(struct packet *packet)
 	packet->direction = 0;
 	packet->list = 0;
 	packet->rule = RULE_NONE;
-}
-
-static __always_inline bool is_icmp(__u8 protocol)
-{
-	return protocol == IPPROTO_ICMP || protocol == GATE_ICMPV6;
 }
 
 static __always_inline bool has_ports(__u8 protocol)

@@ -17,6 +17,11 @@ static __always_inline enum verdict find_interface(struct packet *packet, const 
 	return CONTINUE;
 }
 
+static __always_inline bool has_ipv6(const struct interface_config *interface)
+{
+	return interface->router_ipv6.word[0];
+}
+
 static __always_inline const struct substrate_config *find_substrate(void)
 {
 	const __u32 only = 0;

@@ -4,9 +4,11 @@
 #define ROOKERY_PACKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
@@ -15,6 +17,7 @@
 #include "formats/maps.h"
 #include "formats/verdict.h"
 #include "stages/icmp.h"
+#include "stages/ipv6.h"
 
 /* Begins as TCP, UDP and ICMP do; as long as needed to find TCP's header length. */
 struct transport {
@@ -25,14 +28,24 @@ struct transport {
 	};
 };
 
-/* Most frames are understood from these bytes, copied at once. The transport is here only when IP has no options. */
+/* Most IPv4 frames are understood from these bytes, copied at once, unless IP has options. An IPv6 header is read first,
+ * and gives its place to the transport then: the stack is small. */
 struct head {
 	__u16 padding;                     /* puts IP on a word boundary: clang reads packed members byte by byte */
 	struct ethhdr frame;
-	struct iphdr ip;
-	struct transport transport;
+	union {
+		struct {
+			struct iphdr ip;
+			struct transport transport;
+		};
+		struct ipv6_header ipv6;
+	};
 };
-_Static_assert(sizeof(struct head) == 2 + ETH_HLEN + 20 + 16, "no holes between the headers");
+
+enum head_constant {
+	HEAD_AT_ONCE = ETH_HLEN + 20 + 16, /* no more: a TCP acknowledgement would be too short for it */
+};
+_Static_assert(offsetof(struct head, transport) == 2 + ETH_HLEN + 20, "no holes between the headers");
 
 enum packet_constant {
 	FARTHEST_HEAD = 512,               /* nothing that is read begins behind this: the verifier wants a bound */
@@ -78,6 +91,7 @@ struct packet {
 	__u8 icmp_code;
 	bool what_if;
 	bool dont_fragment;
+	bool stale_protocol;               /* the kernel takes it for another family's still */
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
 };
 
@@ -142,16 +156,41 @@ static __always_inline __u32 gather_head(struct __sk_buff *skb, __u32 offset, vo
 	return bpf_skb_load_bytes(skb, offset, to, last + 1) ? 0 : last + 1;
 }
 
+/* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round. */
+static __always_inline const void *in_place(struct __sk_buff *skb, __u32 offset, __u32 bytes)
+{
+	const void *from;
+
+	if (offset > FARTHEST_HEAD)
+		return 0;
+	asm volatile("" : "+r"(offset));
+	from = (const void *)(long)skb->data + offset;
+	return from + bytes > (const void *)(long)skb->data_end ? 0 : from;
+}
+
 /* Up to `room` bytes (an even number) from `offset` on, as many as there are; how many. A call costs more than the copy. */
 static __always_inline __u32 copy_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 room)
 {
-	const void *from = (const void *)(long)skb->data + offset;
+	const void *from = in_place(skb, offset, room);
 
-	if (offset <= FARTHEST_HEAD && from + room <= (const void *)(long)skb->data_end) {
+	if (from) {
 		copy_words(to, from, room);
 		return room;
 	}
 	return gather_head(skb, offset, to, room);
+}
+
+/* Whole words, to a word boundary; false: they are not there. */
+static __always_inline bool load_words(struct __sk_buff *skb, __u32 offset, void *to, __u32 bytes)
+{
+	const void *from = in_place(skb, offset, bytes);
+
+	if (!from)
+		return !bpf_skb_load_bytes(skb, offset, to, bytes);
+#pragma unroll
+	for (__u32 at = 0; at < bytes; at += 4)
+		*(__u32 *)(to + at) = *(const __u32 *)(from + at);
+	return true;
 }
 
 /* The frame's first bytes, an even number. In place where they lie in one piece: a call costs more than the copy. */

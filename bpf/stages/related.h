@@ -31,7 +31,7 @@ static __always_inline bool quotes(const struct packet *packet)
 		return false;
 	if (packet->protocol == IPPROTO_ICMP)
 		return type == UNREACHABLE_V4 || type == TIME_EXCEEDED_V4 || type == PARAMETER_PROBLEM_V4;
-	return packet->protocol == GATE_ICMPV6 && type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
+	return packet->protocol == IPPROTO_ICMPV6 && type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
 }
 
 /* Both read the addresses as if the quoted packet had left. Where its transport header begins; 0: this is no such packet. */

@@ -3,18 +3,29 @@
 #ifndef ROOKERY_UNICAST_H
 #define ROOKERY_UNICAST_H
 
-#include "stages/packet.h"
+#include "stages/interface.h"
 
 static __always_inline bool is_multicast(const struct address *address)
 {
 	__u32 word = bpf_ntohl(address->word[3]);
 
-	return is_ipv4(address) && ((word & 0xf0000000) == 0xe0000000 || word == 0xffffffff);
+	if (!is_ipv4(address))
+		return (bpf_ntohl(address->word[0]) & 0xff000000) == 0xff000000;
+	return (word & 0xf0000000) == 0xe0000000 || word == 0xffffffff;
 }
 
+/* fe80::/10. */
+static __always_inline bool is_link_local_ipv6(const struct address *address)
+{
+	return (bpf_ntohl(address->word[0]) & 0xffc00000) == 0xfe800000;
+}
+
+/* 169.254.0.0/16; fe80::/10, and fd00:ec2::/32, which has the place of the former's services. */
 static __always_inline bool is_link_local(const struct address *address)
 {
-	return is_ipv4(address) && (bpf_ntohl(address->word[3]) & 0xffff0000) == 0xa9fe0000;
+	if (is_ipv4(address))
+		return (bpf_ntohl(address->word[3]) & 0xffff0000) == 0xa9fe0000;
+	return is_link_local_ipv6(address) || address->word[0] == bpf_htonl(0xfd000ec2);
 }
 
 static __always_inline enum verdict refuse_multicast(const struct packet *packet)
@@ -29,6 +40,25 @@ static __always_inline enum verdict refuse_link_local(const struct packet *packe
 	if (is_link_local(&packet->destination) || is_link_local(&packet->source))
 		return DROP_LINK_LOCAL;
 	return CONTINUE;
+}
+
+/* Neither neighbour.h nor anybody else sends it on. Of a later fragment the type is not known. */
+static __always_inline bool is_neighbour_discovery(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_ICMPV6 && !is_ipv4(&packet->source) && packet->fragment != FRAGMENT_LATER &&
+	       packet->icmp_type >= ICMPV6_ROUTER_SOLICITATION && packet->icmp_type <= ICMPV6_REDIRECT;
+}
+
+/* No host sends it either. */
+static __always_inline enum verdict refuse_neighbour_discovery(const struct packet *packet)
+{
+	return is_neighbour_discovery(packet) ? DROP_NEIGHBOUR_UNANSWERED : CONTINUE;
+}
+
+/* The source check may be off: a subnet without IPv6 carries none all the same. */
+static __always_inline enum verdict refuse_family(const struct packet *packet, const struct interface_config *interface)
+{
+	return is_ipv4(&packet->source) || has_ipv6(interface) ? CONTINUE : DROP_NO_ROUTE;
 }
 
 #endif

@@ -4,6 +4,7 @@
       10.7.1.5   (65535)          +--veth (u0)------+                   10.7.1.6
     instance 14 --veth-- host A         1700          host B --veth-- instance 13
       10.7.1.8                                                          10.7.2.7
+IPv6 addresses are those of plan_ipv6.py.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TypeVar
 
 from rookery.dataplane.formats import CounterKey, Verdict
 from rookery.dataplane.host import HostDataplane
-from tests.dataplane import model, plan
+from tests.dataplane import model, plan, plan_ipv6
 from tests.dataplane.objects import built_objects
 
 CLONE_NEWNET = 0x40000000
@@ -132,6 +133,8 @@ def _add_instance(made: World, space: HostSpace, number: int) -> None:
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "link", "set", "eth0", "up")
     run("ip", "-n", name, "route", "add", "default", "via", str(me.router))
+    run("ip", "-n", name, "address", "add", f"{plan_ipv6.address(number)}/64", "dev", "eth0", "nodad")
+    run("ip", "-n", name, "route", "add", "default", "via", plan_ipv6.ROUTER_LINK_LOCAL, "dev", "eth0")
     space.devices[number] = _ifindex(space, f"v{number}")
 
 
@@ -152,6 +155,7 @@ def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
     }
     space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
     plan.fill(space.dataplane, tables)
+    plan_ipv6.fill(space.dataplane, space.devices, mtu)
 
 
 def attach(space: HostSpace, mode: str | None = None) -> None:

@@ -8,6 +8,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw, bind_layers
 
+from rookery.dataplane.formats import Step
+from rookery.dataplane.host import WhatIf
 from tests.dataplane import plan
 
 GENEVE_PORT = 6081
@@ -76,3 +78,11 @@ def frame_to_11(source: str = "10.7.1.6", to: str = "10.7.1.5", content: Packet 
         / IP(src=source, dst=to, flags="DF")
         / (content or UDP(sport=2222, dport=1111) / b"fish")
     )
+
+
+GATES = {Step.CONNECTION_FOUND, Step.CONNECTION_MADE, Step.UNTRACKED, Step.RELATED, Step.ACL_ALLOWED}
+
+
+def steps(outcome: WhatIf) -> list[str]:
+    """But those of security groups and network ACLs: they have tests of their own."""
+    return [event.step.name for event in outcome.events if event.step not in GATES]

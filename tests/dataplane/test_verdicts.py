@@ -24,6 +24,7 @@ from rookery.trace.words import STEPS, VERDICTS
 from tests.dataplane import plan
 from tests.dataplane.model import Forwarder, Host, Route
 from tests.dataplane.packets import (
+    GATES,
     ICMP,
     IP,
     ROUTER,
@@ -36,11 +37,11 @@ from tests.dataplane.packets import (
     frame_from_11,
     frame_to_11,
     mac_text,
+    steps,
     wrapped,
 )
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
-GATES = {Step.CONNECTION_FOUND, Step.CONNECTION_MADE, Step.UNTRACKED, Step.RELATED, Step.ACL_ALLOWED}
 ANY_TRACE = 5
 
 
@@ -77,7 +78,7 @@ DROPS = [
     Drop("an inner frame that is cut off", "DROP_TRUNCATED", INGRESS, wrapped(Raw(b"x" * 13))),
     Drop("options that reach beyond the packet", "DROP_TRUNCATED", INGRESS, cut(wrapped(Raw(b""), option_words=60), 66)),
     Drop("an outer packet that is cut off", "DROP_TRUNCATED", INGRESS, cut(wrapped(frame_to_11()), 100)),
-    Drop("IPv6", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x86DD) / (b"\x60" + b"\0" * 59)),
+    Drop("MPLS", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x8847) / (b"\x60" + b"\0" * 59)),
     Drop("a VLAN", "DROP_NOT_IP", EGRESS, Ether(src=mac_text(11), dst=ROUTER, type=0x8100) / Raw(b"\0" * 60)),
     Drop("ARP over the substrate", "DROP_NOT_IP", INGRESS, wrapped(arp_from_11("10.7.1.6"))),
     Drop("IP version 5", "DROP_MALFORMED_IP", EGRESS, frame_from_11(version=5)),
@@ -162,11 +163,6 @@ TESTED_ELSEWHERE = {
 
 def ask(host: HostDataplane, packet: Packet | bytes, program: str = EGRESS) -> WhatIf:
     return host.what_if(program, bytes(packet), plan.DEVICE, ANY_TRACE)  # type: ignore[arg-type]
-
-
-def steps(outcome: WhatIf) -> list[str]:
-    """But those of security groups and network ACLs: they have pages of their own."""
-    return [event.step.name for event in outcome.events if event.step not in GATES]
 
 
 @pytest.mark.parametrize("case", DROPS, ids=lambda case: case.sentence.replace(" ", "-"))

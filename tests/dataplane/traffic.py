@@ -22,8 +22,12 @@ def told(content: bytes) -> str:
     return f"{len(content)} {hashlib.sha256(content).hexdigest()}"
 
 
+def family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def serve_tcp(address: str) -> None:
-    with socket.create_server((address, PORT)) as listener:
+    with socket.create_server((address, PORT), family=family(address)) as listener:
         print("ready", flush=True)
         connection, _ = listener.accept()
         with connection:
@@ -38,7 +42,7 @@ def tcp(address: str, size: str) -> None:
 
 
 def serve_udp(address: str, datagrams: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
         here.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # a slow reader is no loss on the path
         here.bind((address, PORT))
         here.settimeout(5)
@@ -48,7 +52,7 @@ def serve_udp(address: str, datagrams: str) -> None:
 
 
 def udp(address: str, size: str, datagrams: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
         here.connect((address, PORT))
         for _ in range(int(datagrams)):
             here.send(data(int(size)))
@@ -57,7 +61,7 @@ def udp(address: str, size: str, datagrams: str) -> None:
 
 def gso(address: str, size: str, segment: str) -> None:
     """One send call; the kernel cuts it into datagrams."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
         here.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, int(segment))
         here.connect((address, PORT))
         here.send(data(int(size)))

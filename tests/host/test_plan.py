@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.host.instances.plan import STOPPED_ITSELF, Found, Phase, Plug, Step, next_step, status_of
+from rookery.host.instances.plan import (
+    STOPPED_ITSELF,
+    Found,
+    Phase,
+    Plug,
+    Step,
+    next_step,
+    plugs_of,
+    status_of,
+)
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 
 ENI = "eni-0aaaaaaaa00000001"
@@ -99,3 +109,14 @@ def test_what_is_said_of_a_running_instance_names_what_is_really_plugged_in():
 def test_termination_is_reported_when_nothing_is_left():
     assert status_of(wants("terminated"), finds(Phase.RUNNING), 9.0) is None
     assert status_of(wants("terminated"), None, 9.0).state == "terminated"
+
+
+def test_an_ipv6_address_that_came_or_went_is_given_or_taken_while_the_guest_runs() -> None:
+    plain = wants("running")
+    first = msgspec.structs.replace(plain.interfaces[0], router_ipv6="2001:db8::1", ipv6_addresses=("2001:db8::5",))
+    wanted = msgspec.structs.replace(plain, interfaces=(first,))
+    given = frozenset({(first.id, "2001:db8::5")})
+    running = msgspec.structs.replace(finds(Phase.RUNNING), devices=frozenset(plugs_of(wanted)))
+    assert next_step(wanted, running) is Step.WIRE
+    assert next_step(wanted, msgspec.structs.replace(running, ipv6=given)) is Step.NOTHING
+    assert next_step(plain, msgspec.structs.replace(running, ipv6=given)) is Step.WIRE

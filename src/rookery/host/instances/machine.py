@@ -16,7 +16,7 @@ from rookery.host.instances.guest import UserDataError
 from rookery.host.instances.init import InitError
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
-from rookery.host.instances.plan import Found, Phase, Plug, Step, plugs_of
+from rookery.host.instances.plan import Found, Phase, Plug, Step, ipv6_of, plugs_of
 from rookery.host.instances.record import Places, Record
 from rookery.intent.host import InstanceIntent, InterfaceIntent
 
@@ -120,6 +120,7 @@ class Machine:
                 since=kept.since,
                 message=kept.failure,
                 devices=frozenset(self._plugged(instance, kept)),
+                ipv6=kept.ipv6,
             )
         except InitError as error:
             raise StepFailed(str(error)) from error
@@ -192,10 +193,12 @@ class Machine:
         self._unplug(wanted.id, {k: number for k, number in kept.interfaces.items() if k not in stays})
         whole = _wired(kept, wanted)
         started = {eni: index for eni, index in whole.indexes.items() if eni in stays}
-        record.write(self.places, wanted.id, msgspec.structs.replace(whole, indexes=started))
+        record.write(self.places, wanted.id, msgspec.structs.replace(whole, indexes=started, ipv6=kept.ipv6))
         for interface in wanted.interfaces:
             if interface.id not in stays:
                 self._plug(wanted.id, interface)
+            elif kept.ipv6 != whole.ipv6:
+                network.readdress(self.netns(wanted.id), interface)
         record.write(self.places, wanted.id, whole)
 
     def _halt(self, instance: str) -> None:
@@ -245,11 +248,12 @@ def _wired(kept: Record, wanted: InstanceIntent) -> Record:
         kept,
         interfaces={i.id: i.number for i in wanted.interfaces},
         indexes={i.id: i.device_index for i in wanted.interfaces},
+        ipv6=frozenset(ipv6_of(wanted)),
     )
 
 
 def _ended(kept: Record, *, failure: str = "", stopped: bool = False) -> Record:
     """Nothing is plugged in any more."""
     return msgspec.structs.replace(
-        kept, since=time.time(), failure=failure, stopped=stopped, interfaces={}, indexes={}
+        kept, since=time.time(), failure=failure, stopped=stopped, interfaces={}, indexes={}, ipv6=frozenset()
     )

@@ -20,6 +20,9 @@ DEVICE_PREFIX = "eni"
 # The guest may raise its own MTU; our program, which counts and answers, judges the size, and not this device.
 HOST_SIDE_MTU = 65535
 LOOPBACK = 1
+IPV6_ROUTER = "fe80:ec2::1"  # the router of every subnet, as its advertisements say
+UNIVERSE = 0  # scope of all but link-local addresses
+IFA_F_NODAD = 0x02
 
 
 class NetworkError(Exception):
@@ -45,9 +48,20 @@ def number_of(device: str) -> int:
 
 def _without_ipv6(device: str) -> None:
     """A VPC without IPv6 would count every router solicitation of a Linux guest as a drop."""
-    switch = Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
-    if switch.exists():
-        switch.write_text("1")
+    _switch(device, "disable_ipv6", 1)
+
+
+def _with_ipv6(device: str) -> None:
+    """What the intent says, and nothing made of advertisements: there is no other address to have. No time is spent on
+    asking whether one is free (RFC 4862): the control plane gave it to nobody else."""
+    for name, value in (("accept_ra", 0), ("autoconf", 0), ("accept_dad", 0), ("disable_ipv6", 0)):
+        _switch(device, name, value)
+
+
+def _switch(device: str, name: str, value: int) -> None:
+    file = Path(f"/proc/sys/net/ipv6/conf/{device}/{name}")
+    if file.exists():  # not where the kernel has no IPv6
+        file.write_text(str(value))
 
 
 def create_namespace(name: str) -> None:
@@ -96,13 +110,52 @@ def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
 
 
 def _open_inside(name: str, interface: InterfaceIntent) -> None:
-    """Only the primary address: as on AWS, the guest itself configures secondary ones."""
+    """Only the primary IPv4 address: as on AWS, the guest itself configures secondary ones. All IPv6 addresses, as DHCPv6
+    would give them."""
     with namespace.inside(name), IPRoute() as route:
         inner = route.link_lookup(ifname=_inside(interface))[0]
         route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
+        if interface.router_ipv6:
+            _with_ipv6(_inside(interface))
+        _set_ipv6_addresses(route, inner, interface)
         route.link("set", index=inner, state="up")
         if interface.device_index == 0:
             route.route("add", dst="default", gateway=interface.router, oif=inner)
+            _set_ipv6_route(route, inner, interface)
+
+
+def _set_ipv6_addresses(route: IPRoute, inner: int, interface: InterfaceIntent) -> None:
+    """Those that the intent has, and no others but link-local ones."""
+    wanted = set(interface.ipv6_addresses)
+    length = interface.ipv6_prefix_length
+    there = {
+        one.get_attr("IFA_ADDRESS"): one["prefixlen"]
+        for one in route.get_addr(family=socket.AF_INET6, index=inner)
+        if one["scope"] == UNIVERSE
+    }
+    for address in there.keys() - wanted:
+        route.addr("del", index=inner, address=address, prefixlen=there[address])
+    for address in sorted(wanted - there.keys()):
+        route.addr("add", index=inner, address=address, prefixlen=length, family=socket.AF_INET6, flags=IFA_F_NODAD)
+
+
+def _set_ipv6_route(route: IPRoute, inner: int, interface: InterfaceIntent) -> None:
+    if interface.router_ipv6:
+        route.route("replace", dst="::/0", gateway=IPV6_ROUTER, oif=inner, family=socket.AF_INET6)
+
+
+def readdress(name: str, interface: InterfaceIntent) -> None:
+    """IPv6 addresses that came or went while the instance runs, or IPv6 altogether. Raises NamespaceError, NetworkError."""
+    try:
+        with namespace.inside(name), IPRoute() as route:
+            inner = route.link_lookup(ifname=_inside(interface))[0]
+            if interface.router_ipv6:
+                _with_ipv6(_inside(interface))
+            _set_ipv6_addresses(route, inner, interface)
+            if interface.device_index == 0:
+                _set_ipv6_route(route, inner, interface)
+    except NetlinkError as error:
+        raise NetworkError(f"IPv6 addresses of {interface.id}: {error}") from error
 
 
 def close_device(ifindex: int) -> None:

@@ -39,12 +39,13 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     since: float = 0.0  # unix seconds
     message: str = ""
     devices: frozenset[Plug] = frozenset()  # plugged in, with their programs
+    ipv6: frozenset[tuple[str, str]] = frozenset()  # (interface, address) that the guest was given
 
 
 class Step(Enum):
     NOTHING = "nothing"
     BOOT = "boot"  # clear what an earlier try left, wire, start the init
-    WIRE = "wire"  # plug and unplug interfaces of a running instance
+    WIRE = "wire"  # plug and unplug interfaces of a running instance, give and take their IPv6 addresses
     HALT = "halt"  # end the processes, unplug, keep its state
     REMOVE = "remove"  # end everything and forget it
 
@@ -62,6 +63,10 @@ def plugs_of(wanted: InstanceIntent) -> set[Plug]:
     return {Plug(i.id, i.device_index) for i in wanted.interfaces}
 
 
+def ipv6_of(wanted: InstanceIntent) -> set[tuple[str, str]]:
+    return {(i.id, address) for i in wanted.interfaces for address in i.ipv6_addresses}
+
+
 def _holds_something(found: Found) -> bool:
     return found.phase not in (Phase.STOPPED, Phase.FAILED) or bool(found.devices)
 
@@ -74,7 +79,8 @@ def _towards_running(wanted: InstanceIntent, found: Found | None) -> Step:
     if found.phase is Phase.UNFINISHED:
         return Step.BOOT
     if found.phase is Phase.RUNNING:
-        return Step.NOTHING if found.devices == plugs_of(wanted) else Step.WIRE
+        there = (found.devices, found.ipv6) == (plugs_of(wanted), ipv6_of(wanted))
+        return Step.NOTHING if there else Step.WIRE
     return Step.HALT if _holds_something(found) else Step.NOTHING
 
 

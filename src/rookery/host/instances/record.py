@@ -28,6 +28,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     failure: str = ""  # why this boot could not be done
     interfaces: dict[str, int] = {}  # eni id -> number, of all that may have a device
     indexes: dict[str, int] = {}  # eni id -> device index, of those whose plugging was finished
+    ipv6: frozenset[tuple[str, str]] = frozenset()  # (eni id, address) that the guest was given
 
 
 @dataclass(frozen=True)
