@@ -18,6 +18,7 @@ class IdErrors(NamedTuple):
     noun: str
     not_found: str
     malformed: str
+    id_word: str = " ID"  # "The security group 'x' does not exist" has none
 
 
 # "ID" or "Id": not systematic at AWS, hence a table.
@@ -37,11 +38,18 @@ ID_ERRORS: dict[str, IdErrors] = {
         IdErrors("key", "key pair", "InvalidKeyPair.NotFound", "InvalidParameterValue"),
         IdErrors("ami", "image", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed"),
         IdErrors("rtbassoc", "association", "InvalidAssociationID.NotFound", "InvalidParameterValue"),
+        IdErrors("sg", "security group", "InvalidGroup.NotFound", "InvalidGroupId.Malformed", ""),
         IdErrors(
             "vpc-cidr-assoc",
             "CIDR block association",
             "InvalidVpcCidrBlockAssociationID.NotFound",
             "InvalidParameterValue",
+        ),
+        IdErrors(
+            "pcx",
+            "vpcPeeringConnection",
+            "InvalidVpcPeeringConnectionID.NotFound",
+            "InvalidVpcPeeringConnectionId.Malformed",
         ),
         IdErrors(
             "eni-attach",
@@ -70,8 +78,8 @@ def check_id(prefix: str, resource_id: str) -> None:
 def not_found(prefix: str, *resource_ids: str) -> ApiError:
     row = ID_ERRORS[prefix]
     if len(resource_ids) == 1:
-        return ApiError(row.not_found, f"The {row.noun} ID '{resource_ids[0]}' does not exist")
-    return ApiError(row.not_found, f"The {row.noun} IDs '{', '.join(resource_ids)}' do not exist")
+        return ApiError(row.not_found, f"The {row.noun}{row.id_word} '{resource_ids[0]}' does not exist")
+    return ApiError(row.not_found, f"The {row.noun}{row.id_word}s '{', '.join(resource_ids)}' do not exist")
 
 
 def missing_parameter(name: str) -> ApiError:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from rookery.api.errors import missing_parameter
+from rookery.api.errors import missing_parameter, unsupported
 from rookery.api.filters import apply_filters
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -75,7 +75,11 @@ def _resources(request: Request, view: View) -> list[Resource]:
     wanted = dict.fromkeys(request.parameters["Resources"])
     if not wanted:
         raise missing_parameter("ResourceId")
-    return [find(view, _kind_of(resource_id), resource_id) for resource_id in wanted]
+    found = [find(view, _kind_of(resource_id), resource_id) for resource_id in wanted]
+    for one in found:
+        if one.account != request.account:  # a peering connection of which it is the accepter
+            raise unsupported(f"Tags of {one.id} are its requester's: the accepter cannot have any yet.")
+    return found
 
 
 def _kind_of(resource_id: str) -> type[Resource]:
@@ -91,6 +95,7 @@ def describe_tags(request: Request, view: View) -> Outcome:
         Tagged(one, key, value)
         for kind in RESOURCES
         for one in view.all(kind)
+        if one.account == request.account
         for key, value in one.tags.items()
     ]
     chosen = apply_filters(rows, request.parameters.get("Filters"), FILTERS, view)
