@@ -6,10 +6,10 @@ VPC 10.0.0.0/16 with groups default, web and data: subnet a 10.0.1.0/24      VPC
 from __future__ import annotations
 
 import pytest
-from tests.api.group_scene import default_group, group, identifier
-from tests.api.instance_scene import account, described, launch, refusal, running, spare_interface
 
 from rookery.model.objects import NetworkInterface
+from tests.api.group_scene import default_group, group, identifier
+from tests.api.instance_scene import account, described, launch, refusal, running, spare_interface
 
 UNKNOWN = "sg-0123456789abcdef0"
 
