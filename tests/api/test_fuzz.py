@@ -19,7 +19,7 @@ from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
 from rookery.model.keys import credential_key, host_key
-from rookery.model.objects import AccessKey, Host, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import AccessKey, Host, NetworkInterface, RouteTable, Subnet, Vpc, VpcPeering
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
@@ -89,6 +89,8 @@ def hints_of(front):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
     interfaces = list(realm.by_id.get(NetworkInterface, {}))
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
+    found["PeerVpcId"], found["PeerOwnerId"] = found["VpcId"], [ACCOUNT, ACCOUNT, "210987654321"]
+    found["VpcPeeringConnectionId"] = list(realm.by_id.get(VpcPeering, {})) or ["pcx-0123456789abcdef0"]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]

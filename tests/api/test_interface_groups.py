@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.model.objects import NetworkInterface
+from rookery.model.codec import encode
+from rookery.model.keys import key_of
+from rookery.model.objects import NetworkInterface, SecurityGroup
+from rookery.testing.invariants import broken
+from rookery.testing.small_view import ACCOUNT, REGION
 from tests.api.group_scene import default_group, group, identifier
 from tests.api.instance_scene import account, described, launch, refusal, running, spare_interface
 
@@ -249,3 +253,47 @@ def test_a_timeout_has_its_range(here, member, least, most):
         assert code == "InvalidParameterValue"
     for seconds in (least, most):
         here.view.call("ModifyNetworkInterfaceAttribute", **modify(seconds))
+
+
+# ---------------------------------------------------------------------------------------------------------- over the wire
+
+
+def stored_group(api, number, vpc_id, name):
+    made = SecurityGroup(
+        account=ACCOUNT,
+        region=REGION,
+        id=f"sg-{number:017x}",
+        vpc_id=vpc_id,
+        name=name,
+        description=name,
+    )
+    api.run(api.store.txn([], {key_of(made): encode(made)}))
+    return made
+
+
+def test_boto3_gives_groups_and_reads_them_back(api, ec2):
+    vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    web, data = (stored_group(api, n, vpc_id, name) for n, name in ((1, "web"), (2, "data")))
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    (instance,) = ec2.run_instances(
+        ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet_id, SecurityGroupIds=[web.id, data.id]
+    )["Instances"]
+    assert instance["SecurityGroups"] == [identifier(web), identifier(data)]
+    interface_id = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=interface_id, Groups=[data.id])
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=interface_id, ConnectionTrackingSpecification={"UdpTimeout": 60}
+    )
+    (interface,) = ec2.describe_network_interfaces(Filters=[{"Name": "group-name", "Values": ["data"]}])[
+        "NetworkInterfaces"
+    ]
+    assert interface["NetworkInterfaceId"] == interface_id
+    assert interface["Groups"] == [identifier(data)]
+    assert interface["ConnectionTrackingConfiguration"]["UdpTimeout"] == 60
+    ec2.modify_instance_attribute(InstanceId=instance["InstanceId"], Groups=[web.id])
+    answer = ec2.describe_instance_attribute(InstanceId=instance["InstanceId"], Attribute="groupSet")
+    assert answer["Groups"] == [identifier(web)]
+    made = ec2.create_network_interface(SubnetId=subnet_id, Groups=[data.id])["NetworkInterface"]
+    assert made["Groups"] == [identifier(data)]
+    assert broken(api.run(api.store.range("")).entries) == []

@@ -7,7 +7,7 @@ import time
 
 from rookery.api.commit import transaction_of
 from rookery.api.default_vpc import build_default_vpc, default_vpc
-from rookery.api.handlers.peering_state import IN_FORCE, deleted_by
+from rookery.api.handlers.peering_state import IN_FORCE, as_of, deleted_by
 from rookery.api.ids import RandomIds
 from rookery.api.operation import Outcome, Request
 from rookery.api.state import State, claim_key
@@ -65,7 +65,7 @@ async def _leave_peerings(
     for entry in (await store.range(keys.INTENDED)).entries:
         if kind_of(entry.key) != VpcPeering.KIND:
             continue
-        peering = decode(VpcPeering, entry.value)
+        peering = as_of(decode(VpcPeering, entry.value), time.time())
         if (
             peering.account == account
             or peering.accepter.account != account
