@@ -19,6 +19,7 @@ from rookery.api.accounts import reset
 from rookery.api.operation import DRAWS
 from rookery.api.quotas import Quotas
 from rookery.store.sqlite import SqliteStore
+from rookery.testing.invariants import broken
 from rookery.testing.running_api import RunningApi
 
 SEALING_KEY = bytes(32)
@@ -128,3 +129,114 @@ def test_a_key_that_is_slow_to_draw_holds_up_nobody_else(api, ec2, monkeypatch):
         assert api.client().create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["CidrBlock"] == "10.9.0.0/16"
         others_are_answered.set()
         assert made.result()["KeyName"] == "slow"
+
+
+# ------------------------------------------------------------------------------ two accounts, a process each
+
+OTHER = "210987654321"
+OTHER_KEY, OTHER_SECRET = "AKIDOTHER00000000000", "another secret of forty characters......"
+
+
+@pytest.fixture
+def sides(tmp_path):
+    """The requester's client at the first process, the accepter's at the second, and the first API."""
+    file = tmp_path / "store.db"
+    with running(file) as one, running(file) as other:
+        one.add_hosts()
+        one.add_key(OTHER_KEY, OTHER_SECRET, OTHER)
+        yield one.client(), other.client(access_key=OTHER_KEY, secret=OTHER_SECRET), one
+
+
+def asked(one, vpc_id, peer_id):
+    answer = one.create_vpc_peering_connection(VpcId=vpc_id, PeerVpcId=peer_id, PeerOwnerId=OTHER)
+    return answer["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+
+
+def status(client, pcx):
+    found = client.describe_vpc_peering_connections(VpcPeeringConnectionIds=[pcx])
+    return found["VpcPeeringConnections"][0]["Status"]["Code"]
+
+
+def test_of_an_acceptance_and_a_withdrawal_each_sees_the_other(sides):
+    """Deleted in the end: either the request was withdrawn first, and nobody accepted it, or the connection was."""
+    one, other, api = sides
+    vpc_id = one.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    peer_id = other.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(15):
+            pcx = asked(one, vpc_id, peer_id)
+            calls = [
+                pool.submit(outcome, other.accept_vpc_peering_connection, VpcPeeringConnectionId=pcx),
+                pool.submit(outcome, one.delete_vpc_peering_connection, VpcPeeringConnectionId=pcx),
+            ]
+            accepted, withdrawn = [call.result() for call in calls]
+            assert not isinstance(withdrawn, str), withdrawn
+            assert not isinstance(accepted, str) or accepted == "InvalidStateTransition"
+            assert status(one, pcx) == status(other, pcx) == "deleted"
+    assert broken(api.run(api.store.range("")).entries) == []
+
+
+def test_of_two_requests_in_opposite_directions_exactly_one_is_made(sides):
+    one, other, _ = sides
+    vpc_id = one.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    peer_id = other.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(15):
+            calls = [
+                pool.submit(
+                    outcome,
+                    client.create_vpc_peering_connection,
+                    VpcId=own,
+                    PeerVpcId=wanted,
+                    PeerOwnerId=account,
+                )
+                for client, own, wanted, account in (
+                    (one, vpc_id, peer_id, OTHER),
+                    (other, peer_id, vpc_id, "123456789012"),
+                )
+            ]
+            answers = [call.result() for call in calls]
+            assert answers.count("VpcPeeringConnectionAlreadyExists") == 1, answers
+            remove_the_one_made(one, other, answers)
+
+
+def remove_the_one_made(one, other, answers):
+    for client, answer in zip((one, other), answers, strict=True):
+        if not isinstance(answer, str):
+            pcx = answer["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+            client.delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+
+
+def test_two_peers_never_get_blocks_that_overlap(sides):
+    """Each writes only its own VPC: what keeps them apart is that each compares the other's head."""
+    one, other, _ = sides
+    vpc_id = one.create_vpc(CidrBlock="10.200.0.0/16")["Vpc"]["VpcId"]
+    peer_id = other.create_vpc(CidrBlock="10.201.0.0/16")["Vpc"]["VpcId"]
+    other.accept_vpc_peering_connection(VpcPeeringConnectionId=asked(one, vpc_id, peer_id))
+    with ThreadPoolExecutor(2) as pool:
+        for n in range(20):
+            calls = [
+                pool.submit(outcome, one.associate_vpc_cidr_block, VpcId=vpc_id, CidrBlock=f"10.{n}.0.0/16"),
+                pool.submit(
+                    outcome, other.associate_vpc_cidr_block, VpcId=peer_id, CidrBlock=f"10.{n}.128.0/17"
+                ),
+            ]
+            answers = [call.result() for call in calls]
+            assert answers.count("InvalidVpc.Range") == 1, answers
+            for client, answer in zip((one, other), answers, strict=True):
+                if not isinstance(answer, str):
+                    made = answer["CidrBlockAssociation"]["AssociationId"]
+                    client.disassociate_vpc_cidr_block(AssociationId=made)
+
+
+def test_a_vpc_that_goes_while_it_is_asked_for_leaves_no_request_behind(sides):
+    one, other, api = sides
+    vpc_id = one.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(10):
+            peer_id = other.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+            made = pool.submit(asked, one, vpc_id, peer_id)
+            gone = pool.submit(outcome, other.delete_vpc, VpcId=peer_id)
+            assert not isinstance(gone.result(), str)
+            assert status(one, made.result()) in ("failed", "deleted")
+    assert broken(api.run(api.store.range("")).entries) == []

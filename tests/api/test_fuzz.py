@@ -29,6 +29,7 @@ from rookery.model.objects import (
     SecurityGroup,
     Subnet,
     Vpc,
+    VpcPeering,
 )
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
@@ -123,6 +124,8 @@ def hints_of(front):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
     interfaces = list(realm.by_id.get(NetworkInterface, {}))
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
+    found["PeerVpcId"], found["PeerOwnerId"] = found["VpcId"], [ACCOUNT, ACCOUNT, "210987654321"]
+    found["VpcPeeringConnectionId"] = list(realm.by_id.get(VpcPeering, {})) or ["pcx-0123456789abcdef0"]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]

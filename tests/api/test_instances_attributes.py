@@ -79,7 +79,7 @@ def test_type_and_user_data_change_only_while_stopped(here):
         ({"Attribute": "disableApiStop", "Value": "perhaps"}, "InvalidParameterValue"),
         ({"Attribute": "kernel", "Value": "aki-1"}, "UnsupportedOperation"),
         ({"InstanceInitiatedShutdownBehavior": {"Value": "explode"}}, "InvalidParameterValue"),
-        ({"Groups": ["sg-1"]}, "UnsupportedOperation"),
+        ({"Groups": ["sg-1"]}, "InvalidGroupId.Malformed"),
         ({"EbsOptimized": {"Value": True}}, "UnsupportedOperation"),
     ],
 )

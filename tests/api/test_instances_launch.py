@@ -100,7 +100,7 @@ def test_a_new_instance_is_described_with_its_interface(here):
         ({"Placement": {"AvailabilityZoneId": "use1-az2"}}, "UnsupportedOperation"),
         ({"BlockDeviceMappings": [{"DeviceName": "/dev/sda1"}]}, "UnsupportedOperation"),
         ({"IamInstanceProfile": {"Name": "admin"}}, "UnsupportedOperation"),
-        ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
+        ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "UnsupportedOperation"),
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
         ({"Monitoring": {"Enabled": True}}, "UnsupportedOperation"),
@@ -204,7 +204,7 @@ def test_chance_never_draws_an_address_that_the_launch_itself_asks_for(here):
             "InvalidParameterCombination",
         ),
         ([{"DeviceIndex": 0, "SubnetId": "{a}", "AssociatePublicIpAddress": True}], "UnsupportedOperation"),
-        ([{"DeviceIndex": 0, "SubnetId": "{a}", "Groups": ["sg-1"]}], "UnsupportedOperation"),
+        ([{"DeviceIndex": 0, "SubnetId": "{a}", "Groups": ["sg-1"]}], "InvalidGroupId.Malformed"),
         ([{"DeviceIndex": n, "SubnetId": "{a}"} for n in range(3)], "AttachmentLimitExceeded"),
         (
             [{"DeviceIndex": 0, "SubnetId": "{a}", "SecondaryPrivateIpAddressCount": 2}],

@@ -149,7 +149,7 @@ def test_secondary_addresses_come_by_list_or_by_count(here):
         ({"PrivateIpAddresses": [{"PrivateIpAddress": "10.0.2.8"}] * 2}, "InvalidIPAddress.InUse"),
         ({"SubnetId": "subnet-0123456789abcdef0"}, "InvalidSubnetID.NotFound"),
         ({"SubnetId": "nonsense"}, "InvalidSubnetID.Malformed"),
-        ({"Groups": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
+        ({"Groups": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
         ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
         ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.2.16/28"}]}, "UnsupportedOperation"),
         ({"InterfaceType": "efa"}, "UnsupportedOperation"),
@@ -379,7 +379,7 @@ def test_delete_on_termination_belongs_to_the_attachment(here):
     [
         ({}, "MissingParameter"),
         ({"Description": {"Value": "x"}, "SourceDestCheck": {"Value": True}}, "InvalidParameterCombination"),
-        ({"Groups": ["sg-0123456789abcdef0"]}, "UnsupportedOperation"),
+        ({"Groups": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
         ({"SourceDestCheck": {}}, "MissingParameter"),
         ({"Attachment": {"EnaQueueCount": 2}}, "UnsupportedOperation"),
         ({"Attachment": {"DeleteOnTermination": True}}, "MissingParameter"),

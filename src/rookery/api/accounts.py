@@ -7,13 +7,14 @@ import time
 
 from rookery.api.commit import transaction_of
 from rookery.api.default_vpc import build_default_vpc, default_vpc
+from rookery.api.handlers.peering_state import IN_FORCE, as_of, deleted_by
 from rookery.api.ids import RandomIds
 from rookery.api.operation import Outcome, Request
 from rookery.api.state import State, claim_key
 from rookery.api.zones import zones_of
 from rookery.model import keys
-from rookery.model.codec import decode, decode_resource, encode
-from rookery.model.objects import Host, Resource
+from rookery.model.codec import decode, decode_resource, encode, kind_of
+from rookery.model.objects import Host, Resource, VpcPeering
 from rookery.store.interface import Compare, Conflict, Store, StoreUnavailable
 
 _ATTEMPTS = 10
@@ -52,8 +53,28 @@ async def _reset(store: Store, account: str) -> list[str]:
         made = build_default_vpc(account, region, time.time(), RandomIds(), zones_of(region, zone_numbers))
         for resource in made:
             _put_new(resource, puts, compares)
+    await _leave_peerings(store, account, puts, compares)
     await store.txn(compares, puts, deletes)
     return regions
+
+
+async def _leave_peerings(
+    store: Store, account: str, puts: dict[str, bytes], compares: list[Compare]
+) -> None:
+    """Of those that lie with other accounts, the ones that are in force end: this account's VPCs are gone."""
+    for entry in (await store.range(keys.INTENDED)).entries:
+        if kind_of(entry.key) != VpcPeering.KIND:
+            continue
+        peering = as_of(decode(VpcPeering, entry.value), time.time())
+        if (
+            peering.account == account
+            or peering.accepter.account != account
+            or peering.status not in IN_FORCE
+        ):
+            continue
+        compares.append(Compare(entry.key, entry.revision))
+        puts[entry.key] = encode(deleted_by(account, peering, time.time()))
+        puts[keys.head_key(peering.account, peering.region)] = b"reset"
 
 
 def _put_new(resource: Resource, puts: dict[str, bytes], compares: list[Compare]) -> None:

@@ -2,6 +2,9 @@
 
 Comparing the head key of the account and region makes its transactions serializable; comparing claims with "absent" keeps
 every VNI and number unique over all accounts.
+
+A peering connection has two accounts. Whatever puts one compares the heads of both and writes both, so that what its two
+sides do in the same moment is serializable too. Nothing else is ever written to another account.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from rookery.api.operation import Outcome, Request
 from rookery.api.state import Realm, RealmView, claim_key
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.objects import Resource
+from rookery.model.objects import Resource, VpcPeering
 from rookery.store.interface import Compare, Conflict
 
 _SWEPT_TOKENS = 8  # expired tokens that one commit takes along
@@ -32,21 +35,44 @@ def transaction_of(
     head = keys.head_key(request.account, request.region)
     made = Transaction([Compare(head, realm.head)], {head: request.request_id.encode()}, [])
     for resource in outcome.puts:
-        _check_owner(request, resource)
+        _check_owner(request, resource, view)
         made.puts[keys.key_of(resource)] = encode(resource)
         if view.get(type(resource), resource.id) is None:
             _claim(made, resource)
     for resource in outcome.deletes:
         _delete(made, resource)
+    _compare_others(made, request, outcome, view)
     if token is not None:
         made.puts[token[0]] = encode(token[1])
     made.deletes.extend(_expired_tokens(realm, request.now, made.puts))
     return made
 
 
-def _check_owner(request: Request, resource: Resource) -> None:
-    if (resource.account, resource.region) != (request.account, request.region):
+def _check_owner(request: Request, resource: Resource, view: RealmView) -> None:
+    owned = (resource.account, resource.region) == (request.account, request.region)
+    if not owned and not _is_accepted_by(request, resource, view):
         raise ValueError(f"{request.operation} made {resource.id} in another account or region")
+
+
+def _is_accepted_by(request: Request, resource: Resource, view: RealmView) -> bool:
+    """Whether it is a peering connection that exists, stays where it lies, and has the caller as its accepter."""
+    before = view.get(VpcPeering, resource.id)
+    if before is None or not isinstance(resource, VpcPeering):
+        return False
+    stays = (before.account, before.region) == (resource.account, resource.region)
+    return stays and (before.accepter.account, before.accepter.region) == (request.account, request.region)
+
+
+def _compare_others(made: Transaction, request: Request, outcome: Outcome, view: RealmView) -> None:
+    """The heads of other accounts. One that never used this AWS region has none, and does not get one: it would
+    be taken for used."""
+    peerings = [one for one in outcome.puts if isinstance(one, VpcPeering)]
+    touched = {side.account for one in peerings for side in (one.requester, one.accepter)}
+    for account in sorted((touched | outcome.beside) - {request.account}):
+        head, revision = keys.head_key(account, request.region), view.head_of(account)
+        made.compares.append(Compare(head, revision))
+        if account in touched and revision:
+            made.puts[head] = request.request_id.encode()
 
 
 def _claim(made: Transaction, resource: Resource) -> None:

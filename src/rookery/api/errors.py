@@ -55,6 +55,12 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidParameterValue",
         ),
         IdErrors(
+            "pcx",
+            "vpcPeeringConnection",
+            "InvalidVpcPeeringConnectionID.NotFound",
+            "InvalidVpcPeeringConnectionId.Malformed",
+        ),
+        IdErrors(
             "eni-attach",
             "attachment",
             "InvalidAttachmentID.NotFound",

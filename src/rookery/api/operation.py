@@ -18,7 +18,15 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rookery.api.quotas import Quotas
-from rookery.model.objects import Host, InstanceStatus, NetworkInterface, Resource
+from rookery.model.objects import (
+    Host,
+    InstanceStatus,
+    NetworkInterface,
+    Resource,
+    SecurityGroup,
+    Vpc,
+    VpcPeering,
+)
 
 R = TypeVar("R", bound=Resource)
 
@@ -55,7 +63,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(Protocol):
-    """The account's things in the request's region, at one revision."""
+    """The account's things in the request's region, at one revision.
+
+    A VpcPeering is a thing of both its sides: `get` and `all` show it to its accepter too, though it lies with its requester.
+    The peer_ methods show what a peering connection lets one side see of the other, in the same AWS region, and nothing
+    else of other accounts; an Outcome that was decided by it names the account (`Outcome.beside`)."""
+
+    @property
+    def account(self) -> str: ...
 
     @property
     def revision(self) -> int:
@@ -76,6 +91,18 @@ class View(Protocol):
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
         """Those whose `vpc_id` it is (an index, not a scan)."""
+
+    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
+        """That it exists, and its blocks."""
+
+    def peer_groups(self, account: str, vpc_id: str) -> Iterable[SecurityGroup]:
+        """The security groups of a VPC, to which rules of its peers may refer, and whose rules refer to those of peers."""
+
+    def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
+        """Of a VPC at either side: for the quota, which is the VPC's."""
+
+    def region_of_peering(self, peering_id: str) -> str:
+        """The AWS region in which the account has it; empty: none."""
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         """Address -> id of the network interface that holds it, primary or secondary (an index, not a scan)."""
@@ -98,11 +125,16 @@ class View(Protocol):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What the request changes and what is answered. All of it is committed at once, or nothing."""
+    """What the request changes and what is answered. All of it is committed at once, or nothing.
+
+    `puts` may hold a VpcPeering that lies with another account, by whoever is its accepter. `beside`: other accounts by whose
+    things, in this AWS region, it was decided; it is not committed if they have changed since. Both sides of a VpcPeering
+    that is put are beside without being named."""
 
     result: dict[str, Any] = {}
     puts: tuple[Resource, ...] = ()
     deletes: tuple[Resource, ...] = ()
+    beside: frozenset[str] = frozenset()
 
 
 Handler = Callable[[Request, View], Outcome]

@@ -19,3 +19,5 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     network_interfaces: int = 5000
     instances: int = 1000
     key_pairs: int = 5000
+    peerings_per_vpc: int = 50  # active ones
+    outstanding_peerings: int = 25  # of the requester

@@ -24,8 +24,10 @@ from rookery.model.objects import (
     NetworkInterface,
     Resource,
     RouteTable,
+    SecurityGroup,
     Subnet,
     Vpc,
+    VpcPeering,
 )
 from rookery.store.interface import Batch, Compacted, Store
 
@@ -41,6 +43,9 @@ class Realm:
         self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
         self.addresses: dict[str, dict[str, str]] = {}  # subnet id -> address -> interface id
         self.detaching: dict[str, NetworkInterface] = {}  # by id
+        self.accepted: dict[
+            str, VpcPeering
+        ] = {}  # by id: those of other accounts that ask, or asked, for a VPC of this one
         self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
 
     def put(self, resource: Resource) -> None:
@@ -144,9 +149,11 @@ class State:
         if value is not None:
             resource = decode_resource(key, value)
             self._count(realm, resource.id, resource)
+            self._show_to_accepter(realm, resource.id, resource)
             realm.put(resource)
         else:
             self._count(realm, resource_id, None)
+            self._show_to_accepter(realm, resource_id, None)
             realm.delete(KINDS[kind_of(key)], resource_id)
 
     def _count(self, realm: Realm, resource_id: str, after: Resource | None) -> None:
@@ -155,6 +162,21 @@ class State:
         for instance, step in ((before, -1), (after, +1)):
             if isinstance(instance, Instance) and instance.wanted != "terminated":
                 self.instances_on[instance.host] = self.instances_on.get(instance.host, 0) + step
+
+    def _show_to_accepter(self, realm: Realm, resource_id: str, after: Resource | None) -> None:
+        """Of another account. What failed at once, its accepter never hears of: a request may name anybody."""
+        before = realm.by_id.get(VpcPeering, {}).get(resource_id)
+        for peering in (before, after):
+            if isinstance(peering, VpcPeering) and peering.accepter.account != peering.account:
+                shown = peering if peering is after and peering.status != "failed" else None
+                self._set_accepted(peering, shown)
+
+    def _set_accepted(self, peering: VpcPeering, shown: VpcPeering | None) -> None:
+        side = peering.accepter
+        if shown is not None:
+            self.realm(side.account, side.region).accepted[peering.id] = shown
+        elif (side.account, side.region) in self.realms:
+            self.realms[side.account, side.region].accepted.pop(peering.id, None)
 
     def _apply_observed(self, key: str, value: bytes | None, _revision: int) -> None:
         if key == keys.LIVE:
@@ -231,13 +253,53 @@ class RealmView:
         return self._state.mtu
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
-        return self._realm.by_id.get(kind, {}).get(resource_id)  # type: ignore[return-value]
+        found = self._realm.by_id.get(kind, {}).get(resource_id)
+        if found is None and kind is VpcPeering:
+            found = self._realm.accepted.get(resource_id)
+        return found  # type: ignore[return-value]
 
     def all(self, kind: type[R]) -> Collection[R]:
-        return self._realm.by_id.get(kind, {}).values()  # type: ignore[return-value]
+        found = self._realm.by_id.get(kind, {}).values()
+        if kind is VpcPeering and self._realm.accepted:
+            return [*found, *self._realm.accepted.values()]  # type: ignore[list-item]
+        return found  # type: ignore[return-value]
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
         return self._realm.by_vpc.get((kind, vpc_id), {}).values()  # type: ignore[return-value]
+
+    def _beside(self, account: str) -> RealmView | None:
+        """Of another account; None: it has nothing here. Asking for it makes nothing."""
+        realm = self._state.realms.get((account, self.region))
+        return RealmView(self._state, realm, account, self.region) if realm else None
+
+    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
+        beside = self._beside(account)
+        return beside.get(Vpc, vpc_id) if beside else None
+
+    def peer_groups(self, account: str, vpc_id: str) -> Iterable[SecurityGroup]:
+        beside = self._beside(account)
+        return beside.in_vpc(SecurityGroup, vpc_id) if beside else ()
+
+    def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
+        beside = self._beside(account)
+        found = beside.all(VpcPeering) if beside else ()
+        return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def region_of_peering(self, peering_id: str) -> str:
+        return next(
+            (
+                region
+                for (account, region), realm in self._state.realms.items()
+                if account == self.account
+                and (peering_id in realm.by_id.get(VpcPeering, {}) or peering_id in realm.accepted)
+            ),
+            "",
+        )
+
+    def head_of(self, account: str) -> int:
+        """0: this account has never used the AWS region."""
+        realm = self._state.realms.get((account, self.region))
+        return realm.head if realm else 0
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         return self._realm.addresses.get(subnet_id, {})

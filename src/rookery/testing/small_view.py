@@ -17,8 +17,10 @@ from rookery.model.objects import (
     InstanceStatus,
     NetworkInterface,
     Resource,
+    SecurityGroup,
     Subnet,
     Vpc,
+    VpcPeering,
 )
 
 R = TypeVar("R", bound=Resource)
@@ -48,6 +50,7 @@ class SmallView:
     """`rookery.api.operation.View`, and what a test does to it."""
 
     def __init__(self, hosts: Iterable[Host] = (), quotas: Quotas = MANY):
+        self.account = ACCOUNT
         self.revision = 1
         self.now = 1_800_000_000.0
         self.ids = CountedIds()
@@ -69,6 +72,19 @@ class SmallView:
 
     def in_vpc(self, kind: type[R], vpc_id: str) -> list[R]:
         return [each for each in self.all(kind) if getattr(each, "vpc_id", None) == vpc_id]
+
+    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
+        return self.get(Vpc, vpc_id) if account == ACCOUNT else None
+
+    def peer_groups(self, account: str, vpc_id: str) -> list[SecurityGroup]:
+        return self.in_vpc(SecurityGroup, vpc_id) if account == ACCOUNT else []
+
+    def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
+        found = self.all(VpcPeering) if account == ACCOUNT else []
+        return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def region_of_peering(self, peering_id: str) -> str:
+        return REGION if self.get(VpcPeering, peering_id) else ""
 
     def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
         return self._held.get(subnet_id, {})

@@ -17,6 +17,7 @@ from rookery.api.handlers.instance_shape import (
     status_shape,
 )
 from rookery.api.handlers.instance_state import RUNNING, state_in
+from rookery.api.handlers.interface_groups import GROUP_FILTERS
 from rookery.api.handlers.timestamps import iso
 from rookery.api.idempotency import redescribes
 from rookery.api.operation import Outcome, Request, View, operation
@@ -35,6 +36,16 @@ def _none(instance: Instance, view: View) -> None:
 def _of_first(value: Callable[[NetworkInterface], Value]) -> InstanceValue:
     """Of the interface at device index 0."""
     return lambda instance, view: [value(interface) for interface in interfaces_of(view, instance)[:1]]
+
+
+def _of_primary(value: Callable[[NetworkInterface, View], Values]) -> InstanceValue:
+    """A filter of network interfaces, asked of the one at device index 0."""
+
+    def values(instance: Instance, view: View) -> Values:
+        first = interfaces_of(view, instance)[:1]
+        return value(first[0], view) if first else None
+
+    return values
 
 
 def _of_all(value: Callable[[NetworkInterface, View], Values]) -> InstanceValue:
@@ -92,8 +103,6 @@ FILTERS: Filters = {
     "availability-zone-id": lambda instance, view: zone_id(instance.region, instance.zone),
     "client-token": lambda instance, view: instance.client_token or None,
     "dns-name": _none,
-    "group-id": _none,
-    "group-name": _none,
     "iam-instance-profile.arn": _none,
     "image-id": lambda instance, view: instance.image_id,
     "instance-id": lambda instance, view: instance.id,
@@ -101,8 +110,6 @@ FILTERS: Filters = {
     "instance-state-code": lambda instance, view: state_in(view, instance).code,
     "instance-state-name": lambda instance, view: state_in(view, instance).name,
     "instance-type": lambda instance, view: instance.instance_type,
-    "instance.group-id": _none,
-    "instance.group-name": _none,
     "ip-address": _none,
     "kernel-id": _none,
     "key-name": lambda instance, view: instance.key_name or None,
@@ -123,6 +130,8 @@ FILTERS: Filters = {
     "subnet-id": _of_first(lambda found: found.subnet_id),
     "tenancy": lambda instance, view: "default",
     "vpc-id": _of_first(lambda found: found.vpc_id),
+    **{name: _of_primary(value) for name, value in GROUP_FILTERS.items()},
+    **{f"instance.{name}": _of_primary(value) for name, value in GROUP_FILTERS.items()},
     **{f"network-interface.{name}": _of_all(INTERFACE_FILTERS[name]) for name in THROUGH_INTERFACES},
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rookery.api.describe import describe
 from rookery.api.filters import Filters, Value
 from rookery.api.handlers.attachment_state import attachment_state
+from rookery.api.handlers.interface_groups import GROUP_FILTERS
 from rookery.api.handlers.interface_shape import interface_shape, status_of
 from rookery.api.handlers.timestamps import iso
 from rookery.api.operation import Outcome, Request, View, operation
@@ -49,8 +50,7 @@ FILTERS: Filters = {
     "availability-zone": lambda found, view: found.zone,
     "availability-zone-id": lambda found, view: zone_id(found.region, found.zone),
     "description": lambda found, view: found.description,
-    "group-id": _none,
-    "group-name": _none,
+    **GROUP_FILTERS,
     "interface-type": lambda found, view: "interface",
     "ipv6-addresses.ipv6-address": _none,
     "mac-address": lambda found, view: found.mac,

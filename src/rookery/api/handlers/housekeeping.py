@@ -13,9 +13,10 @@ from rookery.api.handlers.attachment_state import is_unplugged
 from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
+from rookery.api.handlers.peering_state import is_forgotten
 from rookery.api.lookup import find
 from rookery.api.operation import Outcome, View
-from rookery.model.objects import Instance, InstanceStatus, NetworkInterface, Resource
+from rookery.model.objects import Instance, InstanceStatus, NetworkInterface, Resource, VpcPeering
 
 KEPT_SECONDS = 3600.0  # a terminated instance stays describable for about an hour
 
@@ -25,7 +26,7 @@ def housekeeping(view: View, now: float) -> Outcome:
     `observed/instance/<id>` should go too."""
     hosts = {host.name for host in view.hosts()}
     puts: list[Resource] = []
-    deletes: list[Resource] = []
+    deletes: list[Resource] = [*forgotten_peerings(view, now)]
     for instance in view.all(Instance):
         status = view.status(instance.id)
         if may_forget(instance, status, hosts, now):
@@ -37,6 +38,11 @@ def housekeeping(view: View, now: float) -> Outcome:
     if not puts:  # an instance is put once; what is left waits for the next pass
         puts += finished_detachments(view).puts
     return Outcome(puts=tuple(puts), deletes=tuple(deletes))
+
+
+def forgotten_peerings(view: View, now: float) -> list[VpcPeering]:
+    """Those that lie with this account and that neither side sees any more."""
+    return [one for one in view.all(VpcPeering) if one.account == view.account and is_forgotten(one, now)]
 
 
 def may_forget(instance: Instance, status: InstanceStatus | None, hosts: Iterable[str], now: float) -> bool:

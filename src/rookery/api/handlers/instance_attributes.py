@@ -12,12 +12,13 @@ from rookery.api.errors import invalid_parameter, unsupported
 from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import STOPPED, state_in
 from rookery.api.handlers.instance_type_catalogue import offered_type
+from rookery.api.handlers.interface_groups import groups_instead, groups_shape
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import Instance, Resource
+from rookery.model.objects import Instance, NetworkInterface, Resource
 
 SHUTDOWN_BEHAVIORS = ("stop", "terminate")
 
@@ -34,13 +35,15 @@ def modify_instance_attribute(request: Request, view: View) -> Outcome:
 
 
 def only_change(parameters: dict[str, Any]) -> tuple[str, Any]:
-    members = {"InstanceId", "Attribute", "Value", *MEMBERS.values()}
+    members = {"InstanceId", "Attribute", "Value", "Groups", *MEMBERS.values()}
     honour_only(parameters, members, {"EbsOptimized.Value": (False,), "EnclaveOptions.Enabled": (False,)})
     given = {
         name: parameters[member].get("Value")
         for name, member in MEMBERS.items()
         if parameters.get(member) is not None
     }
+    if parameters.get("Groups"):
+        given["groupSet"] = parameters["Groups"]
     if parameters.get("Attribute"):
         given[parameters["Attribute"]] = parameters.get("Value")
     if len(given) != 1:
@@ -97,13 +100,24 @@ def set_type(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
 
 
 def set_source_dest_check(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
-    """Of the only interface: with several, which one is meant is for ModifyNetworkInterfaceAttribute to say."""
+    return (replace(only_interface(view, found), source_dest_check=as_boolean(value)),)
+
+
+def set_groups(view: View, found: Instance, value: Any) -> tuple[Resource, ...]:
+    """By Attribute and Value it is one group."""
+    interface = only_interface(view, found)
+    asked = [value] if isinstance(value, str) else value
+    return (replace(interface, groups=groups_instead(view, interface, asked)),)
+
+
+def only_interface(view: View, found: Instance) -> NetworkInterface:
+    """With several, which one is meant is for ModifyNetworkInterfaceAttribute to say."""
     interfaces = interfaces_of(view, found)
     if len(interfaces) != 1:
         raise ApiError(
             "InvalidInstanceID", f"There are multiple interfaces attached to instance '{found.id}'."
         )
-    return (replace(interfaces[0], source_dest_check=as_boolean(value)),)
+    return interfaces[0]
 
 
 def require_stopped(view: View, found: Instance) -> None:
@@ -127,6 +141,7 @@ CHANGES: dict[str, Callable[[View, Instance, Any], tuple[Resource, ...]]] = {
     "userData": set_user_data,
     "instanceType": set_type,
     "sourceDestCheck": set_source_dest_check,
+    "groupSet": set_groups,
 }
 
 
@@ -142,6 +157,8 @@ def attribute_shape(view: View, found: Instance, attribute: str) -> dict[str, An
         return UNSET[attribute]
     if attribute == "sourceDestCheck":
         return {"SourceDestCheck": {"Value": first_source_dest_check(view, found)}}
+    if attribute == "groupSet":
+        return {"Groups": groups_shape(view, primary_groups(view, found))}
     if attribute == "userData":
         return {"UserData": {"Value": found.user_data} if found.user_data else {}}
     if attribute not in STORED:
@@ -152,6 +169,11 @@ def attribute_shape(view: View, found: Instance, attribute: str) -> dict[str, An
 def first_source_dest_check(view: View, found: Instance) -> bool:
     """True of a terminated one, as of every new interface."""
     return next((each.source_dest_check for each in interfaces_of(view, found)), True)
+
+
+def primary_groups(view: View, found: Instance) -> tuple[str, ...]:
+    """None of a terminated one."""
+    return next((each.groups for each in interfaces_of(view, found)), ())
 
 
 STORED = {
@@ -165,7 +187,6 @@ STORED = {
 UNSET: dict[str, dict[str, Any]] = {
     "blockDeviceMapping": {"BlockDeviceMappings": []},
     "productCodes": {"ProductCodes": []},
-    "groupSet": {"Groups": []},
     "ebsOptimized": {"EbsOptimized": {"Value": False}},
     "enclaveOptions": {"EnclaveOptions": {"Enabled": False}},
     "enaSupport": {"EnaSupport": {"Value": False}},

@@ -16,6 +16,7 @@ from rookery.api.handlers.instance_state import (
     state_in,
     went_down_by_itself,
 )
+from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_shape import instance_interface_shape
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
@@ -105,16 +106,16 @@ def _nature(instance: Instance) -> dict[str, Any]:
         "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
         "PlatformDetails": "Linux/UNIX",
         "ProductCodes": [],
-        "SecurityGroups": [],
     }
 
 
 def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterface]) -> dict[str, Any]:
     if instance.wanted == "terminated" or not interfaces:
-        return {"NetworkInterfaces": [], "PrivateDnsName": "", "PublicDnsName": ""}
+        return {"NetworkInterfaces": [], "SecurityGroups": [], "PrivateDnsName": "", "PublicDnsName": ""}
     first = interfaces[0]
     return {
         "NetworkInterfaces": [instance_interface_shape(view, each) for each in interfaces],
+        "SecurityGroups": groups_shape(view, first.groups),
         "SubnetId": instance.subnet_id,
         "VpcId": instance.vpc_id,
         "PrivateIpAddress": first.primary,

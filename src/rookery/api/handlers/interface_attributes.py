@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
+from rookery.api.handlers.interface_groups import groups_instead, groups_shape
 from rookery.api.handlers.interface_shape import attachment_shape
+from rookery.api.handlers.interface_tracking import tracking_with
 from rookery.api.handlers.unbuilt import honour_only, leaves
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -17,33 +20,41 @@ from rookery.model.objects import NetworkInterface
 @operation("ModifyNetworkInterfaceAttribute")
 def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    honour_only(parameters, {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment"})
+    honour_only(parameters, {"NetworkInterfaceId", *CHANGES})
     honour_only(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     attribute = only_attribute(parameters)
-    return Outcome(puts=(CHANGES[attribute](found, parameters[attribute]),))
+    return Outcome(puts=(CHANGES[attribute](view, found, parameters[attribute]),))
 
 
 def only_attribute(parameters: dict[str, Any]) -> str:
     given = [name for name in CHANGES if parameters.get(name) is not None]
     if not given:
-        raise missing_parameter("Description, SourceDestCheck or Attachment")
+        raise missing_parameter(", ".join(CHANGES))
     if len(given) > 1:
         raise invalid_combination(f"Fields for multiple attribute types specified: {', '.join(given)}")
     return given[0]
 
 
-def set_description(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+def set_description(view: View, found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
     return replace(found, description=value.get("Value") or "")
 
 
-def set_source_dest_check(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+def set_source_dest_check(view: View, found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
     if value.get("Value") is None:
         raise missing_parameter("SourceDestCheck.Value")
     return replace(found, source_dest_check=value["Value"])
 
 
-def set_delete_on_termination(found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+def set_groups(view: View, found: NetworkInterface, value: list[str]) -> NetworkInterface:
+    return replace(found, groups=groups_instead(view, found, value))
+
+
+def set_tracking(view: View, found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
+    return replace(found, tracking=tracking_with(found.tracking, value))
+
+
+def set_delete_on_termination(view: View, found: NetworkInterface, value: dict[str, Any]) -> NetworkInterface:
     attachment_id = value.get("AttachmentId")
     if not attachment_id or value.get("DeleteOnTermination") is None:
         raise missing_parameter("Attachment.AttachmentId and Attachment.DeleteOnTermination")
@@ -54,8 +65,10 @@ def set_delete_on_termination(found: NetworkInterface, value: dict[str, Any]) ->
     )
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[View, NetworkInterface, Any], NetworkInterface]] = {
     "Description": set_description,
+    "Groups": set_groups,
+    "ConnectionTrackingSpecification": set_tracking,
     "SourceDestCheck": set_source_dest_check,
     "Attachment": set_delete_on_termination,
 }
@@ -78,7 +91,7 @@ def attribute_shape(view: View, found: NetworkInterface, attribute: str) -> dict
     if attribute == "attachment":
         return {"Attachment": attachment_shape(view, found)} if found.attachment else {}
     if attribute == "groupSet":
-        return {"Groups": []}
+        return {"Groups": groups_shape(view, found.groups)}
     if attribute == "associatePublicIpAddress":
         return {"AssociatePublicIpAddress": False}
     raise invalid_parameter(f"Value ({attribute}) for parameter Attribute is invalid.")

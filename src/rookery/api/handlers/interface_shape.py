@@ -6,6 +6,8 @@ from typing import Any
 
 from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.instance_interfaces import attachment_of
+from rookery.api.handlers.interface_groups import groups_shape
+from rookery.api.handlers.interface_tracking import tracking_shape
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
 from rookery.api.zones import zone_id
@@ -20,7 +22,7 @@ def status_of(interface: NetworkInterface) -> str:
 def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     """`NetworkInterface` of DescribeNetworkInterfaces."""
     shape = {
-        **_common(interface),
+        **_common(view, interface),
         "AvailabilityZone": interface.zone,
         "AvailabilityZoneId": zone_id(interface.region, interface.zone),
         "RequesterManaged": False,
@@ -36,10 +38,10 @@ def instance_interface_shape(view: View, interface: NetworkInterface) -> dict[st
     attachment = attachment_shape(view, interface)
     for only_outside in ("InstanceId", "InstanceOwnerId"):
         del attachment[only_outside]
-    return {**_common(interface), "Attachment": attachment}
+    return {**_common(view, interface), "Attachment": attachment}
 
 
-def _common(interface: NetworkInterface) -> dict[str, Any]:
+def _common(view: View, interface: NetworkInterface) -> dict[str, Any]:
     return {
         "NetworkInterfaceId": interface.id,
         "SubnetId": interface.subnet_id,
@@ -53,7 +55,8 @@ def _common(interface: NetworkInterface) -> dict[str, Any]:
         "PrivateIpAddresses": [address_shape(interface, address) for address in interface.addresses],
         "SourceDestCheck": interface.source_dest_check,
         "Status": status_of(interface),
-        "Groups": [],
+        "Groups": groups_shape(view, interface.groups),
+        **tracking_shape(interface.tracking),
         "Ipv6Addresses": [],
     }
 

@@ -15,13 +15,15 @@ import msgspec
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, subnet_full, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import InstanceType
-from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, NOTHING_OF_IPV6
+from rookery.api.handlers.interface_groups import groups_in, launch_groups
+from rookery.api.handlers.interface_tracking import tracking_with
+from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, GUARD_PARAMETERS, NOTHING_OF_IPV6
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import NetworkInterface, Subnet, Vpc
+from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet, Vpc
 
-ONLY_FOR_NEW = ("SubnetId", "Description", *sorted(ADDRESS_PARAMETERS))
+ONLY_FOR_NEW = ("SubnetId", "Description", *sorted(ADDRESS_PARAMETERS), *sorted(GUARD_PARAMETERS))
 AT_INSTANCE_LEVEL = ("SubnetId", "PrivateIpAddress")
 
 
@@ -32,6 +34,8 @@ class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
     subnet: Subnet
     existing: NetworkInterface | None = None
     wanted: WantedAddresses = WantedAddresses()
+    groups: tuple[str, ...] = ()
+    tracking: ConnectionTracking = ConnectionTracking()
     description: str = ""
     delete_on_termination: bool = True
 
@@ -54,10 +58,12 @@ def plan_interfaces(
         refuse_both_levels(parameters)
         plans = tuple(sorted((plan_of(view, each, specifications) for each in specifications), key=_index))
     else:
+        home = launch_subnet(view, parameters)
         plans = (
             InterfacePlan(
                 device_index=0,
-                subnet=launch_subnet(view, parameters),
+                subnet=home,
+                groups=groups_in(view, home, launch_groups(view, parameters)),
                 wanted=WantedAddresses(primary=parameters.get("PrivateIpAddress") or ""),
             ),
         )
@@ -127,9 +133,12 @@ def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan
 
 def plan_new(view: View, specification: Mapping[str, Any]) -> InterfacePlan:
     delete = specification.get("DeleteOnTermination")
+    home = launch_subnet(view, specification)
     return InterfacePlan(
         device_index=device_index(specification),
-        subnet=launch_subnet(view, specification),
+        subnet=home,
+        groups=groups_in(view, home, specification.get("Groups") or ()),
+        tracking=tracking_with(ConnectionTracking(), specification.get("ConnectionTrackingSpecification")),
         wanted=wanted_addresses(specification),
         description=specification.get("Description") or "",
         delete_on_termination=True if delete is None else delete,

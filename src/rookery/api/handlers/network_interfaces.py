@@ -5,14 +5,17 @@ from __future__ import annotations
 from rookery.api.errors import invalid_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
+from rookery.api.handlers.interface_groups import groups_in
 from rookery.api.handlers.interface_shape import interface_shape
+from rookery.api.handlers.interface_tracking import tracking_with
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
-from rookery.model.objects import NetworkInterface, Subnet
+from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet
 
 ADDRESS_PARAMETERS = {"PrivateIpAddress", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"}
+GUARD_PARAMETERS = {"Groups", "ConnectionTrackingSpecification"}
 NOTHING_OF_IPV6 = {"Ipv6AddressCount": (0,), "Ipv6PrefixCount": (0,), "Ipv4PrefixCount": (0,)}
 
 
@@ -21,7 +24,7 @@ def create_network_interface(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(
         parameters,
-        {"SubnetId", "Description", "TagSpecifications", *ADDRESS_PARAMETERS},
+        {"SubnetId", "Description", "TagSpecifications", *ADDRESS_PARAMETERS, *GUARD_PARAMETERS},
         {**NOTHING_OF_IPV6, "EnablePrimaryIpv6": (False,)},
     )
     check_interface_quota(request, view, 1)
@@ -34,6 +37,8 @@ def create_network_interface(request: Request, view: View) -> Outcome:
         home,
         SubnetAddresses(home, view.held_addresses(home.id)),
         wanted,
+        groups=groups_in(view, home, parameters.get("Groups") or ()),
+        tracking=tracking_with(ConnectionTracking(), parameters.get("ConnectionTrackingSpecification")),
         description=parameters.get("Description", ""),
         tags=tags_for(request, "network-interface"),
     )
@@ -46,6 +51,8 @@ def new_interface(
     addresses: SubnetAddresses,
     wanted: WantedAddresses,
     *,
+    groups: tuple[str, ...],
+    tracking: ConnectionTracking,
     description: str,
     tags: dict[str, str],
 ) -> NetworkInterface:
@@ -62,6 +69,8 @@ def new_interface(
         zone=home.zone,
         mac=request.ids.mac(),
         addresses=wanted.allocate(addresses, seed=new_id),
+        groups=groups,
+        tracking=tracking,
         description=description,
     )
 

@@ -34,6 +34,8 @@ HONOURED = frozenset(
         "SubnetId",
         "PrivateIpAddress",
         "NetworkInterfaces",
+        "SecurityGroupIds",
+        "SecurityGroups",
         "UserData",
         "KeyName",
         "TagSpecifications",
@@ -246,6 +248,8 @@ class Builder:
             plan.subnet,
             self._pools[plan.subnet.id],
             plan.wanted,
+            groups=plan.groups,
+            tracking=plan.tracking,
             description=plan.description,
             tags=self._launch.interface_tags,
         )

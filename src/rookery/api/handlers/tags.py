@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from rookery.api.errors import missing_parameter
+from rookery.api.errors import missing_parameter, unsupported
 from rookery.api.filters import apply_filters
 from rookery.api.handlers.describe_security_group_rules import every_rule, held_rules
 from rookery.api.handlers.security_group_shape import HeldRule
@@ -89,13 +89,16 @@ def _asked(request: Request, view: View) -> list[Resource | HeldRule]:
     wanted = dict.fromkeys(request.parameters["Resources"])
     if not wanted:
         raise missing_parameter("ResourceId")
-    return [_thing(view, resource_id) for resource_id in wanted]
+    return [_thing(request, view, resource_id) for resource_id in wanted]
 
 
-def _thing(view: View, resource_id: str) -> Resource | HeldRule:
+def _thing(request: Request, view: View, resource_id: str) -> Resource | HeldRule:
     if resource_id.startswith("sgr-"):
         return held_rules(view, [resource_id])[0]
-    return find(view, _kind_of(resource_id), resource_id)
+    found = find(view, _kind_of(resource_id), resource_id)
+    if found.account != request.account:  # a peering connection of which it is the accepter
+        raise unsupported(f"Tags of {found.id} are its requester's: the accepter cannot have any yet.")
+    return found
 
 
 def _kind_of(resource_id: str) -> type[Resource]:
@@ -107,7 +110,7 @@ def _kind_of(resource_id: str) -> type[Resource]:
 
 @operation("DescribeTags")
 def describe_tags(request: Request, view: View) -> Outcome:
-    resources = (one for kind in RESOURCES for one in view.all(kind))
+    resources = (one for kind in RESOURCES for one in view.all(kind) if one.account == request.account)
     tagged: list[Resource | HeldRule] = [*resources, *every_rule(view)]
     rows = [Tagged(one, key, value) for one in tagged for key, value in one.tags.items()]
     chosen = apply_filters(rows, request.parameters.get("Filters"), FILTERS, view)

@@ -20,6 +20,8 @@ from rookery.api.errors import (
     not_permitted,
     refuse_unbuilt,
 )
+from rookery.api.handlers.peering import without_vpc
+from rookery.api.handlers.peering_blocks import added_block
 from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -153,7 +155,7 @@ def delete_vpc(request: Request, view: View) -> Outcome:
     own = [not table.is_main for table in tables] + [not guard.is_default for guard in guards]
     if others or any(own):
         raise dependency_violation("vpc", vpc.id)
-    return Outcome(deletes=(vpc, *tables, *guards))
+    return Outcome(puts=without_vpc(request, view, vpc.id), deletes=(vpc, *tables, *guards))
 
 
 @operation("AssociateVpcCidrBlock")
@@ -169,7 +171,9 @@ def associate_vpc_cidr_block(request: Request, view: View) -> Outcome:
         raise ApiError("CidrLimitExceeded", why)
     added = CidrAssociation(request.ids.new("vpc-cidr-assoc"), str(block))
     changed = replace(vpc, cidr_associations=(*vpc.cidr_associations, added))
-    return Outcome(result=_association_answer(vpc, added, "associating"), puts=(changed,))
+    peers = added_block(request, view, vpc, str(block))
+    answer = _association_answer(vpc, added, "associating")
+    return Outcome(result=answer, puts=(changed, *peers.puts), beside=peers.beside)
 
 
 @operation("DisassociateVpcCidrBlock")
