@@ -44,6 +44,25 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidParameterValue",
         ),
         IdErrors(
+            "subnet-cidr-assoc",
+            "CIDR block association",
+            "InvalidSubnetCidrBlockAssociationID.NotFound",
+            "InvalidParameterValue",
+        ),
+        IdErrors(
+            "scr",
+            "subnet CIDR reservation",
+            "InvalidSubnetCidrReservationID.NotFound",
+            "InvalidParameterValue",
+        ),
+        IdErrors("pl", "prefix list", "InvalidPrefixListID.NotFound", "InvalidPrefixListId.Malformed"),
+        IdErrors(
+            "pcx",
+            "vpcPeeringConnection",
+            "InvalidVpcPeeringConnectionID.NotFound",
+            "InvalidVpcPeeringConnectionId.Malformed",
+        ),
+        IdErrors(
             "eni-attach",
             "attachment",
             "InvalidAttachmentID.NotFound",

@@ -19,6 +19,7 @@ from rookery.api.errors import (
     not_permitted,
     refuse_unbuilt,
 )
+from rookery.api.handlers.vpc_routes import check_covers_no_route, tables_without_local
 from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -147,6 +148,7 @@ def associate_vpc_cidr_block(request: Request, view: View) -> Outcome:
     vpc = find(view, Vpc, given["VpcId"])
     block = given_block(given)
     check_secondary(block, [network(one.cidr) for one in vpc.cidr_associations])
+    check_covers_no_route(block, vpc, view)
     most = request.quotas.cidrs_per_vpc
     if len(vpc.cidr_associations) >= most:
         why = f"This network '{vpc.id}' has met its maximum number of allowed CIDRs: {most}"
@@ -171,7 +173,8 @@ def disassociate_vpc_cidr_block(request: Request, view: View) -> Outcome:
         raise dependency_violation("vpc CIDR block", association_id)
     kept = tuple(one for one in vpc.cidr_associations if one != association)
     answer = _association_answer(vpc, association, "disassociating")
-    return Outcome(result=answer, puts=(replace(vpc, cidr_associations=kept),))
+    tables = tables_without_local(association.cidr, vpc, view)
+    return Outcome(result=answer, puts=(replace(vpc, cidr_associations=kept), *tables))
 
 
 def _association(view: View, association_id: str) -> tuple[Vpc, CidrAssociation]:
