@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,7 +18,10 @@ from rookery.model.objects import NetworkInterface
 @operation("ModifyNetworkInterfaceAttribute")
 def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    honour_only(parameters, {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment"})
+    honour_only(
+        parameters,
+        {"NetworkInterfaceId", "Description", "SourceDestCheck", "Attachment", "EnablePrimaryIpv6"},
+    )
     honour_only(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     attribute = only_attribute(parameters)
@@ -54,10 +58,20 @@ def set_delete_on_termination(found: NetworkInterface, value: dict[str, Any]) ->
     )
 
 
-CHANGES = {
+def set_primary_ipv6(found: NetworkInterface, value: bool) -> NetworkInterface:
+    """For good: whatever was told the address may rely on it."""
+    if found.primary_ipv6 and not value:
+        raise invalid_parameter(f"The primary IPv6 address of {found.id} cannot be disabled")
+    if value and not found.ipv6_addresses:
+        raise invalid_parameter(f"{found.id} has no IPv6 address that could be the primary one")
+    return replace(found, primary_ipv6=value)
+
+
+CHANGES: dict[str, Callable[[NetworkInterface, Any], NetworkInterface]] = {
     "Description": set_description,
     "SourceDestCheck": set_source_dest_check,
     "Attachment": set_delete_on_termination,
+    "EnablePrimaryIpv6": set_primary_ipv6,
 }
 
 
