@@ -19,7 +19,16 @@ from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
 from rookery.model.keys import credential_key, host_key
-from rookery.model.objects import AccessKey, Host, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import (
+    AccessKey,
+    Host,
+    NetworkInterface,
+    PrefixList,
+    RouteTable,
+    Subnet,
+    SubnetCidrReservation,
+    Vpc,
+)
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
@@ -43,6 +52,15 @@ HINTS = {
     "MaxCount": [1, 2, 3],
     "ResourceType": ["vpc", "subnet", "route-table", "network-interface", "instance"],
     "ClientToken": ["one", "two"],
+    "AddressFamily": ["IPv4", "IPv6"],
+    "MaxEntries": [2, 5],
+    "Cidr": ["172.31.0.128/28", "172.31.32.64/27", "10.8.0.0/16", "2001:db8::/48"],
+    "DestinationCidrBlock": ["0.0.0.0/0", "172.31.0.0/16", "10.0.1.0/24", "10.9.0.0/16"],
+    "DestinationIpv6CidrBlock": ["::/0", "2001:db8::/48"],
+    "Ipv6AddressCount": [0, 1, 2],
+    "Ipv6PrefixCount": [0, 1],
+    "Ipv4PrefixCount": [0, 1],
+    "SecondaryPrivateIpAddressCount": [0, 1, 2],
     "NextToken": ["nonsense"],
 }
 
@@ -89,9 +107,24 @@ def hints_of(front):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
     interfaces = list(realm.by_id.get(NetworkInterface, {}))
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
+    found["PrefixListId"] = list(realm.by_id.get(PrefixList, {})) or ["pl-0123456789abcdef0"]
+    found["SubnetCidrReservationId"] = list(realm.by_id.get(SubnetCidrReservation, {})) or [
+        "scr-0123456789abcdef0"
+    ]
+    found["Ipv6CidrBlock"] = [
+        one.cidr.replace("/56", "/64")
+        for vpc in realm.by_id.get(Vpc, {}).values()
+        for one in vpc.ipv6_cidr_associations
+    ]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
+    associations += [
+        a.id
+        for kind in (Vpc, Subnet)
+        for one in realm.by_id.get(kind, {}).values()
+        for a in one.ipv6_cidr_associations
+    ]
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
     found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
     return found

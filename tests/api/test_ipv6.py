@@ -172,10 +172,6 @@ def guarded_vpc(*, more_entries=(), egress="0.0.0.0/0"):
     group = SecurityGroup(**common, id=view.ids.new("sg"), name="default", description="default", rules=rules)
     acl = NetworkAcl(**common, id=view.ids.new("acl"), is_default=True, entries=(*entries, *more_entries))
     view.put(group, acl)
-    view.put(
-        replace(group, id=view.ids.new("sg"), name="web"),
-        replace(acl, id=view.ids.new("acl"), is_default=False),
-    )
     return view, vpc, group, acl
 
 
@@ -190,8 +186,16 @@ def test_the_first_block_lets_ipv6_through_what_let_ipv4_through():
         (101, False, True, "::/0"),
         (101, True, True, "::/0"),
     ]
-    assert [len(one.rules) for one in view.all(SecurityGroup)] == [2, 1]
-    assert [len(one.entries) for one in view.all(NetworkAcl)] == [4, 2]
+
+
+def test_what_is_no_default_stays_as_it_is():
+    view, vpc, group, acl = guarded_vpc()
+    other = replace(group, id=view.ids.new("sg"), name="web")
+    second = replace(acl, id=view.ids.new("acl"), is_default=False)
+    view.put(other, second)
+    view.call("AssociateVpcCidrBlock", VpcId=vpc.id, AmazonProvidedIpv6CidrBlock=True)
+    assert view.get(SecurityGroup, other.id) == other
+    assert view.get(NetworkAcl, second.id) == second
 
 
 def test_what_somebody_has_changed_stays_as_it_is():

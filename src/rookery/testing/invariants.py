@@ -1,16 +1,17 @@
 """What is true of every store, whatever happened to its writers: each broken rule as a sentence. Pure.
 
-    assert broken((await store.range("")).entries) == []
+assert broken((await store.range("")).entries) == []
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from itertools import combinations
 from typing import TypeVar
 
+from rookery.api.blocks import Block, is_within, overlap
 from rookery.api.state import claim_key
 from rookery.model import keys
 from rookery.model.codec import decode, decode_resource
@@ -141,6 +142,41 @@ def _usable(address: IPv4Address, block: IPv4Network) -> bool:
     return address in block and RESERVED_AT_START <= int(address) - int(block[0]) < block.num_addresses - 1
 
 
+def prefixes_and_ipv6_are_their_subnets_and_nobody_elses(held: Held) -> Iterator[str]:
+    by_subnet: defaultdict[str, list[tuple[Block, str]]] = defaultdict(list)
+    for interface in held.all(NetworkInterface):
+        subnet = held.get(Subnet, interface.subnet_id, interface)
+        associations = subnet.ipv6_cidr_associations if subnet else ()
+        homes = [subnet.cidr, *(one.cidr for one in associations)] if subnet else []
+        for each in (*interface.ipv6_addresses, *interface.prefixes):
+            if not any(is_within(ip_network(each), ip_network(home)) for home in homes):
+                yield f"{interface.id} has {each}, which {interface.subnet_id} does not give"
+        everything = (*interface.addresses, *interface.ipv6_addresses, *interface.prefixes)
+        by_subnet[interface.subnet_id] += [(ip_network(each), interface.id) for each in everything]
+    for ones in by_subnet.values():
+        for (one, holder), (other, other_holder) in combinations(ones, 2):
+            if overlap(one, other):
+                yield f"{one} of {holder} and {other} of {other_holder} overlap"
+
+
+def ipv6_blocks_lie_in_their_vpc_and_apart(held: Held) -> Iterator[str]:
+    of_vpcs = [(ip_network(one.cidr), vpc.id) for vpc in held.all(Vpc) for one in vpc.ipv6_cidr_associations]
+    of_subnets = [(ip_network(a.cidr), one) for one in held.all(Subnet) for a in one.ipv6_cidr_associations]
+    for block, subnet in of_subnets:
+        if not any(is_within(block, home) for home, vpc_id in of_vpcs if vpc_id == subnet.vpc_id):
+            yield f"{subnet.id} {block} is in no block of {subnet.vpc_id}"
+    for blocks in ([block for block, _ in of_vpcs], [block for block, _ in of_subnets]):
+        for one, other in combinations(blocks, 2):
+            if overlap(one, other):
+                yield f"{one} and {other} overlap"
+
+
+def tables_have_one_route_for_each_destination(held: Held) -> Iterator[str]:
+    for table in held.all(RouteTable):
+        seen = Counter(route.destination for route in table.routes)
+        yield from (f"{table.id} has {count} routes to {one}" for one, count in seen.items() if count > 1)
+
+
 def macs_are_unique_in_a_vpc(held: Held) -> Iterator[str]:
     seen = Counter((interface.vpc_id, interface.mac) for interface in held.all(NetworkInterface))
     yield from (f"{mac} is used {count} times in {vpc}" for (vpc, mac), count in seen.items() if count > 1)
@@ -208,6 +244,9 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     vpcs_have_one_main_table_and_blocks_apart,
     route_tables_belong_to_their_vpc,
     addresses_are_their_subnets_and_nobody_elses,
+    prefixes_and_ipv6_are_their_subnets_and_nobody_elses,
+    ipv6_blocks_lie_in_their_vpc_and_apart,
+    tables_have_one_route_for_each_destination,
     macs_are_unique_in_a_vpc,
     attachments_name_an_instance_that_names_them,
     instances_have_their_interfaces_and_a_host,
