@@ -25,9 +25,11 @@ from rookery.model.objects import (
     Host,
     NetworkAcl,
     NetworkInterface,
+    PrefixList,
     RouteTable,
     SecurityGroup,
     Subnet,
+    SubnetCidrReservation,
     Vpc,
     VpcPeering,
 )
@@ -77,6 +79,15 @@ HINTS = {
     "From": [0, 1024],
     "To": [1024, 65535],
     "ClientToken": ["one", "two"],
+    "AddressFamily": ["IPv4", "IPv6"],
+    "MaxEntries": [2, 5],
+    "Cidr": ["172.31.0.128/28", "172.31.32.64/27", "10.8.0.0/16", "2001:db8::/48"],
+    "DestinationCidrBlock": ["0.0.0.0/0", "172.31.0.0/16", "10.0.1.0/24", "10.9.0.0/16"],
+    "DestinationIpv6CidrBlock": ["::/0", "2001:db8::/48"],
+    "Ipv6AddressCount": [0, 1, 2],
+    "Ipv6PrefixCount": [0, 1],
+    "Ipv4PrefixCount": [0, 1],
+    "SecondaryPrivateIpAddressCount": [0, 1, 2],
     "NextToken": ["nonsense"],
 }
 
@@ -126,9 +137,24 @@ def hints_of(front):
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
     found["PeerVpcId"], found["PeerOwnerId"] = found["VpcId"], [ACCOUNT, ACCOUNT, "210987654321"]
     found["VpcPeeringConnectionId"] = list(realm.by_id.get(VpcPeering, {})) or ["pcx-0123456789abcdef0"]
+    found["PrefixListId"] = list(realm.by_id.get(PrefixList, {})) or ["pl-0123456789abcdef0"]
+    found["SubnetCidrReservationId"] = list(realm.by_id.get(SubnetCidrReservation, {})) or [
+        "scr-0123456789abcdef0"
+    ]
+    found["Ipv6CidrBlock"] = [
+        one.cidr.replace("/56", "/64")
+        for vpc in realm.by_id.get(Vpc, {}).values()
+        for one in vpc.ipv6_cidr_associations
+    ]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
+    associations += [
+        a.id
+        for kind in (Vpc, Subnet)
+        for one in realm.by_id.get(kind, {}).values()
+        for a in one.ipv6_cidr_associations
+    ]
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
     acls = list(realm.by_id.get(NetworkAcl, {}).values())
     associations += [a.id for acl in acls for a in acl.associations]

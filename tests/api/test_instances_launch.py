@@ -108,7 +108,7 @@ def test_a_new_instance_is_described_with_its_interface(here):
         ({"CreditSpecification": {"CpuCredits": "standard"}}, "UnsupportedOperation"),
         ({"MetadataOptions": {"HttpEndpoint": "enabled"}}, "UnsupportedOperation"),
         ({"LaunchTemplate": {"LaunchTemplateName": "t"}}, "UnsupportedOperation"),
-        ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
+        ({"Ipv6AddressCount": 1}, "InvalidParameterValue"),
         ({"SomethingOfNextYear": "on"}, "UnsupportedOperation"),
         ({"TagSpecifications": [{"ResourceType": "snapshot", "Tags": []}]}, "InvalidParameterValue"),
     ],

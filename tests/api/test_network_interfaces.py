@@ -150,8 +150,8 @@ def test_secondary_addresses_come_by_list_or_by_count(here):
         ({"SubnetId": "subnet-0123456789abcdef0"}, "InvalidSubnetID.NotFound"),
         ({"SubnetId": "nonsense"}, "InvalidSubnetID.Malformed"),
         ({"Groups": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
-        ({"Ipv6AddressCount": 1}, "UnsupportedOperation"),
-        ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.2.16/28"}]}, "UnsupportedOperation"),
+        ({"Ipv6AddressCount": 1}, "InvalidParameterValue"),
+        ({"Ipv4Prefixes": [{"Ipv4Prefix": "10.0.2.0/28"}]}, "InvalidParameterValue"),
         ({"InterfaceType": "efa"}, "UnsupportedOperation"),
     ],
 )

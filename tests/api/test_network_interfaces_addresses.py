@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.api.handlers.addresses import SubnetAddresses
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.held import Held
 from rookery.api.operation import ApiError
 from rookery.model.objects import Host, NetworkInterface
 from rookery.testing.small_view import SmallView
@@ -106,8 +107,8 @@ def test_no_address_comes_from_another_subnet(here):
             "InvalidParameterCombination",
         ),
         ({"PrivateIpAddresses": ["10.0.2.1"]}, "InvalidParameterValue"),
-        ({"Ipv4PrefixCount": 1}, "UnsupportedOperation"),
-        ({"Ipv4Prefixes": ["10.0.2.16/28"]}, "UnsupportedOperation"),
+        ({"Ipv4PrefixCount": 50}, "PrivateIpAddressLimitExceeded"),
+        ({"Ipv4Prefixes": ["10.0.2.16/28"]}, "InvalidIPAddress.InUse"),
     ],
 )
 def test_an_assignment_that_makes_no_sense_is_refused(here, parameters, code):
@@ -145,7 +146,7 @@ def test_unassigning_gives_back_secondaries_only(here):
 
 def test_the_same_request_draws_the_same_addresses(here):
     def drawn(seed):
-        return SubnetAddresses(here.subnet, {}).draw(5, seed)
+        return SubnetAddresses(here.subnet, Held()).draw(5, seed)
 
     assert drawn("eni-1") == drawn("eni-1")
     assert drawn("eni-1") != drawn("eni-2")

@@ -73,9 +73,9 @@ def test_a_zone_may_be_named_by_its_id(ec2, vpc_id):
     assert made["AvailabilityZone"] == "us-east-1b"
 
 
-def test_ipv6_is_refused_as_not_built(ec2, refused, vpc_id):
+def test_a_subnet_of_ipv6_alone_is_refused_as_not_built(ec2, refused, vpc_id):
     with refused("UnsupportedOperation"):
-        ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24", Ipv6CidrBlock="2001:db8::/64")
+        ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24", Ipv6Native=True)
 
 
 def test_one_attribute_is_changed_at_a_time(ec2, refused, vpc_id):

@@ -55,6 +55,18 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidParameterValue",
         ),
         IdErrors(
+            "subnet-cidr-assoc",
+            "CIDR block association",
+            "InvalidSubnetCidrBlockAssociationID.NotFound",
+            "InvalidParameterValue",
+        ),
+        IdErrors(
+            "scr",
+            "subnet CIDR reservation",
+            "InvalidSubnetCidrReservationID.NotFound",
+            "InvalidParameterValue",
+        ),
+        IdErrors(
             "pcx",
             "vpcPeeringConnection",
             "InvalidVpcPeeringConnectionID.NotFound",

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from rookery.api.held import Held
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     Host,
@@ -104,8 +105,8 @@ class View(Protocol):
     def region_of_peering(self, peering_id: str) -> str:
         """The AWS region in which the account has it; empty: none."""
 
-    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
-        """Address -> id of the network interface that holds it, primary or secondary (an index, not a scan)."""
+    def held_addresses(self, subnet_id: str) -> Held:
+        """Address or delegated prefix -> id of the network interface that holds it (an index, not a scan)."""
 
     def detaching(self) -> Iterable[NetworkInterface]:
         """Those whose host still has to unplug them (an index, not a scan)."""

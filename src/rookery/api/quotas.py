@@ -12,6 +12,9 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     subnets_per_vpc: int = 200
     cidrs_per_vpc: int = 5
     route_tables_per_vpc: int = 200
+    routes_per_table: int = 500  # of each family, local ones aside
+    ipv6_cidrs_per_vpc: int = 5
+    prefix_lists: int = 100
     network_acls_per_vpc: int = 200
     network_acl_entries: int = 20  # per direction and family
     security_groups: int = 2500

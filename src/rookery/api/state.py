@@ -7,9 +7,10 @@ with several API processes too. Handlers run without an await in between: what t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
+from rookery.api.held import NOTHING, Held
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of
@@ -41,7 +42,7 @@ class Realm:
         self.head = 0  # revision of the head key; 0: never used
         self.by_id: dict[type[Resource], dict[str, Resource]] = {}
         self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
-        self.addresses: dict[str, dict[str, str]] = {}  # subnet id -> address -> interface id
+        self.addresses: dict[str, Held] = {}  # by subnet id
         self.detaching: dict[str, NetworkInterface] = {}  # by id
         self.accepted: dict[
             str, VpcPeering
@@ -56,8 +57,7 @@ class Realm:
         if vpc_id:
             self.by_vpc.setdefault((kind, vpc_id), {})[resource.id] = resource
         if isinstance(resource, NetworkInterface):
-            held = self.addresses.setdefault(resource.subnet_id, {})
-            held.update(dict.fromkeys(resource.addresses, resource.id))
+            self.addresses.setdefault(resource.subnet_id, Held()).hold(resource)
             if resource.attachment and resource.attachment.detaching:
                 self.detaching[resource.id] = resource
 
@@ -69,14 +69,8 @@ class Realm:
         if resource is not None and vpc_id:
             self.by_vpc[type(resource), vpc_id].pop(resource.id, None)
         if isinstance(resource, NetworkInterface):
-            self._forget_addresses(resource)
+            self.addresses.setdefault(resource.subnet_id, Held()).release(resource)
             self.detaching.pop(resource.id, None)
-
-    def _forget_addresses(self, interface: NetworkInterface) -> None:
-        held = self.addresses.get(interface.subnet_id, {})
-        for address in interface.addresses:
-            if held.get(address) == interface.id:
-                del held[address]
 
 
 class State:
@@ -301,8 +295,8 @@ class RealmView:
         realm = self._state.realms.get((account, self.region))
         return realm.head if realm else 0
 
-    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
-        return self._realm.addresses.get(subnet_id, {})
+    def held_addresses(self, subnet_id: str) -> Held:
+        return self._realm.addresses.get(subnet_id, NOTHING)
 
     def detaching(self) -> Iterable[NetworkInterface]:
         return self._realm.detaching.values()

@@ -193,6 +193,7 @@ class PrefixList(Resource, frozen=True, kw_only=True):
     family: str  # "IPv4", "IPv6"
     max_entries: int
     versions: tuple[tuple[PrefixListEntry, ...], ...]
+    state: str = "create-complete"  # what was last done to it: create-, modify-, restore-complete
 
     @property
     def entries(self) -> tuple[PrefixListEntry, ...]:

@@ -185,29 +185,6 @@ def _of_living(held: Held, instance: Instance) -> Iterator[str]:
         yield f"{instance.id} is in {instance.subnet_id}, which is gone or elsewhere"
 
 
-def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
-    for interface in held.all(NetworkInterface):
-        for group_id in interface.groups:
-            group = held.get(SecurityGroup, group_id, interface)
-            if group is None or group.vpc_id != interface.vpc_id:
-                yield f"{interface.id} has {group_id}, which is gone or of another VPC"
-
-
-def peerings_join_two_vpcs_apart(held: Held) -> Iterator[str]:
-    pairs: Counter[frozenset[str]] = Counter()
-    for peering in held.all(VpcPeering):
-        if peering.status not in ("pending-acceptance", "active"):
-            continue
-        vpcs = [_of_side(held, side) for side in (peering.requester, peering.accepter)]
-        pairs[frozenset((peering.requester.vpc_id, peering.accepter.vpc_id))] += peering.status == "active"
-        blocks = [[IPv4Network(one.cidr) for one in vpc.cidr_associations] for vpc in vpcs if vpc]
-        if len(blocks) < 2:
-            yield f"{peering.id} is {peering.status}, and one of its VPCs is gone"
-        elif any(one.overlaps(other) for one in blocks[0] for other in blocks[1]):
-            yield f"{peering.id} is {peering.status}, and the blocks of its VPCs overlap"
-    yield from (f"{set(pair)} are peered {count} times" for pair, count in pairs.items() if count > 1)
-
-
 def _of_side(held: Held, side: PeeringSide) -> Vpc | None:
     found = held.by_id.get(side.vpc_id)
     return found if isinstance(found, Vpc) and found.account == side.account else None
@@ -364,8 +341,6 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     macs_are_unique_in_a_vpc,
     attachments_name_an_instance_that_names_them,
     instances_have_their_interfaces_and_a_host,
-    interfaces_have_groups_of_their_vpc,
-    peerings_join_two_vpcs_apart,
     hosts_hold_no_more_than_they_can,
     key_pairs_have_names_of_their_own,
     nothing_is_live_that_was_not_made,

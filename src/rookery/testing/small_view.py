@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import rookery.api.operation as api
 from rookery.api import handlers
 from rookery.api.default_security import default_acl, guarded, new_default_acl, new_default_group
+from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     CidrAssociation,
@@ -62,7 +63,7 @@ class SmallView:
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
         self._made: dict[str, int] = {}
-        self._held: dict[str, dict[str, str]] = {}
+        self._held: dict[str, Held] = {}
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
         return self._resources.get(kind, {}).get(resource_id)  # type: ignore[return-value]
@@ -86,8 +87,8 @@ class SmallView:
     def region_of_peering(self, peering_id: str) -> str:
         return REGION if self.get(VpcPeering, peering_id) else ""
 
-    def held_addresses(self, subnet_id: str) -> Mapping[str, str]:
-        return self._held.get(subnet_id, {})
+    def held_addresses(self, subnet_id: str) -> Held:
+        return self._held.setdefault(subnet_id, Held())
 
     def detaching(self) -> list[NetworkInterface]:
         return [each for each in self.all(NetworkInterface) if each.attachment and each.attachment.detaching]
@@ -126,15 +127,14 @@ class SmallView:
     def _forget_addresses(self, resource: Resource) -> None:
         before = self.get(type(resource), resource.id)
         if isinstance(before, NetworkInterface):
-            for address in before.addresses:
-                del self._held[before.subnet_id][address]
+            self._held[before.subnet_id].release(before)
 
     def _hold_addresses(self, resource: Resource) -> None:
         if isinstance(resource, NetworkInterface):
-            held = self._held.setdefault(resource.subnet_id, {})
-            for address in resource.addresses:
-                assert address not in held, f"{address} has two holders"
-                held[address] = resource.id
+            held = self._held.setdefault(resource.subnet_id, Held())
+            for each in held_by(resource):
+                assert each not in held, f"{each} has two holders"
+            held.hold(resource)
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """The result; what the operation changes is applied. Raises ApiError."""

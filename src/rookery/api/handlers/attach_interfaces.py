@@ -22,6 +22,7 @@ from rookery.api.handlers.instance_state import RUNNING, STOPPED, State, state_i
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.held import ipv4_units, ipv6_units
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import Attachment, Instance, NetworkInterface
@@ -74,7 +75,7 @@ def check_fit(
         raise ApiError(
             "AttachmentLimitExceeded", f"Interface count {len(held) + 1} exceeds the limit for {kind.name}"
         )
-    if len(interface.addresses) > kind.addresses:
+    if max(ipv4_units(interface), ipv6_units(interface)) > kind.addresses:
         raise too_many_addresses(kind.addresses)
 
 

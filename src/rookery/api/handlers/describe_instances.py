@@ -111,6 +111,9 @@ FILTERS: Filters = {
     "instance-state-name": lambda instance, view: state_in(view, instance).name,
     "instance-type": lambda instance, view: instance.instance_type,
     "ip-address": _none,
+    "ipv6-address": lambda instance, view: [
+        address for found in interfaces_of(view, instance) for address in found.ipv6_addresses
+    ],
     "kernel-id": _none,
     "key-name": lambda instance, view: instance.key_name or None,
     "launch-index": lambda instance, view: instance.launch_index,

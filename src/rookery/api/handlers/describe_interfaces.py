@@ -52,7 +52,7 @@ FILTERS: Filters = {
     "description": lambda found, view: found.description,
     **GROUP_FILTERS,
     "interface-type": lambda found, view: "interface",
-    "ipv6-addresses.ipv6-address": _none,
+    "ipv6-addresses.ipv6-address": lambda found, view: found.ipv6_addresses,
     "mac-address": lambda found, view: found.mac,
     "network-interface-id": lambda found, view: found.id,
     "owner-id": lambda found, view: found.account,

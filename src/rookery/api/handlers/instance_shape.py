@@ -119,6 +119,7 @@ def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterfa
         "SubnetId": instance.subnet_id,
         "VpcId": instance.vpc_id,
         "PrivateIpAddress": first.primary,
+        **({"Ipv6Address": first.ipv6_addresses[0]} if first.ipv6_addresses else {}),
         "PrivateDnsName": private_dns_name(first.primary, instance.region),
         "PublicDnsName": "",
         "SourceDestCheck": first.source_dest_check,

@@ -1,64 +1,74 @@
-"""AssignPrivateIpAddresses, UnassignPrivateIpAddresses: secondary addresses come, move and go at run time."""
+"""AssignPrivateIpAddresses, UnassignPrivateIpAddresses: secondary addresses and prefixes come, move and go at run time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
-from rookery.api.handlers.addresses import SubnetAddresses, parse_address
+from rookery.api.handlers.addresses import SubnetAddresses, addresses_of, parse_address
+from rookery.api.handlers.delegated_prefixes import parse_prefix
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.held import ipv4_units
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.model.objects import Instance, NetworkInterface, Subnet
+
+WAYS = ("PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "Ipv4Prefixes", "Ipv4PrefixCount")
 
 
 @operation("AssignPrivateIpAddresses")
 def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    honour_only(
-        parameters,
-        {"NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "AllowReassignment"},
-        {"Ipv4PrefixCount": (0,)},
-    )
+    honour_only(parameters, {"NetworkInterfaceId", "AllowReassignment", *WAYS})
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
-    listed = parameters.get("PrivateIpAddresses") or []
-    count = checked_count(listed, parameters.get("SecondaryPrivateIpAddressCount"))
-    addresses = SubnetAddresses(find(view, Subnet, found.subnet_id), view.held_addresses(found.subnet_id))
-    if listed:
-        wanted = {addresses.check(address): None for address in listed}
+    way = only_way(parameters, WAYS)
+    addresses = addresses_of(view, find(view, Subnet, found.subnet_id))
+    if way == "PrivateIpAddresses":
+        wanted = {addresses.check(address): None for address in parameters[way]}
         return assign_these(view, found, addresses, list(wanted), bool(parameters.get("AllowReassignment")))
-    check_limit(view, found, count)
-    drawn = addresses.draw(count, seed=f"{found.id} {request.now}")
-    return assigned(replace(found, addresses=(*found.addresses, *drawn)), drawn, ())
+    more = parameters[way] if way.endswith("Count") else len(parameters[way])
+    check_limit(view, found, ipv4_units(found) + more)
+    seed = f"{found.id} {request.now}"
+    if way == "SecondaryPrivateIpAddressCount":
+        drawn = addresses.draw(more, seed)
+        return assigned(replace(found, addresses=(*found.addresses, *drawn)), drawn, ())
+    prefixes = (
+        addresses.prefixes.draw(more, 4, seed)
+        if way == "Ipv4PrefixCount"
+        else [addresses.prefixes.take(prefix, 4) for prefix in parameters[way]]
+    )
+    return delegated(replace(found, prefixes=(*found.prefixes, *prefixes)), prefixes)
 
 
-def checked_count(listed: list[str], count: int | None) -> int:
-    """0 when addresses are listed. Raises unless exactly one of the two is given."""
-    if listed and count is not None:
-        raise invalid_combination(
-            "Only one of PrivateIpAddresses and SecondaryPrivateIpAddressCount may be specified"
-        )
-    if listed:
-        return 0
-    if count is None:
-        raise missing_parameter("PrivateIpAddresses or SecondaryPrivateIpAddressCount")
-    if count < 1:
-        raise invalid_parameter("SecondaryPrivateIpAddressCount must be at least 1")
-    return count
+def only_way(parameters: Mapping[str, Any], ways: Sequence[str]) -> str:
+    """Which of the parameters says what is asked for. Raises unless exactly one does; a count is at least 1, though none of
+    a thing is no way of asking for it."""
+    lists = [name for name in ways if not name.endswith("Count") and parameters.get(name)]
+    counts = {name: parameters[name] for name in ways if name.endswith("Count") and name in parameters}
+    wrong = [name for name, count in counts.items() if count < 0 or (count == 0 and len(counts) == 1)]
+    if wrong and not lists:
+        raise invalid_parameter(f"{wrong[0]} must be at least 1")
+    given = [*lists, *(name for name, count in counts.items() if count)]
+    if not given:
+        raise missing_parameter(" or ".join(ways))
+    if len(given) > 1:
+        raise invalid_combination(f"Only one of {', '.join(given)} may be specified")
+    return given[0]
 
 
-def check_limit(view: View, found: NetworkInterface, more: int) -> None:
+def check_limit(view: View, found: NetworkInterface, wanted: int) -> None:
     limit = address_limit(view, found)
-    if len(found.addresses) + more > limit:
+    if wanted > limit:
         raise too_many_addresses(limit)
 
 
 def address_limit(view: View, found: NetworkInterface) -> int:
-    """Of the type of the instance that holds it."""
+    """Of the type of the instance that holds it; each family has it for itself."""
     if not found.attachment:
         return MOST_ADDRESSES
     return CATALOGUE[find(view, Instance, found.attachment.instance_id).instance_type].addresses
@@ -67,11 +77,16 @@ def address_limit(view: View, found: NetworkInterface) -> int:
 def assign_these(
     view: View, found: NetworkInterface, addresses: SubnetAddresses, wanted: list[str], may_move: bool
 ) -> Outcome:
-    """An address that another interface of the subnet holds moves only when allowed; its primary never."""
+    """An address that another interface of the subnet holds moves only when allowed; its primary never, nor one of a
+    delegated prefix."""
     new = [address for address in wanted if addresses.holder(address) != found.id]
-    check_limit(view, found, len(new))
+    check_limit(view, found, ipv4_units(found) + len(new))
     losers: dict[str, NetworkInterface] = {}
     for address in new:
+        if addresses.is_delegated(address):
+            raise ApiError(
+                "Resource.AlreadyAssigned", f"The address {address} is part of a delegated prefix."
+            )
         holder_id = addresses.holder(address)
         if holder_id is None:
             continue
@@ -94,6 +109,11 @@ def assigned(gainer: NetworkInterface, addresses: list[str], losers: Iterable[Ne
     )
 
 
+def delegated(gainer: NetworkInterface, prefixes: list[str]) -> Outcome:
+    shapes = [{"Ipv4Prefix": prefix} for prefix in prefixes]
+    return Outcome(result={"NetworkInterfaceId": gainer.id, "AssignedIpv4Prefixes": shapes}, puts=(gainer,))
+
+
 def without(found: NetworkInterface, addresses: Iterable[str]) -> NetworkInterface:
     gone = set(addresses)
     return replace(found, addresses=tuple(address for address in found.addresses if address not in gone))
@@ -102,14 +122,20 @@ def without(found: NetworkInterface, addresses: Iterable[str]) -> NetworkInterfa
 @operation("UnassignPrivateIpAddresses")
 def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
-    honour_only(parameters, {"NetworkInterfaceId", "PrivateIpAddresses"})
+    honour_only(parameters, {"NetworkInterfaceId", "PrivateIpAddresses", "Ipv4Prefixes"})
     found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
     unwanted = [str(parse_address(address)) for address in parameters.get("PrivateIpAddresses") or []]
-    if not unwanted:
+    prefixes = [str(parse_prefix(prefix, 4)) for prefix in parameters.get("Ipv4Prefixes") or []]
+    if not (unwanted or prefixes):
         raise missing_parameter("PrivateIpAddresses")
     foreign = [address for address in unwanted if address not in found.addresses[1:]]
+    foreign += [prefix for prefix in prefixes if prefix not in found.prefixes]
     if foreign:
         raise invalid_parameter(
             f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}"
         )
-    return Outcome(puts=(without(found, unwanted),))
+    return Outcome(puts=(without_prefixes(without(found, unwanted), prefixes),))
+
+
+def without_prefixes(found: NetworkInterface, prefixes: Sequence[str]) -> NetworkInterface:
+    return replace(found, prefixes=tuple(one for one in found.prefixes if one not in prefixes))

@@ -65,12 +65,22 @@ def set_delete_on_termination(view: View, found: NetworkInterface, value: dict[s
     )
 
 
+def set_primary_ipv6(_view: View, found: NetworkInterface, value: bool) -> NetworkInterface:
+    """For good: whatever was told the address may rely on it."""
+    if found.primary_ipv6 and not value:
+        raise invalid_parameter(f"The primary IPv6 address of {found.id} cannot be disabled")
+    if value and not found.ipv6_addresses:
+        raise invalid_parameter(f"{found.id} has no IPv6 address that could be the primary one")
+    return replace(found, primary_ipv6=value)
+
+
 CHANGES: dict[str, Callable[[View, NetworkInterface, Any], NetworkInterface]] = {
     "Description": set_description,
     "Groups": set_groups,
     "ConnectionTrackingSpecification": set_tracking,
     "SourceDestCheck": set_source_dest_check,
     "Attachment": set_delete_on_termination,
+    "EnablePrimaryIpv6": set_primary_ipv6,
 }
 
 

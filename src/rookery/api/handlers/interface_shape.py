@@ -30,6 +30,8 @@ def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     }
     if interface.attachment:
         shape["Attachment"] = attachment_shape(view, interface)
+    if interface.ipv6_addresses:
+        shape["Ipv6Address"] = interface.ipv6_addresses[0]
     return shape
 
 
@@ -57,8 +59,23 @@ def _common(view: View, interface: NetworkInterface) -> dict[str, Any]:
         "Status": status_of(interface),
         "Groups": groups_shape(view, interface.groups),
         **tracking_shape(interface.tracking),
-        "Ipv6Addresses": [],
+        "Ipv6Addresses": [ipv6_shape(interface, address) for address in interface.ipv6_addresses],
+        **_prefixes(interface),
     }
+
+
+def ipv6_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:
+    is_first = address == interface.ipv6_addresses[0]
+    return {"Ipv6Address": address, "IsPrimaryIpv6": interface.primary_ipv6 and is_first}
+
+
+def _prefixes(interface: NetworkInterface) -> dict[str, list[dict[str, str]]]:
+    """Members only where there are some, as AWS answers."""
+    shapes: dict[str, list[dict[str, str]]] = {}
+    for prefix in interface.prefixes:
+        family = "Ipv6" if ":" in prefix else "Ipv4"
+        shapes.setdefault(f"{family}Prefixes", []).append({f"{family}Prefix": prefix})
+    return shapes
 
 
 def address_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:

@@ -13,18 +13,26 @@ from typing import Any
 import msgspec
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
-from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, subnet_full, wanted_addresses
+from rookery.api.handlers.addresses import SubnetAddresses, subnet_full
 from rookery.api.handlers.instance_type_catalogue import InstanceType
 from rookery.api.handlers.interface_groups import groups_in, launch_groups
 from rookery.api.handlers.interface_tracking import tracking_with
-from rookery.api.handlers.network_interfaces import ADDRESS_PARAMETERS, GUARD_PARAMETERS, NOTHING_OF_IPV6
+from rookery.api.handlers.network_interfaces import GUARD_PARAMETERS
 from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.handlers.wanted_addresses import (
+    ADDRESS_PARAMETERS,
+    WantedAddresses,
+    wanted_addresses,
+    wanted_at_instance_level,
+)
+from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL as ADDRESSES_AT_INSTANCE_LEVEL
+from rookery.api.held import ipv4_units, ipv6_units
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet, Vpc
 
-ONLY_FOR_NEW = ("SubnetId", "Description", *sorted(ADDRESS_PARAMETERS), *sorted(GUARD_PARAMETERS))
-AT_INSTANCE_LEVEL = ("SubnetId", "PrivateIpAddress")
+ONLY_FOR_NEW = ("SubnetId", "Description", "PrimaryIpv6", *sorted(ADDRESS_PARAMETERS), *sorted(GUARD_PARAMETERS))
+AT_INSTANCE_LEVEL = ("SubnetId", *ADDRESSES_AT_INSTANCE_LEVEL)
 
 
 class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +54,10 @@ class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def count(self) -> int:
-        return len(self.existing.addresses) if self.existing else self.wanted.count
+        """Of addresses, of the family that has more."""
+        if self.existing:
+            return max(ipv4_units(self.existing), ipv6_units(self.existing))
+        return max(self.wanted.count, self.wanted.ipv6_count)
 
 
 def plan_interfaces(
@@ -64,7 +75,7 @@ def plan_interfaces(
                 device_index=0,
                 subnet=home,
                 groups=groups_in(view, home, launch_groups(view, parameters)),
-                wanted=WantedAddresses(primary=parameters.get("PrivateIpAddress") or ""),
+                wanted=wanted_at_instance_level(parameters),
             ),
         )
     check_plans(plans, kind)
@@ -97,12 +108,10 @@ def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[
         specification,
         {"NetworkInterfaceId", "DeviceIndex", "DeleteOnTermination", *ONLY_FOR_NEW},
         {
-            **NOTHING_OF_IPV6,
             "AssociatePublicIpAddress": (False,),
             "AssociateCarrierIpAddress": (False,),
             "InterfaceType": ("interface",),
             "NetworkCardIndex": (0,),
-            "PrimaryIpv6": (False,),
         },
     )
     if specification.get("NetworkInterfaceId"):
@@ -174,7 +183,7 @@ def launch_subnet(view: View, parameters: Mapping[str, Any]) -> Subnet:
         raise ApiError(
             "MissingInput", f"No subnets found for the default VPC '{default.id}'. Please specify a subnet."
         )
-    return min(candidates, key=lambda each: (len(view.held_addresses(each.id)), each.zone))
+    return min(candidates, key=lambda each: (view.held_addresses(each.id).ipv4, each.zone))
 
 
 def check_plans(plans: Sequence[InterfacePlan], kind: InstanceType) -> None:
@@ -215,7 +224,7 @@ def how_many_fit(plans: Sequence[InterfacePlan], pools: Mapping[str, SubnetAddre
     per_subnet: Counter[str] = Counter()
     for plan in plans:
         if not plan.existing:
-            per_subnet[plan.subnet.id] += plan.wanted.count
+            per_subnet[plan.subnet.id] += plan.wanted.size
     return min((pools[subnet_id].free // each for subnet_id, each in per_subnet.items()), default=1)
 
 

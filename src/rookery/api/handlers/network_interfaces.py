@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from rookery.api.errors import invalid_parameter
-from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
+from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_groups import groups_in
 from rookery.api.handlers.interface_shape import interface_shape
 from rookery.api.handlers.interface_tracking import tracking_with
 from rookery.api.handlers.unbuilt import honour_only
+from rookery.api.handlers.wanted_addresses import ADDRESS_PARAMETERS, WantedAddresses, wanted_addresses
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet
 
-ADDRESS_PARAMETERS = {"PrivateIpAddress", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"}
 GUARD_PARAMETERS = {"Groups", "ConnectionTrackingSpecification"}
-NOTHING_OF_IPV6 = {"Ipv6AddressCount": (0,), "Ipv6PrefixCount": (0,), "Ipv4PrefixCount": (0,)}
 
 
 @operation("CreateNetworkInterface")
@@ -24,18 +23,24 @@ def create_network_interface(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(
         parameters,
-        {"SubnetId", "Description", "TagSpecifications", *ADDRESS_PARAMETERS, *GUARD_PARAMETERS},
-        {**NOTHING_OF_IPV6, "EnablePrimaryIpv6": (False,)},
+        {
+            "SubnetId",
+            "Description",
+            "TagSpecifications",
+            "EnablePrimaryIpv6",
+            *ADDRESS_PARAMETERS,
+            *GUARD_PARAMETERS,
+        },
     )
     check_interface_quota(request, view, 1)
     home = find(view, Subnet, parameters["SubnetId"])
     wanted = wanted_addresses(parameters)
-    if wanted.count > MOST_ADDRESSES:
+    if max(wanted.count, wanted.ipv6_count) > MOST_ADDRESSES:
         raise too_many_addresses(MOST_ADDRESSES)
     created = new_interface(
         request,
         home,
-        SubnetAddresses(home, view.held_addresses(home.id)),
+        addresses_of(view, home),
         wanted,
         groups=groups_in(view, home, parameters.get("Groups") or ()),
         tracking=tracking_with(ConnectionTracking(), parameters.get("ConnectionTrackingSpecification")),
@@ -58,6 +63,7 @@ def new_interface(
 ) -> NetworkInterface:
     """Not attached to anything. `addresses` remembers what it was given."""
     new_id = request.ids.new(NetworkInterface.PREFIX)
+    given = wanted.allocate(addresses, seed=new_id)
     return NetworkInterface(
         account=request.account,
         region=request.region,
@@ -68,7 +74,10 @@ def new_interface(
         subnet_id=home.id,
         zone=home.zone,
         mac=request.ids.mac(),
-        addresses=wanted.allocate(addresses, seed=new_id),
+        addresses=given.addresses,
+        ipv6_addresses=given.ipv6_addresses,
+        prefixes=given.prefixes,
+        primary_ipv6=wanted.primary_ipv6,
         groups=groups,
         tracking=tracking,
         description=description,

@@ -1,4 +1,4 @@
-"""Route tables and their associations. Local routes follow from the VPC's blocks; others are not built yet."""
+"""Route tables and their associations. Their routes are rookery.api.handlers.routes."""
 
 from __future__ import annotations
 
@@ -6,46 +6,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.cidr import network, parse_cidr
 from rookery.api.describe import describe
 from rookery.api.errors import (
     check_id,
     dependency_violation,
-    invalid_combination,
     invalid_parameter,
     missing_parameter,
     not_found,
     refuse_unbuilt,
-    unsupported,
 )
+from rookery.api.handlers.routes import ROUTE_FILTERS, routes_shape
 from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import render_tags, tags_for
 from rookery.model.objects import RouteTable, RouteTableAssociation, Subnet, Vpc
-
-LINK_LOCAL_SERVICES = network("169.254.168.0/22")
-_TARGETS = (
-    "GatewayId",
-    "NatGatewayId",
-    "NetworkInterfaceId",
-    "InstanceId",
-    "VpcPeeringConnectionId",
-    "TransitGatewayId",
-    "EgressOnlyInternetGatewayId",
-    "VpcEndpointId",
-    "LocalGatewayId",
-    "CarrierGatewayId",
-    "CoreNetworkArn",
-    "OdbNetworkArn",
-)
-_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
-
-
-def _local_destinations(table: RouteTable, view: View) -> list[str]:
-    vpc = view.get(Vpc, table.vpc_id)
-    return [one.cidr for one in vpc.cidr_associations] if vpc else []
-
 
 FILTERS = {
     "association.gateway-id": lambda _table, _view: None,
@@ -55,18 +30,7 @@ FILTERS = {
     "association.subnet-id": lambda table, _view: [one.subnet_id or None for one in table.associations],
     "owner-id": lambda table, _view: table.account,
     "route-table-id": lambda table, _view: table.id,
-    "route.destination-cidr-block": _local_destinations,
-    "route.destination-ipv6-cidr-block": lambda _table, _view: None,
-    "route.destination-prefix-list-id": lambda _table, _view: None,
-    "route.egress-only-internet-gateway-id": lambda _table, _view: None,
-    "route.gateway-id": lambda _table, _view: "local",
-    "route.instance-id": lambda _table, _view: None,
-    "route.nat-gateway-id": lambda _table, _view: None,
-    "route.network-interface-id": lambda _table, _view: None,
-    "route.origin": lambda _table, _view: "CreateRouteTable",
-    "route.state": lambda _table, _view: "active",
-    "route.transit-gateway-id": lambda _table, _view: None,
-    "route.vpc-peering-connection-id": lambda _table, _view: None,
+    **ROUTE_FILTERS,
     "vpc-id": lambda table, _view: table.vpc_id,
 }
 
@@ -111,17 +75,8 @@ def render_route_table(table: RouteTable, view: View) -> dict[str, Any]:
         "OwnerId": table.account,
         "Associations": [_render_association(table, one) for one in table.associations],
         "PropagatingVgws": [],
-        "Routes": [_render_local(destination) for destination in _local_destinations(table, view)],
+        "Routes": routes_shape(table, view),
         "Tags": render_tags(table.tags),
-    }
-
-
-def _render_local(destination: str) -> dict[str, str]:
-    return {
-        "DestinationCidrBlock": destination,
-        "GatewayId": "local",
-        "Origin": "CreateRouteTable",
-        "State": "active",
     }
 
 
@@ -213,69 +168,3 @@ def _association(view: View, association_id: str) -> tuple[RouteTable, RouteTabl
 
 def _without(table: RouteTable, association: RouteTableAssociation) -> RouteTable:
     return replace(table, associations=tuple(one for one in table.associations if one != association))
-
-
-@operation("CreateRoute")
-def create_route(request: Request, view: View) -> Outcome:
-    table = find(view, RouteTable, request.parameters["RouteTableId"])
-    destination = _destination(request)
-    _target(request)
-    if destination in _local_destinations(table, view):
-        raise ApiError("RouteAlreadyExists", f"The route identified by {destination} already exists.")
-    _check_outside(table, destination, view)
-    raise unsupported("Rookery has no targets for routes yet: a route table holds the VPC's local routes.")
-
-
-def _check_outside(table: RouteTable, destination: str, view: View) -> None:
-    block = network(destination)
-    if block.subnet_of(LINK_LOCAL_SERVICES):
-        raise invalid_parameter(
-            f"The destination CIDR block {destination} is reserved for link-local services."
-        )
-    if any(block.subnet_of(network(one)) for one in _local_destinations(table, view)):
-        raise invalid_parameter(
-            f"The destination CIDR block {destination} is equal to or more specific than one of this VPC's CIDR "
-            "blocks. This route can target only an interface or an instance."
-        )
-
-
-@operation("ReplaceRoute")
-def replace_route(request: Request, view: View) -> Outcome:
-    table = find(view, RouteTable, request.parameters["RouteTableId"])
-    destination = _destination(request)
-    if destination not in _local_destinations(table, view):
-        raise invalid_parameter(
-            f"There is no route defined for '{destination}' in the route table. Use CreateRoute instead."
-        )
-    if request.parameters.get("LocalTarget"):
-        return Outcome()  # it is local already
-    _target(request)
-    raise unsupported("Rookery cannot give a local route another target yet.")
-
-
-@operation("DeleteRoute")
-def delete_route(request: Request, view: View) -> Outcome:
-    table = find(view, RouteTable, request.parameters["RouteTableId"])
-    destination = _destination(request)
-    if destination in _local_destinations(table, view):
-        raise invalid_parameter(f"cannot remove local route {destination} in route table {table.id}")
-    why = f"no route with destination-cidr-block {destination} in route table {table.id}"
-    raise ApiError("InvalidRoute.NotFound", why)
-
-
-def _destination(request: Request) -> str:
-    given = [name for name in _DESTINATIONS if name in request.parameters]
-    if not given:
-        raise missing_parameter("destinationCidrBlock")
-    if len(given) > 1:
-        raise invalid_combination("A route has exactly one destination.")
-    refuse_unbuilt(request.parameters, *_DESTINATIONS[1:])
-    return str(parse_cidr(request.parameters[given[0]], "destinationCidrBlock"))
-
-
-def _target(request: Request) -> None:
-    given = [name for name in _TARGETS if name in request.parameters]
-    if not given:
-        raise missing_parameter("gatewayId")
-    if len(given) > 1:
-        raise invalid_combination(f"A route has exactly one target, not {', '.join(given)}.")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
-from rookery.api.handlers.addresses import SubnetAddresses
+from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
 from rookery.api.handlers.image_catalogue import Image, known_image
 from rookery.api.handlers.instance_shape import METADATA_OPTIONS, instance_shape, reservation_shape
 from rookery.api.handlers.instance_state import PENDING
@@ -20,6 +20,7 @@ from rookery.api.handlers.network_interfaces import check_interface_quota, new_i
 from rookery.api.handlers.placement import hosts_in, no_capacity, place
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
+from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
 from rookery.api.zones import zone_id
@@ -32,7 +33,7 @@ HONOURED = frozenset(
         "MinCount",
         "MaxCount",
         "SubnetId",
-        "PrivateIpAddress",
+        *AT_INSTANCE_LEVEL,
         "NetworkInterfaces",
         "SecurityGroupIds",
         "SecurityGroups",
@@ -50,8 +51,6 @@ TRUE_ANYWAY: dict[str, Sequence[Any]] = {
     "Placement.Tenancy": ("default",),
     "Monitoring.Enabled": (False,),
     "EbsOptimized": (False,),
-    "Ipv6AddressCount": (0,),
-    "EnablePrimaryIpv6": (False,),
     "HibernationOptions.Configured": (False,),
     "EnclaveOptions.Enabled": (False,),
     "CreditSpecification.CpuCredits": ("unlimited",),  # nobody throttles a processor
@@ -92,10 +91,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 def run_instances(request: Request, view: View) -> Outcome:
     launch = checked_launch(request, view)
     subnets = {plan.subnet.id: plan.subnet for plan in launch.plans}
-    pools = {
-        subnet_id: SubnetAddresses(subnet, view.held_addresses(subnet_id))
-        for subnet_id, subnet in subnets.items()
-    }
+    pools = {subnet_id: addresses_of(view, subnet) for subnet_id, subnet in subnets.items()}
     hosts = choose_hosts(launch, view, pools)
     check_instance_quota(request, view, len(hosts))
     check_interface_quota(request, view, len(hosts) * sum(plan.existing is None for plan in launch.plans))

@@ -17,6 +17,8 @@ from rookery.api.errors import (
     missing_parameter,
     refuse_unbuilt,
 )
+from rookery.api.handlers.addresses import reservations_of
+from rookery.api.handlers.subnet_ipv6 import IPV6_FILTERS, given_ipv6_association, subnet_ipv6_shape
 from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -25,7 +27,6 @@ from rookery.api.zones import Zone, zone_id, zone_named, zones
 from rookery.model.objects import NetworkInterface, RouteTable, Subnet, Vpc
 
 _UNBUILT = (
-    "Ipv6CidrBlock",
     "Ipv6Native",
     "Ipv4IpamPoolId",
     "Ipv4NetmaskLength",
@@ -40,7 +41,7 @@ def _arn(subnet: Subnet) -> str:
 
 
 def available_addresses(subnet: Subnet, view: View) -> int:
-    return usable_addresses(subnet.cidr) - len(view.held_addresses(subnet.id))
+    return usable_addresses(subnet.cidr) - view.held_addresses(subnet.id).ipv4
 
 
 FILTERS = {
@@ -53,9 +54,7 @@ FILTERS = {
     "map-public-ip-on-launch": lambda subnet, _view: subnet.map_public_ip_on_launch,
     "enable-dns64": lambda subnet, _view: subnet.enable_dns64,
     "ipv6-native": lambda _subnet, _view: False,
-    "ipv6-cidr-block-association.ipv6-cidr-block": lambda _subnet, _view: None,
-    "ipv6-cidr-block-association.association-id": lambda _subnet, _view: None,
-    "ipv6-cidr-block-association.state": lambda _subnet, _view: None,
+    **IPV6_FILTERS,
     "outpost-arn": lambda _subnet, _view: None,
     "private-dns-name-options-on-launch.hostname-type": lambda subnet, _view: (
         subnet.private_dns_hostname_type
@@ -95,6 +94,7 @@ def create_subnet(request: Request, view: View) -> Outcome:
         vpc_id=vpc.id,
         cidr=str(block),
         zone=zone.name,
+        ipv6_cidr_associations=given_ipv6_association(request, vpc, view),
     )
     return _made(request, view, subnet)
 
@@ -182,7 +182,9 @@ def _rendered(subnet: Subnet, state: str, available: int) -> dict[str, Any]:
         "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
         "MapCustomerOwnedIpOnLaunch": False,
         "AssignIpv6AddressOnCreation": subnet.assign_ipv6_on_creation,
-        "Ipv6CidrBlockAssociationSet": [],
+        "Ipv6CidrBlockAssociationSet": [
+            subnet_ipv6_shape(one, "associated") for one in subnet.ipv6_cidr_associations
+        ],
         "Ipv6Native": False,
         "EnableDns64": subnet.enable_dns64,
         "PrivateDnsNameOptionsOnLaunch": {
@@ -200,8 +202,9 @@ def delete_subnet(request: Request, view: View) -> Outcome:
     if any(one.subnet_id == subnet.id for one in view.in_vpc(NetworkInterface, subnet.vpc_id)):
         raise dependency_violation("subnet", subnet.id)
     tables = [_without(table, subnet.id) for table in view.in_vpc(RouteTable, subnet.vpc_id)]
+    kept = [table for table in tables if table is not None]
     acls = left(view, subnet.vpc_id, subnet.id)
-    return Outcome(deletes=(subnet,), puts=(*(table for table in tables if table is not None), *acls))
+    return Outcome(deletes=(subnet, *reservations_of(view, subnet)), puts=(*kept, *acls))
 
 
 def _without(table: RouteTable, subnet_id: str) -> RouteTable | None:
@@ -234,8 +237,11 @@ def modify_subnet_attribute(request: Request, view: View) -> Outcome:
     if len(given) != 1:
         raise invalid_combination("Exactly one attribute can be modified in a call.")
     value = _value(given[0], request.parameters[given[0]])
-    if given[0] in ("EnableDns64", "AssignIpv6AddressOnCreation") and value:
-        refuse_unbuilt({given[0]: value}, given[0])  # IPv6 is not built
+    if given[0] == "EnableDns64" and value:
+        refuse_unbuilt({given[0]: value}, given[0])  # there is no NAT64
+    if given[0] == "AssignIpv6AddressOnCreation" and value and not subnet.ipv6_cidr_associations:
+        why = f"The subnet '{subnet.id}' has no IPv6 CIDR block associated with it."
+        raise invalid_value("assignIpv6AddressOnCreation", "true", why)
     return Outcome(puts=(replace(subnet, **{_ATTRIBUTES[given[0]]: value}),))
 
 

@@ -22,6 +22,15 @@ from rookery.api.errors import (
 )
 from rookery.api.handlers.peering import without_vpc
 from rookery.api.handlers.peering_blocks import added_block
+from rookery.api.handlers.vpc_ipv6 import (
+    IPV6_FILTERS,
+    admitting_ipv6,
+    associate_ipv6,
+    disassociate_ipv6,
+    vpc_ipv6_shape,
+    with_ipv6_block,
+)
+from rookery.api.handlers.vpc_routes import check_covers_no_route, tables_without_local
 from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -30,6 +39,7 @@ from rookery.model.objects import (
     CidrAssociation,
     NetworkAcl,
     NetworkInterface,
+    Resource,
     RouteTable,
     SecurityGroup,
     Subnet,
@@ -37,7 +47,6 @@ from rookery.model.objects import (
 )
 
 _UNBUILT = (
-    "AmazonProvidedIpv6CidrBlock",
     "Ipv6CidrBlock",
     "Ipv6Pool",
     "Ipv6IpamPoolId",
@@ -58,10 +67,7 @@ FILTERS = {
     "cidr-block-association.state": lambda _vpc, _view: "associated",
     "dhcp-options-id": lambda vpc, _view: vpc.dhcp_options_id,
     "dhcpOptionsId": lambda vpc, _view: vpc.dhcp_options_id,
-    "ipv6-cidr-block-association.association-id": lambda _vpc, _view: None,
-    "ipv6-cidr-block-association.ipv6-cidr-block": lambda _vpc, _view: None,
-    "ipv6-cidr-block-association.ipv6-pool": lambda _vpc, _view: None,
-    "ipv6-cidr-block-association.state": lambda _vpc, _view: None,
+    **IPV6_FILTERS,
     "is-default": lambda vpc, _view: vpc.is_default,
     "isDefault": lambda vpc, _view: vpc.is_default,
     "owner-id": lambda vpc, _view: vpc.account,
@@ -82,8 +88,16 @@ def create_vpc(request: Request, view: View) -> Outcome:
     _check_quota(request, view)
     vpc = replace(_new_vpc(request, str(block)), tags=tags_for(request, "vpc"))
     ids = request.ids
-    guards = (new_default_group(vpc, ids), new_default_acl(vpc, ids))
-    return Outcome(result={"Vpc": _born(vpc)}, puts=(vpc, main_route_table(vpc, ids), *guards))
+    made: tuple[Resource, ...] = (
+        vpc,
+        main_route_table(vpc, ids),
+        new_default_group(vpc, ids),
+        new_default_acl(vpc, ids),
+    )
+    if given.get("AmazonProvidedIpv6CidrBlock"):
+        vpc = with_ipv6_block(vpc, request)
+        made = (vpc, *admitting_ipv6(made[1:], ids))
+    return Outcome(result={"Vpc": _born(vpc)}, puts=made)
 
 
 @operation("CreateDefaultVpc")
@@ -127,7 +141,9 @@ def _rendered(vpc: Vpc, state: str) -> dict[str, Any]:
         "State": state,
         "CidrBlock": vpc.cidr,
         "CidrBlockAssociationSet": [_render_association(one, "associated") for one in vpc.cidr_associations],
-        "Ipv6CidrBlockAssociationSet": [],
+        "Ipv6CidrBlockAssociationSet": [
+            vpc_ipv6_shape(vpc, one, "associated") for one in vpc.ipv6_cidr_associations
+        ],
         "DhcpOptionsId": vpc.dhcp_options_id,
         "InstanceTenancy": vpc.instance_tenancy,
         "IsDefault": vpc.is_default,
@@ -163,8 +179,11 @@ def associate_vpc_cidr_block(request: Request, view: View) -> Outcome:
     given = request.parameters
     refuse_unbuilt(given, *_UNBUILT)
     vpc = find(view, Vpc, given["VpcId"])
+    if given.get("AmazonProvidedIpv6CidrBlock"):
+        return associate_ipv6(request, vpc, view)
     block = given_block(given)
     check_secondary(block, [network(one.cidr) for one in vpc.cidr_associations])
+    check_covers_no_route(block, vpc, view)
     most = request.quotas.cidrs_per_vpc
     if len(vpc.cidr_associations) >= most:
         why = f"This network '{vpc.id}' has met its maximum number of allowed CIDRs: {most}"
@@ -181,6 +200,8 @@ def disassociate_vpc_cidr_block(request: Request, view: View) -> Outcome:
     association_id = request.parameters["AssociationId"]
     check_id("vpc-cidr-assoc", association_id)
     vpc, association = _association(view, association_id)
+    if association in vpc.ipv6_cidr_associations:
+        return disassociate_ipv6(vpc, association, view)
     if association == vpc.cidr_associations[0]:
         raise not_permitted(
             f"The vpc CIDR block with association ID {association_id} may not be disassociated. "
@@ -191,12 +212,13 @@ def disassociate_vpc_cidr_block(request: Request, view: View) -> Outcome:
         raise dependency_violation("vpc CIDR block", association_id)
     kept = tuple(one for one in vpc.cidr_associations if one != association)
     answer = _association_answer(vpc, association, "disassociating")
-    return Outcome(result=answer, puts=(replace(vpc, cidr_associations=kept),))
+    tables = tables_without_local(association.cidr, vpc, view)
+    return Outcome(result=answer, puts=(replace(vpc, cidr_associations=kept), *tables))
 
 
 def _association(view: View, association_id: str) -> tuple[Vpc, CidrAssociation]:
     for vpc in view.all(Vpc):
-        for association in vpc.cidr_associations:
+        for association in (*vpc.cidr_associations, *vpc.ipv6_cidr_associations):
             if association.id == association_id:
                 return vpc, association
     raise not_found("vpc-cidr-assoc", association_id)

@@ -79,7 +79,7 @@ def _towards_running(wanted: InstanceIntent, found: Found | None) -> Step:
     if found.phase is Phase.UNFINISHED:
         return Step.BOOT
     if found.phase is Phase.RUNNING:
-        there = (found.devices, found.ipv6) == (plugs_of(wanted), ipv6_of(wanted))
+        there = found.devices == plugs_of(wanted) and found.ipv6 == ipv6_of(wanted)
         return Step.NOTHING if there else Step.WIRE
     return Step.HALT if _holds_something(found) else Step.NOTHING
 
