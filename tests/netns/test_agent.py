@@ -246,9 +246,9 @@ def test_an_agent_that_returns_keeps_the_lists_and_the_flows(hosts: TwoHosts):
     second = hosts.open_dataplane("host-1")
     before = [dict(table.items()) for table in (second.rule_addresses, second.rule_ports, second.interfaces)]
     hosts.kill_agent("host-1")
-    assert hosts.pings(a, b)
+    generation = hosts.service.applied.pop("host-1")
     hosts.start_agent("host-1")
-    until(lambda: hosts.ask("host-1", type="status").get("generation", 0) > 1, "the agent holds its intent again")
+    hosts.wait_applied("host-1", generation)
     assert before == [dict(table.items()) for table in (second.rule_addresses, second.rule_ports, second.interfaces)]
     status = hosts.ask("host-1", type="status")
     assert status["max_connections"] >= 1 << 10 and not status["alarms"]
