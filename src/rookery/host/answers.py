@@ -12,7 +12,7 @@ import msgspec
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_text, mac_text, substrate_text
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import MappingKey
+from rookery.dataplane.formats import DelegatedKey, MappingKey, RouteConstant
 from rookery.dataplane.host import PROGRAMS, ProgramName
 from rookery.host.control import (
     GetInstance,
@@ -29,7 +29,10 @@ from rookery.host.control import (
 from rookery.host.control_socket import CannotAnswer
 from rookery.host.instances import init, namespace
 from rookery.host.lines import line_of
+from rookery.host.rows import VPC_BITS
 from rookery.host.state import AgentState
+
+Mapped = MappingKey | DelegatedKey
 
 
 def monotonic_zero() -> float:
@@ -72,13 +75,16 @@ class Answers:
 
     async def _mappings(self, vni: int) -> MappingsReply:
         """The intent's rows as they are now; the kernel's a moment later, for a dump may take a second."""
-        intended = dict(self._state.kernel.mappings.wanted)
+        kernel = self._state.kernel
+        intended: dict[Mapped, formats.Mapping] = {**kernel.mappings.wanted, **kernel.delegated.wanted}
         found = await asyncio.to_thread(self._kernel_mappings)
         keys = [key for key in intended.keys() | found.keys() if vni in (0, key.vni)]
-        return MappingsReply(rows=[_row(key, intended.get(key), found.get(key)) for key in sorted(keys)])
+        ordered = sorted(keys, key=lambda key: (key.vni, key.address, key))
+        return MappingsReply(rows=[_row(key, intended.get(key), found.get(key)) for key in ordered])
 
-    def _kernel_mappings(self) -> dict[MappingKey, formats.Mapping]:
-        return dict(self._state.dataplane.mappings.items())
+    def _kernel_mappings(self) -> dict[Mapped, formats.Mapping]:
+        dataplane = self._state.dataplane
+        return {**dict(dataplane.mappings.items()), **dict(dataplane.delegated.items())}
 
     def _instance(self, instance: str) -> InstanceReply:
         state = self._state
@@ -122,12 +128,12 @@ def _program(name: str) -> ProgramName:
     raise CannotAnswer(f"there is no program {name!r}")
 
 
-def _row(key: MappingKey, intended: formats.Mapping | None, found: formats.Mapping | None) -> MappingRow:
+def _row(key: Mapped, intended: formats.Mapping | None, found: formats.Mapping | None) -> MappingRow:
     one = found or intended
     assert one is not None
     return MappingRow(
         vni=key.vni,
-        address=address_text(key.address),
+        address=mapped_text(key),
         intended_host=substrate_text(intended.host) if intended else "",
         kernel_host=substrate_text(found.host) if found else "",
         interface=one.interface,
@@ -135,6 +141,15 @@ def _row(key: MappingKey, intended: formats.Mapping | None, found: formats.Mappi
         generation=one.generation,
         issued=one.issued,
     )
+
+
+def mapped_text(key: Mapped) -> str:
+    """An address, or a delegated prefix."""
+    address = address_text(key.address)
+    if isinstance(key, MappingKey):
+        return address
+    bits = key.prefix_length - VPC_BITS
+    return f"{address}/{bits if ':' in address else bits - RouteConstant.IPV4_BITS}"
 
 
 def counters_by_verdict(
