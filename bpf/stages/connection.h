@@ -36,7 +36,7 @@ static __always_inline bool is_request(__u8 protocol, __u8 type)
 	return type == (protocol == IPPROTO_ICMP ? ECHO_V4 : ECHO_V6);
 }
 
-static __always_inline bool is_echo(__u8 protocol, __u8 type)
+static __always_inline bool is_ping(__u8 protocol, __u8 type)
 {
 	return is_request(protocol, type) || type == (protocol == IPPROTO_ICMP ? ECHO_REPLY_V4 : ECHO_REPLY_V6);
 }
@@ -47,7 +47,7 @@ static __always_inline bool opens(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP)
 		return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	return !is_icmp(packet->protocol) || is_request(packet->protocol, packet->icmp_type);
+	return !carries_icmp(&packet->source, packet->protocol) || is_request(packet->protocol, packet->icmp_type);
 }
 
 static __always_inline void put_ends(struct connection_key *key, bool leaves, const struct address *source,
@@ -79,9 +79,9 @@ static __always_inline bool connection_key_of(const struct packet *packet, __u32
 	key->interface = interface;
 	key->protocol = packet->protocol;
 	put_ends(key, leaves, &packet->source, &packet->destination);
-	if (!is_icmp(packet->protocol))
+	if (!carries_icmp(&packet->source, packet->protocol))
 		put_ports(key, leaves, packet->source_port, packet->destination_port);
-	else if (is_echo(packet->protocol, packet->icmp_type))
+	else if (is_ping(packet->protocol, packet->icmp_type))
 		put_echo(key, leaves, packet->icmp_type, packet->source_port);
 	else
 		return false;
@@ -103,7 +103,7 @@ static __always_inline __u64 idle_seconds(const struct packet *packet, const str
 {
 	if (packet->protocol == IPPROTO_UDP)
 		return state == CONNECTION_STREAM ? gates->udp_stream : gates->udp;
-	if (is_icmp(packet->protocol))
+	if (carries_icmp(&packet->source, packet->protocol))
 		return IDLE_ICMP;
 	if (packet->protocol != IPPROTO_TCP)
 		return IDLE_OTHER;
