@@ -5,11 +5,29 @@
 
 char program_license[] SEC("license") = "GPL";
 
+enum sweep_constant {
+	REMEMBERED = 64,
+};
+
 struct sweep {
 	__u64 now;
 	__u32 held;
 	__u32 forgotten;
+	__u32 there[REMEMBERED];           /* interfaces that have an allowance: rows are many, interfaces few */
 };
+
+/* Without an allowance there is no interface any more. */
+static __always_inline bool is_there(struct sweep *sweep, __u32 interface)
+{
+	__u32 place = interface % REMEMBERED;
+
+	if (sweep->there[place] == interface)
+		return true;
+	if (!bpf_map_lookup_elem(&allowances, &interface))
+		return false;
+	sweep->there[place] = interface;
+	return true;
+}
 
 /* A flow that lasted until the interface's allowance was written anew is not counted there. */
 static __always_inline void give_back(struct allowance *allowance)
@@ -18,18 +36,17 @@ static __always_inline void give_back(struct allowance *allowance)
 		__sync_fetch_and_add(&allowance->tracked, 1);
 }
 
-/* Without an allowance there is no interface any more. */
 static long sweep_one(void *map, const struct connection_key *key, const struct connection *row, struct sweep *sweep)
 {
-	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &key->interface);
+	__u32 interface = key->interface;
 
-	if (allowance && row->deadline > sweep->now) {
+	if (row->deadline > sweep->now && is_there(sweep, interface)) {
 		sweep->held++;
 		return 0;
 	}
 	if (bpf_map_delete_elem(map, key))
 		return 0;
-	give_back(allowance);
+	give_back(bpf_map_lookup_elem(&allowances, &interface));
 	sweep->forgotten++;
 	return 0;
 }

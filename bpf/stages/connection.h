@@ -33,7 +33,7 @@ static __always_inline bool opens(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP)
 		return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	return !is_icmp(packet->protocol) || is_echo_request(packet->protocol, packet->icmp_type);
+	return !carries_icmp(&packet->source, packet->protocol) || is_echo_request(packet->protocol, packet->icmp_type);
 }
 
 static __always_inline void put_ends(struct connection_key *key, bool leaves, const struct address *source,
@@ -65,7 +65,7 @@ static __always_inline bool connection_key_of(const struct packet *packet, __u32
 	key->interface = interface;
 	key->protocol = packet->protocol;
 	put_ends(key, leaves, &packet->source, &packet->destination);
-	if (!is_icmp(packet->protocol))
+	if (!carries_icmp(&packet->source, packet->protocol))
 		put_ports(key, leaves, packet->source_port, packet->destination_port);
 	else if (is_echo(packet->protocol, packet->icmp_type))
 		put_echo(key, leaves, packet->icmp_type, packet->source_port);
@@ -89,7 +89,7 @@ static __always_inline __u64 idle_seconds(const struct packet *packet, const str
 {
 	if (packet->protocol == IPPROTO_UDP)
 		return state == CONNECTION_STREAM ? gates->udp_stream : gates->udp;
-	if (is_icmp(packet->protocol))
+	if (carries_icmp(&packet->source, packet->protocol))
 		return IDLE_ICMP;
 	if (packet->protocol != IPPROTO_TCP)
 		return IDLE_OTHER;
@@ -141,6 +141,7 @@ static __noinline enum known find_connection(struct packet *packet, const struct
 	if (!packet->what_if)
 		refresh(row, packet, ends->gates, now);
 	packet->rule = row->rule;
+	packet->direction = row->opened;   /* the rule's own: an answer goes the other way */
 	tell(packet, STEP_CONNECTION_FOUND, CONTINUE, row->list);
 	return KNOWN;
 }

@@ -37,7 +37,7 @@ static __always_inline void keep_ports(const struct packet *packet, const struct
 static __always_inline void take_ports(struct packet *packet, const struct fragment_ports *ports)
 {
 	packet->source_port = ports->source;
-	if (is_icmp(packet->protocol)) {
+	if (carries_icmp(&packet->source, packet->protocol)) {
 		packet->icmp_type = bpf_ntohs(ports->destination) >> 8;
 		packet->icmp_code = bpf_ntohs(ports->destination);
 		return;
@@ -65,7 +65,7 @@ static __noinline enum verdict follow_first(struct packet *packet, enum directio
 
 static __always_inline enum verdict find_fragment(struct packet *packet, enum direction direction)
 {
-	if (packet->fragment == FRAGMENT_NONE || !has_ports(packet->protocol))
+	if (packet->fragment == FRAGMENT_NONE || !has_ports(&packet->source, packet->protocol))
 		return CONTINUE;
 	return follow_first(packet, direction);
 }

@@ -25,15 +25,15 @@ static __always_inline void leave_gate(struct packet *packet)
 	packet->rule = RULE_NONE;
 }
 
-static __always_inline bool has_ports(__u8 protocol)
+static __always_inline bool has_ports(const struct address *address, __u8 protocol)
 {
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || is_icmp(protocol);
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || carries_icmp(address, protocol);
 }
 
 /* What rules call a port. */
 static __always_inline __be16 rule_port(const struct packet *packet)
 {
-	if (is_icmp(packet->protocol))
+	if (carries_icmp(&packet->source, packet->protocol))
 		return bpf_htons((__u16)packet->icmp_type << 8 | packet->icmp_code);
 	return packet->destination_port;
 }

@@ -56,12 +56,6 @@ struct icmpv6_too_big {
 };
 _Static_assert(sizeof(struct icmpv6_too_big) == 8, "RFC 4443");
 
-/* Of either family. */
-static __always_inline bool is_icmp(__u8 protocol)
-{
-	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
-}
-
 static __always_inline bool is_echo_request(__u8 protocol, __u8 type)
 {
 	return type == (protocol == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO);

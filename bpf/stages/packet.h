@@ -214,6 +214,12 @@ static __always_inline bool is_ipv4(const struct address *address)
 	return !address->word[0] && !address->word[1] && address->word[2] == bpf_htonl(0xffff);
 }
 
+/* Each family has its own ICMP; that of the other one is a protocol like any other. */
+static __always_inline bool carries_icmp(const struct address *address, __u8 protocol)
+{
+	return protocol == (is_ipv4(address) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
 static __always_inline bool same_address(const struct address *a, const struct address *b)
 {
 	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) |

@@ -24,17 +24,11 @@ static __always_inline enum verdict parse_ethernet(struct __sk_buff *skb, struct
 	return CONTINUE;
 }
 
-/* Each family has its own: ICMPv6 in an IPv4 packet is a protocol like any other. */
-static __always_inline bool has_icmp(const struct packet *packet)
-{
-	return packet->protocol == (is_ipv4(&packet->source) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-}
-
 static __always_inline __u32 transport_minimum(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_TCP)
 		return TCP_HEADER;
-	return packet->protocol == IPPROTO_UDP || has_icmp(packet) ? UDP_HEADER : 0;
+	return packet->protocol == IPPROTO_UDP || carries_icmp(&packet->source, packet->protocol) ? UDP_HEADER : 0;
 }
 
 /* RFC 4443, 2.4: a redirect is none, but must not be answered with one either. */
@@ -76,7 +70,7 @@ static __always_inline enum verdict parse_transport(struct __sk_buff *skb, struc
 		return CONTINUE;
 	if (payload < minimum || !find_transport(skb, packet))
 		return DROP_TRUNCATED;
-	if (has_icmp(packet)) {
+	if (carries_icmp(&packet->source, packet->protocol)) {
 		parse_icmp(packet, transport);
 		return CONTINUE;
 	}

@@ -27,11 +27,11 @@ static __always_inline bool quotes(const struct packet *packet)
 {
 	__u8 type = packet->icmp_type;
 
-	if (packet->fragment == FRAGMENT_LATER)
+	if (packet->fragment == FRAGMENT_LATER || !carries_icmp(&packet->source, packet->protocol))
 		return false;
-	if (packet->protocol == IPPROTO_ICMP)
+	if (is_ipv4(&packet->source))
 		return type == UNREACHABLE_V4 || type == TIME_EXCEEDED_V4 || type == PARAMETER_PROBLEM_V4;
-	return packet->protocol == IPPROTO_ICMPV6 && type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
+	return type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
 }
 
 /* Both read the addresses as if the quoted packet had left. Where its transport header begins; 0: this is no such packet. */
@@ -68,11 +68,11 @@ static __always_inline bool read_quoted_ports(struct __sk_buff *skb, __u32 offse
 	__be16 word[4] = {};
 	__u8 type;
 
-	if (!has_ports(key->protocol))
+	if (!has_ports(&key->local, key->protocol))
 		return true;
 	if (bpf_skb_load_bytes(skb, offset, word, sizeof(word)))
 		return false;
-	if (!is_icmp(key->protocol)) {
+	if (!carries_icmp(&key->local, key->protocol)) {
 		put_ports(key, leaves, word[0], word[1]);
 		return true;
 	}
@@ -89,7 +89,7 @@ static __noinline bool is_about_tracked(struct __sk_buff *skb, const struct pack
 	bool leaves = packet->direction != EGRESS;
 	const struct connection *row;
 
-	if (packet->protocol == IPPROTO_ICMP)
+	if (is_ipv4(&packet->source))
 		offset = read_quoted_ipv4(skb, offset, &key);
 	else
 		offset = read_quoted_ipv6(skb, offset, &key);

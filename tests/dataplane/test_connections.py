@@ -401,7 +401,7 @@ def test_both_gates_of_one_host_decide_for_themselves(gated: Gated) -> None:
     assert {key.interface for key in gated.connections} == {11, 14}
 
 
-def test_flows_of_twins_are_not_mixed_up(gated: Gated) -> None:
+def test_a_row_is_named_from_the_interfaces_side(gated: Gated) -> None:
     gated.policy(out())
     assert gated.passes(outgoing(udp(1, 53)))
     (key,) = gated.connections
