@@ -161,6 +161,8 @@ def change_world(rng: random.Random) -> model.Host:
         host.forwarders[key] = replace(row, source_check=rng.random() < 0.4)
     for key, local in host.local.items():
         host.local[key] = replace(local, source_check=rng.random() < 0.5)
+    moved = rng.choice(sorted(host.mappings))
+    host.mappings[moved] = replace(host.mappings[moved], host=rng.choice((plan.HOST_A, plan.HOST_B, plan.HOST_C)))
     host.peerings = {pair for pair in sorted(host.peerings) if rng.random() < 0.7}
     host.routes[1, IPv4Network("10.7.1.0/24")] = rng.choice(
         (model.Route("local"), model.Route("interface", 18), model.Route("interface", 11), model.Route("peer", plan.TWIN))

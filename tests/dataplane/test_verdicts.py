@@ -338,6 +338,15 @@ def test_an_appliance_of_the_same_subnet_hands_it_over_itself(host_a: HostDatapl
     assert outcome.frame == bytes(expected)
 
 
+def test_an_address_that_moved_away_reaches_nobody_here(host_a: HostDataplane, model_a: Host) -> None:
+    """The interface may still be there: the mapping decides. Led to it, it would not be its own either."""
+    here = model_a.mappings[plan.VPC, IPv4Address("10.7.1.5")]
+    model_a.mappings[plan.VPC, IPv4Address("10.7.1.5")] = replace(here, host=plan.HOST_C)
+    plan.fill(host_a, model_a)
+    assert ask(host_a, wrapped(frame_to_11()), INGRESS).verdict is Verdict.DROP_DESTINATION_NOT_HERE
+    assert ask(host_a, wrapped(frame_to_11(), target=11), INGRESS).verdict is Verdict.DROP_DESTINATION_CHECK
+
+
 def test_an_appliance_on_the_same_host_passes_both_gates(host_a: HostDataplane) -> None:
     outcome = ask(host_a, frame_from_11("198.51.100.130", ROUTER))
     assert outcome.frame == bytes(Ether(src=ROUTER, dst=mac_text(18)) / frame_from_11("198.51.100.130").payload)
