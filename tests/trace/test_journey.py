@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
 from rookery.host.control import EventLine, WhatIf, WhatIfReply
@@ -172,6 +174,44 @@ def test_every_step_is_a_line_of_words(known: Directory):
     assert "VPC 00a0b1: host-1 -> host-2" in lines
     assert "10.0.2.7 lives at host-2" in lines
     assert lines.endswith("delivered to i-db at host-2")
+
+
+def with_ipv6(known: Directory) -> Directory:
+    """The same, with 2001:db8:1::/64 and 2001:db8:2::/64: i-web ::5, i-db ::7."""
+    subnets = [
+        msgspec.structs.replace(
+            subnet, ipv6_cidr_associations=(CidrAssociation(f"assoc-{n}", f"2001:db8:{n}::/64"),)
+        )
+        for n, subnet in enumerate(SUBNETS, 1)
+    ]
+    own = {"eni-web": "2001:db8:1::5", "eni-db": "2001:db8:2::7"}
+    interfaces = [
+        msgspec.structs.replace(known.interface(eni), ipv6_addresses=(address,)) for eni, address in own.items()
+    ]
+    return Directory([*(known.resources | {one.id: one for one in (*subnets, *interfaces)}).values()], HOSTS)
+
+
+def test_an_ipv6_packet_asks_for_the_router_and_leaves(known: Directory):
+    answer = (
+        Ether(src=ROUTER_MAC, dst="02:00:00:00:00:05")
+        / IPv6(src="fe80:ec2::1", dst="2001:db8:1::5", hlim=255)
+        / ICMPv6ND_NA(tgt="fe80:ec2::1")
+        / ICMPv6NDOptDstLLAddr(lladdr=ROUTER_MAC)
+    )
+    found = WhatIfReply(verdict="answered", frame=bytes(answer), steps=[])
+    sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    agents = Agents(found, sent, delivered)
+    told = journey(with_ipv6(known), "web", "2001:DB8:2:0::7", Probe.of(80, None), agents)
+    assert (told.delivered_to, told.source, told.destination) == ("i-db", "2001:db8:1::5", "2001:db8:2::7")
+    read = Ether(agents.asked[1][1].frame)
+    assert (read.dst, read[IPv6].src, read[IPv6].dst) == (ROUTER_MAC, "2001:db8:1::5", "2001:db8:2::7")
+    assert "neighbour discovery: who has fe80:ec2::1?" in "\n".join(tell(told))
+
+
+def test_an_interface_without_ipv6_sends_none(known: Directory):
+    with pytest.raises(NotFound, match="eni-near has no IPv6 address"):
+        journey(with_ipv6(known), "near", "2001:db8:2::7", Probe.of(None, None), Agents())
 
 
 def test_the_next_hop_is_the_router_only_outside_the_subnet():

@@ -69,14 +69,14 @@ class Directory:
         return found
 
     def address(self, word: str, vpc_id: str) -> str:
-        """Of DESTINATION: an IPv4 address as it is, or the primary one of an instance of this VPC. Raises NotFound."""
+        """Of DESTINATION: an address of either family, or the primary one of an instance of this VPC. Raises NotFound."""
         try:
-            return str(ipaddress.IPv4Address(word))
-        except ipaddress.AddressValueError:
+            return str(ipaddress.ip_address(word))
+        except ValueError:
             pass
         here = self._instances(word)
         near = [instance for instance in here if instance.vpc_id == vpc_id]
-        target = _only(near or here, word, "instance, and no IPv4 address")
+        target = _only(near or here, word, "instance, and no IP address")
         return self.interface(target.interface_ids[0]).primary
 
     def name_of(self, thing_id: str) -> str:

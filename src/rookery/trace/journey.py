@@ -1,7 +1,7 @@
 """A made packet's way from an instance to its destination, through the programs and maps that are loaded now.
 
-First, as a guest would, ARP for the next hop; then the packet, with the MAC that ARP gave; then the bytes that left the
-first host go into the host they are addressed to. Every program runs as a what-if (BPF_PROG_TEST_RUN): it leaves no mark.
+First, as a guest would, ARP or neighbour discovery for the next hop; then the packet, with the MAC that it gave; then the
+bytes that left the first host go into the host they are addressed to. Every program runs as a what-if (BPF_PROG_TEST_RUN): it leaves no mark.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rookery.trace.packet import Probe
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
 SENT, DELIVERED, ANSWERED = "sent", "delivered", "answered"
+IPV6_ROUTER = "fe80:ec2::1"  # of every subnet
 
 Ask = Callable[[str, WhatIf], WhatIfReply]
 """(name of a host, what to run there)."""
@@ -34,7 +35,7 @@ class Leg(msgspec.Struct, kw_only=True):
 
     host: str
     program: str
-    what: str  # "arp", "packet"
+    what: str  # "arp", "neighbour", "packet"
     sent: str  # the frame that went in, hex
     verdict: str
     steps: list[EventLine]
@@ -77,13 +78,13 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
     start = known.instance(instance)
     interface = known.interface(start.interface_ids[0])
     wanted = known.address(destination, start.vpc_id)
-    if wanted in interface.addresses:
+    if wanted in interface.addresses + interface.ipv6_addresses:
         raise NotFound(f"{wanted} is an address of {start.id} itself: no packet to it leaves the instance")
     told = Journey(
         source_instance=start.id,
         source_interface=interface.id,
         source_host=start.host,
-        source=interface.primary,
+        source=_source(interface, wanted),
         destination=wanted,
         probe=str(probe),
         next_hop=next_hop(known.subnet_of(interface), wanted),
@@ -96,10 +97,22 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
     return told
 
 
+def _source(interface: NetworkInterface, destination: str) -> str:
+    """The first of its addresses that has the destination's family."""
+    if ":" not in destination:
+        return interface.primary
+    if not interface.ipv6_addresses:
+        raise NotFound(f"{interface.id} has no IPv6 address")
+    return interface.ipv6_addresses[0]
+
+
 def next_hop(subnet: Subnet, destination: str) -> str:
     """The destination itself inside the subnet, else its router."""
-    network = ipaddress.ip_network(subnet.cidr)
-    return destination if ipaddress.ip_address(destination) in network else str(network[1])
+    blocks = [subnet.cidr, *(one.cidr for one in subnet.ipv6_cidr_associations)]
+    address = ipaddress.ip_address(destination)
+    if any(address in ipaddress.ip_network(block) for block in blocks):
+        return destination
+    return IPV6_ROUTER if address.version == 6 else str(ipaddress.ip_network(subnet.cidr)[1])
 
 
 class _Walk:
@@ -113,14 +126,17 @@ class _Walk:
     def resolve(self) -> bool:
         """Asks for the next hop's MAC; False: nobody answered, and a guest would send nothing."""
         told, mine = self.told, self.interface
-        reply = self._leave("arp", packet.arp_request(mine.mac, mine.primary, told.next_hop))
+        ipv6 = ":" in told.destination
+        ask = packet.neighbour_solicitation if ipv6 else packet.arp_request
+        reply = self._leave("neighbour" if ipv6 else "arp", ask(mine.mac, told.source, told.next_hop))
         if reply.verdict == ANSWERED:
-            told.next_hop_mac = packet.arp_answer(reply.frame, told.next_hop)
+            read = packet.neighbour_answer if ipv6 else packet.arp_answer
+            told.next_hop_mac = read(reply.frame, told.next_hop)
         return reply.verdict == ANSWERED
 
     def send(self, probe: Probe) -> None:
         told, mine = self.told, self.interface
-        frame = packet.ipv4_frame(mine.mac, told.next_hop_mac, mine.primary, told.destination, probe)
+        frame = packet.ip_frame(mine.mac, told.next_hop_mac, told.source, told.destination, probe)
         reply = self._leave("packet", frame)
         if reply.verdict == SENT:
             self._arrive(reply.frame)

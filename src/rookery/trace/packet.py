@@ -15,9 +15,14 @@ from rookery.region.errors import RegionError
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
+ETHERTYPE_IPV6 = 0x86DD
 ARP_REQUEST, ARP_REPLY = 1, 2
 ARP_ETHERNET_IPV4 = struct.pack("!HHBB", 1, ETHERTYPE_IPV4, 6, 4)
-ICMP, TCP, UDP = 1, 6, 17
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+ECHO_REQUEST = {4: 8, 6: 128}  # by IP version
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+SOURCE_MAC, TARGET_MAC = 1, 2  # options of neighbour discovery
+NEIGHBOUR_HOP_LIMIT = 255
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 NO_MAC = "00:00:00:00:00:00"
 SOURCE_PORT = 49_152  # the first of the dynamic ports (RFC 6335)
@@ -25,7 +30,7 @@ ECHO_IDENTIFIER = 0x524B  # "RK": a capture shows whose ping it was
 TTL = 64
 SYN = 0x02
 WINDOW = 64_240
-PROTOCOLS = {ICMP: "icmp", TCP: "tcp", UDP: "udp"}
+PROTOCOLS = {ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPV6: "icmpv6"}
 
 
 class MalformedFrame(RegionError):
@@ -65,6 +70,38 @@ def arp_answer(frame: bytes, asked: str) -> str:
     if operation != ARP_REPLY or frame[28:32] != ipv4_bytes(asked):
         raise MalformedFrame(f"the answer to the ARP request for {asked} is another: {frame[:42].hex()}")
     return mac_text(frame[22:28])
+
+
+def neighbour_solicitation(mac: str, address: str, wanted: str) -> bytes:
+    """Who has `wanted`? To the group that its last 24 bits name (RFC 4291, 2.7.1)."""
+    last = _packed(wanted)[13:]
+    group = str(ipaddress.IPv6Address(bytes.fromhex("ff0200000000000000000001ff") + last))
+    asked = _packed(wanted) + bytes((SOURCE_MAC, 1)) + mac_bytes(mac)
+    body = _icmpv6(address, group, NEIGHBOUR_SOLICITATION, bytes(4) + asked)
+    start = _ethernet(f"33:33:ff:{last.hex(':')}", mac, ETHERTYPE_IPV6)
+    return start + _ipv6(address, group, ICMPV6, body, NEIGHBOUR_HOP_LIMIT)
+
+
+def neighbour_answer(frame: bytes, asked: str) -> str:
+    """The MAC that a neighbour advertisement for `asked` gives. Raises MalformedFrame."""
+    if len(frame) < 86 or frame[12:14] != struct.pack("!H", ETHERTYPE_IPV6) or frame[20] != ICMPV6:
+        raise MalformedFrame(f"the answer to the neighbour solicitation is no ICMPv6: {frame[:86].hex()}")
+    if frame[54] != NEIGHBOUR_ADVERTISEMENT or frame[62:78] != _packed(asked) or frame[78] != TARGET_MAC:
+        raise MalformedFrame(f"the answer to the neighbour solicitation for {asked} is another: {frame[:86].hex()}")
+    return mac_text(frame[80:86])
+
+
+def ip_frame(source_mac: str, next_hop_mac: str, source: str, destination: str, probe: Probe) -> bytes:
+    """Of the family that both addresses have."""
+    family = ipv6_frame if ":" in destination else ipv4_frame
+    return family(source_mac, next_hop_mac, source, destination, probe)
+
+
+def ipv6_frame(source_mac: str, next_hop_mac: str, source: str, destination: str, probe: Probe) -> bytes:
+    payload = _payload(source, destination, probe)
+    protocol = ICMPV6 if probe.protocol == ICMP else probe.protocol
+    start = _ethernet(next_hop_mac, source_mac, ETHERTYPE_IPV6)
+    return start + _ipv6(source, destination, protocol, payload, TTL)
 
 
 def ipv4_frame(source_mac: str, next_hop_mac: str, source: str, destination: str, probe: Probe) -> bytes:
@@ -113,18 +150,41 @@ def _ipv4(source: str, destination: str, protocol: int, payload: bytes) -> bytes
     return start + struct.pack("!H", checksum(start + b"\0\0" + addresses)) + addresses + payload
 
 
+def _ipv6(source: str, destination: str, protocol: int, payload: bytes, hop_limit: int) -> bytes:
+    start = struct.pack("!IHBB", 6 << 28, len(payload), protocol, hop_limit)
+    return start + _packed(source) + _packed(destination) + payload
+
+
+def _packed(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
+
+
+def _pseudo(source: str, destination: str, protocol: int, length: int) -> bytes:
+    """What a checksum covers besides the payload. IPv6 writes the same numbers wider (RFC 8200, 8.1), and they sum up alike."""
+    return _packed(source) + _packed(destination) + struct.pack("!HH", protocol, length)
+
+
+def _icmpv6(source: str, destination: str, kind: int, rest: bytes) -> bytes:
+    start = struct.pack("!BB", kind, 0)
+    pseudo = _pseudo(source, destination, ICMPV6, len(rest) + 4)
+    return start + struct.pack("!H", checksum(pseudo + start + b"\0\0" + rest)) + rest
+
+
+def _echo(source: str, destination: str) -> bytes:
+    rest = struct.pack("!HH", ECHO_IDENTIFIER, 1) + bytes(range(56))
+    if ":" in destination:
+        return _icmpv6(source, destination, ECHO_REQUEST[6], rest)
+    start = struct.pack("!BB", ECHO_REQUEST[4], 0)
+    return start + struct.pack("!H", checksum(start + b"\0\0" + rest)) + rest
+
+
 def _payload(source: str, destination: str, probe: Probe) -> bytes:
     if probe.protocol == ICMP:
-        rest = struct.pack("!HH", ECHO_IDENTIFIER, 1) + bytes(range(56))
-        return b"\x08\0" + struct.pack("!H", checksum(b"\x08\0\0\0" + rest)) + rest
+        return _echo(source, destination)
     if probe.protocol == UDP:
         start, end = struct.pack("!HHH", SOURCE_PORT, probe.port, 8), b""
     else:
         start = struct.pack("!HHIIBBH", SOURCE_PORT, probe.port, 0, 0, 5 << 4, SYN, WINDOW)
         end = b"\0\0"
-    pseudo = (
-        ipv4_bytes(source)
-        + ipv4_bytes(destination)
-        + struct.pack("!HH", probe.protocol, len(start) + 2 + len(end))
-    )
+    pseudo = _pseudo(source, destination, probe.protocol, len(start) + 2 + len(end))
     return start + struct.pack("!H", checksum(pseudo + start + b"\0\0" + end) or 0xFFFF) + end

@@ -12,6 +12,7 @@ from rookery.trace import words
 from rookery.trace.journey import ANSWERED, Journey, Leg
 from rookery.trace.packet import PROTOCOLS, TCP, UDP
 
+QUESTIONS = {"arp": "ARP", "neighbour": "neighbour discovery"}
 NOBODY: Mapping[int, str] = {}
 DELIVERED = "delivered to {interface}"  # an interface's id says more than the device's number
 
@@ -55,12 +56,13 @@ def drop_line(event: EventLine, known: Directory) -> str:
 
 
 def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
-    if leg.what == "arp":
-        yield f"ARP: who has {journey.next_hop}?"
+    question = QUESTIONS.get(leg.what, "")
+    if question:
+        yield f"{question}: who has {journey.next_hop}?"
     for event in leg.steps:
         yield step_line(event, journey.hosts, journey.interfaces)
-    if leg.what == "arp" and leg.verdict == ANSWERED and not leg.steps:
-        yield f"ARP answered: {journey.next_hop_mac}"
+    if question and leg.verdict == ANSWERED and not leg.steps:
+        yield f"{question} answered: {journey.next_hop_mac}"
 
 
 def _last_rule(journey: Journey) -> str:

@@ -248,7 +248,7 @@ def _wired(kept: Record, wanted: InstanceIntent) -> Record:
         kept,
         interfaces={i.id: i.number for i in wanted.interfaces},
         indexes={i.id: i.device_index for i in wanted.interfaces},
-        ipv6=frozenset(ipv6_of(wanted)),
+        ipv6=ipv6_of(wanted),
     )
 
 

@@ -63,8 +63,8 @@ def plugs_of(wanted: InstanceIntent) -> set[Plug]:
     return {Plug(i.id, i.device_index) for i in wanted.interfaces}
 
 
-def ipv6_of(wanted: InstanceIntent) -> set[tuple[str, str]]:
-    return {(i.id, address) for i in wanted.interfaces for address in i.ipv6_addresses}
+def ipv6_of(wanted: InstanceIntent) -> frozenset[tuple[str, str]]:
+    return frozenset((i.id, address) for i in wanted.interfaces for address in i.ipv6_addresses)
 
 
 def _holds_something(found: Found) -> bool:
@@ -79,8 +79,8 @@ def _towards_running(wanted: InstanceIntent, found: Found | None) -> Step:
     if found.phase is Phase.UNFINISHED:
         return Step.BOOT
     if found.phase is Phase.RUNNING:
-        there = found.devices == plugs_of(wanted) and found.ipv6 == ipv6_of(wanted)
-        return Step.NOTHING if there else Step.WIRE
+        wired = found.devices == plugs_of(wanted) and found.ipv6 == ipv6_of(wanted)
+        return Step.NOTHING if wired else Step.WIRE
     return Step.HALT if _holds_something(found) else Step.NOTHING
 
 
