@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,14 +18,13 @@ from rookery.api.handlers.security_group_limits import check_rule_count
 from rookery.api.handlers.security_group_lookup import asked_group
 from rookery.api.handlers.security_group_permissions import (
     bare_rule,
-    meaning,
     prefix_list_peer,
     spoken_rules,
 )
 from rookery.api.handlers.security_group_references import resolved
-from rookery.api.handlers.security_group_rules import in_words, matched, rules_with_ids, unknown_rule
+from rookery.api.handlers.security_group_rules import check_apart, matched, rules_with_ids, unknown_rule
 from rookery.api.handlers.security_group_words import rule_description
-from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.rule_cidr import ipv4_block, ipv6_block, is_ipv6
 from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
@@ -45,7 +44,7 @@ def modify_security_group_rules(request: Request, view: View) -> Outcome:
     held = {rule.id: rule for rule in group.rules}
     changed = {rule_id: _modified(view, group, held[rule_id], given) for rule_id, given in updates.items()}
     after = replace(group, rules=tuple(changed.get(rule.id, rule) for rule in group.rules))
-    _check_apart(after.rules)
+    check_apart(after.rules)
     check_rule_count(request, after, lambda list_id: view.get(PrefixList, list_id))
     return Outcome(puts=(after,) if after != group else ())
 
@@ -107,15 +106,6 @@ _READ: dict[str, Callable[[str], dict[str, str]]] = {
     "PrefixListId": prefix_list_peer,
     "ReferencedGroupId": lambda text: {"group_id": text},
 }
-
-
-def _check_apart(rules: Iterable[SecurityGroupRule]) -> None:
-    seen = set()
-    for rule in rules:
-        if meaning(rule) in seen:
-            why = f'the specified rule "{in_words(rule)}" already exists'
-            raise ApiError("InvalidPermission.Duplicate", why)
-        seen.add(meaning(rule))
 
 
 @operation("UpdateSecurityGroupRuleDescriptionsIngress")

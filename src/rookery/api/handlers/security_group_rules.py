@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,8 +35,8 @@ def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
     spoken = spoken_rules(request.parameters, view, group, is_egress)
     tags = tags_for(request, HeldRule.KIND)
     added = [replace(resolved(view, group, rule), id=request.ids.new("sgr"), tags=tags) for rule in spoken]
-    check_new(group.rules, added)
     changed = replace(group, rules=(*group.rules, *added))
+    check_apart(changed.rules)
     check_rule_count(request, changed, lambda list_id: view.get(PrefixList, list_id))
     return Outcome(
         result={"SecurityGroupRules": [render_rule(HeldRule(changed, rule), view) for rule in added]},
@@ -44,17 +44,17 @@ def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
     )
 
 
-def check_new(present: Rules, added: Rules) -> None:
-    """Raises InvalidPermission.Duplicate."""
-    taken = {meaning(rule) for rule in present}
-    for rule in added:
-        if meaning(rule) in taken:
-            raise ApiError(
-                "InvalidPermission.Duplicate", f'the specified rule "{in_words(rule)}" already exists'
-            )
+def check_apart(rules: Iterable[SecurityGroupRule]) -> None:
+    """No two rules of a group mean the same. Raises InvalidPermission.Duplicate."""
+    seen = set()
+    for rule in rules:
+        if meaning(rule) in seen:
+            why = f'the specified rule "{_in_words(rule)}" already exists'
+            raise ApiError("InvalidPermission.Duplicate", why)
+        seen.add(meaning(rule))
 
 
-def in_words(rule: SecurityGroupRule) -> str:
+def _in_words(rule: SecurityGroupRule) -> str:
     peer = rule.cidr or rule.prefix_list_id or rule.group_id
     what = "ALL" if rule.protocol == "-1" else rule.protocol.upper()
     if rule.protocol in ("tcp", "udp"):
