@@ -5,7 +5,7 @@ from __future__ import annotations
 from rookery.api.errors import invalid_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, WantedAddresses, wanted_addresses
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
-from rookery.api.handlers.interface_groups import groups_in
+from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in
 from rookery.api.handlers.interface_shape import interface_shape
 from rookery.api.handlers.interface_tracking import tracking_with
 from rookery.api.handlers.unbuilt import honour_only
@@ -15,7 +15,6 @@ from rookery.api.tags import tags_for
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet
 
 ADDRESS_PARAMETERS = {"PrivateIpAddress", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"}
-GUARD_PARAMETERS = {"Groups", "ConnectionTrackingSpecification"}
 NOTHING_OF_IPV6 = {"Ipv6AddressCount": (0,), "Ipv6PrefixCount": (0,), "Ipv4PrefixCount": (0,)}
 
 
