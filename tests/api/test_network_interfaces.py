@@ -15,6 +15,7 @@ from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.quotas import Quotas
 from rookery.model.objects import Host, Instance, NetworkInterface
 from rookery.testing.small_view import SmallView
+from tests.api.group_scene import default_group, identifier
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def here():
     return SimpleNamespace(
         view=view,
         vpc=vpc,
+        default=default_group(view, vpc),
         small=view.make_subnet(vpc, "10.0.1.0/28"),
         wide=view.make_subnet(vpc, "10.0.2.0/24"),
     )
@@ -78,7 +80,7 @@ def test_a_new_interface_is_described_whole(here):
         ],
         "SourceDestCheck": True,
         "Status": "available",
-        "Groups": [],
+        "Groups": [identifier(here.default)],
         "Ipv6Addresses": [],
         "RequesterManaged": False,
         "TagSet": [tag],
@@ -358,7 +360,7 @@ def test_each_attribute_is_modified_described_and_reset_alone(here):
     assert attribute("description") == {**name, "Description": {"Value": "second"}}
     assert attribute("sourceDestCheck") == {**name, "SourceDestCheck": {"Value": False}}
     assert attribute("attachment") == name
-    assert attribute("groupSet") == {**name, "Groups": []}
+    assert attribute("groupSet") == {**name, "Groups": [identifier(here.default)]}
     here.view.call("ResetNetworkInterfaceAttribute", **name, SourceDestCheck="true")
     assert describe(here, made) == {**made, "Description": "second"}
 
@@ -401,7 +403,7 @@ def test_a_modification_that_says_too_much_or_too_little_is_refused(here, parame
         ("description", "a *", True),
         ("status", "available", True),
         ("status", "in-use", False),
-        ("group-id", "*", False),
+        ("group-id", "*", True),
         ("attachment.instance-owner-id", "*", False),
         ("attachment.attach-time", "*", False),
         ("mac-address", "02:*", True),

@@ -93,18 +93,6 @@ class View(Protocol):
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
         """Those whose `vpc_id` it is (an index, not a scan)."""
 
-    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
-        """That it exists, and its blocks."""
-
-    def peer_groups(self, account: str, vpc_id: str) -> Iterable[SecurityGroup]:
-        """The security groups of a VPC, to which rules of its peers may refer, and whose rules refer to those of peers."""
-
-    def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
-        """Of a VPC at either side: for the quota, which is the VPC's."""
-
-    def region_of_peering(self, peering_id: str) -> str:
-        """The AWS region in which the account has it; empty: none."""
-
     def held_addresses(self, subnet_id: str) -> Held:
         """Address or delegated prefix -> id of the network interface that holds it (an index, not a scan)."""
 
@@ -117,6 +105,18 @@ class View(Protocol):
         """How many instances of all accounts the host holds (placement)."""
 
     def status(self, instance_id: str) -> InstanceStatus | None: ...
+
+    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
+        """That it exists, and its blocks."""
+
+    def peer_groups(self, account: str, vpc_id: str) -> Iterable[SecurityGroup]:
+        """The security groups of a VPC, to which rules of its peers may refer, and whose rules refer to those of peers."""
+
+    def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
+        """Of a VPC at either side: for the quota, which is the VPC's."""
+
+    def region_of_peering(self, peering_id: str) -> str:
+        """The AWS region in which the account has it; empty: none."""
 
     def changed_at(self, resource: Resource) -> int:
         """The store revision that last changed it."""

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
-from rookery.api.held import NOTHING, Held
+from rookery.api.held import Held
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of
@@ -44,9 +44,7 @@ class Realm:
         self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
         self.addresses: dict[str, Held] = {}  # by subnet id
         self.detaching: dict[str, NetworkInterface] = {}  # by id
-        self.accepted: dict[
-            str, VpcPeering
-        ] = {}  # by id: those of other accounts that ask, or asked, for a VPC of this one
+        self.accepted: dict[str, VpcPeering] = {}  # by id: those that lie with other accounts
         self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
 
     def put(self, resource: Resource) -> None:
@@ -261,6 +259,21 @@ class RealmView:
     def in_vpc(self, kind: type[R], vpc_id: str) -> Iterable[R]:
         return self._realm.by_vpc.get((kind, vpc_id), {}).values()  # type: ignore[return-value]
 
+    def held_addresses(self, subnet_id: str) -> Held:
+        return self._realm.addresses.get(subnet_id, NOTHING)
+
+    def detaching(self) -> Iterable[NetworkInterface]:
+        return self._realm.detaching.values()
+
+    def hosts(self) -> Iterable[Host]:
+        return self._state.hosts.values()
+
+    def instances_on(self, host: str) -> int:
+        return self._state.instances_on.get(host, 0)
+
+    def status(self, instance_id: str) -> InstanceStatus | None:
+        return self._state.statuses.get(instance_id)
+
     def _beside(self, account: str) -> RealmView | None:
         """Of another account; None: it has nothing here. Asking for it makes nothing."""
         realm = self._state.realms.get((account, self.region))
@@ -294,21 +307,6 @@ class RealmView:
         """0: this account has never used the AWS region."""
         realm = self._state.realms.get((account, self.region))
         return realm.head if realm else 0
-
-    def held_addresses(self, subnet_id: str) -> Held:
-        return self._realm.addresses.get(subnet_id, NOTHING)
-
-    def detaching(self) -> Iterable[NetworkInterface]:
-        return self._realm.detaching.values()
-
-    def hosts(self) -> Iterable[Host]:
-        return self._state.hosts.values()
-
-    def instances_on(self, host: str) -> int:
-        return self._state.instances_on.get(host, 0)
-
-    def status(self, instance_id: str) -> InstanceStatus | None:
-        return self._state.statuses.get(instance_id)
 
     def changed_at(self, resource: Resource) -> int:
         return self._state.changed.get(keys.key_of(resource), 0)

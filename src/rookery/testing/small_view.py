@@ -74,19 +74,6 @@ class SmallView:
     def in_vpc(self, kind: type[R], vpc_id: str) -> list[R]:
         return [each for each in self.all(kind) if getattr(each, "vpc_id", None) == vpc_id]
 
-    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
-        return self.get(Vpc, vpc_id) if account == ACCOUNT else None
-
-    def peer_groups(self, account: str, vpc_id: str) -> list[SecurityGroup]:
-        return self.in_vpc(SecurityGroup, vpc_id) if account == ACCOUNT else []
-
-    def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
-        found = self.all(VpcPeering) if account == ACCOUNT else []
-        return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
-
-    def region_of_peering(self, peering_id: str) -> str:
-        return REGION if self.get(VpcPeering, peering_id) else ""
-
     def held_addresses(self, subnet_id: str) -> Held:
         return self._held.setdefault(subnet_id, Held())
 
@@ -101,6 +88,19 @@ class SmallView:
 
     def status(self, instance_id: str) -> InstanceStatus | None:
         return self.statuses.get(instance_id)
+
+    def peer_vpc(self, account: str, vpc_id: str) -> Vpc | None:
+        return self.get(Vpc, vpc_id) if account == ACCOUNT else None
+
+    def peer_groups(self, account: str, vpc_id: str) -> list[SecurityGroup]:
+        return self.in_vpc(SecurityGroup, vpc_id) if account == ACCOUNT else []
+
+    def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
+        found = self.all(VpcPeering) if account == ACCOUNT else []
+        return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def region_of_peering(self, peering_id: str) -> str:
+        return REGION if self.get(VpcPeering, peering_id) else ""
 
     def changed_at(self, resource: Resource) -> int:
         return self._changed[resource.id]

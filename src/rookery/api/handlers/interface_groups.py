@@ -10,6 +10,8 @@ from rookery.api.lookup import find_all
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import NetworkInterface, SecurityGroup, Subnet, Vpc
 
+GUARD_PARAMETERS = ("Groups", "ConnectionTrackingSpecification")  # of a new interface
+
 MOST_GROUPS = 5  # of one interface: AWS's default quota
 
 

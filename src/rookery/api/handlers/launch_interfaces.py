@@ -15,9 +15,8 @@ import msgspec
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, subnet_full
 from rookery.api.handlers.instance_type_catalogue import InstanceType
-from rookery.api.handlers.interface_groups import groups_in, launch_groups
+from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in, launch_groups
 from rookery.api.handlers.interface_tracking import tracking_with
-from rookery.api.handlers.network_interfaces import GUARD_PARAMETERS
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.wanted_addresses import (
     ADDRESS_PARAMETERS,
@@ -31,7 +30,7 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet, Vpc
 
-ONLY_FOR_NEW = ("SubnetId", "Description", "PrimaryIpv6", *sorted(ADDRESS_PARAMETERS), *sorted(GUARD_PARAMETERS))
+ONLY_FOR_NEW = ("SubnetId", "Description", "PrimaryIpv6", *sorted(ADDRESS_PARAMETERS), *GUARD_PARAMETERS)
 AT_INSTANCE_LEVEL = ("SubnetId", *ADDRESSES_AT_INSTANCE_LEVEL)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rookery.api.errors import invalid_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
-from rookery.api.handlers.interface_groups import groups_in
+from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in
 from rookery.api.handlers.interface_shape import interface_shape
 from rookery.api.handlers.interface_tracking import tracking_with
 from rookery.api.handlers.unbuilt import honour_only
@@ -14,8 +14,6 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet
-
-GUARD_PARAMETERS = {"Groups", "ConnectionTrackingSpecification"}
 
 
 @operation("CreateNetworkInterface")
