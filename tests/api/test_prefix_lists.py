@@ -197,9 +197,12 @@ def test_a_list_that_routes_use_keeps_out_of_the_vpc(ec2, refused, used):
         modify(ec2, list_id, AddEntries=[entry("10.0.1.128/25")])
     with refused("InvalidParameterValue"):
         modify(ec2, list_id, AddEntries=[entry("169.254.169.254/32")])
-    inside = create(ec2, "10.0.7.0/24")["PrefixListId"]
-    with refused("InvalidParameterValue"):
-        ec2.create_route(RouteTableId=table_id, DestinationPrefixListId=inside, NetworkInterfaceId=interface)
+    for cidr in ("10.0.7.0/24", "10.0.0.0/16"):
+        inside = create(ec2, cidr)["PrefixListId"]
+        with refused("InvalidParameterValue"):
+            ec2.create_route(
+                RouteTableId=table_id, DestinationPrefixListId=inside, NetworkInterfaceId=interface
+            )
 
 
 def test_a_list_weighs_what_it_may_hold(ec2, refused, used):

@@ -70,14 +70,18 @@ def spelled_out(destination: str, view: View) -> Iterator[Block]:
         yield block(entry.cidr)
 
 
-def check_destination(blocks: Iterable[Block], target: str, table: RouteTable, view: View) -> None:
-    """Whether routes of `table` to `blocks` may lead to `target`. Raises InvalidParameterValue."""
+def check_destination(
+    blocks: Iterable[Block], target: str, table: RouteTable, view: View, *, replaces_local: bool = False
+) -> None:
+    """Whether routes of `table` to `blocks` may lead to `target`. Only what replaces a local route may be as wide as it: an
+    entry of a prefix list stands beside the local route, which wins. Raises InvalidParameterValue."""
     local = [block(one) for one in local_blocks(view.get(Vpc, table.vpc_id))]
     for one in blocks:
         if any(is_within(one, services) for services in LINK_LOCAL_SERVICES):
             raise invalid_parameter(f"The destination CIDR block {one} is reserved for link-local services.")
         if any(is_within(one, each) for each in local) and not (
-            is_interface(target) and (one in local or _is_whole_subnet(one, table.vpc_id, view))
+            is_interface(target)
+            and ((replaces_local and one in local) or _is_whole_subnet(one, table.vpc_id, view))
         ):
             raise inside_vpc(one)
 

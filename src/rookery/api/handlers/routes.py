@@ -80,7 +80,8 @@ def replace_route(request: Request, view: View) -> Outcome:
     if request.parameters.get("LocalTarget"):
         return local_again(request, table, destination, is_local)
     target = target_of(request.parameters, table, view)
-    check_destination(spelled_out(destination, view), target, table, view)
+    blocks = spelled_out(destination, view)
+    check_destination(blocks, target, table, view, replaces_local=is_local)
     after = Route(destination, target)
     if before is None:
         return Outcome(puts=(replace(table, routes=(*table.routes, after)),))
