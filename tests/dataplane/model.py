@@ -117,8 +117,10 @@ def read_ip(frame: bytes, gso_size: int) -> Inner:
         raise Dropped("DROP_TRUNCATED")
     if total > len(ip):
         raise Dropped("DROP_MALFORMED_IP")
-    whole = not fragment & 0x3FFF
-    ports, transport, is_error = read_transport(ip[header:total], ip[9]) if whole else ((0, 0), 0, False)
+    later = bool(fragment & 0x1FFF)
+    ports, transport, is_error = ((0, 0), 0, False) if later else read_transport(ip[header:total], ip[9])
+    if fragment & 0x2000:
+        ports = (0, 0)  # of the outer source port: alike for all fragments of a packet
     headers = header + transport
     largest = headers + gso_size if gso_size and total > headers else len(ip)
     return Inner(
