@@ -157,18 +157,20 @@ static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet 
 	return verdict;
 }
 
-/* What comes out of IPv4 may be IPv6, and the kernel must know. Linux 6.1 can not be told: there the packet takes the way
- * that reads its Ethernet header anew (deliver.h). */
-static __always_inline bool shrink(struct __sk_buff *skb, struct packet *packet)
+/* What comes out of IPv4 may be IPv6, and the kernel must know. To Linux 6.1 it is said by a translation, which puts as much
+ * between Ethernet and IP as an IPv6 header is longer. */
+static __always_inline bool shrink(struct __sk_buff *skb, const struct packet *packet)
 {
-	__s32 bytes = -(__s32)packet->offset;
+	__s32 bytes = packet->offset;
 
 	if (packet->head.frame.h_proto == bpf_htons(ETH_P_IPV6)) {
-		if (!bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | UNWRAP_TO_IPV6))
+		if (!bpf_skb_adjust_room(skb, -bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | UNWRAP_TO_IPV6))
 			return true;
-		packet->stale_protocol = true;
+		if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IPV6), 0))
+			return false;
+		bytes += sizeof(struct ipv6_header) - sizeof(struct iphdr);
 	}
-	return !bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+	return !bpf_skb_adjust_room(skb, -bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
 static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)

@@ -63,7 +63,7 @@ static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_DELIVERED, DELIVERED, 0);
 	packet->target = local->ifindex;
-	packet->action = local->flags & INTERFACE_NO_PEER || packet->stale_protocol ? bpf_redirect(local->ifindex, 0) :
+	packet->action = local->flags & INTERFACE_NO_PEER ? bpf_redirect(local->ifindex, 0) :
 							    bpf_redirect_peer(local->ifindex, 0);
 	return DELIVERED;
 }

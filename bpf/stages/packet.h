@@ -91,7 +91,6 @@ struct packet {
 	__u8 icmp_code;
 	bool what_if;
 	bool dont_fragment;
-	bool stale_protocol;               /* the kernel takes it for another family's still */
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
 };
 

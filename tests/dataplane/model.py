@@ -162,6 +162,8 @@ def read_ip(frame: bytes, gso_size: int) -> Inner:
         raise Dropped("DROP_MALFORMED_IP")
     first = not fragment & 0x1FFF
     ports, transport, is_error = read_transport(ip[header:total], ip[9]) if first else ((0, 0), 0, False)
+    if fragment & 0x2000:
+        ports = (0, 0)  # of the outer source port: alike for all fragments of a packet
     headers = header + transport
     largest = headers + gso_size if gso_size and total > headers else len(ip)
     return Inner(

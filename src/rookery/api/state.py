@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
-from rookery.api.held import Held
+from rookery.api.held import NOTHING, Held
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of

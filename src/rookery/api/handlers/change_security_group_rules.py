@@ -21,7 +21,7 @@ from rookery.api.handlers.security_group_permissions import (
     prefix_list_peer,
     spoken_rules,
 )
-from rookery.api.handlers.security_group_references import resolved
+from rookery.api.handlers.security_group_references import owners_beside, resolved
 from rookery.api.handlers.security_group_rules import check_apart, matched, rules_with_ids, unknown_rule
 from rookery.api.handlers.security_group_words import rule_description
 from rookery.api.operation import Outcome, Request, View, operation
@@ -46,7 +46,8 @@ def modify_security_group_rules(request: Request, view: View) -> Outcome:
     after = replace(group, rules=tuple(changed.get(rule.id, rule) for rule in group.rules))
     check_apart(after.rules)
     check_rule_count(request, after, lambda list_id: view.get(PrefixList, list_id))
-    return Outcome(puts=(after,) if after != group else ())
+    beside = owners_beside(changed.values(), request.account)
+    return Outcome(puts=(after,) if after != group else (), beside=beside)
 
 
 def _updates(request: Request, group: SecurityGroup) -> dict[str, Mapping[str, Any]]:

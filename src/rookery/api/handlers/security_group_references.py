@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rookery.api.errors import check_id
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import PeeringSide, PrefixList, SecurityGroup, SecurityGroupRule, VpcPeering
+from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule, VpcPeering
 
 
 def resolved(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> SecurityGroupRule:
@@ -42,12 +42,7 @@ def _in_reach(view: View, group: SecurityGroup) -> Iterator[SecurityGroup]:
         if peering.status == "active" and group.vpc_id in (side.vpc_id for side in sides):
             for side in sides:
                 if side.vpc_id != group.vpc_id and side.region == group.region:
-                    yield from groups_at(view, side)
-
-
-def groups_at(view: View, side: PeeringSide) -> Iterable[SecurityGroup]:
-    """Of the account itself: what other accounts have, a View does not show."""
-    return [one for one in view.in_vpc(SecurityGroup, side.vpc_id) if one.account == side.account]
+                    yield from view.peer_groups(side.account, side.vpc_id)
 
 
 def _not_found(view: View, group_id: str) -> ApiError:
@@ -75,3 +70,8 @@ def referrers(view: View, group: SecurityGroup) -> list[SecurityGroup]:
         for other in view.in_vpc(SecurityGroup, group.vpc_id)
         if other.id != group.id and any(rule.group_id == group.id for rule in other.rules)
     ]
+
+
+def owners_beside(rules: Iterable[SecurityGroupRule], account: str) -> frozenset[str]:
+    """The other accounts whose groups these rules name: an Outcome that was decided by them says so."""
+    return frozenset(rule.group_account for rule in rules if rule.group_account) - {account}

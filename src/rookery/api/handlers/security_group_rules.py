@@ -11,7 +11,7 @@ from rookery.api.errors import check_id, invalid_combination, missing_parameter,
 from rookery.api.handlers.security_group_limits import check_rule_count
 from rookery.api.handlers.security_group_lookup import asked_group, default_vpc_of
 from rookery.api.handlers.security_group_permissions import are_given, meaning, spoken_rules
-from rookery.api.handlers.security_group_references import resolved
+from rookery.api.handlers.security_group_references import owners_beside, resolved
 from rookery.api.handlers.security_group_shape import HeldRule, permissions, render_revoked, render_rule
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
@@ -41,6 +41,7 @@ def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
     return Outcome(
         result={"SecurityGroupRules": [render_rule(HeldRule(changed, rule), view) for rule in added]},
         puts=(changed,),
+        beside=owners_beside(added, request.account),
     )
 
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from rookery.api.blocks import block, is_within
 from rookery.api.errors import dependency_violation, invalid_combination
+from rookery.api.handlers.peering_blocks import added_block
 from rookery.api.handlers.vpc_routes import check_covers_no_route, tables_without_local
 from rookery.api.operation import ApiError, Ids, Outcome, Request, View
 from rookery.model.objects import (
@@ -85,7 +86,10 @@ def associate_ipv6(request: Request, vpc: Vpc, view: View) -> Outcome:
     guards: list[Resource] = []
     if not vpc.ipv6_cidr_associations:
         guards = admitting_ipv6(_defaults(vpc, view), request.ids)
-    return Outcome(result=_answer(vpc, added, "associating"), puts=(changed, *guards))
+    peers = added_block(request, view, vpc, added.cidr)
+    return Outcome(
+        result=_answer(vpc, added, "associating"), puts=(changed, *guards, *peers.puts), beside=peers.beside
+    )
 
 
 def disassociate_ipv6(vpc: Vpc, association: CidrAssociation, view: View) -> Outcome:
