@@ -160,6 +160,15 @@ TESTED_ELSEWHERE = {
     "DROP_DECAPSULATION": "test_what_the_kernel_refuses_to_unwrap_is_dropped",
 }
 
+TESTED_ON_OTHER_PAGES = {  # where there are rules
+    "DROP_SECURITY_GROUP_EGRESS": "test_security_groups",
+    "DROP_SECURITY_GROUP_INGRESS": "test_security_groups",
+    "DROP_NETWORK_ACL_EGRESS": "test_network_acl",
+    "DROP_NETWORK_ACL_INGRESS": "test_network_acl",
+    "DROP_CONNECTIONS_FULL": "test_connections",
+    "DROP_ALLOWANCE_EXCEEDED": "test_connections",
+}
+
 
 def ask(host: HostDataplane, packet: Packet | bytes, program: str = EGRESS) -> WhatIf:
     return host.what_if(program, bytes(packet), plan.DEVICE, ANY_TRACE)  # type: ignore[arg-type]
@@ -175,7 +184,7 @@ def test_is_dropped_for_its_reason(host_a: HostDataplane, case: Drop) -> None:
 
 
 def test_every_verdict_has_a_case_and_a_sentence() -> None:
-    here = {case.verdict for case in DROPS} | TESTED_ELSEWHERE.keys()
+    here = {case.verdict for case in DROPS} | TESTED_ELSEWHERE.keys() | TESTED_ON_OTHER_PAGES.keys()
     assert here == {verdict.name for verdict in Verdict}
     assert all(name in globals() or name == "no outcome" for name in TESTED_ELSEWHERE.values())
     assert VERDICTS.keys() == set(Verdict) - {Verdict.VERDICTS}
@@ -191,6 +200,10 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
                (frame_from_11(), EGRESS), (frame_from_11("10.7.2.7", ROUTER), EGRESS), (arp_from_11("10.7.1.1"), EGRESS),
                (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
                (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
+    ping = frame_from_11(content=ICMP(type=8, id=3))
+    host_a.test_run(EGRESS, bytes(ping), RunContext(ifindex=plan.DEVICE))
+    packets += [(ping, EGRESS), (frame_from_11(content=ICMP(type=8, id=4)), EGRESS),
+                (wrapped(frame_to_11(content=ICMP(type=3, code=1) / ping[IP])), INGRESS)]  # fmt: skip
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
