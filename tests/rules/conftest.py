@@ -17,7 +17,11 @@ from typing import Any
 
 import pytest
 
+from rookery.region.inside import entering
+from rookery.region.ready import host_states
+from rookery.region.status import current, live_generation
 from rookery.tour.talk import Talker
+from tests.waiting import until
 
 CIDRS = {"left": ("10.30.1.0/24", 0), "right": ("10.30.2.0/24", 1), "middle": ("10.30.3.0/24", 0)}
 ACTORS = {
@@ -60,6 +64,7 @@ class Stage:
     instances: dict[str, str] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)
     talkers: dict[str, Talker] = field(default_factory=dict)
+    worn: dict[str, tuple[str, ...]] = field(default_factory=dict)
     made: int = 0
 
     def make_subnet(self, name: str, vpc: str, cidr: str, zone: int) -> str:
@@ -92,7 +97,8 @@ class Stage:
         return self.talkers[name]
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[bytes]:
-        return self.region.rookery("exec", self.instances[name], "--", *command)
+        enter, environment = entering(self.region.name, self.instances[name], list(command))
+        return subprocess.run(enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
     def ping(self, name: str, address: str, *options: str) -> bool:
         return self.run(name, "ping", "-c1", "-W1", *options, address).returncode == 0
@@ -101,7 +107,7 @@ class Stage:
         """Waits until every host has applied the change."""
         generation = answer["ResponseMetadata"]["HTTPHeaders"].get("x-rookery-generation")
         if generation:
-            assert self.region.rookery("wait", generation).returncode == 0
+            until(lambda: live_generation(self.region.name) >= int(generation), "every host has it")
         return answer
 
     def address(self, name: str) -> str:
@@ -132,6 +138,9 @@ class Stage:
 
     def wear(self, name: str, *groups: str) -> None:
         """From now on the instance's interface has these groups."""
+        if self.worn.get(name) == groups:
+            return
+        self.worn[name] = groups
         self.now(
             self.ec2.modify_network_interface_attribute(
                 NetworkInterfaceId=self.interfaces[name], Groups=list(groups)
@@ -140,8 +149,8 @@ class Stage:
 
     def drops(self, reason: str) -> int:
         """Packets dropped for this reason, on all hosts, so far."""
-        hosts = self.region.asked("status")["hosts"]
-        return sum(h["status"]["counters"].get(reason, {}).get("packets", 0) for h in hosts)
+        told = [host.status.counters for host in host_states(current(self.region.name)) if host.status]
+        return sum(counters[reason]["packets"] for counters in told if reason in counters)
 
     def trace(self, *words: str) -> str:
         """What `rookery trace` says, whatever becomes of the packet."""

@@ -28,8 +28,7 @@ class Net:
             stage.make_subnet(vpc, self.vpcs[vpc], cidr.replace(".0.0/16", ".1.0/24"), zone)
             stage.launch(name, vpc, address(name))
         stage.wait_until_running()
-        for vpc, (_cidr, name, _zone) in VPCS.items():
-            stage.wear(name, stage.group(ALL, vpc=self.vpcs[vpc]))
+        self.open = {vpc: stage.group(ALL, vpc=self.vpcs[vpc]) for vpc in VPCS}
 
     def request(self, one: str, other: str) -> str:
         made = self.ec2.create_vpc_peering_connection(VpcId=self.vpcs[one], PeerVpcId=self.vpcs[other])
@@ -58,7 +57,9 @@ class Net:
         return next(r["State"] for r in self.table(vpc)["Routes"] if r["DestinationCidrBlock"] == destination)
 
     def clean(self) -> None:
-        """No written routes, no peerings."""
+        """No written routes, no peerings, everybody open."""
+        for vpc, (_cidr, name, _zone) in VPCS.items():
+            self.stage.wear(name, self.open[vpc])
         for vpc in VPCS:
             table = self.table(vpc)
             for route in table["Routes"]:
