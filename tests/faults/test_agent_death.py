@@ -59,7 +59,10 @@ def test_an_agent_killed_in_the_middle_of_a_launch_leaves_one_instance_and_no_re
     until(lambda: hosts.service.applied.keys() == ADDRESSES.keys(), "both agents are up")
     guests = [Guest(7, last, "host-1") for last in range(10, 22)]
     hosts.service.change(
-        "host-1", instances=tuple(g.intent() for g in guests), mappings=tuple(g.mapping for g in guests)
+        "host-1",
+        instances=tuple(g.intent() for g in guests),
+        mappings=tuple(g.mapping for g in guests),
+        rules=tuple(rule for g in guests for rule in g.rules),
     )
     for reported in (1, 4, 8):
         until(lambda reported=reported: len(hosts.service.statuses) >= reported, lambda: hosts.log("host-1"))

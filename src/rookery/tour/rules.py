@@ -93,7 +93,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
         _through(guide)
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
-    goodbye(name)
+    goodbye(name, "client")
 
 
 def _waiter(name: str) -> Callable[[Any], None]:

@@ -148,7 +148,7 @@ def _alarms(plan: Layout, host: str) -> list[str]:
     return agents.ask(plan.control_socket(host), GetStatus(), StatusReply).alarms
 
 
-def goodbye(name: str) -> None:
+def goodbye(name: str, actor: str = "red-1") -> None:
     named = suffix(name)
     say("The region stays up. Go on with AWS's own clients, or look inside:")
     print(f"""
@@ -156,7 +156,7 @@ def goodbye(name: str) -> None:
     eval "$(./rookery env{named})"
     aws ec2 describe-vpcs
     ./rookery status{named}
-    ./rookery exec{named} red-1 -- sh
+    ./rookery exec{named} {actor} -- sh
     ./rookery mappings{named}
     ./rookery watch{named}
     ./rookery down{named}
