@@ -1,4 +1,5 @@
-"""From an API call to the kernel map of every host: a running region of four hosts, secondary addresses assigned one by one.
+"""From an API call to the kernel map of every host: a running region of four hosts, secondary addresses assigned one by one, then
+rules of a security group that every instance has.
 
     python -m bench.live [--changes 200] [--json]
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 from bench.region import NAME, ec2_client, running_region
@@ -25,11 +27,11 @@ HOSTS = 4
 PATIENCE_SECONDS = 10.0
 
 
-def kernel_maps() -> list[Table]:
+def kernel_maps(name: str, key: type, value: type) -> list[Table]:
     """Of every host, as the programs read them."""
-    paths = [Layout(NAME).pins / host_name(index) / "maps" / "mappings" for index in range(HOSTS)]
+    paths = [Layout(NAME).pins / host_name(index) / "maps" / name for index in range(HOSTS)]
     opened = [open_pinned(path) for path in paths]
-    return [Table("mappings", fd, formats.MappingKey, formats.Mapping) for fd in opened if fd is not None]
+    return [Table(name, fd, key, value) for fd in opened if fd is not None]
 
 
 def launch_on_all(ec2: Any) -> tuple[int, str]:
@@ -55,11 +57,11 @@ def launch_on_all(ec2: Any) -> tuple[int, str]:
     return int(vpc[-6:], 16), made[0]["NetworkInterfaces"][0]["NetworkInterfaceId"]
 
 
-def wait_in_kernels(tables: list[Table], key: tuple, wanted: bool) -> None:
+def wait_in_kernels(tables: list[Table], follows: Callable[[Table], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     waiting = list(tables)
     while waiting:
-        waiting = [table for table in waiting if (table.get(key) is not None) != wanted]
+        waiting = [table for table in waiting if not follows(table)]
         if time.monotonic() > deadline:
             raise RuntimeError(f"{len(waiting)} hosts have not followed in {PATIENCE_SECONDS} s")
 
@@ -68,7 +70,36 @@ def measure(changes: int) -> dict[str, dict[str, float]]:
     """Milliseconds."""
     ec2 = ec2_client()
     vni, interface = launch_on_all(ec2)
-    tables = kernel_maps()
+    return measure_addresses(ec2, vni, interface, changes) | measure_rules(ec2, changes)
+
+
+def policies(table: Table) -> set[int]:
+    """The lists of rules that the host's interfaces go by."""
+    return {row.policy for _, row in table.items()}
+
+
+def measure_rules(ec2: Any, changes: int) -> dict[str, dict[str, float]]:
+    """A list of rules is named by its content: when an interface's configuration names another one, that one is enforced."""
+    tables = kernel_maps("local_interfaces", formats.LocalInterfaceKey, formats.LocalInterface)
+    vpc = ec2.describe_instances()["Reservations"][0]["Instances"][0]["VpcId"]
+    filters = [{"Name": "vpc-id", "Values": [vpc]}]
+    group = ec2.describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"]
+    times: dict[str, list[float]] = {"authorize": [], "revoke": []}
+    for number in range(changes):
+        ranges = [{"CidrIp": "198.51.100.0/24"}]
+        rule = {"IpProtocol": "tcp", "FromPort": number, "ToPort": number, "IpRanges": ranges}
+        for name, taken in times.items():
+            call = getattr(ec2, f"{name}_security_group_ingress")
+            before = {id(table): policies(table) for table in tables}
+            began = time.perf_counter()
+            call(GroupId=group, IpPermissions=[rule])
+            wait_in_kernels(tables, lambda table, before=before: policies(table).isdisjoint(before[id(table)]))
+            taken.append((time.perf_counter() - began) * 1000)
+    return {f"{name} a rule": figures(values) for name, values in times.items()}
+
+
+def measure_addresses(ec2: Any, vni: int, interface: str, changes: int) -> dict[str, dict[str, float]]:
+    tables = kernel_maps("mappings", formats.MappingKey, formats.Mapping)
     times: dict[str, list[float]] = {"assign": [], "unassign": []}
     for number in range(changes):
         address = f"10.0.{1 + number // 200}.{10 + number % 200}"
@@ -79,7 +110,10 @@ def measure(changes: int) -> dict[str, dict[str, float]]:
         ):
             began = time.perf_counter()
             call(NetworkInterfaceId=interface, PrivateIpAddresses=[address])
-            wait_in_kernels(tables, key, wanted=name == "assign")
+            wanted = name == "assign"
+            wait_in_kernels(
+                tables, lambda table, key=key, wanted=wanted: (table.get(key) is not None) == wanted
+            )
             times[name].append((time.perf_counter() - began) * 1000)
     return {f"{name} an address": figures(values) for name, values in times.items()}
 
