@@ -2,35 +2,49 @@
 
     PYTHONPATH=src python -m bench.programs [--json] [--runs 4000] [--large 1000000]
 
-"talking": how many of the mapped addresses take part. 1,000 are a busy host; when each of a million packets goes to another
-address, every one pays for memory that no cache holds. Medians of single runs in interleaved rounds: a run changes its packet,
-so none is repeated in the kernel. Nothing is sent, and nothing is left behind."""
+"flow": "untracked" is open both ways, so that rules alone decide; "new" is admitted by the last of its rules, and remembered;
+"established" is one of so many "held". Everybody's network ACL is asked on top. "talking": how many of the mapped addresses, or of
+the flows held, take part. With one all is in the caches; 1,000 are a busy host; when each of a million packets goes to another
+address, every one pays for memory that no cache holds. Medians of single runs in interleaved rounds: a run changes its packet, so
+none is repeated in the kernel. Nothing is sent, and nothing is left behind."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import random
+import re
 import secrets
 import statistics
 import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from rookery.dataplane import formats, syscall
-from rookery.dataplane.addresses import address_bytes, substrate_bytes
-from rookery.dataplane.formats import Ifindex
+from bench import bare_host
+from bench.bare_host import ANYWHERE, DEVICE, PEERS, SMALL
+from rookery.dataplane import syscall
 from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.syscall import Buffer, RunContext
 
 OBJECTS = Path(__file__).resolve().parents[1] / "build" / "bpf"
-DEVICE, VPC, SMALL, ROUNDS = 1, 7, 1000, 4
-HERE, THERE = "100.64.1.10", "100.64.1.11"
-OWN_MAC, PEER_MAC, ROUTER_MAC = (bytes((2, 0, 0, 0, 0, n)) for n in (5, 6, 1))
-OWN = bytes((10, 0, 0, 5))
+ROUNDS, STEP = 4, 100_000
 RETURN_ZERO = struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
 TARGETS = {"host_egress": 800, "host_ingress": 400}
+RULES = (1, 100, 1000)
+
+Subjects = dict[str, tuple[int, Callable[[int], bytes]]]  # name -> (program, what makes a packet of a number)
+
+
+class Case(NamedTuple):
+    """What the rows of one measurement have in common."""
+
+    flow: str
+    rules: int
+    held: int
+    mappings: int
+    talking: int
 
 
 def null_program() -> int:
@@ -40,109 +54,124 @@ def null_program() -> int:
     return syscall.call(5, bytearray(attribute.ljust(syscall.ATTRIBUTE_BYTES, b"\0")))
 
 
-def peer(number: int) -> bytes:
-    return (0x0A010000 + number).to_bytes(4, "big")
-
-
-def udp_packet(source: bytes, destination: bytes) -> bytes:
-    payload = b"x" * 64
-    udp = struct.pack("!HHHH", 1111, 2222, 8 + len(payload), 0)
-    total = 20 + len(udp) + len(payload)
-    return (
-        struct.pack("!BBHHHBBH4s4s", 0x45, 0, total, 0, 0x4000, 64, 17, 0, source, destination)
-        + udp
-        + payload
-    )
-
-
-def leaving(number: int) -> bytes:
-    return ROUTER_MAC + OWN_MAC + b"\x08\x00" + udp_packet(OWN, peer(number))
-
-
-def arriving(number: int) -> bytes:
-    inner = OWN_MAC + PEER_MAC + b"\x08\x00" + udp_packet(peer(number), OWN)
-    geneve = struct.pack("!BBHI", 4, 0, 0x6558, VPC << 8) + struct.pack("!HBBIII", 0xFF52, 1, 3, 6, VPC << 8, 0)
-    udp = struct.pack("!HHHH", 50000, 6081, 8 + len(geneve) + len(inner), 0)
-    ends = substrate_bytes(THERE), substrate_bytes(HERE)
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp + geneve + inner), 0, 0x4000, 64, 17, 0, *ends)
-    return bytes(12) + b"\x08\x00" + head + udp + geneve + inner
-
-
-def arp_question(_number: int) -> bytes:
-    arp = b"\x00\x01\x08\x00\x06\x04\x00\x01" + OWN_MAC + OWN + bytes(6) + bytes((10, 0, 0, 1))
-    return b"\xff" * 6 + OWN_MAC + b"\x08\x06" + arp
-
-
-def configure(real: HostDataplane) -> None:
-    network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
-    real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), *network, ifindex=2, mtu=1700))
-    ends = address_bytes("10.0.0.1"), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
-    gates = formats.Gates(policy=0, acl=0, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
-    real.reserve_counters(DEVICE)
-    real.interfaces.put_many({Ifindex(DEVICE): formats.InterfaceConfig(VPC, 5, 1, 1, *ends, 1500, 1, *gates)})
-    local = formats.LocalInterface(DEVICE, 1500, 1, OWN_MAC, ROUTER_MAC, 1, *gates)
-    real.local_interfaces.put_many({formats.LocalInterfaceKey(VPC, 5): local})
-    route = formats.RouteKey(32 + 96 + 8, 1, address_bytes("10.0.0.0"))
-    real.routes.put_many({route: formats.Route(formats.RouteKind.LOCAL, 0)})
-    own = formats.Mapping(substrate_bytes(HERE), 5, 1, OWN_MAC, 1, 1, 0, 1, group_set=0)
-    real.mappings.put_many({formats.MappingKey(VPC, address_bytes("10.0.0.5")): own})
-
-
-def map_peers(real: HostDataplane, first: int, last: int) -> None:
-    place = formats.Mapping(substrate_bytes(THERE), 6, 2, PEER_MAC, 1, 1, 0, 1, group_set=0)
-    prefix = address_bytes("0.0.0.0")[:12]
-    real.mappings.put_many({formats.MappingKey(VPC, prefix + peer(n)): place for n in range(first, last)})
-
-
-def timed(descriptor: int, make: Callable[[int], bytes], talking: int, runs: int) -> list[int]:
+def timed(descriptor: int, make: Callable[[int], bytes], numbers: list[int]) -> list[int]:
     """Everything is made before the first run, so that next to nothing but the kernel's own work lies between two."""
     context = RunContext(ifindex=DEVICE)
-    prepared = [
-        syscall.PreparedRun(descriptor, make(random.randrange(talking)), context) for _ in range(runs)
-    ]
+    prepared = [syscall.PreparedRun(descriptor, make(number), context) for number in numbers]
     for one in prepared:
         one.run()
     return [one.nanoseconds for one in prepared]
 
 
-def measure(real: HostDataplane, talking: int, runs: int) -> dict[str, float]:
-    """Median nanoseconds, net."""
-    egress, ingress = (real.program_fd(name) for name in ("host_egress", "host_ingress"))
-    null = null_program()
-    subjects = {"null": (null, leaving), "arp": (egress, arp_question),
-                "host_egress": (egress, leaving), "host_ingress": (ingress, arriving)}  # fmt: skip
-    found: dict[str, list[int]] = {name: [] for name in subjects}
-    for _ in range(ROUNDS):
-        for name, (descriptor, make) in subjects.items():
-            found[name] += timed(descriptor, make, talking, runs // ROUNDS)
-    medians = {name: statistics.median(times) for name, times in found.items()}
-    return {name: medians[name] - medians["null"] for name in medians if name != "null"}
+class Bench:
+    """One host, measured in one state of its tables after the other."""
+
+    def __init__(self, real: HostDataplane, runs: int):
+        self.real, self.runs = real, runs
+        self.programs = {name: real.program_fd(name) for name in ("host_egress", "host_ingress")}
+        self.null = null_program()
+        self.acl = bare_host.put_list(real, bare_host.open_acl())
+        self.rows: list[dict[str, object]] = []
+
+    def admit(self, rules: int, last: str) -> None:
+        policy = bare_host.put_list(self.real, bare_host.policy(rules, last))
+        bare_host.configure(self.real, policy, self.acl)
+
+    def untracked(self, mappings: int, talking: int) -> None:
+        self.admit(1, ANYWHERE)
+        subjects = {"arp": (self.programs["host_egress"], bare_host.arp_question)} | self._both(
+            bare_host.leaving, bare_host.arriving
+        )
+        self._measure(Case("untracked", 1, 0, mappings, talking), subjects)
+
+    def new(self, rules: int) -> None:
+        self.admit(rules, PEERS)
+        self._measure(Case("new", rules, 0, SMALL, SMALL), self._flows())
+
+    def established(self, held: int, talking: int) -> None:
+        self.admit(1, PEERS)
+        self._measure(Case("established", 1, held, SMALL, talking), self._flows())
+
+    def _both(self, leaving: Callable[..., bytes], arriving: Callable[..., bytes]) -> Subjects:
+        return {
+            "host_egress": (self.programs["host_egress"], leaving),
+            "host_ingress": (self.programs["host_ingress"], arriving),
+        }
+
+    def _flows(self) -> Subjects:
+        return self._both(bare_host.leaving_flow, bare_host.arriving_flow)
+
+    def _measure(self, case: Case, subjects: Subjects) -> None:
+        """Adds rows of median nanoseconds, net."""
+        known = {"null": (self.null, bare_host.leaving_flow)} | subjects
+        found: dict[str, list[int]] = {name: [] for name in known}
+        for _ in range(ROUNDS):
+            for name, (descriptor, make) in known.items():
+                if case.flow == "new":
+                    bare_host.forget_flows(self.real)
+                found[name] += timed(descriptor, make, self._numbers(case))
+        medians = {name: statistics.median(times) for name, times in found.items()}
+        for name in subjects:
+            target = None if case.flow == "new" else TARGETS.get(name)
+            net = medians[name] - medians["null"]
+            self.rows.append({"program": name, **case._asdict(), "nanoseconds": net, "target": target})
+
+    def _numbers(self, case: Case) -> list[int]:
+        """No two new flows are the same."""
+        each = self.runs // ROUNDS
+        return list(range(each)) if case.flow == "new" else [random.randrange(case.talking) for _ in range(each)]
 
 
-def measure_all(runs: int, large: int) -> list[dict[str, object]]:
+def memory_of(table_fd: int) -> int:
+    """Bytes, as the kernel counts what a map holds."""
+    said = Path(f"/proc/self/fdinfo/{table_fd}").read_text(encoding="ascii")
+    found = re.search(r"^memlock:\s+(\d+)$", said, re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def with_flows(bench: Bench, large: int) -> int:
+    """Bytes of memory a flow."""
+    for rules in RULES:
+        bench.new(rules)
+    bare_host.forget_flows(bench.real)
+    empty = memory_of(bench.real.connections.fd)
+    bare_host.hold_flows(bench.real, 0, 1)
+    bench.established(1, 1)
+    for first in range(0, large, STEP):
+        bare_host.hold_flows(bench.real, first, min(first + STEP, large))
+    for talking in (1, SMALL, large):
+        bench.established(large, talking)
+    held = memory_of(bench.real.connections.fd) - empty
+    bare_host.forget_flows(bench.real)
+    return round(held / large)
+
+
+def with_mappings(bench: Bench, large: int) -> None:
+    for talking in (1, SMALL):
+        bench.untracked(SMALL, talking)
+    for first in range(SMALL, large, STEP):
+        bare_host.map_peers(bench.real, first, min(first + STEP, large))
+    for talking in (SMALL, large):
+        bench.untracked(large, talking)
+
+
+def measure_all(runs: int, large: int) -> dict[str, object]:
     pins = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
     try:
-        real = HostDataplane.open(pins, OBJECTS, large + 1024)
-        configure(real)
-        map_peers(real, 0, SMALL)
-        cases = [(SMALL, SMALL, measure(real, SMALL, runs))]
-        for first in range(SMALL, large, 100_000):
-            map_peers(real, first, min(first + 100_000, large))
-        cases += [(large, talking, measure(real, talking, runs)) for talking in (SMALL, large)]
+        real = HostDataplane.open(pins, OBJECTS, large + 1024, large + runs)
+        bare_host.map_peers(real, 0, SMALL)
+        bench = Bench(real, runs)
+        a_flow = with_flows(bench, large)
+        with_mappings(bench, large)
         real.close()
     finally:
         HostDataplane.remove_pins(pins)
-    return [
-        {
-            "program": name,
-            "mappings": mappings,
-            "talking": talking,
-            "nanoseconds": ns,
-            "target": TARGETS.get(name),
-        }
-        for mappings, talking, found in cases
-        for name, ns in found.items()
-    ]
+    return {
+        "unit": "nanoseconds a packet, net of a null program",
+        "bytes_a_flow": a_flow,
+        "rows": bench.rows,
+    }
 
 
 def main() -> None:
@@ -151,17 +180,22 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=4000, help="of each program")
-    parser.add_argument("--large", type=int, default=1_000_000, help="mappings in the large case")
+    parser.add_argument("--large", type=int, default=1_000_000, help="mappings, and flows, in the large cases")
     asked = parser.parse_args()
-    rows = measure_all(asked.runs, asked.large)
+    found = measure_all(asked.runs, asked.large)
     if asked.json:
-        json.dump({"unit": "nanoseconds a packet, net of a null program", "rows": rows}, sys.stdout, indent=1)
+        json.dump(found, sys.stdout, indent=1)
         print()
         return
-    print(f"{'program':14}{'mappings':>10}{'talking':>10}{'ns':>8}{'target':>8}")
-    for row in rows:
-        where = f"{row['program']:14}{row['mappings']:>10}{row['talking']:>10}"
-        print(f"{where}{row['nanoseconds']:>8.0f}{row['target'] or '-':>8}")
+    print_table(found)
+
+
+def print_table(found: dict) -> None:
+    columns = list(found["rows"][0])
+    print("".join(f"{column:>13}" for column in columns))
+    for row in found["rows"]:
+        print("".join(f"{'-' if row[c] is None else row[c]:>13}" for c in columns))
+    print(f"{found['bytes_a_flow']} bytes of memory a flow")
 
 
 if __name__ == "__main__":

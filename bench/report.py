@@ -86,7 +86,8 @@ def _to_nft(name: str) -> str:
 def programs_table(data: dict[str, Any]) -> list[str]:
     columns = list(data["rows"][0])
     lines = ["## The programs by themselves", "", f"{data['unit']} (bench/programs.py).", "", *head(*columns)]
-    return lines + [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    return [*lines, "", f"A tracked flow takes {data['bytes_a_flow']} bytes of memory, beside the table as it is when empty."]
 
 
 def running_table(data: dict[str, Any]) -> list[str]:

@@ -3,8 +3,8 @@
 #include "stages/decapsulate.h"
 #include "stages/deliver.h"
 #include "stages/interface.h"
-#include "stages/receiving_gate.h"
 #include "stages/parse.h"
+#include "stages/receiving_gate.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
 

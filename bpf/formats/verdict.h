@@ -14,7 +14,7 @@ enum verdict {
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */
-	DROP_NOT_IP = 18,                  /* neither IPv4, ARP nor (later) IPv6 */
+	DROP_NOT_IP = 18,                  /* neither IPv4, IPv6 nor ARP, or tagged for a VLAN */
 	DROP_MALFORMED_IP = 19,            /* version, header length or total length is wrong */
 	DROP_MALFORMED_ARP = 20,
 	DROP_ARP_UNANSWERED = 21,          /* nobody has this address, or it is not for this subnet to ask */
@@ -33,7 +33,7 @@ enum verdict {
 	DROP_SOURCE_NOT_AT_HOST = 34,      /* the mapping says that the inner source lives at another host */
 	DROP_DESTINATION_NOT_HERE = 35,    /* no interface of this host has the inner destination */
 	DROP_DECAPSULATION = 36,           /* the kernel refused to shrink or write the packet */
-	DROP_LINK_LOCAL = 37,              /* 169.254.0.0/16: never routed; its services are not built yet */
+	DROP_LINK_LOCAL = 37,              /* never routed; its services are not built yet */
 
 	DROP_SECURITY_GROUP_EGRESS = 38,   /* no rule of the sender's groups admits it, and it belongs to no tracked flow */
 	DROP_SECURITY_GROUP_INGRESS = 39,  /* ... of the receiver's groups */

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_ARP_H
 #define ROOKERY_ARP_H
 
+#include "stages/interface.h"
 #include "stages/source_check.h"
 
 /* RFC 826, RFC 5494. (linux/if_arp.h needs the C library.) */
@@ -60,20 +61,25 @@ static __always_inline enum verdict check_arp_source(const struct packet *packet
 	return CONTINUE;
 }
 
-/* The MAC to answer with, or none: a reply, a guest's own address, a stranger's, another subnet's. */
+/* None: the address is the guest's own, nobody's, or another subnet's. */
+static __always_inline const __u8 *mac_of_neighbour(const struct packet *packet, const struct interface_config *interface)
+{
+	const struct mapping *mapping = mapping_of(interface->vni, &packet->destination);
+
+	if (!mapping || mapping->interface == interface->interface || mapping->subnet != interface->subnet)
+		return 0;
+	return mapping->mac;
+}
+
+/* The MAC to answer with, or none: to a reply, too. */
 static __always_inline const __u8 *who_has(const struct packet *packet, const struct arp_ipv4 *arp,
 					   const struct interface_config *interface)
 {
-	const struct mapping *mapping;
-
 	if (arp->operation != bpf_htons(ARPOP_REQUEST))
 		return 0;
 	if (same_address(&packet->destination, &interface->router))
 		return interface->router_mac;
-	mapping = mapping_of(interface->vni, &packet->destination);
-	if (!mapping || mapping->interface == interface->interface || mapping->subnet != interface->subnet)
-		return 0;
-	return mapping->mac;
+	return mac_of_neighbour(packet, interface);
 }
 
 static __always_inline __u64 mac_number(const __u8 *mac)
@@ -96,7 +102,7 @@ static __always_inline void write_answer(struct arp_frame *answer, const struct 
 }
 
 static __noinline enum verdict answer_arp(struct __sk_buff *skb, struct packet *packet,
-					       const struct interface_config *interface)
+					  const struct interface_config *interface)
 {
 	struct arp_frame answer;
 	struct arp_ipv4 asked;
@@ -114,9 +120,7 @@ static __noinline enum verdict answer_arp(struct __sk_buff *skb, struct packet *
 	if (bpf_skb_store_bytes(skb, 0, &answer, sizeof(answer), 0))
 		return DROP_ENCAPSULATION;
 	tell(packet, STEP_ARP_ANSWERED, ANSWERED, mac_number(mac));
-	packet->target = skb->ifindex;
-	packet->action = bpf_redirect(skb->ifindex, 0);
-	return ANSWERED;
+	return send_back(skb, packet);
 }
 
 #endif

@@ -133,7 +133,7 @@ static __always_inline void read_origin(struct packet *packet, const struct orig
 }
 
 static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
-						const struct substrate_config *config)
+					   const struct substrate_config *config)
 {
 	struct wrapping outer = {};
 	__u32 present = copy_head(skb, 0, &outer.ethernet, OUTER_HEAD);

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_ENCAPSULATE_H
 #define ROOKERY_ENCAPSULATE_H
 
+#include "stages/parse.h"
 #include "stages/route.h"
 #include "stages/wrapping.h"
 
@@ -63,7 +64,7 @@ static __always_inline void write_outer(struct wrapping *outer, const struct pac
 	outer->ip.version = 4;
 	outer->ip.ihl = 5;
 	outer->ip.tot_len = bpf_htons(total);
-	outer->ip.frag_off = bpf_htons(0x4000);   /* don't fragment: RFC 8926, 3.3 */
+	outer->ip.frag_off = bpf_htons(IP_DONT_FRAGMENT);   /* RFC 8926, 3.3 */
 	outer->ip.ttl = SUBSTRATE_TTL;
 	outer->ip.protocol = IPPROTO_UDP;
 	outer->ip.saddr = config->address;
@@ -113,7 +114,7 @@ static __always_inline bool has_way(const struct packet *packet, const struct su
 }
 
 static __noinline enum verdict encapsulate(struct __sk_buff *skb, struct packet *packet,
-						const struct next_hop *hop, const struct substrate_config *config)
+					   const struct next_hop *hop, const struct substrate_config *config)
 {
 	struct wrapping outer = {};
 

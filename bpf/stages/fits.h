@@ -3,7 +3,7 @@
 #ifndef ROOKERY_FITS_H
 #define ROOKERY_FITS_H
 
-#include "stages/icmp.h"
+#include "stages/interface.h"
 #include "stages/report.h"
 #include "stages/wrapping.h"
 
@@ -123,15 +123,13 @@ static __always_inline bool refuse_ipv6(struct __sk_buff *skb, const struct pack
 }
 
 static __noinline enum verdict refuse_size(struct __sk_buff *skb, struct packet *packet,
-						const struct interface_config *interface, __u32 mtu)
+					   const struct interface_config *interface, __u32 mtu)
 {
 	if (is_ipv4(&packet->source) ? !refuse_ipv4(skb, packet, interface, mtu) :
 				       !refuse_ipv6(skb, packet, interface, mtu))
 		return DROP_TOO_BIG;
 	tell(packet, STEP_FRAGMENTATION_NEEDED, ANSWERED, mtu);
-	packet->target = skb->ifindex;
-	packet->action = bpf_redirect(skb->ifindex, 0);
-	return ANSWERED;
+	return send_back(skb, packet);
 }
 
 static __always_inline enum verdict check_size(struct __sk_buff *skb, struct packet *packet,

@@ -3,9 +3,6 @@
 #ifndef ROOKERY_GATE_H
 #define ROOKERY_GATE_H
 
-#include <linux/in.h>
-
-#include "stages/ipv6.h"
 #include "stages/report.h"
 
 #define SECOND 1000000000ULL

@@ -22,6 +22,14 @@ static __always_inline bool has_ipv6(const struct interface_config *interface)
 	return interface->router_ipv6.word[0];
 }
 
+/* The host's own answer, to the device on which it was asked. */
+static __always_inline enum verdict send_back(struct __sk_buff *skb, struct packet *packet)
+{
+	packet->target = skb->ifindex;
+	packet->action = bpf_redirect(skb->ifindex, 0);
+	return ANSWERED;
+}
+
 static __always_inline const struct substrate_config *find_substrate(void)
 {
 	const __u32 only = 0;

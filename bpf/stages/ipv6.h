@@ -37,7 +37,9 @@ enum ipv6_constant {
 };
 
 enum icmpv6_type {
+	ICMPV6_UNREACHABLE = 1,
 	ICMPV6_TOO_BIG = 2,
+	ICMPV6_PARAMETER_PROBLEM = 4,      /* 3: time exceeded */
 	ICMPV6_ERRORS = 128,               /* those below */
 	ICMPV6_ECHO = 128,
 	ICMPV6_ECHO_REPLY = 129,
@@ -55,16 +57,6 @@ struct icmpv6_too_big {
 	__be32 mtu;
 };
 _Static_assert(sizeof(struct icmpv6_too_big) == 8, "RFC 4443");
-
-static __always_inline bool is_echo_request(__u8 protocol, __u8 type)
-{
-	return type == (protocol == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO);
-}
-
-static __always_inline bool is_echo(__u8 protocol, __u8 type)
-{
-	return is_echo_request(protocol, type) || type == (protocol == IPPROTO_ICMP ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY);
-}
 
 /* All but the addresses. */
 static __always_inline void begin_icmpv6(struct ipv6_header *ip, __u16 bytes, __u8 hop_limit)

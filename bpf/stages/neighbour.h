@@ -193,14 +193,9 @@ static __always_inline bool is_asked_where_it_belongs(const struct packet *packe
 /* As who_has() of ARP: the MAC to answer with, or none. */
 static __always_inline const __u8 *who_has_ipv6(const struct packet *packet, const struct interface_config *interface)
 {
-	const struct mapping *mapping;
-
 	if (is_router(interface, &packet->destination))
 		return interface->router_mac;
-	mapping = mapping_of(interface->vni, &packet->destination);
-	if (!mapping || mapping->interface == interface->interface || mapping->subnet != interface->subnet)
-		return 0;
-	return mapping->mac;
+	return mac_of_neighbour(packet, interface);
 }
 
 /* ff02::1 and its MAC (RFC 2464, 7), to who asked without an address. Spelled out: a constant would become a map. */
@@ -241,13 +236,6 @@ static __always_inline void *resize(struct __sk_buff *skb, __u32 bytes)
 		return 0;
 	data = (void *)(long)skb->data;
 	return data + ETH_HLEN + bytes > (void *)(long)skb->data_end ? 0 : data;
-}
-
-static __always_inline enum verdict send_back(struct __sk_buff *skb, struct packet *packet)
-{
-	packet->target = skb->ifindex;
-	packet->action = bpf_redirect(skb->ifindex, 0);
-	return ANSWERED;
 }
 
 static __always_inline enum verdict advertise_neighbour(struct __sk_buff *skb, struct packet *packet,

@@ -219,6 +219,17 @@ static __always_inline bool carries_icmp(const struct address *address, __u8 pro
 	return protocol == (is_ipv4(address) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
+/* Of what carries_icmp(). */
+static __always_inline bool is_echo_request(__u8 protocol, __u8 type)
+{
+	return type == (protocol == IPPROTO_ICMP ? ICMP_ECHO : ICMPV6_ECHO);
+}
+
+static __always_inline bool is_echo(__u8 protocol, __u8 type)
+{
+	return is_echo_request(protocol, type) || type == (protocol == IPPROTO_ICMP ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY);
+}
+
 static __always_inline bool same_address(const struct address *a, const struct address *b)
 {
 	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) |

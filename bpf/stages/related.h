@@ -6,23 +6,9 @@
 #include <linux/if_ether.h>
 
 #include "stages/connection.h"
+#include "stages/parse.h"
 
 /* Errors that name the packet they are about (RFC 792, RFC 4443). A redirect is none: nobody redirects in a VPC. */
-enum related_type {
-	UNREACHABLE_V4 = 3,
-	TIME_EXCEEDED_V4 = 11,
-	PARAMETER_PROBLEM_V4 = 12,
-	UNREACHABLE_V6 = 1,
-	PARAMETER_PROBLEM_V6 = 4,          /* 2 and 3: too big, time exceeded */
-};
-
-struct quoted_ipv6 {                       /* RFC 8200, up to the addresses */
-	__u8 version_and_class[4];
-	__be16 length;
-	__u8 next_header;
-	__u8 hop_limit;
-};
-
 static __always_inline bool quotes(const struct packet *packet)
 {
 	__u8 type = packet->icmp_type;
@@ -30,8 +16,8 @@ static __always_inline bool quotes(const struct packet *packet)
 	if (packet->fragment == FRAGMENT_LATER || !carries_icmp(&packet->source, packet->protocol))
 		return false;
 	if (is_ipv4(&packet->source))
-		return type == UNREACHABLE_V4 || type == TIME_EXCEEDED_V4 || type == PARAMETER_PROBLEM_V4;
-	return type >= UNREACHABLE_V6 && type <= PARAMETER_PROBLEM_V6;
+		return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM;
+	return type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER_PROBLEM;
 }
 
 /* Both read the addresses as if the quoted packet had left. Where its transport header begins; 0: this is no such packet. */
@@ -41,7 +27,7 @@ static __always_inline __u32 read_quoted_ipv4(struct __sk_buff *skb, __u32 offse
 
 	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return 0;
-	if (ip.frag_off & bpf_htons(0x1fff))       /* of a later fragment: no ports */
+	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))   /* of a later fragment: no ports */
 		return 0;
 	key->local = ipv4_address(ip.saddr);
 	key->remote = ipv4_address(ip.daddr);
@@ -51,16 +37,14 @@ static __always_inline __u32 read_quoted_ipv4(struct __sk_buff *skb, __u32 offse
 
 static __always_inline __u32 read_quoted_ipv6(struct __sk_buff *skb, __u32 offset, struct connection_key *key)
 {
-	struct quoted_ipv6 ip;
+	struct ipv6_header ip;
 
-	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version_and_class[0] >> 4 != 6)
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || bpf_ntohl(ip.version_class_flow) >> 28 != IPV6_VERSION)
 		return 0;
-	offset += sizeof(ip);
-	if (bpf_skb_load_bytes(skb, offset, &key->local, sizeof(key->local)) ||
-	    bpf_skb_load_bytes(skb, offset + sizeof(key->local), &key->remote, sizeof(key->remote)))
-		return 0;
-	key->protocol = ip.next_header;
-	return offset + sizeof(key->local) + sizeof(key->remote);
+	key->local = ip.source;
+	key->remote = ip.destination;
+	key->protocol = ip.next;
+	return offset + sizeof(ip);
 }
 
 static __always_inline bool read_quoted_ports(struct __sk_buff *skb, __u32 offset, bool leaves, struct connection_key *key)

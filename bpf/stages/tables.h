@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What do the programs of a host share? Both objects declare the same maps; the loader gives them the same pinned ones. */
+/* What do the programs of a host share? All objects declare the same maps; the loader gives them the same pinned ones. */
 #ifndef ROOKERY_TABLES_H
 #define ROOKERY_TABLES_H
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 MASK32 = 0xFFFFFFFF
 WRAPPING = 66
-HAVE_PORTS = (1, 6, 17, 58)
+HAVE_PORTS = (1, 6, 17)  # ICMPv6 inside IPv4 is a protocol like any other
 ANSWERS_ICMP = (0, 8, 13, 14)
 
 

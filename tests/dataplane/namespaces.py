@@ -133,8 +133,9 @@ def _add_instance(made: World, space: HostSpace, number: int) -> None:
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "link", "set", "eth0", "up")
     run("ip", "-n", name, "route", "add", "default", "via", str(me.router))
-    run("ip", "-n", name, "address", "add", f"{plan_ipv6.address(number)}/64", "dev", "eth0", "nodad")
-    run("ip", "-n", name, "route", "add", "default", "via", plan_ipv6.ROUTER_LINK_LOCAL, "dev", "eth0")
+    if number in plan_ipv6.INTERFACES:
+        run("ip", "-n", name, "address", "add", f"{plan_ipv6.address(number)}/64", "dev", "eth0", "nodad")
+        run("ip", "-n", name, "route", "add", "default", "via", plan_ipv6.ROUTER_LINK_LOCAL, "dev", "eth0")
     space.devices[number] = _ifindex(space, f"v{number}")
 
 
@@ -155,7 +156,8 @@ def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
     }
     space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
     plan.fill(space.dataplane, tables)
-    plan_ipv6.fill(space.dataplane, space.devices, mtu)
+    with_ipv6 = {number: device for number, device in space.devices.items() if number in plan_ipv6.INTERFACES}
+    plan_ipv6.fill(space.dataplane, with_ipv6, mtu)
 
 
 def attach(space: HostSpace, mode: str | None = None) -> None:

@@ -28,6 +28,7 @@ ADDRESSES = {  # (vni, address): (interface, subnet, host)
     (TWIN, "2001:db8:7:1::5"): (21, 3, HOST_B),
     (TWIN, "2001:db8:7:1::6"): (22, 3, HOST_A),
 }
+INTERFACES = {number for number, _, _ in ADDRESSES.values()}  # others are in subnets without IPv6
 ROUTERS = {1: "2001:db8:7:1::1", 2: "2001:db8:7:2::1", 3: "2001:db8:7:1::1"}
 ROUTES = {("2001:db8:7::", 56): formats.RouteKind.LOCAL, ("2001:db8:7:66::", 64): formats.RouteKind.BLACKHOLE}
 

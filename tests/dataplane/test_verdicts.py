@@ -21,7 +21,7 @@ from rookery.dataplane.syscall import RunContext
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from rookery.trace.words import STEPS, VERDICTS
-from tests.dataplane import plan
+from tests.dataplane import plan, plan_ipv6
 from tests.dataplane.model import Forwarder, Host, Route
 from tests.dataplane.packets import (
     GATES,
@@ -40,6 +40,7 @@ from tests.dataplane.packets import (
     steps,
     wrapped,
 )
+from tests.dataplane.packets_ipv6 import router_solicitation, solicitation
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
 ANY_TRACE = 5
@@ -160,13 +161,15 @@ TESTED_ELSEWHERE = {
     "DROP_DECAPSULATION": "test_what_the_kernel_refuses_to_unwrap_is_dropped",
 }
 
-TESTED_ON_OTHER_PAGES = {  # where there are rules
+TESTED_ON_OTHER_PAGES = {  # where there are rules, or IPv6
     "DROP_SECURITY_GROUP_EGRESS": "test_security_groups",
     "DROP_SECURITY_GROUP_INGRESS": "test_security_groups",
     "DROP_NETWORK_ACL_EGRESS": "test_network_acl",
     "DROP_NETWORK_ACL_INGRESS": "test_network_acl",
     "DROP_CONNECTIONS_FULL": "test_connections",
     "DROP_ALLOWANCE_EXCEEDED": "test_connections",
+    "DROP_MALFORMED_NEIGHBOUR": "test_neighbour_discovery",
+    "DROP_NEIGHBOUR_UNANSWERED": "test_neighbour_discovery",
 }
 
 
@@ -204,6 +207,8 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     host_a.test_run(EGRESS, bytes(ping), RunContext(ifindex=plan.DEVICE))
     packets += [(ping, EGRESS), (frame_from_11(content=ICMP(type=8, id=4)), EGRESS),
                 (wrapped(frame_to_11(content=ICMP(type=3, code=1) / ping[IP])), INGRESS)]  # fmt: skip
+    plan_ipv6.fill(host_a, {11: plan.DEVICE})
+    packets += [(solicitation("2001:db8:7:1::6"), EGRESS), (router_solicitation(), EGRESS)]
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})

@@ -184,7 +184,7 @@ def with_ipv6(known: Directory) -> Directory:
         )
         for n, subnet in enumerate(SUBNETS, 1)
     ]
-    own = {"eni-web": "2001:db8:1::5", "eni-db": "2001:db8:2::7"}
+    own = {"eni-00000005": "2001:db8:1::5", "eni-00000007": "2001:db8:2::7"}
     interfaces = [
         msgspec.structs.replace(known.interface(eni), ipv6_addresses=(address,)) for eni, address in own.items()
     ]
@@ -200,7 +200,7 @@ def test_an_ipv6_packet_asks_for_the_router_and_leaves(known: Directory):
     )
     found = WhatIfReply(verdict="answered", frame=bytes(answer), steps=[])
     sent = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
-    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-db")
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000007")
     agents = Agents(found, sent, delivered)
     told = journey(with_ipv6(known), "web", "2001:DB8:2:0::7", Probe.of(80, None), agents)
     assert (told.delivered_to, told.source, told.destination) == ("i-db", "2001:db8:1::5", "2001:db8:2::7")
@@ -210,7 +210,7 @@ def test_an_ipv6_packet_asks_for_the_router_and_leaves(known: Directory):
 
 
 def test_an_interface_without_ipv6_sends_none(known: Directory):
-    with pytest.raises(NotFound, match="eni-near has no IPv6 address"):
+    with pytest.raises(NotFound, match="eni-00000009 has no IPv6 address"):
         journey(with_ipv6(known), "near", "2001:db8:2::7", Probe.of(None, None), Agents())
 
 
