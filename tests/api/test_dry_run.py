@@ -193,7 +193,7 @@ def valid_calls(here):
             "AssociationId": here.association,
             "RouteTableId": here.empty_table,
         },
-        "ResetInstanceAttribute": {"InstanceId": here.stopped, "Attribute": "sourceDestCheck"},
+        "ResetInstanceAttribute": {**instance, "Attribute": "sourceDestCheck"},
         "ResetNetworkInterfaceAttribute": {**interface, "SourceDestCheck": "true"},
         "RestoreManagedPrefixListVersion": {
             "PrefixListId": here.list,
