@@ -13,6 +13,7 @@ import random
 import re
 import secrets
 from collections import Counter
+from functools import cache
 from unittest.mock import patch
 
 from botocore.loaders import Loader
@@ -22,6 +23,7 @@ from botocore.serialize import create_serializer
 from rookery.api import handlers
 from rookery.api.front import Front
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.handlers.key_material import new_key
 from rookery.api.handlers.security_group_permissions import FLAT
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
@@ -47,7 +49,8 @@ from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
+ACCOUNT, OTHER, REGION = "123456789012", "210987654321", "us-east-1"
+KEYS = {ACCOUNT: "AKID", OTHER: "AKIDOTHER"}
 MODEL = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 SERIALIZER = create_serializer("ec2", include_validation=False)
 HINTS = {
@@ -110,12 +113,15 @@ HINTS = {
 
 @contextlib.contextmanager
 def unsigned():
-    """The signature has its own tests; here it would only take time."""
-    credential = Credential("AKID", "20260101", REGION, "ec2")
-    claim = Claim(credential, [], "", "", None, "")
+    """Signatures and keys of RSA have their own tests; here they would only take time."""
+
+    def claimed(http):
+        return Claim(Credential(http.headers["key"], "20260101", REGION, "ec2"), [], "", "", None, "")
+
     with (
-        patch("rookery.api.front.claim_of", lambda _http: claim),
+        patch("rookery.api.front.claim_of", claimed),
         patch("rookery.api.front.verify", lambda *_: None),
+        patch("rookery.api.handlers.key_pairs.new_key", cache(new_key)),
     ):
         yield
 
@@ -123,16 +129,17 @@ def unsigned():
 async def make_front():
     handlers.load()
     store = MemoryStore()
-    key = AccessKey(access_key="AKID", account=ACCOUNT, sealed_secret=b"")
+    owned = [AccessKey(access_key=key, account=account, sealed_secret=b"") for account, key in KEYS.items()]
     hosts = [Host(name=f"host-{n}", zone=n % 2, address=f"100.64.1.{n}") for n in range(4)]
     puts = {host_key(host.name): encode(host) for host in hosts}
-    await store.txn([], {credential_key("AKID"): encode(key), **puts})
+    puts |= {credential_key(one.access_key): encode(one) for one in owned}
+    await store.txn([], puts)
     return store, Front(store, bytes(32), Quotas(vpcs=30))
 
 
-async def ask(front, form):
+async def ask(front, form, account=ACCOUNT):
     body = "&".join(f"{quoted(name)}={quoted(value)}" for name, value in form.items()).encode()
-    return await front.handle(HttpRequest("POST", "/", "", {}, body))
+    return await front.handle(HttpRequest("POST", "/", "", {"key": KEYS[account]}, body))
 
 
 def quoted(text):
@@ -147,10 +154,10 @@ def form_of(values, name, avoided=()):
     return {key: ("true" if v is True else "false" if v is False else str(v)) for key, v in form.items()}
 
 
-def hints_of(front):
+def hints_of(front, account):
     """The ids that exist now."""
     found = dict(HINTS)
-    realm = front.state.realm(ACCOUNT, REGION)
+    realm = front.state.realm(account, REGION)
     for kind, member in ((Vpc, "VpcId"), (Subnet, "SubnetId"), (RouteTable, "RouteTableId")):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
     interfaces = list(realm.by_id.get(NetworkInterface, {}))
@@ -160,8 +167,9 @@ def hints_of(front):
         one.attachment.id for one in realm.by_id.get(NetworkInterface, {}).values() if one.attachment
     ]
     found["AttachmentId"] = attachments or ["eni-attach-0123456789abcdef0"]
-    found["PeerVpcId"], found["PeerOwnerId"] = found["VpcId"], [ACCOUNT, ACCOUNT, "210987654321"]
-    found["VpcPeeringConnectionId"] = list(realm.by_id.get(VpcPeering, {})) or ["pcx-0123456789abcdef0"]
+    found["PeerVpcId"] = [*found["VpcId"], *front.state.realm(other_than(account), REGION).by_id.get(Vpc, {})]
+    found["PeerOwnerId"] = found["UserId"] = list(KEYS)
+    found["VpcPeeringConnectionId"] = [*realm.by_id.get(VpcPeering, {}), *realm.accepted] or ["pcx-x"]
     found["PrefixListId"] = list(realm.by_id.get(PrefixList, {})) or ["pl-0123456789abcdef0"]
     found["SubnetCidrReservationId"] = list(realm.by_id.get(SubnetCidrReservation, {})) or [
         "scr-0123456789abcdef0"
@@ -194,6 +202,10 @@ def hints_of(front):
     return found
 
 
+def other_than(account):
+    return OTHER if account == ACCOUNT else ACCOUNT
+
+
 async def check_state(store, front):
     """Nothing is half there, and the API's own copy holds what the store holds."""
     entries = (await store.range("")).entries
@@ -212,12 +224,13 @@ async def rounds(seed, count, names, spoil, avoided=()):
     seen = Counter()
     for number in range(count):
         if number % 25 == 0:
-            values = Values(source, hints_of(front))
+            account = source.choice((ACCOUNT, ACCOUNT, OTHER))
+            values = Values(source, hints_of(front, account))
         name = source.choice(names)
         form = form_of(values, name, avoided if source.random() < 0.8 else ())
         if source.random() < spoil:
             form = values.spoiled(form)
-        answer = await ask(front, form)
+        answer = await ask(front, form, account)
         assert answer.status < 500, (seed, number, form, answer.body)
         code = re.search(rb"<Code>(.*?)</Code>", answer.body)
         seen[code[1].decode() if code else "ok"] += 1

@@ -50,7 +50,9 @@ def test_random_bytes_are_answered():
         source = random.Random(5)
         for _ in range(500):
             body = source.randbytes(source.randrange(300))
-            answer = await front.handle(HttpRequest("POST", "/", "", {}, b"Action=DescribeVpcs&" + body))
+            answer = await front.handle(
+                HttpRequest("POST", "/", "", {"key": "AKID"}, b"Action=DescribeVpcs&" + body)
+            )
             assert 400 <= answer.status < 500
 
     asyncio.run(run())
