@@ -22,7 +22,7 @@ PLAY = """
   module_defaults:
     group/amazon.aws.aws: {region: us-east-1}
   tasks:
-    - amazon.aws.ec2_vpc_net: {name: main, cidr_block: 10.0.0.0/16, ipv6_cidr: true, dns_hostnames: true, tags: {team: net}}
+    - amazon.aws.ec2_vpc_net: {name: main, cidr_block: 10.0.0.0/16, ipv6_cidr: true, dns_support: true, dns_hostnames: true, tags: {team: net}}
       register: vpc
     - amazon.aws.ec2_vpc_net: {name: partner, cidr_block: 10.1.0.0/16}
       register: partner

@@ -6,12 +6,16 @@ ids and addresses that really exist mixed in.
 
 from __future__ import annotations
 
+from functools import cache
+from unittest.mock import patch
+
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.handlers.key_material import new_key
 from rookery.api.operation import ApiError
 from rookery.model.objects import Host
 from rookery.testing.small_view import SmallView
@@ -138,6 +142,13 @@ def sensible(operation, words):
         return known[operation]
     required = MODEL.operation_model(operation).input_shape.required_members
     return {key: value for name in required for key, value in known.get(name, {}).items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_key_of_each_type():
+    """Drawing them has its own tests; here it would only take time."""
+    with patch("rookery.api.handlers.key_pairs.new_key", cache(new_key)):
+        yield
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -155,6 +155,23 @@ def test_overlapping_ipv6_blocks_fail_too(view):
     assert status(view, ask(view, one, other)) == "failed"
 
 
+def test_an_ipv6_block_for_a_vpc_that_waits_for_an_answer_is_refused(view):
+    one, other = vpc(view, 1), vpc(view, 2)
+    ask(view, one, other)
+    asked = {"VpcId": one.id, "AmazonProvidedIpv6CidrBlock": True}
+    assert view.refusal("AssociateVpcCidrBlock", **asked) == "OperationNotPermitted"
+    view.call("AssociateVpcCidrBlock", VpcId=other.id, AmazonProvidedIpv6CidrBlock=True)
+
+
+def test_peers_get_ipv6_blocks_and_stay_peered(view):
+    one, other = vpc(view, 1), vpc(view, 2)
+    pcx = ask(view, one, other)
+    view.call("AcceptVpcPeeringConnection", VpcPeeringConnectionId=pcx)
+    for each in (one, other):
+        view.call("AssociateVpcCidrBlock", VpcId=each.id, AmazonProvidedIpv6CidrBlock=True)
+    assert status(view, pcx) == "active"
+
+
 def test_an_unknown_peer_fails_without_saying_why(view):
     one = vpc(view, 1)
     unknown = replace(one, id="vpc-0123456789abcdef0")

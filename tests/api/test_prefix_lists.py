@@ -251,3 +251,18 @@ def test_a_list_that_a_security_group_uses_is_not_deleted():
     assert view.refusal("DeleteManagedPrefixList", PrefixListId=list_id) == "DependencyViolation"
     view.put(replace(group, rules=()))
     view.call("DeleteManagedPrefixList", PrefixListId=list_id)
+
+
+def test_a_list_grows_only_as_far_as_the_groups_that_use_it_may_hold():
+    """For a group a list counts as full as it may become."""
+    view = SmallView()
+    view.quotas = Quotas(security_group_rules=10)
+    made = view.call("CreateManagedPrefixList", PrefixListName="x", MaxEntries=5, AddressFamily="IPv4")
+    list_id = made["PrefixList"]["PrefixListId"]
+    vpc = view.make_vpc("10.0.0.0/16")
+    (group,) = view.in_vpc(SecurityGroup, vpc.id)
+    rule = {"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": list_id}]}
+    view.call("AuthorizeSecurityGroupIngress", GroupId=group.id, IpPermissions=[rule])
+    code = view.refusal("ModifyManagedPrefixList", PrefixListId=list_id, MaxEntries=11)
+    assert code == "RulesPerSecurityGroupLimitExceeded"
+    view.call("ModifyManagedPrefixList", PrefixListId=list_id, MaxEntries=9)

@@ -9,9 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rookery.model.codec import encode
-from rookery.model.keys import key_of
-from rookery.model.objects import SecurityGroup, SecurityGroupRule
+from rookery.model.objects import SecurityGroupRule
 from rookery.testing.small_view import ACCOUNT, SmallView
 from tests.api.group_scene import default_group, group
 
@@ -168,60 +166,77 @@ def test_no_group_is_shared_with_another_vpc(here):
     assert here.view.refusal("DescribeSecurityGroupVpcAssociations", Filters=wrong) == "InvalidParameterValue"
 
 
-def test_references_and_stale_rules_reach_over_accounts(api, ec2, refused):
+@pytest.fixture
+def apart(api, ec2):
+    """Two accounts with a VPC and a group each, peered."""
     api.add_key(OTHER_KEY, OTHER_SECRET, OTHER)
     other = api.client(access_key=OTHER_KEY, secret=OTHER_SECRET)
     near = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
     far = other.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
-    web, app = groups_of_two_accounts(near, far)
-    api.run(api.store.txn([], {key_of(each): encode(each) for each in (web, app)}))
     asked = ec2.create_vpc_peering_connection(VpcId=near, PeerVpcId=far, PeerOwnerId=OTHER)
     pcx = asked["VpcPeeringConnection"]["VpcPeeringConnectionId"]
     other.accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
-    assert ec2.describe_security_group_references(GroupId=[web.id])["SecurityGroupReferenceSet"] == [
-        {"GroupId": web.id, "ReferencingVpcId": far, "VpcPeeringConnectionId": pcx}
-    ]
-    assert other.describe_stale_security_groups(VpcId=far)["StaleSecurityGroupSet"] == []
+    web = ec2.create_security_group(GroupName="web", Description="web", VpcId=near)["GroupId"]
+    app = other.create_security_group(GroupName="app", Description="app", VpcId=far)["GroupId"]
+    return SimpleNamespace(one=ec2, other=other, near=near, far=far, pcx=pcx, web=web, app=app)
+
+
+def admit_web(apart, account=ACCOUNT):
+    """Into app."""
+    pair = {"UserId": account, "GroupId": apart.web}
+    permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [pair]}
+    return apart.other.authorize_security_group_ingress(GroupId=apart.app, IpPermissions=[permission])
+
+
+def shown_pair(apart):
+    (found,) = apart.other.describe_security_groups(GroupIds=[apart.app])["SecurityGroups"]
+    return found["IpPermissions"][0]["UserIdGroupPairs"][0]
+
+
+def test_a_rule_may_name_the_group_of_a_peer_in_another_account(apart, refused):
     with refused("InvalidGroup.NotFound"):
-        other.describe_security_group_references(GroupId=[web.id])
-    ec2.delete_vpc_peering_connection(VpcPeeringConnectionId=pcx)
-    (found,) = other.describe_stale_security_groups(VpcId=far)["StaleSecurityGroupSet"]
-    (pair,) = found["StaleIpPermissions"][0]["UserIdGroupPairs"]
-    assert pair == {
+        admit_web(apart, account=OTHER)
+    (rule,) = admit_web(apart)["SecurityGroupRules"]
+    pair = {
         "UserId": ACCOUNT,
-        "GroupId": web.id,
-        "VpcId": near,
-        "VpcPeeringConnectionId": pcx,
-        "PeeringStatus": "deleted",
+        "GroupId": apart.web,
+        "VpcId": apart.near,
+        "VpcPeeringConnectionId": apart.pcx,
+        "PeeringStatus": "active",
     }
+    assert rule["ReferencedGroupInfo"] == pair
+    assert shown_pair(apart) == pair
+    assert apart.one.describe_security_group_references(GroupId=[apart.web])["SecurityGroupReferenceSet"] == [
+        {"GroupId": apart.web, "ReferencingVpcId": apart.far, "VpcPeeringConnectionId": apart.pcx}
+    ]
+    assert apart.other.describe_stale_security_groups(VpcId=apart.far)["StaleSecurityGroupSet"] == []
+    with refused("InvalidGroup.NotFound"):
+        apart.other.describe_security_group_references(GroupId=[apart.web])
 
 
-def groups_of_two_accounts(near, far):
-    web = SecurityGroup(
-        account=ACCOUNT,
-        region="us-east-1",
-        id="sg-00000000000000001",
-        vpc_id=near,
-        name="web",
-        description="web",
+def test_it_is_stale_when_either_account_ends_the_peering(apart, refused):
+    admit_web(apart)
+    apart.one.delete_vpc_peering_connection(VpcPeeringConnectionId=apart.pcx)
+    (found,) = apart.other.describe_stale_security_groups(VpcId=apart.far)["StaleSecurityGroupSet"]
+    (pair,) = found["StaleIpPermissions"][0]["UserIdGroupPairs"]
+    assert (
+        pair
+        == shown_pair(apart)
+        == {
+            "UserId": ACCOUNT,
+            "GroupId": apart.web,
+            "VpcId": apart.near,
+            "VpcPeeringConnectionId": apart.pcx,
+            "PeeringStatus": "deleted",
+        }
     )
-    names = SecurityGroupRule(
-        id="sgr-00000000000000001",
-        is_egress=False,
-        protocol="tcp",
-        from_port=443,
-        to_port=443,
-        group_id=web.id,
-        group_account=ACCOUNT,
-        group_vpc_id=near,
-    )
-    app = SecurityGroup(
-        account=OTHER,
-        region="us-east-1",
-        id="sg-00000000000000002",
-        vpc_id=far,
-        name="app",
-        description="app",
-        rules=(names,),
-    )
-    return web, app
+    with refused("InvalidGroup.NotFound"):
+        admit_web(apart)
+    apart.other.revoke_security_group_ingress(GroupId=apart.app, IpPermissions=stale_permission(apart))
+    assert apart.other.describe_stale_security_groups(VpcId=apart.far)["StaleSecurityGroupSet"] == []
+
+
+def stale_permission(apart):
+    """As DescribeSecurityGroups showed it, to be taken away."""
+    (found,) = apart.other.describe_security_groups(GroupIds=[apart.app])["SecurityGroups"]
+    return found["IpPermissions"]

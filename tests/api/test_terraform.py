@@ -1,8 +1,8 @@
-"""Terraform's AWS provider applies, sees no drift, and destroys a realistic VPC: both address families, subnets, route tables
-with an appliance and a peering, security groups in all the ways the provider has, a network ACL, a prefix list, instances.
+"""Terraform's AWS provider applies, sees no drift, changes in place and destroys a realistic VPC: both address families,
+subnets, route tables with an appliance and a peering, security groups in all the ways the provider has, default ones too, network
+ACLs, a prefix list, instances.
 
-It takes a minute or two, most of it in `apply`, where the API waits for the provider and not the other way round; no other test
-tries this client.
+It takes more than a minute, most of it the provider's own waiting; no other test tries this client.
 
 terraform --> front, handlers --> MemoryStore <-- a thread that does what hosts are asked to
 """
@@ -26,6 +26,7 @@ TERRAFORM = shutil.which("terraform")
 CONFIGURATION = """
 variable "url" {}
 variable "public_key" {}
+variable "office" { default = "10.9.0.0/16" }
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -93,7 +94,7 @@ resource "aws_security_group" "web" {
     protocol         = "tcp"
     from_port        = 443
     to_port          = 443
-    cidr_blocks      = ["0.0.0.0/0"]
+    cidr_blocks      = ["0.0.0.0/0", var.office]
     ipv6_cidr_blocks = ["::/0"]
   }
   ingress {
@@ -109,14 +110,17 @@ resource "aws_security_group" "web" {
     prefix_list_ids = [aws_ec2_managed_prefix_list.offices.id]
   }
   egress {
-    protocol    = "-1"
-    from_port   = 0
-    to_port     = 0
-    cidr_blocks = ["0.0.0.0/0"]
+    protocol        = "icmp"
+    from_port       = 8
+    to_port         = -1
+    security_groups = [aws_security_group.data.id]
   }
 }
 resource "aws_security_group" "data" {
-  name   = "data"
+  name_prefix = "data"
+  vpc_id      = aws_vpc.main.id
+}
+resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.main.id
 }
 resource "aws_vpc_security_group_ingress_rule" "from_web" {
@@ -126,6 +130,19 @@ resource "aws_vpc_security_group_ingress_rule" "from_web" {
   from_port                    = 5432
   to_port                      = 5432
   tags                         = { Name = "database" }
+}
+resource "aws_vpc_security_group_ingress_rule" "office" {
+  security_group_id = aws_security_group.data.id
+  ip_protocol       = "tcp"
+  from_port         = 22
+  to_port           = 22
+  cidr_ipv4         = var.office
+  description       = "ssh from ${var.office}"
+}
+resource "aws_vpc_security_group_egress_rule" "ipv6" {
+  security_group_id = aws_security_group.data.id
+  cidr_ipv6         = "::/0"
+  ip_protocol       = "-1"
 }
 resource "aws_vpc_security_group_egress_rule" "gre" {
   security_group_id = aws_security_group.data.id
@@ -149,7 +166,25 @@ resource "aws_network_acl" "data" {
     protocol   = "tcp"
     from_port  = 5432
     to_port    = 5432
-    cidr_block = "10.0.0.0/16"
+    cidr_block = var.office
+  }
+  ingress {
+    rule_no    = 110
+    action     = "deny"
+    protocol   = "icmp"
+    from_port  = 0
+    to_port    = 0
+    icmp_type  = 8
+    icmp_code  = -1
+    cidr_block = "0.0.0.0/0"
+  }
+  egress {
+    rule_no         = 90
+    action          = "allow"
+    protocol        = "-1"
+    from_port       = 0
+    to_port         = 0
+    ipv6_cidr_block = "::/0"
   }
   egress {
     rule_no    = 100
@@ -175,6 +210,12 @@ resource "aws_network_acl" "extra" {
     ignore_changes = [ingress, egress]
   }
 }
+resource "aws_default_network_acl" "closed" {
+  default_network_acl_id = aws_vpc.main.default_network_acl_id
+  lifecycle {
+    ignore_changes = [subnet_ids]
+  }
+}
 resource "aws_vpc" "partner" {
   cidr_block = "10.1.0.0/16"
 }
@@ -182,6 +223,8 @@ resource "aws_vpc_peering_connection" "partner" {
   vpc_id      = aws_vpc.main.id
   peer_vpc_id = aws_vpc.partner.id
   auto_accept = true
+  # While its own request waits for an answer, no block can be added to a VPC.
+  depends_on = [aws_vpc_ipv4_cidr_block_association.second]
 }
 resource "aws_route_table" "web" {
   vpc_id = aws_vpc.main.id
@@ -249,11 +292,18 @@ def public_key():
     return key.public_bytes(forms.Encoding.OpenSSH, forms.PublicFormat.OpenSSH).decode()
 
 
+def default_groups(ec2):
+    """Of the VPC with the /16 of the configuration."""
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
+    chosen = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+    return ec2.describe_security_groups(Filters=chosen)["SecurityGroups"]
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.skipif(not TERRAFORM, reason="no program terraform on PATH: this client is not tried")
 @pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no AWS provider in {MIRROR}: a test downloads nothing")
 @pytest.mark.usefixtures("obedient_hosts")
-def test_terraform_applies_without_drift_and_destroys(api, ec2, tmp_path):
+def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2, tmp_path):
     (tmp_path / "main.tf").write_text(CONFIGURATION)
     environment = {
         "PATH": os.environ["PATH"],
@@ -274,7 +324,7 @@ def test_terraform_applies_without_drift_and_destroys(api, ec2, tmp_path):
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
     terraform("init", f"-plugin-dir={MIRROR}")
-    terraform("apply", "-auto-approve")
+    terraform("apply", "-auto-approve", "-parallelism=30")
     states = [
         each["State"]["Name"]
         for group in ec2.describe_instances()["Reservations"]
@@ -282,7 +332,12 @@ def test_terraform_applies_without_drift_and_destroys(api, ec2, tmp_path):
     ]
     assert states == ["running", "running"]
     terraform("plan", "-detailed-exitcode")  # 2 would mean that it sees a difference
-    terraform("destroy", "-auto-approve")
+    assert [rule for group in default_groups(ec2) for rule in group["IpPermissions"]] == []
+    elsewhere = ("-var", "office=10.8.0.0/16")
+    known = ("-auto-approve", "-refresh=false")  # the plan before has just looked at everything
+    terraform("apply", *known, *elsewhere)
+    terraform("plan", "-detailed-exitcode", *elsewhere)
+    terraform("destroy", *known, *elsewhere)
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
     assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]

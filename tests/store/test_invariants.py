@@ -48,12 +48,17 @@ def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
     )
 
 
+def launched(number: int) -> tuple[Resource, Resource]:
+    instance, interface = things.launch(7, 1, number, "host-1")
+    return instance, replace(interface, groups=(GROUP.id,))
+
+
 def sound() -> list[Resource]:
     return [
         *things.vpc(7),
         things.subnet(7, 1),
-        *things.launch(7, 1, 10, "host-1"),
-        *things.launch(7, 1, 11, "host-1"),
+        *launched(10),
+        *launched(11),
         *GUARDS,
     ]
 
@@ -144,6 +149,7 @@ def _twin(resources: list[Resource]) -> Resource:
         (changed(4, prefixes=("10.7.1.0/28",)), "10.7.1.0/28 and 10.7.1.10/32 overlap"),
         (with_more(lambda _: replace(LOOSE, prefixes=("10.7.2.32/28",))), "which is not of"),
         (changed(4, groups=("sg-9",)), "has sg-9, which is gone"),
+        (changed(4, groups=()), "has no security group"),
         (changed(1, routes=(Route("0.0.0.0/0", "eni-1"), Route("0.0.0.0/0", "eni-2"))), "has 2 routes for"),
         (without(7), "has 0 default groups"),
         (without(8), "0 default network ACLs"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 
-from rookery.api.commit import transaction_of
+from rookery.api.commit import Transaction, transaction_of
 from rookery.api.default_vpc import build_default_vpc, default_vpc
 from rookery.api.handlers.peering_state import IN_FORCE, as_of, deleted_by
 from rookery.api.ids import RandomIds
+from rookery.api.older_stores import missing_guards
 from rookery.api.operation import Outcome, Request
 from rookery.api.state import State, claim_key
 from rookery.api.zones import zones_of
@@ -20,14 +21,13 @@ from rookery.store.interface import Compare, Conflict, Store, StoreUnavailable
 _ATTEMPTS = 10
 
 
-async def first_use(store: Store, state: State, request: Request) -> None:
-    """Makes the default VPC when nobody has used this account in this region. Another process may be faster."""
+def beginning(state: State, request: Request) -> Transaction | None:
+    """What the account still needs in this region before a handler may look at it: its default VPC when nobody has used
+    it, and what a store of an earlier version lacks. Raises Conflict when a drawn number is taken."""
     view = state.view(request.account, request.region)
-    outcome = Outcome(puts=default_vpc(request, view))
     realm = state.realm(request.account, request.region)
-    made = transaction_of(request, outcome, view, realm, None)
-    with contextlib.suppress(Conflict):
-        await store.txn(made.compares, made.puts, made.deletes)
+    puts = missing_guards(view, request.ids) if realm.head else default_vpc(request, view)
+    return transaction_of(request, Outcome(puts=puts), view, realm, None) if puts else None
 
 
 async def reset(store: Store, account: str) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from rookery.api.accounts import first_use
+from rookery.api.accounts import beginning
 from rookery.api.commit import transaction_of
 from rookery.api.idempotency import KEPT_SECONDS, TokenRecord, answer_again, check_token, record_of
 from rookery.api.operation import DRAWS, HANDLERS, ApiError, Handler, Outcome, Request
@@ -31,6 +32,7 @@ class Engine:
     def __init__(self, store: Store, state: State):
         self._store = store
         self._state = state
+        self._begun: set[tuple[str, str]] = set()
         self._turns: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self, request: Request, operation: WireOperation) -> Answer:
@@ -40,8 +42,10 @@ class Engine:
             raise ApiError(
                 "UnsupportedOperation", f"Rookery does not support the operation {request.operation} yet."
             )
-        if not self._state.realm(request.account, request.region).head:
+        home = (request.account, request.region)
+        if home not in self._begun or not self._state.realm(*home).head:
             await self._begin(request)
+            self._begun.add(home)
         if operation.is_read_only:
             return Answer(self._read(request, handler), None)
         if draw := DRAWS.get(request.operation):
@@ -50,8 +54,15 @@ class Engine:
             return await self._change(request, operation, handler)
 
     async def _begin(self, request: Request) -> None:
-        await first_use(self._store, self._state, request)
-        await self._state.catch_up()
+        """Until nothing is missing that handlers may count on. Another process may be faster."""
+        for _ in range(MAX_ATTEMPTS):
+            made = beginning(self._state, request)
+            if made is None:
+                return
+            with contextlib.suppress(Conflict):
+                await self._store.txn(made.compares, made.puts, made.deletes)
+            await self._state.catch_up()
+        raise _too_many_changes()
 
     def _view(self, request: Request) -> RealmView:
         return self._state.view(request.account, request.region)
@@ -71,9 +82,7 @@ class Engine:
                 return await self._attempt(request, operation, handler)
             except Conflict:
                 continue  # another process was faster, or a drawn number is taken
-        raise ApiError(
-            "RequestLimitExceeded", "Too many requests change this account at once. Try again.", 503
-        )
+        raise _too_many_changes()
 
     async def _attempt(self, request: Request, operation: WireOperation, handler: Handler) -> Answer:
         view = self._view(request)
@@ -100,6 +109,11 @@ class Engine:
         generation = await self._store.txn(made.compares, made.puts, made.deletes)
         await self._state.catch_up()
         return generation
+
+
+def _too_many_changes() -> ApiError:
+    why = "Too many requests change this account at once. Try again."
+    return ApiError("RequestLimitExceeded", why, 503)
 
 
 def _token_of(request: Request, operation: WireOperation) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from rookery.api.commit import transaction_of
 from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
 from rookery.api.ids import RandomIds
+from rookery.api.older_stores import missing_guards
 from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
 from rookery.model.keys import OBSERVED, instance_status_key
@@ -50,8 +51,12 @@ async def _by_word_of_hosts(store: Store, state: State) -> None:
 
 
 async def _by_the_clock(store: Store, state: State) -> None:
+    guarded = False
     while True:
         try:
+            if not guarded:
+                await guard_older_stores(store, state, time.time())
+                guarded = True
             await keep_house(store, state, time.time())
         except StoreUnavailable as error:
             _log.warning("housekeeping waits for the store: %s", error)
@@ -63,6 +68,15 @@ async def keep_house(store: Store, state: State, now: float) -> None:
     await state.catch_up()
     for home in list(state.realms):
         await _tidy(store, state, home, now, housekeeping)
+
+
+async def guard_older_stores(store: Store, state: State, now: float) -> None:
+    """Hosts need it before anybody asks the API: instances that ran before go on. Raises StoreUnavailable."""
+    await state.catch_up()
+    for home in list(state.realms):
+        await _tidy(
+            store, state, home, now, lambda view, _now: Outcome(puts=missing_guards(view, RandomIds()))
+        )
 
 
 async def finish_detachments(store: Store, state: State, now: float) -> None:

@@ -301,6 +301,8 @@ def _peers_of(rule: SecurityGroupRule) -> int:
 
 def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
+        if not interface.groups:
+            yield f"{interface.id} has no security group"
         for identity in interface.groups:
             group = held.get(SecurityGroup, identity, interface)
             if group is None or group.vpc_id != interface.vpc_id:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.blocks import ipv4_block, ipv6_block, is_ipv6
 from rookery.api.errors import (
     check_id,
     invalid_combination,
@@ -25,7 +26,6 @@ from rookery.api.handlers.security_group_references import owners_beside, resolv
 from rookery.api.handlers.security_group_rules import check_apart, matched, rules_with_ids, unknown_rule
 from rookery.api.handlers.security_group_words import rule_description
 from rookery.api.operation import Outcome, Request, View, operation
-from rookery.api.rule_cidr import ipv4_block, ipv6_block, is_ipv6
 from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 _PEERS = ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId")

@@ -23,7 +23,8 @@ def describe_security_group_rules(request: Request, view: View) -> Outcome:
     rules = held_rules(view, ids) if ids else list(every_rule(view))
     chosen = apply_filters(rules, request.parameters.get("Filters"), FILTERS, view)
     found = page(request, chosen, "SecurityGroupRuleIds")
-    return Outcome(result=found.result("SecurityGroupRules", [render_rule(one, view) for one in found.items]))
+    shapes = [render_rule(one, view, request.now) for one in found.items]
+    return Outcome(result=found.result("SecurityGroupRules", shapes))
 
 
 def every_rule(view: View) -> Iterator[HeldRule]:

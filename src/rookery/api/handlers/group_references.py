@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rookery.api.filters import Filters, apply_filters
-from rookery.api.handlers.peering_state import ACTIVE, active_between, as_of, in_force, other_side, vpcs_of
+from rookery.api.handlers.peering_state import ACTIVE, active_between, in_force, other_side
+from rookery.api.handlers.security_group_shape import WITH_PORTS, described, group_pair
 from rookery.api.lookup import find, find_all
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import render_tags
 from rookery.model.objects import SecurityGroup, SecurityGroupRule, Vpc, VpcPeering
-
-WITH_PORTS = ("tcp", "udp", "icmp", "icmpv6")
 
 
 @operation("DescribeSecurityGroupReferences")
@@ -85,23 +84,8 @@ def _permission(
         **ports,
         "IpRanges": [],
         "PrefixListIds": [],
-        "UserIdGroupPairs": [_pair(request, view, group, rule)],
+        "UserIdGroupPairs": [{**group_pair(view, group, rule, request.now), **described(rule)}],
     }
-
-
-def _pair(request: Request, view: View, group: SecurityGroup, rule: SecurityGroupRule) -> dict[str, str]:
-    pair = {
-        "UserId": rule.group_account or group.account,
-        "GroupId": rule.group_id,
-        "VpcId": rule.group_vpc_id,
-        **({"Description": rule.description} if rule.description else {}),
-    }
-    sides = {group.vpc_id, rule.group_vpc_id}
-    between = [as_of(one, request.now) for one in view.all(VpcPeering) if vpcs_of(one) == sides]
-    newest = max(between, key=lambda one: (one.status == ACTIVE, one.created), default=None)
-    if newest is None:  # forgotten by now
-        return {**pair, "PeeringStatus": "deleted"}
-    return {**pair, "VpcPeeringConnectionId": newest.id, "PeeringStatus": newest.status}
 
 
 VPC_GROUP_FILTERS: Filters = {

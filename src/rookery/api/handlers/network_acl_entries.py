@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.blocks import ipv4_block, ipv6_block, is_ipv6
 from rookery.api.errors import invalid_combination, invalid_value, missing_parameter
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.protocols import entry_range, protocol_number
-from rookery.api.rule_cidr import ipv4_block, ipv6_block, is_ipv6
 from rookery.model.objects import NetworkAcl, NetworkAclEntry
 
 FIRST_NUMBER, LAST_NUMBER = 1, 32_766

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rookery.api.blocks import is_ipv6
 from rookery.api.default_security import DIRECTIONS, EVERYWHERE, EVERYWHERE_IPV6
 from rookery.api.operation import View
 from rookery.api.protocols import ICMP, ICMPV6, TCP, UDP
-from rookery.api.rule_cidr import is_ipv6
 from rookery.api.tags import render_tags
 from rookery.model.objects import NetworkAcl, NetworkAclEntry, Vpc
 

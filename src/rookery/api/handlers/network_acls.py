@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.blocks import is_ipv6
 from rookery.api.default_security import guarded
 from rookery.api.describe import describe
 from rookery.api.errors import check_id, dependency_violation, invalid_parameter, not_found
@@ -16,7 +17,6 @@ from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.protocols import ICMP, ICMPV6, TCP, UDP, protocol_name
-from rookery.api.rule_cidr import is_ipv6
 from rookery.api.tags import tags_for
 from rookery.model.objects import NetworkAcl, NetworkAclAssociation, NetworkAclEntry, Vpc
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -94,6 +94,20 @@ def in_force(peerings: Iterable[VpcPeering], vpc_id: str, now: float) -> list[Vp
 def active_between(view: View, vpc_id: str, other_id: str) -> VpcPeering | None:
     sides = {vpc_id, other_id}
     return next((one for one in view.all(VpcPeering) if one.status == ACTIVE and vpcs_of(one) == sides), None)
+
+
+def active_peers(view: View, vpc_id: str) -> Iterator[PeeringSide]:
+    """The other sides of the active peering connections of a VPC."""
+    for one in view.all(VpcPeering):
+        if one.status == ACTIVE and vpc_id in vpcs_of(one):
+            yield other_side(one, vpc_id)
+
+
+def last_between(view: View, vpc_id: str, other_id: str, now: float) -> VpcPeering | None:
+    """The active one where there is one; else the newest. None: it is forgotten, or never was."""
+    sides = {vpc_id, other_id}
+    found = (as_of(one, now) for one in view.all(VpcPeering) if vpcs_of(one) == sides)
+    return max(found, key=lambda one: (one.status == ACTIVE, one.created), default=None)
 
 
 def vpcs_of(peering: VpcPeering) -> set[str]:

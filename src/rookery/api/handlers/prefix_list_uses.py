@@ -5,6 +5,7 @@ from __future__ import annotations
 from rookery.api.blocks import block
 from rookery.api.handlers.route_destinations import check_destination, check_route_limit, local_blocks
 from rookery.api.handlers.routes import route_to
+from rookery.api.handlers.security_group_limits import check_rule_count
 from rookery.api.operation import Request, View
 from rookery.model.objects import PrefixList, RouteTable, SecurityGroup, Vpc
 
@@ -25,6 +26,17 @@ def check_routes(changed: PrefixList, request: Request, view: View) -> None:
     for table in users_of(changed, view):
         if isinstance(table, RouteTable):
             _check_table(table, changed, request, view)
+
+
+def check_groups(changed: PrefixList, request: Request, view: View) -> None:
+    """Whether every group with a rule of it may still hold that rule. Raises RulesPerSecurityGroupLimitExceeded."""
+
+    def list_of(list_id: str) -> PrefixList | None:
+        return changed if list_id == changed.id else view.get(PrefixList, list_id)
+
+    for group in users_of(changed, view):
+        if isinstance(group, SecurityGroup):
+            check_rule_count(request, group, list_of)
 
 
 def _check_table(table: RouteTable, changed: PrefixList, request: Request, view: View) -> None:

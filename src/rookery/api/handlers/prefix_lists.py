@@ -23,7 +23,7 @@ from rookery.api.handlers.prefix_list_entries import (
     given_entries,
     refuse_twice,
 )
-from rookery.api.handlers.prefix_list_uses import check_routes, users_of
+from rookery.api.handlers.prefix_list_uses import check_groups, check_routes, users_of
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find
@@ -143,6 +143,7 @@ def modify_managed_prefix_list(request: Request, view: View) -> Outcome:
     if given.get("MaxEntries") is not None:
         check_fits(before.entries, check_size(given["MaxEntries"]))
         after = replace(before, max_entries=given["MaxEntries"])
+        check_groups(after, request, view)
     if given.get("PrefixListName") is not None:
         after = replace(after, name=checked_name(given["PrefixListName"]))
     return changed(request, view, replace(after, state="modify-complete"), "modify-in-progress")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rookery.api.blocks import is_ipv6
 from rookery.api.operation import ApiError, Request
-from rookery.api.rule_cidr import is_ipv6
 from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 ListOf = Callable[[str], PrefixList | None]  # by its id; a caller may know one that is about to change

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.blocks import ipv4_block, ipv6_block
 from rookery.api.errors import check_id, invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.security_group_lookup import peer_named
 from rookery.api.handlers.security_group_words import rule_description
 from rookery.api.operation import ApiError, View
 from rookery.api.protocols import protocol_name, protocol_number, rule_range
-from rookery.api.rule_cidr import ipv4_block, ipv6_block
 from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 FLAT = (

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from rookery.api.errors import check_id
+from rookery.api.handlers.peering_state import active_peers
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule, VpcPeering
+from rookery.model.objects import PrefixList, SecurityGroup, SecurityGroupRule
 
 
 def resolved(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> SecurityGroupRule:
@@ -35,14 +36,10 @@ def _group(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> Securit
 
 
 def _in_reach(view: View, group: SecurityGroup) -> Iterator[SecurityGroup]:
-    """What rules of `group` may name: its own VPC's, and those of VPCs in the same region with which that is peered."""
+    """What rules of `group` may name: its own VPC's, and those of VPCs with which that is peered."""
     yield from view.in_vpc(SecurityGroup, group.vpc_id)
-    for peering in view.all(VpcPeering):
-        sides = (peering.requester, peering.accepter)
-        if peering.status == "active" and group.vpc_id in (side.vpc_id for side in sides):
-            for side in sides:
-                if side.vpc_id != group.vpc_id and side.region == group.region:
-                    yield from view.peer_groups(side.account, side.vpc_id)
+    for side in active_peers(view, group.vpc_id):
+        yield from view.peer_groups(side.account, side.vpc_id)
 
 
 def _not_found(view: View, group_id: str) -> ApiError:
@@ -51,16 +48,6 @@ def _not_found(view: View, group_id: str) -> ApiError:
     else:
         why = f"The security group '{group_id}' does not exist"
     return ApiError("InvalidGroup.NotFound", why)
-
-
-def peering_between(view: View, vpc_id: str, other_id: str) -> VpcPeering | None:
-    """The active one where there is one; else the newest."""
-    found = [
-        one
-        for one in view.all(VpcPeering)
-        if {one.requester.vpc_id, one.accepter.vpc_id} == {vpc_id, other_id}
-    ]
-    return max(found, key=lambda one: (one.status == "active", one.created), default=None)
 
 
 def referrers(view: View, group: SecurityGroup) -> list[SecurityGroup]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -39,7 +38,9 @@ def _authorize(request: Request, view: View, is_egress: bool) -> Outcome:
     check_apart(changed.rules)
     check_rule_count(request, changed, lambda list_id: view.get(PrefixList, list_id))
     return Outcome(
-        result={"SecurityGroupRules": [render_rule(HeldRule(changed, rule), view) for rule in added]},
+        result={
+            "SecurityGroupRules": [render_rule(HeldRule(changed, one), view, request.now) for one in added]
+        },
         puts=(changed,),
         beside=owners_beside(added, request.account),
     )
@@ -93,19 +94,16 @@ def _revoke(request: Request, view: View, is_egress: bool) -> Outcome:
     gone = {rule.id for rule in revoked}
     kept = tuple(rule for rule in group.rules if rule.id not in gone)
     puts = (replace(group, rules=kept),) if gone else ()
-    return Outcome(result=_revoked_answer(view, group, revoked, unknown), puts=puts)
+    answer = {
+        "RevokedSecurityGroupRules": [render_revoked(group, rule) for rule in revoked],
+        "UnknownIpPermissions": permissions(view, group, unknown, request.now),
+    }
+    return Outcome(result=answer, puts=puts)
 
 
 def _is_in_default_vpc(view: View, group: SecurityGroup) -> bool:
     vpc = default_vpc_of(view)
     return vpc is not None and vpc.id == group.vpc_id
-
-
-def _revoked_answer(view: View, group: SecurityGroup, revoked: Rules, unknown: Rules) -> dict[str, Any]:
-    return {
-        "RevokedSecurityGroupRules": [render_revoked(group, rule) for rule in revoked],
-        "UnknownIpPermissions": permissions(view, group, unknown),
-    }
 
 
 def matched(group: SecurityGroup, spoken: Rules) -> tuple[Rules, Rules]:

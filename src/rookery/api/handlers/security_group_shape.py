@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from rookery.api.handlers.security_group_references import peering_between
+from rookery.api.blocks import is_ipv6
+from rookery.api.handlers.peering_state import last_between
 from rookery.api.operation import View
-from rookery.api.rule_cidr import is_ipv6
 from rookery.api.tags import render_tags
 from rookery.model.objects import SecurityGroup, SecurityGroupRule
 
@@ -41,7 +41,9 @@ def group_arn(group: SecurityGroup) -> str:
     return f"arn:aws:ec2:{group.region}:{group.account}:security-group/{group.id}"
 
 
-def render_group(group: SecurityGroup, view: View) -> dict[str, Any]:
+def render_group(group: SecurityGroup, view: View, now: float) -> dict[str, Any]:
+    ingress = [rule for rule in group.rules if not rule.is_egress]
+    egress = [rule for rule in group.rules if rule.is_egress]
     return {
         "GroupId": group.id,
         "GroupName": group.name,
@@ -49,20 +51,22 @@ def render_group(group: SecurityGroup, view: View) -> dict[str, Any]:
         "VpcId": group.vpc_id,
         "OwnerId": group.account,
         "SecurityGroupArn": group_arn(group),
-        "IpPermissions": permissions(view, group, [rule for rule in group.rules if not rule.is_egress]),
-        "IpPermissionsEgress": permissions(view, group, [rule for rule in group.rules if rule.is_egress]),
+        "IpPermissions": permissions(view, group, ingress, now),
+        "IpPermissionsEgress": permissions(view, group, egress, now),
         "Tags": render_tags(group.tags),
     }
 
 
-def permissions(view: View, group: SecurityGroup, rules: Iterable[SecurityGroupRule]) -> list[dict[str, Any]]:
+def permissions(
+    view: View, group: SecurityGroup, rules: Iterable[SecurityGroupRule], now: float
+) -> list[dict[str, Any]]:
     """Rules of one protocol and range of ports are one permission."""
     found: dict[tuple[str, int, int], dict[str, Any]] = {}
     for rule in rules:
         key = (rule.protocol, rule.from_port, rule.to_port)
         permission = found.setdefault(key, _empty_permission(rule))
-        member, shape = _peer(view, group, rule)
-        permission[member].append({**shape, **_description(rule)})
+        member, shape = _peer(view, group, rule, now)
+        permission[member].append({**shape, **described(rule)})
     return list(found.values())
 
 
@@ -78,9 +82,11 @@ def _empty_permission(rule: SecurityGroupRule) -> dict[str, Any]:
     }
 
 
-def _peer(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> tuple[str, dict[str, Any]]:
+def _peer(
+    view: View, group: SecurityGroup, rule: SecurityGroupRule, now: float
+) -> tuple[str, dict[str, Any]]:
     if rule.group_id:
-        return "UserIdGroupPairs", _referenced(view, group, rule)
+        return "UserIdGroupPairs", group_pair(view, group, rule, now)
     if rule.prefix_list_id:
         return "PrefixListIds", {"PrefixListId": rule.prefix_list_id}
     if is_ipv6(rule.cidr):
@@ -88,24 +94,26 @@ def _peer(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> tuple[st
     return "IpRanges", {"CidrIp": rule.cidr}
 
 
-def _referenced(view: View, group: SecurityGroup, rule: SecurityGroupRule) -> dict[str, Any]:
+def group_pair(view: View, group: SecurityGroup, rule: SecurityGroupRule, now: float) -> dict[str, str]:
+    """Which group a rule of `group` names; of a peer's VPC also where it is, and how the two are joined."""
     shape = {"GroupId": rule.group_id, "UserId": rule.group_account or group.account}
     if not rule.group_vpc_id:
         return shape
-    peering = peering_between(view, group.vpc_id, rule.group_vpc_id)
+    peering = last_between(view, group.vpc_id, rule.group_vpc_id, now)
     shape["VpcId"] = rule.group_vpc_id
     if peering is None:
         return {**shape, "PeeringStatus": "deleted"}
     return {**shape, "VpcPeeringConnectionId": peering.id, "PeeringStatus": peering.status}
 
 
-def _description(rule: SecurityGroupRule) -> dict[str, str]:
+def described(rule: SecurityGroupRule) -> dict[str, str]:
     return {"Description": rule.description} if rule.description else {}
 
 
-def render_rule(held: HeldRule, view: View) -> dict[str, Any]:
+def render_rule(held: HeldRule, view: View, now: float) -> dict[str, Any]:
     group, rule = held.group, held.rule
-    peer = {"ReferencedGroupInfo": _referenced(view, group, rule)} if rule.group_id else _block(rule)
+    referenced = {"ReferencedGroupInfo": group_pair(view, group, rule, now)} if rule.group_id else {}
+    peer = referenced or _block(rule)
     return {
         **_common(group, rule),
         **peer,
@@ -128,7 +136,7 @@ def _common(group: SecurityGroup, rule: SecurityGroupRule) -> dict[str, Any]:
         "IpProtocol": rule.protocol,
         "FromPort": rule.from_port,
         "ToPort": rule.to_port,
-        **_description(rule),
+        **described(rule),
     }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from rookery.api.blocks import is_ipv6
 from rookery.api.default_security import open_egress
 from rookery.api.describe import describe
 from rookery.api.filters import Filters
@@ -21,7 +23,6 @@ from rookery.api.handlers.security_group_shape import group_arn, render_group
 from rookery.api.handlers.security_group_words import group_description, group_name
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.api.rule_cidr import is_ipv6
 from rookery.api.tags import render_tags, tags_for
 from rookery.model.objects import NetworkInterface, SecurityGroup, SecurityGroupRule, Vpc
 
@@ -132,4 +133,5 @@ def describe_security_groups(request: Request, view: View) -> Outcome:
         ids = [named_in_default_vpc(view, name).id for name in names]
         asked = {**request.parameters, "GroupIds": [*(request.parameters.get("GroupIds") or ()), *ids]}
         request = replace(request, parameters=asked)
-    return describe(request, view, SecurityGroup, "GroupIds", "SecurityGroups", render_group, FILTERS)
+    render = partial(render_group, now=request.now)
+    return describe(request, view, SecurityGroup, "GroupIds", "SecurityGroups", render, FILTERS)

@@ -1,0 +1,87 @@
+"""The AWS CLI builds a VPC with everything that this service guards it with.
+
+aws ec2 --> front, handlers --> MemoryStore
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rookery.testing.running_api import ACCESS_KEY, SECRET
+
+AWS_CLI = Path(sys.executable).with_name("aws")
+
+
+@pytest.fixture
+def aws(api):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def run(line: str) -> str:
+        """The answer of `aws ec2 <line>`: JSON, or the text that --query chose."""
+        command = [str(AWS_CLI), "ec2", *line.split()]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        return done.stdout.strip()
+
+    return run
+
+
+def test_the_aws_cli_builds_a_guarded_vpc(aws):
+    vpc = aws("create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text")
+    subnet = aws(
+        f"create-subnet --vpc-id {vpc} --cidr-block 10.0.1.0/24 --query Subnet.SubnetId --output text"
+    )
+    web = aws(
+        f"create-security-group --group-name web --description web --vpc-id {vpc} --query GroupId --output text"
+    )
+    aws(
+        f"authorize-security-group-ingress --group-id {web} --protocol tcp --port 443 --cidr 0.0.0.0/0 --output json"
+    )
+    guard(aws, vpc, subnet)
+    eni = "NetworkInterface.NetworkInterfaceId --output text"
+    box = aws(f"create-network-interface --subnet-id {subnet} --groups {web} --query {eni}")
+    route(aws, vpc, subnet, box)
+    (group,) = json.loads(aws(f"describe-security-groups --group-ids {web} --output json"))["SecurityGroups"]
+    (permission,) = group["IpPermissions"]
+    assert (permission["FromPort"], permission["IpRanges"]) == (443, [{"CidrIp": "0.0.0.0/0"}])
+
+
+def guard(aws, vpc, subnet):
+    acl = aws(f"create-network-acl --vpc-id {vpc} --query NetworkAcl.NetworkAclId --output text")
+    aws(
+        f"create-network-acl-entry --network-acl-id {acl} --ingress --rule-number 100 --protocol tcp"
+        " --port-range From=443,To=443 --cidr-block 0.0.0.0/0 --rule-action allow"
+    )
+    association = f"NetworkAcls[].Associations[?SubnetId=='{subnet}'].NetworkAclAssociationId[] --output text"
+    before = aws(f"describe-network-acls --query {association}")
+    aws(f"replace-network-acl-association --association-id {before} --network-acl-id {acl}")
+    (found,) = json.loads(aws(f"describe-network-acls --network-acl-ids {acl} --output json"))["NetworkAcls"]
+    assert [one["SubnetId"] for one in found["Associations"]] == [subnet]
+    assert {entry["RuleNumber"] for entry in found["Entries"]} == {100, 32767}
+
+
+def route(aws, vpc, subnet, box):
+    table = aws(f"create-route-table --vpc-id {vpc} --query RouteTable.RouteTableId --output text")
+    aws(
+        f"create-route --route-table-id {table} --destination-cidr-block 10.77.0.0/16 --network-interface-id {box}"
+    )
+    aws(f"associate-route-table --route-table-id {table} --subnet-id {subnet}")
+    (found,) = json.loads(aws(f"describe-route-tables --route-table-ids {table} --output json"))[
+        "RouteTables"
+    ]
+    assert [one["DestinationCidrBlock"] for one in found["Routes"]] == ["10.0.0.0/16", "10.77.0.0/16"]

@@ -1,0 +1,244 @@
+"""Every call that changes something, valid in a small region, with DryRun: it says that it would, and changes nothing (T13-02).
+
+A VPC with one of everything; us-west-2 has no default VPC any more, us-east-1 no default subnet in its first zone.
+"""
+
+from __future__ import annotations
+
+import pytest
+from botocore import xform_name
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from rookery.api import handlers
+from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.operation import HANDLERS
+from rookery.api.wire.service import service
+
+WEB = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+DNS = {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+ALL = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+TOLD = [{**WEB, "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "told"}]}]
+TOLD_ALL = [{**ALL, "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "told"}]}]
+ENTRY = {
+    "RuleNumber": 100,
+    "Egress": False,
+    "Protocol": "-1",
+    "RuleAction": "allow",
+    "CidrBlock": "10.0.0.0/8",
+}
+LAUNCH = {"ImageId": NAMESPACE_IMAGE.id, "MinCount": 1, "MaxCount": 1}
+DNS_OPTION = {"AllowDnsResolutionFromRemoteVpc": False}
+
+
+class Region:
+    """Ids by what they are for."""
+
+    def __init__(self, api, ec2):
+        self.ec2 = ec2
+        self.vpc, self.peer, self.asked, self.bare = [
+            ec2.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"] for n in range(1, 5)
+        ]
+        self.subnet, self.empty = self._subnet(1), self._subnet(2)
+        self._guards()
+        self._peerings()
+        self._instances(api)
+        self._routes()
+        ec2.create_key_pair(KeyName="me", KeyType="ed25519")
+        reserved = ec2.create_subnet_cidr_reservation(
+            SubnetId=self.subnet, Cidr="10.1.1.128/28", ReservationType="explicit"
+        )
+        self.reservation = reserved["SubnetCidrReservation"]["SubnetCidrReservationId"]
+        forsake(ec2, zone="us-east-1a")
+
+    def _subnet(self, n):
+        made = self.ec2.create_subnet(
+            VpcId=self.vpc, CidrBlock=f"10.1.{n}.0/24", AvailabilityZone="us-east-1a"
+        )
+        return made["Subnet"]["SubnetId"]
+
+    def _guards(self):
+        self.web, self.spare_group = [
+            self.ec2.create_security_group(GroupName=name, Description="d", VpcId=self.vpc)["GroupId"]
+            for name in ("web", "spare")
+        ]
+        made = self.ec2.authorize_security_group_ingress(GroupId=self.web, IpPermissions=[WEB])
+        self.rule = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+        self.acl = self.ec2.create_network_acl(VpcId=self.vpc)["NetworkAcl"]["NetworkAclId"]
+        self.ec2.create_network_acl_entry(NetworkAclId=self.acl, **ENTRY)
+        chosen = [{"Name": "association.subnet-id", "Values": [self.empty]}]
+        (default,) = self.ec2.describe_network_acls(Filters=chosen)["NetworkAcls"]
+        self.guarding = default["Associations"][0]["NetworkAclAssociationId"]
+        listed = self.ec2.create_managed_prefix_list(
+            PrefixListName="x", MaxEntries=5, AddressFamily="IPv4", Entries=[{"Cidr": "10.9.0.0/16"}]
+        )
+        self.list = listed["PrefixList"]["PrefixListId"]
+        self.ec2.modify_managed_prefix_list(
+            PrefixListId=self.list, CurrentVersion=1, AddEntries=[{"Cidr": "10.8.0.0/16"}]
+        )
+
+    def _peerings(self):
+        self.pcx, self.pending = [
+            self.ec2.create_vpc_peering_connection(VpcId=self.vpc, PeerVpcId=other)["VpcPeeringConnection"][
+                "VpcPeeringConnectionId"
+            ]
+            for other in (self.peer, self.asked)
+        ]
+        self.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=self.pcx)
+
+    def _instances(self, api):
+        launched = self.ec2.run_instances(
+            ImageId=NAMESPACE_IMAGE.id, SubnetId=self.subnet, MinCount=2, MaxCount=2
+        )
+        self.running, self.stopped = [one["InstanceId"] for one in launched["Instances"]]
+        api.hosts_obey()
+        self.ec2.stop_instances(InstanceIds=[self.stopped])
+        api.hosts_obey()
+        self.spare, second = [
+            self.ec2.create_network_interface(SubnetId=self.subnet)["NetworkInterface"]["NetworkInterfaceId"]
+            for _ in range(2)
+        ]
+        attached = self.ec2.attach_network_interface(
+            NetworkInterfaceId=second, InstanceId=self.stopped, DeviceIndex=1
+        )
+        self.attachment = attached["AttachmentId"]
+        api.hosts_obey()
+
+    def _routes(self):
+        self.table, self.empty_table = [
+            self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"] for _ in range(2)
+        ]
+        self.ec2.create_route(RouteTableId=self.table, **self.way("10.77.0.0/16"))
+        made = self.ec2.associate_route_table(RouteTableId=self.table, SubnetId=self.subnet)
+        self.association = made["AssociationId"]
+
+    def way(self, to):
+        return {"DestinationCidrBlock": to, "NetworkInterfaceId": self.spare}
+
+
+def forsake(ec2, zone="*"):
+    """Takes the default VPC's subnets away."""
+    chosen = [
+        {"Name": "default-for-az", "Values": ["true"]},
+        {"Name": "availability-zone", "Values": [zone]},
+    ]
+    for subnet in ec2.describe_subnets(Filters=chosen)["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+
+
+def valid_calls(here):
+    """Operation -> parameters."""
+    instance, interface = {"InstanceId": here.running}, {"NetworkInterfaceId": here.spare}
+    acl, group, table = {"NetworkAclId": here.acl}, {"GroupId": here.web}, {"RouteTableId": here.table}
+    pending, pcx = {"VpcPeeringConnectionId": here.pending}, {"VpcPeeringConnectionId": here.pcx}
+    tagged = {"Resources": [here.vpc], "Tags": [{"Key": "team", "Value": "net"}]}
+    permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}
+    return {
+        "AcceptVpcPeeringConnection": pending,
+        "AssociateRouteTable": {"RouteTableId": here.empty_table, "SubnetId": here.empty},
+        "AttachNetworkInterface": {**interface, **instance, "DeviceIndex": 1},
+        "AuthorizeSecurityGroupEgress": {**group, "IpPermissions": [DNS]},
+        "AuthorizeSecurityGroupIngress": {**group, "IpPermissions": [DNS]},
+        "CreateDefaultSubnet": {"AvailabilityZone": "us-east-1a"},
+        "CreateDefaultVpc": {},
+        "CreateKeyPair": {"KeyName": "new", "KeyType": "ed25519"},
+        "CreateManagedPrefixList": {"PrefixListName": "y", "MaxEntries": 1, "AddressFamily": "IPv4"},
+        "CreateNetworkAcl": {"VpcId": here.vpc},
+        "CreateNetworkAclEntry": {**acl, **ENTRY, "RuleNumber": 200},
+        "CreateNetworkInterface": {"SubnetId": here.subnet},
+        "CreateRoute": {**table, **here.way("10.78.0.0/16")},
+        "CreateRouteTable": {"VpcId": here.vpc},
+        "CreateSecurityGroup": {"GroupName": "new", "Description": "d", "VpcId": here.vpc},
+        "CreateSubnet": {"VpcId": here.vpc, "CidrBlock": "10.1.9.0/24"},
+        "CreateSubnetCidrReservation": {
+            "SubnetId": here.subnet,
+            "Cidr": "10.1.1.64/28",
+            "ReservationType": "explicit",
+        },
+        "CreateTags": tagged,
+        "CreateVpc": {"CidrBlock": "10.200.0.0/16"},
+        "CreateVpcPeeringConnection": {"VpcId": here.bare, "PeerVpcId": here.peer},
+        "DeleteKeyPair": {"KeyName": "me"},
+        "DeleteManagedPrefixList": {"PrefixListId": here.list},
+        "DeleteNetworkAcl": acl,
+        "DeleteNetworkAclEntry": {**acl, "RuleNumber": 100, "Egress": False},
+        "DeleteNetworkInterface": interface,
+        "DeleteRoute": {**table, "DestinationCidrBlock": "10.77.0.0/16"},
+        "DeleteRouteTable": {"RouteTableId": here.empty_table},
+        "DeleteSecurityGroup": {"GroupId": here.spare_group},
+        "DeleteSubnet": {"SubnetId": here.empty},
+        "DeleteSubnetCidrReservation": {"SubnetCidrReservationId": here.reservation},
+        "DeleteTags": tagged,
+        "DeleteVpc": {"VpcId": here.bare},
+        "DeleteVpcPeeringConnection": pcx,
+        "DetachNetworkInterface": {"AttachmentId": here.attachment},
+        "DisassociateRouteTable": {"AssociationId": here.association},
+        "ImportKeyPair": {"KeyName": "mine", "PublicKeyMaterial": public_key()},
+        "ModifyInstanceAttribute": {**instance, "DisableApiTermination": {"Value": True}},
+        "ModifyManagedPrefixList": {"PrefixListId": here.list, "MaxEntries": 9},
+        "ModifyNetworkInterfaceAttribute": {**interface, "Description": {"Value": "told"}},
+        "ModifySecurityGroupRules": {
+            **group,
+            "SecurityGroupRules": [{"SecurityGroupRuleId": here.rule, "SecurityGroupRule": permission}],
+        },
+        "ModifyVpcPeeringConnectionOptions": {**pcx, "RequesterPeeringConnectionOptions": DNS_OPTION},
+        "RebootInstances": {"InstanceIds": [here.running]},
+        "RejectVpcPeeringConnection": pending,
+        "ReplaceNetworkAclAssociation": {"AssociationId": here.guarding, **acl},
+        "ReplaceNetworkAclEntry": {**acl, **ENTRY, "RuleAction": "deny"},
+        "ReplaceRoute": {**table, "DestinationCidrBlock": "10.77.0.0/16", **pcx},
+        "ReplaceRouteTableAssociation": {
+            "AssociationId": here.association,
+            "RouteTableId": here.empty_table,
+        },
+        "ResetInstanceAttribute": {**instance, "Attribute": "sourceDestCheck"},
+        "ResetNetworkInterfaceAttribute": {**interface, "SourceDestCheck": "true"},
+        "RestoreManagedPrefixListVersion": {
+            "PrefixListId": here.list,
+            "PreviousVersion": 1,
+            "CurrentVersion": 2,
+        },
+        "RevokeSecurityGroupEgress": {**group, "IpPermissions": [ALL]},
+        "RevokeSecurityGroupIngress": {**group, "IpPermissions": [WEB]},
+        "RunInstances": {**LAUNCH, "SubnetId": here.subnet},
+        "StartInstances": {"InstanceIds": [here.stopped]},
+        "StopInstances": {"InstanceIds": [here.running]},
+        "TerminateInstances": {"InstanceIds": [here.running]},
+        "UpdateSecurityGroupRuleDescriptionsEgress": {**group, "IpPermissions": TOLD_ALL},
+        "UpdateSecurityGroupRuleDescriptionsIngress": {**group, "IpPermissions": TOLD},
+    }
+
+
+def public_key():
+    key = Ed25519PrivateKey.generate().public_key()
+    return key.public_bytes(forms.Encoding.OpenSSH, forms.PublicFormat.OpenSSH)
+
+
+def operations_with_a_dry_run():
+    handlers.load()
+    model = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+    changing = [name for name in HANDLERS if not service("ec2").operation(name).is_read_only]
+    return {name for name in changing if "DryRun" in model.operation_model(name).input_shape.members}
+
+
+@pytest.fixture
+def without_default_vpc(api):
+    elsewhere = api.client(region="us-west-2")
+    forsake(elsewhere)
+    (vpc,) = elsewhere.describe_vpcs()["Vpcs"]
+    elsewhere.delete_vpc(VpcId=vpc["VpcId"])
+    return elsewhere
+
+
+def test_no_dry_run_changes_anything(api, ec2, refused, without_default_vpc):
+    calls = valid_calls(Region(api, ec2))
+    assert calls.keys() == operations_with_a_dry_run()
+    before = api.run(api.store.range("")).entries
+    for name, parameters in calls.items():
+        client = without_default_vpc if name == "CreateDefaultVpc" else ec2
+        with refused("DryRunOperation") as refusal:
+            getattr(client, xform_name(name))(**parameters, DryRun=True)
+        assert refusal.status == 412, name
+        assert api.run(api.store.range("")).entries == before, name

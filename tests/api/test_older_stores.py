@@ -1,0 +1,79 @@
+"""A store made before there were security groups and network ACLs: what is missing is there before anybody looks.
+
+store of an earlier version --> API or housekeeper --> default group, default network ACL, groups of interfaces
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from msgspec.structs import replace
+
+from rookery.api.housekeeper import guard_older_stores
+from rookery.api.state import State, claim_key
+from rookery.model.codec import decode_resource, encode
+from rookery.model.keys import INTENDED
+from rookery.model.objects import NetworkAcl, NetworkInterface, SecurityGroup
+from rookery.testing.invariants import broken
+from rookery.testing.running_api import RunningApi
+
+
+@pytest.fixture
+def older(api, ec2):
+    """An API that has not yet seen this store: a VPC with a subnet and an interface, and no guards."""
+    vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    ec2.create_network_interface(SubnetId=subnet_id)
+    strip(api)
+    with RunningApi(api.store) as fresh:
+        yield fresh, vpc_id, subnet_id
+
+
+def strip(api):
+    puts, deletes = {}, []
+    for entry in api.run(api.store.range(INTENDED)).entries:
+        one = decode_resource(entry.key, entry.value)
+        if isinstance(one, SecurityGroup | NetworkAcl):
+            deletes += [entry.key, *filter(None, [claim_key(one)])]
+        elif isinstance(one, NetworkInterface):
+            puts[entry.key] = encode(replace(one, groups=()))
+    api.run(api.store.txn([], puts, deletes))
+    assert broken(everything(api)) != []
+
+
+def everything(api):
+    return api.run(api.store.range("")).entries
+
+
+def of(vpc_id):
+    return [{"Name": "vpc-id", "Values": [vpc_id]}]
+
+
+def test_the_first_look_finds_every_guard(older):
+    api, vpc_id, subnet_id = older
+    ec2 = api.client()
+    (group,) = ec2.describe_security_groups(Filters=of(vpc_id))["SecurityGroups"]
+    assert group["GroupName"] == "default"
+    (acl,) = ec2.describe_network_acls(Filters=of(vpc_id))["NetworkAcls"]
+    assert acl["IsDefault"]
+    assert [one["SubnetId"] for one in acl["Associations"]] == [subnet_id]
+    (interface,) = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert interface["Groups"] == [{"GroupId": group["GroupId"], "GroupName": "default"}]
+
+
+def test_the_first_change_goes_on_from_there(older):
+    api, vpc_id, _ = older
+    ec2 = api.client()
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.2.0/24")["Subnet"]["SubnetId"]
+    ec2.create_network_interface(SubnetId=subnet_id)
+    assert broken(everything(api)) == []
+
+
+def test_the_housekeeper_does_it_for_instances_of_accounts_that_ask_nothing(older):
+    api, _, _ = older
+    api.run(guard_older_stores(api.store, State(api.store), time.time()))
+    assert broken(everything(api)) == []
+    before = api.run(api.store.revision())
+    api.run(guard_older_stores(api.store, State(api.store), time.time()))
+    assert api.run(api.store.revision()) == before
