@@ -149,3 +149,43 @@ def test_a_request_that_overlaps_ends_as_failed(net):
     found = net.ec2.describe_vpc_peering_connections(VpcPeeringConnectionIds=[pcx])
     assert found["VpcPeeringConnections"][0]["Status"]["Code"] == "failed"
     net.ec2.delete_vpc(VpcId=twin)
+
+
+def test_t9_03_a_default_route_to_a_peer_leads_to_its_own_addresses_only(net):
+    pcx = peered(net, "hub", "one")
+    net.route("hub", "0.0.0.0/0", pcx)
+    before = net.stage.drops("drop_no_mapping")
+    assert not net.stage.ping("a", "198.51.100.7")
+    assert net.stage.drops("drop_no_mapping") > before
+    assert net.stage.ping("a", address("b"))
+
+
+def test_a_peer_of_another_account_is_reached_like_any_other(net):
+    other = make_stage(net.stage.region)
+    account = other.ec2.describe_security_groups()["SecurityGroups"][0]["OwnerId"]
+    vpc = other.vpc = other.ec2.create_vpc(CidrBlock="10.43.0.0/16")["Vpc"]["VpcId"]
+    other.make_subnet("theirs", vpc, "10.43.1.0/24", 1)
+    other.launch("d", "theirs", "10.43.1.10")
+    other.wait_until_running()
+    made = net.ec2.create_vpc_peering_connection(
+        VpcId=net.vpcs["hub"], PeerVpcId=vpc, PeerOwnerId=account
+    )
+    pcx = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+    other.now(other.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=pcx))
+    friends = net.stage.group(ALL, vpc=net.vpcs["hub"])
+    owner = net.ec2.describe_security_groups(GroupIds=[friends])["SecurityGroups"][0]["OwnerId"]
+    by_group = {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1}
+    by_group["UserIdGroupPairs"] = [{"GroupId": friends, "UserId": owner}]
+    other.wear("d", other.group([by_group]))
+    net.route("hub", "10.43.0.0/16", pcx)
+    table = other.ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]
+    other.now(
+        other.ec2.create_route(
+            RouteTableId=table["RouteTableId"],
+            DestinationCidrBlock="10.40.0.0/16",
+            VpcPeeringConnectionId=pcx,
+        )
+    )
+    assert not net.stage.ping("a", "10.43.1.10")
+    net.stage.wear("a", friends)
+    assert net.stage.ping("a", "10.43.1.10")
