@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Forgets the flows whose time is over. Never attached: the agent runs it by BPF_PROG_TEST_RUN, every second or so. */
+/* Forgets the flows whose time is over. Never attached: the agent runs it by BPF_PROG_TEST_RUN, every few seconds. A system call's
+ * program, for it walks millions of buckets: packets and other tasks go on meanwhile, as they would not beside a packet's. */
 #include "stages/packet.h"
 #include "stages/tables.h"
 
@@ -51,13 +52,13 @@ static long sweep_one(void *map, const struct connection_key *key, const struct 
 	return 0;
 }
 
-SEC("tc")
-int connection_sweep(struct __sk_buff *skb)
+SEC("syscall")
+int connection_sweep(struct sweep_outcome *outcome)
 {
-	struct sweep sweep = { .now = bpf_ktime_get_coarse_ns() };
+	struct sweep sweep = { .now = bpf_ktime_get_ns() };
 
 	bpf_for_each_map_elem(&connections, sweep_one, &sweep, 0);
-	skb->cb[SWEEP_HELD] = sweep.held;
-	skb->cb[SWEEP_FORGOTTEN] = sweep.forgotten;
-	return TC_ACT_OK;
+	outcome->held = sweep.held;
+	outcome->forgotten = sweep.forgotten;
+	return 0;
 }

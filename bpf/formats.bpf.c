@@ -28,6 +28,7 @@ struct formats {
 	struct rule_ports rule_ports;
 	struct connection_key connection_key;
 	struct connection connection;
+	struct sweep_outcome sweep_outcome;
 	struct allowance allowance;
 	struct fragment_key fragment_key;
 	struct fragment_ports fragment_ports;
@@ -44,7 +45,6 @@ struct formats {
 	enum echo_side echo_side;
 	enum connection_state connection_state;
 	enum idle_seconds idle_seconds;
-	enum sweep_outcome sweep_outcome;
 	enum mapping_kind mapping_kind;
 	enum route_kind route_kind;
 	enum route_constant route_constant;

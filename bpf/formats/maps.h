@@ -256,11 +256,12 @@ struct connection {
 };
 _Static_assert(sizeof(struct connection) == 24, "shared format");
 
-/* Where the sweep leaves what it counted: index in skb->cb of the test run's context. */
-enum sweep_outcome {
-	SWEEP_HELD = 0,
-	SWEEP_FORGOTTEN = 1,
+/* The context of the sweep: what it counted. */
+struct sweep_outcome {
+	__u32 held;
+	__u32 forgotten;
 };
+_Static_assert(sizeof(struct sweep_outcome) == 8, "shared format");
 
 /* `allowances`: number of an interface -> how many flows it tracks, and may. */
 struct allowance {

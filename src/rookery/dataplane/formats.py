@@ -179,6 +179,11 @@ class Connection(NamedTuple):
     padding: int
 
 
+class SweepOutcome(NamedTuple):
+    held: int
+    forgotten: int
+
+
 class Allowance(NamedTuple):
     tracked: int
     allowed: int
@@ -279,6 +284,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     RulePorts: Struct("=128sHBBI"),
     ConnectionKey: Struct("=IH2s2sH16s16s"),
     Connection: Struct("=QQHBBI"),
+    SweepOutcome: Struct("=II"),
     Allowance: Struct("=II"),
     FragmentKey: Struct("=II16s16sHH"),
     FragmentPorts: Struct("=2s2sI"),
@@ -332,11 +338,6 @@ class IdleSeconds(IntEnum):
     TCP_CLOSING = 30
     ICMP = 30
     OTHER = 600
-
-
-class SweepOutcome(IntEnum):
-    HELD = 0
-    FORGOTTEN = 1
 
 
 class MappingKind(IntEnum):

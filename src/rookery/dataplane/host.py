@@ -63,7 +63,6 @@ ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
 SUBSTRATE_KEY = bytes(4)
 SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
-SHORTEST_FRAME = bytes(14)
 
 
 class WhatIf(NamedTuple):
@@ -73,13 +72,6 @@ class WhatIf(NamedTuple):
     frame: bytes  # as it would leave: wrapped, unwrapped, answered; as given when dropped
     events: list[Event]
     target: int  # ifindex of the device it would go to; 0: none
-
-
-class Sweep(NamedTuple):
-    """What a sweep over the tracked flows found."""
-
-    held: int
-    forgotten: int
 
 
 class HostDataplane:
@@ -217,11 +209,15 @@ class HostDataplane:
         except OSError as error:
             raise DataplaneError(f"test run of {program}, {len(frame)} bytes: {error.strerror}") from error
 
-    def sweep_connections(self) -> Sweep:
+    def sweep_connections(self) -> SweepOutcome:
         """Forget the flows whose time is over, and those of interfaces without an allowance. Until then they take room: run
-        it every second or so. Raises DataplaneError."""
-        counted = self.test_run("connection_sweep", SHORTEST_FRAME, syscall.RunContext()).cb
-        return Sweep(counted[SweepOutcome.HELD], counted[SweepOutcome.FORGOTTEN])
+        it every few seconds. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        layout = LAYOUTS[SweepOutcome]
+        try:
+            left = syscall.run(self._programs["connection_sweep"], bytes(layout.size))
+        except OSError as error:
+            raise DataplaneError(f"sweep of the tracked flows: {error.strerror}") from error
+        return SweepOutcome._make(layout.unpack(left))
 
     def reserve_counters(self, ifindex: int) -> None:
         """Counted without a search from now on, until detach_instance() or forget_counters(). attach_instance() does it."""

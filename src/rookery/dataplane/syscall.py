@@ -182,6 +182,17 @@ def _context(asked: RunContext) -> bytes:
 TEST_RUN_LAYOUT = "IIIIQQIIIIQQIII"
 
 
+def run(program_fd: int, context: bytes) -> bytes:
+    """A program of type "syscall", once, in this thread; `context` as it leaves it. Raises OSError."""
+    given = Buffer(context)
+    none = (0, 0, 0, 0, 0, 0)
+    call(
+        TEST_RUN,
+        _attribute(TEST_RUN_LAYOUT, program_fd, 0, *none, len(context), 0, given.address, 0, 0, 0, 0),
+    )
+    return given.bytes()
+
+
 class PreparedRun:
     """A test run whose Python work is done beforehand: for measurements, which want nothing else between two runs."""
 

@@ -44,7 +44,7 @@ from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import InstanceStatus
 
 COUNTER_LOOKS_PER_SECOND = 4
-SWEEP_SECONDS = 1.0  # a flow that ended takes room for so long
+SWEEP_SECONDS = 3.0  # a flow that ended takes room for so long
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 
