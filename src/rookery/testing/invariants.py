@@ -15,6 +15,7 @@ from rookery.api.state import claim_key
 from rookery.model import keys
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
+    CidrAssociation,
     Host,
     Instance,
     KeyPair,
@@ -185,11 +186,6 @@ def _of_living(held: Held, instance: Instance) -> Iterator[str]:
         yield f"{instance.id} is in {instance.subnet_id}, which is gone or elsewhere"
 
 
-def _of_side(held: Held, side: PeeringSide) -> Vpc | None:
-    found = held.by_id.get(side.vpc_id)
-    return found if isinstance(found, Vpc) and found.account == side.account else None
-
-
 def hosts_hold_no_more_than_they_can(held: Held) -> Iterator[str]:
     load = Counter(instance.host for instance in held.all(Instance) if instance.wanted != "terminated")
     for host in held.hosts.values():
@@ -332,6 +328,27 @@ def two_vpcs_have_one_live_peering_at_most(held: Held) -> Iterator[str]:
                 yield f"{one.id} and {later.id} join the same VPCs"
 
 
+def peered_vpcs_are_apart(held: Held) -> Iterator[str]:
+    for peering in held.all(VpcPeering):
+        if peering.status not in ("pending-acceptance", "active"):
+            continue
+        vpcs = [vpc for side in (peering.requester, peering.accepter) if (vpc := _of_side(held, side))]
+        if len(vpcs) < 2:
+            continue  # a request that nobody answered in time may outlive its VPC
+        blocks = [[ip_network(one.cidr) for one in _blocks_of(vpc)] for vpc in vpcs]
+        if any(one.version == two.version and one.overlaps(two) for one in blocks[0] for two in blocks[1]):
+            yield f"{peering.id} is {peering.status}, and the blocks of its VPCs overlap"
+
+
+def _of_side(held: Held, side: PeeringSide) -> Vpc | None:
+    found = held.by_id.get(side.vpc_id)
+    return found if isinstance(found, Vpc) and found.account == side.account else None
+
+
+def _blocks_of(vpc: Vpc) -> tuple[CidrAssociation, ...]:
+    return (*vpc.cidr_associations, *vpc.ipv6_cidr_associations)
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -354,4 +371,5 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     interfaces_have_groups_of_their_vpc,
     destinations_are_in_a_table_once,
     two_vpcs_have_one_live_peering_at_most,
+    peered_vpcs_are_apart,
 )
