@@ -110,7 +110,7 @@ def configure(real: HostDataplane, policy_list: int, acl: int) -> None:
     """The subnet's network ACL is asked: the peers are in another one."""
     network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
     real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), *network, ifindex=2, mtu=1700))
-    ends = address_bytes("10.0.0.1"), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
+    ends = address_bytes("10.0.0.1"), bytes(16), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
     gates = formats.Gates(policy_list, acl, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
     real.reserve_counters(DEVICE)
     real.interfaces.put_many({Ifindex(DEVICE): formats.InterfaceConfig(VPC, INTERFACE, 1, 1, *ends, 1500, 1, *gates)})

@@ -172,6 +172,7 @@ def interface_row(me: Interface) -> formats.InterfaceConfig:
         me.route_table,
         address_bytes(str(me.router)),
         bytes(16),
+        bytes(16),
         address_bytes(str(me.primary)),
         me.mac,
         me.router_mac,

@@ -29,6 +29,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     bpf_objects: str  # folder of *.bpf.o
     max_mappings: int = 1 << 20
     max_connections: int = 1 << 20  # flows that all interfaces of the host may track
+    services_namespace: str = ""  # of DHCP, DNS, metadata and time, in /run/netns; empty: instances have none
+    dns_upstreams: list[str] = []  # resolvers for public names, asked from the host's namespace: "192.0.2.53", "[2001:db8::1]:5353"
     heal_seconds: float = 5.0  # between two full passes over the kernel's maps
 
     @property
@@ -38,6 +40,11 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def control_socket(self) -> Path:
         return Path(self.run_directory) / "control.sock"
+
+    @property
+    def feed_socket(self) -> Path:
+        """Where the agent tells the services what they must know."""
+        return Path(self.run_directory) / "services.sock"
 
 
 def read_config(path: Path) -> HostConfig:

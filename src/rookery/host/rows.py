@@ -34,6 +34,7 @@ from rookery.intent.host import (
     PeeringIntent,
     RouteIntent,
     RuleIntent,
+    RuleKey,
 )
 
 VPC_BITS = 32
@@ -74,6 +75,7 @@ def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
         route_table=i.route_table,
         router=address_bytes(i.router),
         router_ipv6=address_bytes(i.router_ipv6 or "::"),
+        resolver=address_bytes(i.resolver or "::"),
         primary=address_bytes(i.primary),
         mac=mac_bytes(i.mac),
         router_mac=mac_bytes(i.router_mac),
@@ -160,16 +162,16 @@ def forwarders(intents: Iterable[RuleIntent]) -> dict[ForwarderKey, Forwarder]:
     }
 
 
-def forwarder_keys(keys: Iterable[tuple[str, int, int]]) -> list[ForwarderKey]:
-    return [ForwarderKey(vni, interface) for kind, vni, interface in keys if kind == "forwarder"]
+def forwarder_keys(keys: Iterable[RuleKey]) -> list[ForwarderKey]:
+    return [ForwarderKey(vni, int(interface)) for kind, vni, interface in keys if kind == "forwarder"]
 
 
 def peerings(intents: Iterable[RuleIntent]) -> dict[PeeringKey, Peering]:
     return {PeeringKey(i.vni, i.peer): Peering(admitted=1) for i in intents if isinstance(i, PeeringIntent)}
 
 
-def peering_keys(keys: Iterable[tuple[str, int, int]]) -> list[PeeringKey]:
-    return [PeeringKey(vni, peer) for kind, vni, peer in keys if kind == "peering"]
+def peering_keys(keys: Iterable[RuleKey]) -> list[PeeringKey]:
+    return [PeeringKey(vni, int(peer)) for kind, vni, peer in keys if kind == "peering"]
 
 
 def _mapping(intent: MappingIntent) -> formats.Mapping:

@@ -16,11 +16,11 @@ from rookery.host.rule_lists import (
     group_rows,
     sets_by_group,
 )
-from rookery.intent.host import AclIntent, GroupSetIntent, InterfaceIntent, PolicyIntent, RuleIntent
+from rookery.intent.host import AclIntent, GroupSetIntent, InterfaceIntent, PolicyIntent, RuleIntent, RuleKey
 
 FORMER_NAMES = 1024  # lists whose rules may have admitted a flow that is still there
 
-Key = tuple[str, int, int]
+Key = RuleKey
 
 
 class RuleBook:

@@ -16,6 +16,7 @@ from rookery.intent.host import (
     MappingIntent,
     PolicyIntent,
     RuleIntent,
+    RuleKey,
 )
 from rookery.intent.instance import forwarder_intent
 from rookery.intent.peering import peering_intents
@@ -24,7 +25,7 @@ from rookery.mapping.facts import InterfaceFacts, VpcFacts
 from rookery.mapping.relations import Relations, Touched
 from rookery.mapping.share import GroupsIn, Needs
 
-Key = tuple[str, int, int]
+Key = RuleKey
 
 
 class Rules:

@@ -236,6 +236,35 @@ class VpcPeering(Resource, frozen=True, kw_only=True):
     ended_by: str = ""  # account
 
 
+class DhcpOptions(Resource, frozen=True, kw_only=True):
+    """A DHCP options set; immutable but for its tags. `configurations` in the order given, values as given:
+    domain-name, domain-name-servers, ntp-servers, netbios-name-servers, netbios-node-type,
+    ipv6-address-preferred-lease-time."""
+
+    KIND: ClassVar[str] = "dhcp-options"
+    PREFIX: ClassVar[str] = "dopt"
+
+    configurations: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str  # whole, lower case, without the last dot
+    kind: str  # A, AAAA, CNAME, TXT
+    values: tuple[str, ...]
+    ttl: int = 60  # seconds
+
+
+class PrivateZone(Resource, frozen=True, kw_only=True):
+    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one: balancers and endpoints do."""
+
+    KIND: ClassVar[str] = "private-zone"
+    PREFIX: ClassVar[str] = "zone"
+
+    name: str  # lower case, without the last dot
+    vpc_ids: tuple[str, ...]
+    records: tuple[DnsRecord, ...] = ()
+
+
 class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Idle seconds after which a tracked flow is forgotten."""
 
@@ -293,6 +322,24 @@ class KeyPair(Resource, frozen=True, kw_only=True):
     public_key: str
 
 
+class MetadataOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an instance's metadata may be asked for."""
+
+    tokens: str = "optional"  # or "required": no request without a token
+    hop_limit: int = 1  # IP TTL of the answer that carries a token: 1..64
+    endpoint: str = "enabled"  # or "disabled"
+    ipv6: str = "disabled"  # or "enabled": at fd00:ec2::254 too
+    tags: str = "disabled"  # or "enabled": the instance's tags are in it
+
+
+class PrivateNameOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """By which private names an instance is known. ip-10-0-0-5 always answers."""
+
+    hostname_type: str = "ip-name"  # or "resource-name": i-0123...
+    resource_name_a: bool = False
+    resource_name_aaaa: bool = False
+
+
 class Instance(Resource, frozen=True, kw_only=True):
     """What the user wants of an instance. What really runs is `InstanceStatus`, told by its host."""
 
@@ -319,6 +366,8 @@ class Instance(Resource, frozen=True, kw_only=True):
     disable_api_stop: bool = False
     shutdown_behavior: str = "stop"
     state_reason: str = ""
+    metadata: MetadataOptions = MetadataOptions()
+    private_names: PrivateNameOptions = PrivateNameOptions()
 
 
 class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -330,6 +379,14 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     since: float = 0.0
     message: str = ""
     interfaces: tuple[str, ...] = ()  # ids of those that are plugged in and may speak
+
+
+class ConsoleOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of what an instance's console said (`observed/console/<id>`), as its host last told it."""
+
+    id: str
+    time: float  # unix seconds
+    output: bytes  # at most 64 KiB
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -365,6 +422,8 @@ RESOURCES: tuple[type[Resource], ...] = (
     PrefixList,
     SubnetCidrReservation,
     VpcPeering,
+    DhcpOptions,
+    PrivateZone,
     NetworkInterface,
     KeyPair,
     Instance,
