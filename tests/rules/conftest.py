@@ -20,6 +20,7 @@ import pytest
 from rookery.region.inside import entering
 from rookery.region.ready import host_states
 from rookery.region.status import current, live_generation
+from rookery.tour.permission import rule
 from rookery.tour.talk import Talker
 from tests.rules.appliance import Tables, forwarding
 from tests.waiting import until
@@ -33,23 +34,6 @@ ACTORS = {
 }
 PATIENCE = 0.7  # a packet of this machine needs less than a hundredth of that
 SERVICES = (22, 80, 443)
-ANYWHERE = "0.0.0.0/0"
-
-
-def rule(protocol: str, first: int = -1, last: int | None = None, source: str = ANYWHERE) -> dict[str, Any]:
-    """An IpPermission; `source` is a CIDR, a group or a prefix list."""
-    made: dict[str, Any] = {"IpProtocol": protocol}
-    if protocol != "-1":
-        made |= {"FromPort": first, "ToPort": first if last is None else last}
-    if source.startswith("sg-"):
-        return made | {"UserIdGroupPairs": [{"GroupId": source}]}
-    if source.startswith("pl-"):
-        return made | {"PrefixListIds": [{"PrefixListId": source}]}
-    if ":" in source:
-        return made | {"Ipv6Ranges": [{"CidrIpv6": source}]}
-    return made | {"IpRanges": [{"CidrIp": source}]}
-
-
 ALL = [rule("-1"), rule("-1", source="::/0")]
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 
+from rookery.tour.permission import rule
 from tests.rules.appliance import check, forwarded
-from tests.rules.conftest import ALL, PATIENCE, rule
+from tests.rules.conftest import ALL, PATIENCE
 from tests.waiting import until
 
 RIGHT, LEFT = "10.30.2.0/24", "10.30.1.0/24"
