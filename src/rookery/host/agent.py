@@ -77,7 +77,7 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
     kernel = Kernel(dataplane)
     wiring = DataplaneWiring(dataplane, kernel)
     places = Places(Path(config.state_directory), Path(config.run_directory))
-    machine = Machine(config.region_name, places, wiring)
+    machine = Machine(config.region_name, places, wiring, bool(config.services_namespace))
     services = config.mapping_service
     subscription = Subscription(config.region_name, services, config.identity) if services else None
 
