@@ -9,6 +9,7 @@ from rookery.dataplane.host import HostDataplane
 from rookery.host.alarms import AlarmBook
 from rookery.host.config import HostConfig
 from rookery.host.instances import network
+from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine
 from rookery.host.kernel import Kernel
@@ -28,6 +29,7 @@ class AgentState:
     wiring: DataplaneWiring
     machine: Machine
     fleet: Fleet
+    consoles: Consoles
     subscription: Subscription | None  # None: no mapping service is configured
     alarms: AlarmBook
     watchers: Watchers = field(default_factory=Watchers)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rookery.host.instances import namespace
-from rookery.host.instances.record import Places, take_lock
+from rookery.host.instances.record import Places, console_file, take_lock
 from rookery.intent.host import InstanceIntent
 
 BOOT_SCRIPT = Path(__file__).with_name("boot.sh")
@@ -108,7 +108,7 @@ def start(places: Places, intent: InstanceIntent, netns: str, asks: list[str]) -
     if lock is None:
         raise InitError("an earlier init of the instance still lives")
     places.pid_file(intent.id).unlink(missing_ok=True)
-    console = places.folder(intent.id) / "console.log"
+    console = console_file(places, intent.id)
     try:
         with namespace.inside(netns), console.open("ab") as log:
             setsid = subprocess.Popen(
@@ -143,7 +143,7 @@ def ask(places: Places, instance: str, device: str) -> None:
     pid = find(places, instance)
     if not pid:
         return
-    console = places.folder(instance) / "console.log"
+    console = console_file(places, instance)
     command = ("nsenter", f"--target={pid}", *ALL_NAMESPACES, "/run/instance/ask", device)
     try:
         with console.open("ab") as log:
