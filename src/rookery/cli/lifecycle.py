@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    *,
     name: Name = "dev",
     hosts: Hosts = None,
     zones: Zones = None,

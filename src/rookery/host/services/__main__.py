@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from rookery.host.config import HostConfig, read_config
+from rookery.host.services.dns.server import DnsServer
 from rookery.host.services.process import ServeRefused, Services, only_services
 from rookery.host.services.view import View
 from rookery.log import log_to_stderr
@@ -49,10 +50,14 @@ async def _until_told(config: HostConfig) -> None:
     assert running is not None
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, running.cancel)
+    view = View()
+    resolver = DnsServer(view, config.dns_upstreams)
     try:
-        await Services(config, View()).run()
+        await Services(config, view, resolver).run()
     except asyncio.CancelledError:
         logging.getLogger("rookery.host.services").info("told to end")
+    finally:
+        await resolver.close()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from rookery.host.services.view import View
 from rookery.intent.host import InstanceIntent, NameIntent, ZoneIntent
 
 FIRST_BACKOFF = 0.02  # seconds
-LONGEST_BACKOFF = 1.0
+LONGEST_BACKOFF = 0.2
 
 log = logging.getLogger("rookery.host.services.feed")
 

@@ -23,6 +23,7 @@ from rookery.host.services.clock import Clock
 from rookery.host.services.datagrams import DatagramPort
 from rookery.host.services.follower import Follower
 from rookery.host.services.leases import Leases
+from rookery.host.services.names import Names, Resolver
 from rookery.host.services.sockets import Sockets, open_in
 from rookery.host.services.view import View
 
@@ -50,14 +51,14 @@ def only_services(config: HostConfig) -> Iterator[None]:
 
 
 class Services:
-    """`view` is filled by the feed."""
+    """`view` is filled here, and read by `resolver`, too."""
 
-    def __init__(self, config: HostConfig, view: View):
+    def __init__(self, config: HostConfig, view: View, resolver: Resolver):
         if not config.services_namespace:
             raise ServeRefused("services_namespace names no network namespace in which to serve")
         self._namespace = config.services_namespace
         self._follower = Follower(config.feed_socket, view)
-        self._leases, self._clock = Leases(view), Clock(view)
+        self._leases, self._clock, self._names = Leases(view), Clock(view), Names(view, resolver)
         # Its one thread visits the namespace; should it not come home, no other work is given to it.
         self._visitor = ThreadPoolExecutor(1, thread_name_prefix="visitor")
 
@@ -101,10 +102,13 @@ class Services:
                 ("dhcp", sockets.dhcp, self._leases.take_v4),
                 ("dhcpv6", sockets.dhcpv6, self._leases.take_v6),
                 ("time", sockets.time, self._clock.take),
+                ("dns", sockets.dns, self._names.take),
             ):
                 port = DatagramPort(name, buckets, take)
                 port.open()
                 stack.callback(port.close)
+            for server in await self._names.listen(sockets.dns_streams):
+                stack.callback(server.close)
             yield
 
     async def _sockets(self) -> Sockets:
