@@ -75,7 +75,7 @@ def assemble(config: HostConfig) -> AgentState:
 
 def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> AgentState:
     kernel = Kernel(dataplane)
-    wiring = DataplaneWiring(dataplane, kernel)
+    wiring = DataplaneWiring(dataplane, kernel, config.services_namespace)
     places = Places(Path(config.state_directory), Path(config.run_directory))
     machine = Machine(config.region_name, places, wiring)
     services = config.mapping_service

@@ -46,19 +46,19 @@ def number_of(device: str) -> int:
     return int(device[len(DEVICE_PREFIX) :], 16)
 
 
-def _without_ipv6(device: str) -> None:
+def without_ipv6(device: str) -> None:
     """A VPC without IPv6 would count every router solicitation of a Linux guest as a drop."""
-    _switch(device, "disable_ipv6", 1)
+    switch(device, "disable_ipv6", 1)
 
 
 def _with_ipv6(device: str) -> None:
     """What the intent says, and nothing made of advertisements: there is no other address to have. No time is spent on
     asking whether one is free (RFC 4862): the control plane gave it to nobody else."""
     for name, value in (("accept_ra", 0), ("autoconf", 0), ("accept_dad", 0), ("disable_ipv6", 0)):
-        _switch(device, name, value)
+        switch(device, name, value)
 
 
-def _switch(device: str, name: str, value: int) -> None:
+def switch(device: str, name: str, value: int) -> None:
     file = Path(f"/proc/sys/net/ipv6/conf/{device}/{name}")
     if file.exists():  # not where the kernel has no IPv6
         file.write_text(str(value))
@@ -68,7 +68,7 @@ def create_namespace(name: str) -> None:
     """An empty namespace with its loopback up. Raises NamespaceError, NetworkError."""
     namespace.create(name)
     with namespace.inside(name), IPRoute() as route:
-        _without_ipv6("default")
+        without_ipv6("default")
         route.link("set", index=LOOPBACK, state="up")
 
 
@@ -86,7 +86,7 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
             route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
     except NetlinkError as error:
         raise NetworkError(f"device {device} of {interface.id}: {error}") from error
-    _without_ipv6(device)
+    without_ipv6(device)
     return Device(device, ifindex_of(device))
 
 
