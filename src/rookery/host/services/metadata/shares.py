@@ -55,6 +55,9 @@ class Shares:
             self._shares[instance] = Share(self._limits)
         return self._shares[instance]
 
+    def __len__(self) -> int:
+        return len(self._shares)
+
     def _forget(self, second: int) -> None:
         self._shares = {
             identity: share
