@@ -17,6 +17,7 @@ import uvloop
 
 from rookery.host.config import HostConfig, read_config
 from rookery.host.services.dns.server import DnsServer
+from rookery.host.services.metadata.key import kept_key
 from rookery.host.services.process import ServeRefused, Services, only_services
 from rookery.host.services.view import View
 from rookery.log import log_to_stderr
@@ -51,9 +52,9 @@ async def _until_told(config: HostConfig) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, running.cancel)
     view = View()
-    resolver = DnsServer(view, config.dns_upstreams)
+    resolver, key = DnsServer(view, config.dns_upstreams), kept_key(Path(config.state_directory))
     try:
-        await Services(config, view, resolver).run()
+        await Services(config, view, resolver, key).run()
     except asyncio.CancelledError:
         logging.getLogger("rookery.host.services").info("told to end")
     finally:

@@ -23,6 +23,7 @@ from rookery.host.services.clock import Clock
 from rookery.host.services.datagrams import DatagramPort
 from rookery.host.services.follower import Follower
 from rookery.host.services.leases import Leases
+from rookery.host.services.metadata import server as metadata
 from rookery.host.services.names import Names, Resolver
 from rookery.host.services.sockets import Sockets, open_in
 from rookery.host.services.view import View
@@ -51,13 +52,14 @@ def only_services(config: HostConfig) -> Iterator[None]:
 
 
 class Services:
-    """`view` is filled here, and read by `resolver`, too."""
+    """`view` is filled here, and read by `resolver`, too. `key`: what metadata tokens are made with."""
 
-    def __init__(self, config: HostConfig, view: View, resolver: Resolver):
+    def __init__(self, config: HostConfig, view: View, resolver: Resolver, key: bytes):
         if not config.services_namespace:
             raise ServeRefused("services_namespace names no network namespace in which to serve")
         self._namespace = config.services_namespace
         self._follower = Follower(config.feed_socket, view)
+        self._view, self._key = view, key
         self._leases, self._clock, self._names = Leases(view), Clock(view), Names(view, resolver)
         # Its one thread visits the namespace; should it not come home, no other work is given to it.
         self._visitor = ThreadPoolExecutor(1, thread_name_prefix="visitor")
@@ -109,6 +111,7 @@ class Services:
                 stack.callback(port.close)
             for server in await self._names.listen(sockets.dns_streams):
                 stack.callback(server.close)
+            stack.callback((await metadata.serve(sockets.metadata, self._view, self._key)).close)
             yield
 
     async def _sockets(self) -> Sockets:
