@@ -7,7 +7,13 @@ from typing import Any
 import msgspec
 
 from rookery.host.services.view import Guest
-from rookery.intent.host import DhcpIntent, InstanceIntent, InterfaceIntent, InterfaceServices
+from rookery.intent.host import (
+    DhcpIntent,
+    InstanceIntent,
+    InstanceMetadata,
+    InterfaceIntent,
+    InterfaceServices,
+)
 
 AWS_DEFAULT = DhcpIntent(domain_name="ec2.internal", name_servers=("AmazonProvidedDNS",))
 
@@ -16,6 +22,7 @@ def guest(vpc: int = 7, number: int = 5, dhcp: DhcpIntent = AWS_DEFAULT, dns_sup
     """The instance 10.<vpc>.1.<number>, and 2001:db8:<vpc>:1::<number>."""
     services = InterfaceServices(
         vpc=f"vpc-{vpc}",
+        vpc_cidrs=(f"10.{vpc}.0.0/16",),
         subnet_cidr=f"10.{vpc}.1.0/24",
         subnet_ipv6_cidrs=(f"2001:db8:{vpc}:1::/64",),
         dns_support=dns_support,
@@ -50,5 +57,6 @@ def guest(vpc: int = 7, number: int = 5, dhcp: DhcpIntent = AWS_DEFAULT, dns_sup
         domain="ec2.internal",
         user_data="",
         interfaces=(made,),
+        metadata=InstanceMetadata(region="us-east-1"),
     )
     return Guest(instance, made)

@@ -138,6 +138,20 @@ class Station:
         self._process = subprocess.Popen(command, stderr=log, env={"PYTHONPATH": str(CHECKOUT / "src")})
         log.close()
 
+    def run_another(self) -> subprocess.CompletedProcess[str]:
+        command = (sys.executable, "-m", "rookery.host.services", "--config", str(self._files))
+        given = {"PYTHONPATH": str(CHECKOUT / "src")}
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, env=given, check=False)
+
+    def send(self, which: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(which)
+
+    def remake_services_namespace(self) -> None:
+        run("ip", "-netns", self.guests_namespace, "link", "delete", "g0")
+        namespace.remove(self.services_namespace)
+        self.make_services_namespace()
+
     def start_agent(self) -> FakeAgent:
         self.agent = FakeAgent(self.config.feed_socket)
         return self.agent
@@ -165,7 +179,11 @@ class Station:
 
     def at(self, who: Caller, port: int = 0, kind: socket.SocketKind = socket.SOCK_DGRAM) -> socket.socket:
         """A socket of the guest, at the address that the data plane gives it."""
-        address = address_of(who)
+        return self.at_address(address_of(who), port, kind)
+
+    def at_address(
+        self, address: str, port: int = 0, kind: socket.SocketKind = socket.SOCK_DGRAM
+    ) -> socket.socket:
         run("ip", "-netns", self.guests_namespace, "address", "replace", f"{address}/128", "dev", "g0", "nodad")
         with namespace.inside(self.guests_namespace):
             made = socket.socket(socket.AF_INET6, kind)
