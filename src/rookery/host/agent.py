@@ -147,6 +147,7 @@ class Agent:
             if state.subscription is not None:
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
+            await stack.enter_async_context(state.services.at(state.config.feed_socket))
             stack.callback(self._follow_events())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
@@ -163,8 +164,10 @@ class Agent:
             await self.take(update)
 
     async def take(self, update: Update) -> None:
-        """The kernel first, and only when it holds the rows is it said that they are applied."""
+        """The services first: a guest asks them as soon as it runs. Then the kernel, and only when it holds the rows is it said
+        that they are applied."""
         state = self._state
+        state.services.publish(update)
         async with self._changing:
             first, state.intent = state.intent is None, update.intent
             try:
