@@ -284,6 +284,28 @@ def test_a_guest_has_so_many_questions_outstanding_and_takes_no_place_of_another
     run(case)
 
 
+def test_guests_that_ask_a_lot_leave_something_to_those_who_ask_little(monkeypatch):
+    monkeypatch.setattr(forward, "AT_ALL", 16)
+
+    async def case():
+        async with world(zone_file(EXAMPLE)) as outside:
+            made = resolver(outside.address)
+            outside.gate.clear()
+            greedy = [with_number(guest(), number) for number in (1, 2, 3)]
+            asking = []
+            for one in greedy:
+                asking += [asyncio.create_task(hear(made, f"{one.interface.number}-{n}.example.com", who=one)) for n in range(20)]
+                await until(lambda: len(outside.asked) + sum(task.done() for task in asking) == len(asking))
+            assert [len([1 for task in asking[n : n + 20] if not task.done()]) for n in (0, 20, 40)] == [8, 4, 2]
+            modest = asyncio.create_task(hear(made, "www.example.com", who=with_number(guest(), 4)))
+            await until(lambda: len(outside.asked) == 15)
+            outside.gate.set()
+            assert said(await modest)
+            await asyncio.gather(*asking)
+
+    run(case)
+
+
 def test_closing_ends_what_is_outstanding():
     async def case():
         async with world(zone_file(EXAMPLE)) as outside:

@@ -20,7 +20,7 @@ from rookery.host.services.dns.upstream import NoAnswer, Upstream, WorldQuestion
 log = logging.getLogger(__name__)
 
 PER_GUEST = 64  # questions that one guest may have outstanding
-AT_ALL = 512  # ... all of them; each takes a socket
+AT_ALL = 512  # ... all of them, each takes a socket; and one guest never more than are left, so that there is always one left
 ENTRIES = 20_000
 BYTES = 16 << 20
 RECORD_BYTES = 200  # what one takes of memory beside its own bytes
@@ -55,8 +55,8 @@ class Forwarder:
         """For the guest with this interface."""
         if found := self.known(question):
             return found
-        if self._outstanding[interface] >= PER_GUEST:
-            return TOO_MANY
+        if self._outstanding[interface] >= min(PER_GUEST, AT_ALL - len(self._asking)):
+            return TOO_MANY  # so few ask so much that nothing is left to the others
         self._outstanding[interface] += 1
         try:
             return await self._shared(question)
@@ -75,8 +75,6 @@ class Forwarder:
         """Whoever is cancelled meanwhile takes nothing from the others."""
         task = self._asking.get(question)
         if task is None:
-            if len(self._asking) >= AT_ALL:
-                return TOO_MANY
             task = asyncio.create_task(self._ask_all(question))
             self._asking[question] = task
             task.add_done_callback(lambda _: self._asking.pop(question, None))

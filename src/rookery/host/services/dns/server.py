@@ -8,16 +8,13 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-import dns.flags
 import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
 from dns.edns import EDECode
 
-from rookery.host.services.dns.answer import Answer, limit, refusal, write
+from rookery.host.services.dns.answer import IN, Answer, limit, refusal, write
 from rookery.host.services.dns.cache import Cache, Kept
 from rookery.host.services.dns.forward import Forwarder
-from rookery.host.services.dns.question import Query, Refused, Silent, read
+from rookery.host.services.dns.question import CD, OPT, RD, Query, Refused, Silent, read
 from rookery.host.services.dns.resolve import Names, Onward
 from rookery.host.services.dns.upstream import WorldQuestion, upstream
 from rookery.host.services.view import Guest, View
@@ -28,7 +25,7 @@ WITHOUT_SUPPORT = Answer(dns.rcode.REFUSED, explanation=(EDECode.PROHIBITED, "en
 NOT_RECURSIVE = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "recursive queries only"))
 NOT_SERVED = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "not of this class or type"))
 META_TYPES = range(128, 255)  # transfers, keys of transactions; ANY, 255, is a question like others
-NO_TYPES = (0, dns.rdatatype.OPT)
+NO_TYPES = (0, OPT)
 
 READY_ENTRIES = 8_192
 READY_BYTES = 4 << 20
@@ -116,14 +113,14 @@ def _refused(guest: Guest, query: Query) -> Answer | None:
         return WITHOUT_SUPPORT
     if query.rtype in NO_TYPES:
         return Answer(dns.rcode.FORMERR)
-    if query.rclass != dns.rdataclass.IN or query.rtype in META_TYPES:
+    if query.rclass != IN or query.rtype in META_TYPES:
         return NOT_SERVED
-    return None if query.flags & dns.flags.RD else NOT_RECURSIVE
+    return None if query.flags & RD else NOT_RECURSIVE
 
 
 def _world_question(query: Query, onward: Onward) -> WorldQuestion:
     dnssec = bool(query.edns and query.edns.dnssec)
-    return WorldQuestion(onward.name, query.rtype, dnssec, bool(query.flags & dns.flags.CD))
+    return WorldQuestion(onward.name, query.rtype, dnssec, bool(query.flags & CD))
 
 
 def _behind(onward: Onward, answer: Answer) -> Answer:
