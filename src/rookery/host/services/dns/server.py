@@ -20,7 +20,9 @@ from rookery.host.services.dns.upstream import WorldQuestion, upstream
 from rookery.host.services.view import Guest, View
 
 # To guests of a VPC whose enableDnsSupport is off. What AWS does there, answer so or not at all, is not documented.
-WITHOUT_SUPPORT = Answer(dns.rcode.REFUSED, explanation=(EDECode.PROHIBITED, "enableDnsSupport is off in this VPC"))
+WITHOUT_SUPPORT = Answer(
+    dns.rcode.REFUSED, explanation=(EDECode.PROHIBITED, "enableDnsSupport is off in this VPC")
+)
 
 NOT_RECURSIVE = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "recursive queries only"))
 NOT_SERVED = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "not of this class or type"))
@@ -41,7 +43,9 @@ class Given(NamedTuple):
 
 
 class DnsServer:
-    def __init__(self, view: View, upstreams: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, view: View, upstreams: Sequence[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`upstreams`: 192.0.2.1, [2001:db8::1]:5353. Raises ValueError."""
         self._view = view
         self._names = Names(view)

@@ -29,7 +29,9 @@ def text_of(name: bytes) -> str:
 def wire_of(text: str) -> bytes:
     """Lower case. Raises dns.exception.DNSException: no name."""
     labels = text.split(".")
-    if len(text) < LONGEST_TEXT and all(0 < len(label) <= LONGEST_LABEL and label.strip(USUAL) == "" for label in labels):
+    if len(text) < LONGEST_TEXT and all(
+        0 < len(label) <= LONGEST_LABEL and label.strip(USUAL) == "" for label in labels
+    ):
         return b"".join(bytes((len(label),)) + label.encode() for label in labels) + ROOT
     wire = dns.name.from_text(text).to_wire() or ROOT
     return wire.lower()  # a label's length is below 64: no letter
