@@ -52,8 +52,9 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._caller = self._who()
         except NotACaller:
-            return self._abort()
-        return self._admit()
+            self.abort()
+        else:
+            self._admit()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._service.scratch
@@ -92,16 +93,21 @@ class Connection(asyncio.BufferedProtocol):
     def _admit(self) -> None:
         guest = self._service.view.guest(self._caller.interface)
         if guest is None:
-            return self._abort()
+            self.abort()
+            return
         share = self._service.shares.of(guest.instance.id, self._progress)
         if not share.connect():
-            self._ending = True
-            self._write(refusal(503), with_body=True, keep_alive=False, version="1.1")
-            return self._transport.close()  # and not later: it has enough of them
+            self._turn_away()
+            return
         self._share = share
         self._service.open.add(self)
         self._timer = self._loop.call_later(self._service.limits.patience, self._look_at_progress)
-        return None
+
+    def _turn_away(self) -> None:
+        """At once, though it may then miss the answer: it has connections enough."""
+        self._ending = True
+        self._write(refusal(503), with_body=True, keep_alive=False, version="1.1")
+        self._transport.close()
 
     def _asker(self) -> Asker | None:
         """Anew for each request: what a guest is, and whether it is, changes."""
@@ -126,11 +132,11 @@ class Connection(asyncio.BufferedProtocol):
         self._progress = self._loop.time()
         asker = self._asker()
         if asker is None:
-            self._abort()
+            self.abort()
         elif isinstance(item, Refused):
             self._finish(refusal(item.status))
         elif not (self._share and self._share.ask(self._progress)):
-            self._finish(refusal(503))
+            self._send(item._replace(keep_alive=False), refusal(503))
         else:
             self._send(item, answer(item.request, asker, self._service.key, time.time()))
 
@@ -163,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._input_ended:
             self._transport.write_eof()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
         self._ending = True
         self._queue.clear()
         self._transport.abort()
@@ -173,10 +179,7 @@ class Connection(asyncio.BufferedProtocol):
         if left > 0:
             self._timer = self._loop.call_later(left, self._look_at_progress)
         else:
-            self._abort()
-
-    def abort(self) -> None:
-        self._abort()
+            self.abort()
 
 
 def head(found: Answer, keep_alive: bool, version: str) -> bytes:
