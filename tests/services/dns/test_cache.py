@@ -62,7 +62,9 @@ def authority(ttl: int, minimum: int) -> Record:
 
 
 def test_an_answer_lives_as_long_as_the_record_that_goes_first():
-    assert lifetime(Answer(0, (record("A", 300), record("A", 20)), (record("NS", 100),)), dns.rdatatype.A) == 20
+    assert (
+        lifetime(Answer(0, (record("A", 300), record("A", 20)), (record("NS", 100),)), dns.rdatatype.A) == 20
+    )
 
 
 def test_what_does_not_exist_lives_as_its_zone_says():

@@ -1,10 +1,11 @@
 """What the host does not know is asked of a real resolver, over real sockets of the loopback.
 
-    guest -> DnsServer -> World (dnslib, 127.0.0.1)"""
+guest -> DnsServer -> World (dnslib, 127.0.0.1)"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 
 import dns.flags
@@ -21,6 +22,7 @@ from tests.services.dns.scene import ask, explanation, guest, question, said, se
 from tests.services.dns.world import world, zone_file
 
 EXAMPLE = """
+old.example.com. 999999 IN A 192.0.2.81
 example.com. 600 IN SOA ns.example.com. hostmaster.example.com. 1 2 3 4 30
 www.example.com. 300 IN A 192.0.2.80
 www.example.com. 300 IN AAAA 2001:db8::80
@@ -45,7 +47,9 @@ def resolver(*upstreams: str, rows=(), clock: Clock | None = None) -> DnsServer:
     return DnsServer(view(*rows), upstreams, clock or Clock())
 
 
-async def hear(made: DnsServer, name: str, kind: str = "A", who=None, over_tcp: bool = False, **how) -> dns.message.Message:
+async def hear(
+    made: DnsServer, name: str, kind: str = "A", who=None, over_tcp: bool = False, **how
+) -> dns.message.Message:
     query = question(name, kind, **how)
     one = who or guest()
     heard = made.quick(one, query, over_tcp) or await made.slow(one, query, over_tcp)
@@ -65,8 +69,19 @@ def test_an_answer_of_the_world_reaches_the_guest():
             heard = await hear(made, "wWw.Example.com")
             assert said(heard) == ["wWw.Example.com. 300 IN A 192.0.2.80"]
             assert heard.flags == dns.flags.QR | dns.flags.RD | dns.flags.RA  # AD is the world's claim
-            assert said(await hear(made, "example.com", "MX")) == ["example.com. 300 IN MX 10 mail.example.com."]
+            assert said(await hear(made, "example.com", "MX")) == [
+                "example.com. 300 IN MX 10 mail.example.com."
+            ]
             assert [str(query.q.qname) for query in outside.asked] == ["www.example.com.", "example.com."]
+
+    run(case)
+
+
+def test_nothing_is_believed_for_longer_than_a_day():
+    async def case():
+        async with world(zone_file(EXAMPLE)) as outside:
+            heard = await hear(resolver(outside.address), "old.example.com")
+            assert said(heard) == ["old.example.com. 86400 IN A 192.0.2.81"]
 
     run(case)
 
@@ -111,7 +126,9 @@ def test_internal_names_and_private_addresses_never_leave_the_host():
     async def case():
         async with world(zone_file(EXAMPLE)) as outside:
             made = resolver(outside.address)
-            for name in ("x.ec2.internal", "x.eu-west-1.compute.internal", "9.9.9.10.in-addr.arpa", "x.localhost", "1.1.168.192.in-addr.arpa"):
+            for name in ("x.ec2.internal", "x.eu-west-1.compute.internal", "x.localhost", "x.invalid"):
+                await hear(made, name)
+            for name in ("9.9.9.10.in-addr.arpa", "1.1.168.192.in-addr.arpa", "x.168.192.in-addr.arpa"):
                 await hear(made, name, "PTR")
             assert outside.asked == []
 
@@ -134,13 +151,15 @@ def test_an_alias_out_of_a_private_zone_is_followed_into_the_world():
     run(case)
 
 
-def test_the_wish_for_signatures_is_passed_on_and_remembered_apart():
+def test_wishes_about_signatures_are_passed_on_and_remembered_apart():
     async def case():
         async with world(zone_file(EXAMPLE)) as outside:
             made = resolver(outside.address)
             await hear(made, "www.example.com")
             await hear(made, "www.example.com", want_dnssec=True)
-            assert [bool(query.ar[0].edns_do) for query in outside.asked] == [False, True]
+            await hear(made, "www.example.com", flags=dns.flags.RD | dns.flags.CD)
+            wishes = [(bool(query.ar[0].edns_do), query.header.cd) for query in outside.asked]
+            assert wishes == [(False, 0), (True, 0), (False, 1)]
 
     run(case)
 
@@ -204,6 +223,27 @@ def test_what_was_cut_is_asked_again_over_tcp():
     run(case)
 
 
+def test_no_bytes_of_an_upstream_break_it():
+    chance = random.Random(4)
+    honest = zone_file(EXAMPLE)
+
+    def damaged(query: dnslib.DNSRecord, over_tcp: bool) -> list[bytes]:
+        if not over_tcp:
+            return cut(honest)(query, over_tcp)
+        [answer] = honest(query, over_tcp)
+        noise = bytearray(answer if chance.randrange(2) else answer[: chance.randrange(2, len(answer))])
+        for _ in range(chance.randrange(4)):
+            noise[chance.randrange(len(noise))] = chance.randrange(256)
+        return [bytes(noise)]
+
+    async def case():
+        async with world(damaged) as outside:
+            heard = [await hear(resolver(outside.address), "example.com", "MX") for _ in range(200)]
+            assert {dns.rcode.SERVFAIL, dns.rcode.NOERROR} <= {message.rcode() for message in heard}
+
+    run(case)
+
+
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED"])
 def test_the_next_upstream_is_asked_when_one_fails(rcode):
     async def case():
@@ -233,11 +273,29 @@ def test_when_none_answers_the_guest_is_told_and_the_failure_is_remembered_for_a
             made = resolver(silent.address, NOBODY, clock=clock)
             for _ in range(2):
                 heard = await hear(made, "www.example.com", use_edns=0)
-                assert (heard.rcode(), explanation(heard)) == (dns.rcode.SERVFAIL, "no upstream resolver answers")
+                assert (heard.rcode(), explanation(heard)) == (
+                    dns.rcode.SERVFAIL,
+                    "no upstream resolver answers",
+                )
             assert len(silent.asked) == 1
             clock.now += forward.FAILURE_SECONDS
             await hear(made, "www.example.com")
             assert len(silent.asked) == 2
+
+    run(case)
+
+
+def test_a_failing_upstream_is_in_the_log_once_a_minute(caplog):
+    async def case():
+        clock = Clock()
+        async with world(zone_file("", "SERVFAIL")) as broken:
+            made = resolver(broken.address, clock=clock)
+            for passed, lines in ((0, 1), (59, 1), (1, 2)):
+                clock.now += passed
+                await hear(made, f"{clock.now:.0f}.example.com")
+                assert len(caplog.records) == lines
+            assert broken.address.partition(":")[0] in caplog.text
+            assert "SERVFAIL" in caplog.text
 
     run(case)
 
@@ -274,12 +332,42 @@ def test_a_guest_has_so_many_questions_outstanding_and_takes_no_place_of_another
             asking = [asyncio.create_task(hear(made, f"{n}.example.com")) for n in range(4)]
             await until(lambda: len(outside.asked) == 4)
             heard = await hear(made, "one-more.example.com", use_edns=0)
-            assert (heard.rcode(), explanation(heard)) == (dns.rcode.SERVFAIL, "too many questions are outstanding")
+            assert (heard.rcode(), explanation(heard)) == (
+                dns.rcode.SERVFAIL,
+                "too many questions are outstanding",
+            )
             asking.append(asyncio.create_task(hear(made, "other.example.com", who=guest(vni=2))))
             await until(lambda: len(outside.asked) == 5)
             outside.gate.set()
             assert {message.rcode() for message in await asyncio.gather(*asking)} == {dns.rcode.NXDOMAIN}
             assert (await hear(made, "one-more.example.com")).rcode() == dns.rcode.NXDOMAIN
+
+    run(case)
+
+
+def test_guests_that_ask_a_lot_leave_something_to_those_who_ask_little(monkeypatch):
+    monkeypatch.setattr(forward, "AT_ALL", 16)
+
+    async def case():
+        async with world(zone_file(EXAMPLE)) as outside:
+            made = resolver(outside.address)
+            outside.gate.clear()
+            asking: list[asyncio.Task] = []
+            for number in (1, 2, 3):
+                one = with_number(guest(), number)
+                names = [f"{number}-{n}.example.com" for n in range(20)]
+                asking.extend(asyncio.create_task(hear(made, name, who=one)) for name in names)
+                await until(lambda: len(outside.asked) + sum(task.done() for task in asking) == len(asking))
+            assert [len([1 for task in asking[n : n + 20] if not task.done()]) for n in (0, 20, 40)] == [
+                8,
+                4,
+                2,
+            ]
+            modest = asyncio.create_task(hear(made, "www.example.com", who=with_number(guest(), 4)))
+            await until(lambda: len(outside.asked) == 15)
+            outside.gate.set()
+            assert said(await modest)
+            await asyncio.gather(*asking)
 
     run(case)
 
@@ -312,7 +400,9 @@ def test_an_upstream_is_an_address_and_perhaps_a_port(text, address, port):
     assert upstream.upstream(text) == (address, port)
 
 
-@pytest.mark.parametrize("text", ["", "example.com", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "[192.0.2.1", "[::1]x"])
+@pytest.mark.parametrize(
+    "text", ["", "example.com", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "[192.0.2.1", "[::1]x"]
+)
 def test_anything_else_is_no_upstream(text):
     with pytest.raises(ValueError):
         upstream.upstream(text)

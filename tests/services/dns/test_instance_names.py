@@ -43,7 +43,17 @@ def test_a_public_block_of_the_vpc_has_names_in_it_only():
 
 @pytest.mark.parametrize(
     "label",
-    ["ip-10-1-0", "ip-10-1-0-5-6", "ip-10-1-0-256", "ip-10-01-0-5", "ip-10-1-0-", "ip-", "ip-a-b-c-d", "x.ip-10-1-0-5", "ip"],
+    [
+        "ip-10-1-0",
+        "ip-10-1-0-5-6",
+        "ip-10-1-0-256",
+        "ip-10-01-0-5",
+        "ip-10-1-0-",
+        "ip-",
+        "ip-a-b-c-d",
+        "x.ip-10-1-0-5",
+        "ip",
+    ],
 )
 def test_what_is_no_address_does_not_exist(label):
     heard = ask(server(), guest(), f"{label}.ec2.internal")
@@ -97,7 +107,9 @@ def test_public_names_of_other_regions_have_the_region_in_them():
     assert said(ask(server(), guest(region="eu-west-1"), name)) == [f"{name}. 60 IN A 203.0.113.25"]
 
 
-@pytest.mark.parametrize("address", ["10-0-0-5", "127-0-0-1", "169-254-169-254", "224-0-0-1", "300-1-1-1", "1-2-3"])
+@pytest.mark.parametrize(
+    "address", ["10-0-0-5", "127-0-0-1", "169-254-169-254", "224-0-0-1", "300-1-1-1", "1-2-3"]
+)
 def test_no_public_name_leads_to_what_is_not_public(address):
     heard = ask(server(), guest(), f"ec2-{address}.compute-1.amazonaws.com")
     assert heard.rcode() == dns.rcode.NXDOMAIN

@@ -9,11 +9,14 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rcode
+import dns.rdatatype
 import dnslib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rookery.host.services.dns.answer import Answer, Record, write
+from rookery.host.services.dns.question import read
 from rookery.intent.host import NameIntent, ZoneIntent
 from rookery.model.objects import DnsRecord
 from tests.services.dns.scene import ask, ask_whole, explanation, guest, question, said, server
@@ -23,9 +26,13 @@ MANY = ZoneIntent(
     vni=1,
     name="many.test",
     records=(
-        DnsRecord(name="many.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(2, 302))),
+        DnsRecord(
+            name="many.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(2, 302))
+        ),
         DnsRecord(name="some.many.test", kind="A", values=tuple(f"10.1.0.{n}" for n in range(2, 42))),
-        DnsRecord(name="huge.many.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(2, 5002))),
+        DnsRecord(
+            name="huge.many.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(2, 5002))
+        ),
     ),
 )
 
@@ -79,7 +86,10 @@ def test_a_vpc_without_dns_support_is_refused_everything():
 
 @pytest.mark.parametrize(("kind", "rdclass"), [("AXFR", "IN"), ("TKEY", "IN"), ("A", "CH"), ("TXT", "ANY")])
 def test_transfers_and_other_classes_are_refused(kind, rdclass):
-    assert ask(server(upstreams=["192.0.2.1"]), guest(), NAME, kind, rdclass=rdclass).rcode() == dns.rcode.REFUSED
+    assert (
+        ask(server(upstreams=["192.0.2.1"]), guest(), NAME, kind, rdclass=rdclass).rcode()
+        == dns.rcode.REFUSED
+    )
 
 
 @pytest.mark.parametrize("opcode", [1, 2, 4, 5, 15])
@@ -112,7 +122,9 @@ def test_malformed_messages_are_said_to_be_so(query):
     assert (heard[:2], heard[2] & 0x80, heard[3] & 0xF) == (query[:2], 0x80, dns.rcode.FORMERR)
 
 
-@pytest.mark.parametrize("nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")])
+@pytest.mark.parametrize(
+    "nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")]
+)
 def test_no_header_and_answers_are_met_with_silence(nothing):
     assert ask_whole(server(), guest(), nothing) is None
 
@@ -146,12 +158,23 @@ def test_over_udp_what_is_too_long_is_cut_and_says_so(how, mtu, fits):
 @pytest.mark.parametrize(("mtu", "most"), [(1500, 1452), (9001, 4096)])
 def test_over_udp_no_answer_is_longer_than_a_packet_or_4096_bytes(mtu, most):
     for count in range(60, 300):
-        records = DnsRecord(name="x.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(count)))
+        records = DnsRecord(
+            name="x.test", kind="A", values=tuple(f"10.1.{n >> 8}.{n & 255}" for n in range(count))
+        )
         resolver = server(ZoneIntent(vni=1, name="x.test", records=(records,)))
         heard = resolver.quick(guest(mtu=mtu), question("x.test", use_edns=0, payload=65535), False)
         assert len(heard) <= most
         full = len(question("x.test", use_edns=0)) + 16 * count
         assert bool(heard[2] & 2) is (full > most)
+
+
+def test_what_is_only_additional_goes_before_anything_is_said_to_be_cut():
+    query = read(question(NAME))
+    record = Record(query.name, dns.rdatatype.A, 60, b"\x0a\1\0\5")
+    answer = Answer(dns.rcode.NOERROR, (record,), (), (record,) * 100)
+    heard = dns.message.from_wire(write(query, answer, 512))
+    assert (len(heard.answer), heard.additional, heard.flags & dns.flags.TC) == (1, [], 0)
+    assert dns.message.from_wire(write(query, answer, 4096)).additional
 
 
 def test_over_tcp_it_is_whole_up_to_64_kilobytes():
@@ -176,18 +199,30 @@ def test_no_bytes_break_it(heap, over_tcp):
 
 
 @UNHURRIED
-@given(st.lists(st.tuples(st.integers(0, len(QUERY) - 1), st.integers(0, 255)), max_size=4), st.integers(0, len(QUERY)))
+@given(
+    st.lists(st.tuples(st.integers(0, len(QUERY) - 1), st.integers(0, 255)), max_size=4),
+    st.integers(0, len(QUERY)),
+)
 def test_no_damage_to_a_good_query_breaks_it(changes, length):
     damaged = bytearray(QUERY)
     for at, value in changes:
         damaged[at] = value
     heard = ask_whole(RESOLVER, guest(), bytes(damaged[:length]))
     if heard:
-        assert dnslib.DNSRecord.parse(heard).header.id == dns.message.from_wire(heard, ignore_trailing=False).id
+        assert (
+            dnslib.DNSRecord.parse(heard).header.id == dns.message.from_wire(heard, ignore_trailing=False).id
+        )
 
 
 LABEL = st.binary(min_size=1, max_size=63)
-ENDS = [b"\x03ec2\x08internal\0", b"\x07in-addr\x04arpa\0", b"\x03ip6\x04arpa\0", b"\x04many\x04test\0", b"\x09localhost\0", b"\0"]
+ENDS = [
+    b"\x03ec2\x08internal\0",
+    b"\x07in-addr\x04arpa\0",
+    b"\x03ip6\x04arpa\0",
+    b"\x04many\x04test\0",
+    b"\x09localhost\0",
+    b"\0",
+]
 
 
 @UNHURRIED
@@ -195,7 +230,9 @@ ENDS = [b"\x03ec2\x08internal\0", b"\x07in-addr\x04arpa\0", b"\x03ip6\x04arpa\0"
 def test_no_name_breaks_it(labels, end, kind, edns):
     name = b"".join(bytes([len(label)]) + label for label in labels) + end
     extra = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0" if edns else b""
-    query = struct.pack("!HHHHHH", 7, dns.flags.RD, 1, 0, 0, edns) + name + struct.pack("!HH", kind, 1) + extra
+    query = (
+        struct.pack("!HHHHHH", 7, dns.flags.RD, 1, 0, 0, edns) + name + struct.pack("!HH", kind, 1) + extra
+    )
     heard = ask_whole(RESOLVER, guest(), query)
     assert heard[12 : 12 + len(name) + 4] == query[12 : 12 + len(name) + 4]
     assert dns.message.from_wire(heard).id == 7

@@ -48,7 +48,13 @@ def test_other_private_addresses_have_none_and_nobody_is_asked(address, zone):
 
 
 @pytest.mark.parametrize(
-    "name", ["10.in-addr.arpa", "1.10.in-addr.arpa", "0.1.10.in-addr.arpa", "0.1.0.0.0.0.0.0.0.8.1.f.1.0.0.6.2.ip6.arpa"]
+    "name",
+    [
+        "10.in-addr.arpa",
+        "1.10.in-addr.arpa",
+        "0.1.10.in-addr.arpa",
+        "0.1.0.0.0.0.0.0.0.8.1.f.1.0.0.6.2.ip6.arpa",
+    ],
 )
 def test_what_lies_above_the_vpcs_names_exists(name):
     heard = ask(server(upstreams=["192.0.2.1"]), guest(), name, "PTR")
@@ -57,13 +63,29 @@ def test_what_lies_above_the_vpcs_names_exists(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["256.0.1.10.in-addr.arpa", "05.0.1.10.in-addr.arpa", "x.0.1.10.in-addr.arpa", "1.5.0.1.10.in-addr.arpa", "9999.10.in-addr.arpa"],
+    [
+        "256.0.1.10.in-addr.arpa",
+        "05.0.1.10.in-addr.arpa",
+        "x.0.1.10.in-addr.arpa",
+        "1.5.0.1.10.in-addr.arpa",
+        "9999.10.in-addr.arpa",
+    ],
 )
 def test_what_is_no_address_does_not_exist(name):
     assert ask(server(upstreams=["192.0.2.1"]), guest(), name, "PTR").rcode() == dns.rcode.NXDOMAIN
 
 
-@pytest.mark.parametrize("name", [reverse("8.8.8.8"), reverse("2001:4860::1"), "8.1.f.1.0.0.6.2.ip6.arpa", "in-addr.arpa", "172.in-addr.arpa", "x.y.arpa"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        reverse("8.8.8.8"),
+        reverse("2001:4860::1"),
+        "8.1.f.1.0.0.6.2.ip6.arpa",
+        "in-addr.arpa",
+        "172.in-addr.arpa",
+        "x.y.arpa",
+    ],
+)
 def test_the_rest_is_the_worlds(name):
     assert server(upstreams=["192.0.2.1"]).quick(guest(), question(name, "PTR"), False) is None
 
@@ -74,9 +96,19 @@ def test_an_ipv6_address_has_the_resource_name_if_that_has_it():
     assert ask(resolver, guest(vni=2), reverse(IPV6), "PTR").rcode() == dns.rcode.NXDOMAIN
 
 
+def test_an_ipv6_address_that_moves_to_another_instance_has_that_ones_name():
+    resolver = server(NameIntent(vni=1, name=RESOURCE, addresses=(IPV6,)))
+    assert said(ask(resolver, guest(), reverse(IPV6), "PTR"))
+    other = NameIntent(vni=1, name="i-2.ec2.internal", addresses=(IPV6,))
+    resolver._view.change([], [], [other], [("name", 1, RESOURCE)])
+    assert said(ask(resolver, guest(), reverse(IPV6), "PTR"))[0].endswith("PTR i-2.ec2.internal.")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_the_loopback_is_localhost(address):
-    assert said(ask(server(), guest(), reverse(address), "PTR")) == [f"{reverse(address)} 60 IN PTR localhost."]
+    assert said(ask(server(), guest(), reverse(address), "PTR")) == [
+        f"{reverse(address)} 60 IN PTR localhost."
+    ]
 
 
 def test_an_address_has_no_other_record():

@@ -42,7 +42,9 @@ def test_a_name_has_all_its_records():
         "db.corp.test. 60 IN A 10.1.0.20",
         "db.corp.test. 60 IN A 10.1.0.21",
     ]
-    assert said(ask(server(CORP), guest(), "db.corp.test", "AAAA")) == ["db.corp.test. 60 IN AAAA 2600:1f18:0:1::20"]
+    assert said(ask(server(CORP), guest(), "db.corp.test", "AAAA")) == [
+        "db.corp.test. 60 IN AAAA 2600:1f18:0:1::20"
+    ]
     assert said(ask(server(CORP), guest(), "corp.test", "TXT")) == ['corp.test. 60 IN TXT "two words" "more"']
 
 
@@ -75,15 +77,37 @@ def test_a_zone_inside_the_internal_domain_wins_and_one_around_it_does_not():
     around = zone("internal", ("ip-10-1-0-5.ec2.internal", "A", "10.9.9.9"))
     resolver = server(inside, around)
     assert said(ask(resolver, guest(), "app.ec2.internal")) == ["app.ec2.internal. 60 IN A 10.1.0.40"]
-    assert said(ask(resolver, guest(), "ip-10-1-0-5.ec2.internal")) == ["ip-10-1-0-5.ec2.internal. 60 IN A 10.1.0.5"]
+    assert said(ask(resolver, guest(), "ip-10-1-0-5.ec2.internal")) == [
+        "ip-10-1-0-5.ec2.internal. 60 IN A 10.1.0.5"
+    ]
+
+
+def test_a_zone_of_the_internal_domains_own_name_wins():
+    resolver = server(zone("ec2.internal", ("app.ec2.internal", "A", "10.1.0.40")))
+    assert said(ask(resolver, guest(), "app.ec2.internal")) == ["app.ec2.internal. 60 IN A 10.1.0.40"]
+    assert ask(resolver, guest(), "ip-10-1-0-5.ec2.internal").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_reverse_zone_may_be_private_too():
+    resolver = server(zone("1.10.in-addr.arpa", ("5.0.1.10.in-addr.arpa", "PTR", "mine.corp.test.")))
+    assert said(ask(resolver, guest(), "5.0.1.10.in-addr.arpa", "PTR"))[0].endswith("PTR mine.corp.test.")
 
 
 def test_a_zone_is_of_its_vpc_only():
     assert server(CORP, upstreams=["192.0.2.1"]).quick(guest(vni=2), question("db.corp.test"), False) is None
 
 
+def test_a_change_of_a_zone_is_heard_at_once():
+    resolver = server(zone("corp.test", ("db.corp.test", "A", "10.1.0.20")))
+    assert said(ask(resolver, guest(), "db.corp.test"))[0].endswith("10.1.0.20")
+    resolver._view.change([], [], [zone("corp.test", ("db.corp.test", "A", "10.1.0.99"))], [])
+    assert said(ask(resolver, guest(), "db.corp.test"))[0].endswith("10.1.0.99")
+
+
 def test_private_zones_need_hostnames():
-    asked = server(CORP, upstreams=["192.0.2.1"]).quick(guest(dns_hostnames=False), question("db.corp.test"), False)
+    asked = server(CORP, upstreams=["192.0.2.1"]).quick(
+        guest(dns_hostnames=False), question("db.corp.test"), False
+    )
     assert asked is None
 
 
@@ -99,7 +123,9 @@ def test_aliases_are_followed_inside_the_zone_and_into_others():
 
 
 def test_an_alias_itself_may_be_asked_for():
-    assert said(ask(server(CORP), guest(), "out.corp.test", "CNAME")) == ["out.corp.test. 60 IN CNAME www.example.com."]
+    assert said(ask(server(CORP), guest(), "out.corp.test", "CNAME")) == [
+        "out.corp.test. 60 IN CNAME www.example.com."
+    ]
 
 
 def test_an_alias_of_nothing_says_both():

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import dns.flags
-import dns.opcode
-import dns.rcode
 import dns.rdataclass
-import dns.rdatatype
 from dns.edns import EDECode
 
-from rookery.host.services.dns.question import HEADER, RECORD, Query
-from rookery.host.services.dns.wire_name import ancestors
+from rookery.host.services.dns.question import AA, CD, DO, HEADER, OPCODE, OPT, QR, RA, RD, RECORD, TC, Query
+from rookery.host.services.dns.wire_name import ROOT, ancestors
 
 OUR_PAYLOAD = 1232  # bytes over UDP that we take of a guest, as on the DNS flag day of 2020
 LARGEST_PAYLOAD = 4096  # ... and that we give, whatever it takes
@@ -21,9 +17,9 @@ WITHOUT_EDNS = 512
 OVER_TCP = 65_535
 IP_AND_UDP = 48  # IPv6, the larger one
 
-ROOT = b"\0"
+IN = int(dns.rdataclass.IN)
 POINTER = 0xC000  # and an offset of 14 bits
-ECHOED = dns.flags.RD | dns.flags.CD
+ECHOED = OPCODE | RD | CD
 OPTION_EXPLANATION = 15  # RFC 8914
 
 
@@ -70,20 +66,19 @@ def aged(answer: Answer, seconds: int) -> Answer:
 
 def write(query: Query, answer: Answer, most: int) -> bytes:
     """`most` bytes. What does not fit goes: the additional section first, then all records, and TC says so."""
-    flags = _flags(query.flags, answer.rcode) | (dns.flags.AA if answer.authoritative else 0)
+    flags = _flags(query.flags, answer.rcode) | (AA if answer.authoritative else 0)
     edns = _edns(query, answer)
     sections = (answer.records, answer.authority, answer.additional)
     whole = _message(query, flags, sections, edns)
     if len(whole) > most and answer.additional:
         whole = _message(query, flags, (*sections[:2], ()), edns)
     if len(whole) > most:
-        whole = _message(query, flags | dns.flags.TC, ((), (), ()), edns)
+        whole = _message(query, flags | TC, ((), (), ()), edns)
     return whole
 
 
 def _flags(asked: int, rcode: int) -> int:
-    opcode = dns.opcode.to_flags(dns.opcode.from_flags(asked))
-    return dns.flags.QR | dns.flags.RA | opcode | asked & ECHOED | rcode & 0xF
+    return QR | RA | asked & ECHOED | rcode & 0xF
 
 
 def _message(query: Query, flags: int, sections: tuple[tuple[Record, ...], ...], edns: bytes) -> bytes:
@@ -102,7 +97,7 @@ def _append(out: bytearray, records: Iterable[Record], places: dict[bytes, int])
         owner, at = _compressed(record.owner, places), len(out)
         out += owner
         _remember(record.owner.lower(), at, places)
-        out += RECORD.pack(record.rtype, dns.rdataclass.IN, record.ttl, len(record.rdata))
+        out += RECORD.pack(record.rtype, IN, record.ttl, len(record.rdata))
         out += record.rdata
 
 
@@ -129,10 +124,10 @@ def _edns(query: Query, answer: Answer) -> bytes:
     """Our own OPT record, if the asker knows what that is."""
     if not query.edns:
         return b""
-    extended = answer.rcode >> 4 << 24 | (dns.flags.DO if query.edns.dnssec else 0)
+    extended = answer.rcode >> 4 << 24 | (DO if query.edns.dnssec else 0)
     options = b""
     if answer.explanation:
         code, text = answer.explanation
         said = code.to_bytes(2, "big") + text.encode()
         options = OPTION_EXPLANATION.to_bytes(2, "big") + len(said).to_bytes(2, "big") + said
-    return ROOT + RECORD.pack(dns.rdatatype.OPT, OUR_PAYLOAD, extended, len(options)) + options
+    return ROOT + RECORD.pack(OPT, OUR_PAYLOAD, extended, len(options)) + options

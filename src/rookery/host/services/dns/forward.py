@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -20,17 +21,20 @@ from rookery.host.services.dns.upstream import NoAnswer, Upstream, WorldQuestion
 log = logging.getLogger(__name__)
 
 PER_GUEST = 64  # questions that one guest may have outstanding
-AT_ALL = 512  # ... all of them; each takes a socket
+AT_ALL = 512  # ... all of them, each takes a socket; and one guest never more than are left, so that there is always one left
 ENTRIES = 20_000
 BYTES = 16 << 20
 RECORD_BYTES = 200  # what one takes of memory beside its own bytes
 LONGEST_NEGATIVE = 900  # seconds
 FAILURE_SECONDS = 2  # RFC 9520 wants at least one
+TELL_SECONDS = 60
 
 NO_UPSTREAM = Answer(
     dns.rcode.SERVFAIL, explanation=(EDECode.NO_REACHABLE_AUTHORITY, "this region has no upstream resolver")
 )
-UNREACHABLE = Answer(dns.rcode.SERVFAIL, explanation=(EDECode.NO_REACHABLE_AUTHORITY, "no upstream resolver answers"))
+UNREACHABLE = Answer(
+    dns.rcode.SERVFAIL, explanation=(EDECode.NO_REACHABLE_AUTHORITY, "no upstream resolver answers")
+)
 TOO_MANY = Answer(dns.rcode.SERVFAIL, explanation=(EDECode.OTHER, "too many questions are outstanding"))
 
 
@@ -42,6 +46,7 @@ class Forwarder:
         self._known: Cache[Answer] = Cache(ENTRIES, BYTES)
         self._asking: dict[WorldQuestion, asyncio.Task[Answer]] = {}
         self._outstanding: Counter[int] = Counter()
+        self._told: dict[Upstream, float] = {}
 
     def known(self, question: WorldQuestion) -> Answer | None:
         """What needs no asking."""
@@ -55,8 +60,8 @@ class Forwarder:
         """For the guest with this interface."""
         if found := self.known(question):
             return found
-        if self._outstanding[interface] >= PER_GUEST:
-            return TOO_MANY
+        if self._outstanding[interface] >= min(PER_GUEST, AT_ALL - len(self._asking)):
+            return TOO_MANY  # so few ask so much that nothing is left to the others
         self._outstanding[interface] += 1
         try:
             return await self._shared(question)
@@ -75,8 +80,6 @@ class Forwarder:
         """Whoever is cancelled meanwhile takes nothing from the others."""
         task = self._asking.get(question)
         if task is None:
-            if len(self._asking) >= AT_ALL:
-                return TOO_MANY
             task = asyncio.create_task(self._ask_all(question))
             self._asking[question] = task
             task.add_done_callback(lambda _: self._asking.pop(question, None))
@@ -87,10 +90,17 @@ class Forwarder:
             try:
                 answer = await ask(upstream, question)
             except NoAnswer as failure:
-                log.info("upstream resolver: %s", failure)
+                self._tell(upstream, failure)
             else:
                 return self._remember(question, answer, lifetime(answer, question.rtype))
         return self._remember(question, UNREACHABLE, FAILURE_SECONDS)
+
+    def _tell(self, upstream: Upstream, failure: NoAnswer) -> None:
+        """Now and then: guests can make an upstream fail, and shall not fill the host's log."""
+        now = self._clock()
+        if now - self._told.get(upstream, -math.inf) >= TELL_SECONDS:
+            self._told[upstream] = now
+            log.warning("upstream resolver: %s; others in the next %s s are not told", failure, TELL_SECONDS)
 
     def _remember(self, question: WorldQuestion, answer: Answer, seconds: int) -> Answer:
         if seconds > 0:
@@ -119,4 +129,8 @@ def _negative_ttl(authority: Record) -> int:
 
 def _size(question: WorldQuestion, answer: Answer) -> int:
     records = (*answer.records, *answer.authority, *answer.additional)
-    return len(question.name) + RECORD_BYTES + sum(len(record.owner) + len(record.rdata) + RECORD_BYTES for record in records)
+    return (
+        len(question.name)
+        + RECORD_BYTES
+        + sum(len(record.owner) + len(record.rdata) + RECORD_BYTES for record in records)
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 import struct
 from typing import NamedTuple
 
 import dns.rdatatype
 
-from rookery.host.services.dns.answer import ROOT, Record
-from rookery.host.services.dns.wire_name import wire_of
+from rookery.host.services.dns.answer import Record
+from rookery.host.services.dns.wire_name import ROOT, wire_of
 
 TTL = 60  # seconds; as observed of AWS's private names
 NEGATIVE_TTL = 10  # seconds: an instance may be launched under a name that somebody has just looked for
@@ -46,5 +46,6 @@ def start_of_authority(zone: str) -> Record:
 
 
 def _address(owner: bytes, address: str) -> Record:
-    parsed = ipaddress.ip_address(address)
-    return Record(owner, dns.rdatatype.A if parsed.version == 4 else dns.rdatatype.AAAA, TTL, parsed.packed)
+    if ":" in address:
+        return Record(owner, dns.rdatatype.AAAA, TTL, socket.inet_pton(socket.AF_INET6, address))
+    return Record(owner, dns.rdatatype.A, TTL, socket.inet_pton(socket.AF_INET, address))

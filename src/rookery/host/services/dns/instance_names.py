@@ -4,8 +4,9 @@ Most follow from an address and are worked out, whether or not anybody lives the
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 
+from rookery.host.services.dns.block import blocks, one
 from rookery.host.services.dns.found import Found, addresses, nothing
 from rookery.host.services.dns.wire_name import is_within
 from rookery.host.services.view import Guest, View
@@ -15,10 +16,8 @@ INTERNAL = ("ec2.internal", "compute.internal")  # with those of all regions bel
 LOCALHOST = "localhost"
 LOOPBACK = ("127.0.0.1", "::1")
 NEVER_EXIST = ("invalid", "onion")  # RFC 6761, 7686
-EVERYWHERE = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-NEVER_PUBLIC = EVERYWHERE + tuple(
-    ipaddress.IPv4Network(block) for block in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
-)
+EVERYWHERE = blocks(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+NEVER_PUBLIC = EVERYWHERE + blocks(("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
 
 # Whether enableDnsHostnames must be on for ip-10-0-0-5.ec2.internal to resolve. AWS's guide says so, observers differ.
 PRIVATE_NAMES_NEED_HOSTNAMES = False
@@ -66,14 +65,14 @@ def _private(guest: Guest, zone: str, name: str) -> Found:
         return nothing(zone)
     address = _address_in(name, "ip-", zone)
     if address and _is_known(guest, address):
-        return addresses(zone, name, (str(address),))
+        return addresses(zone, name, (address,))
     return nothing(zone)
 
 
-def _is_known(guest: Guest, address: ipaddress.IPv4Address) -> bool:
+def _is_known(guest: Guest, address: str) -> bool:
     """Private addresses are known to all VPCs of the region, others in their own only."""
-    own = (ipaddress.IPv4Network(cidr) for cidr in guest.interface.services.vpc_cidrs)
-    return any(address in block for block in (*EVERYWHERE, *own))
+    asked = one(socket.inet_aton(address))
+    return any(block.contains(asked) for block in EVERYWHERE + blocks(guest.interface.services.vpc_cidrs))
 
 
 def _public(zone: str, name: str) -> Found:
@@ -81,17 +80,18 @@ def _public(zone: str, name: str) -> Found:
     if name == zone:
         return addresses(zone, name, ())
     address = _address_in(name, "ec2-", zone)
-    if address and not any(address in block for block in NEVER_PUBLIC):
-        return addresses(zone, name, (str(address),))
+    if address and not any(block.contains(one(socket.inet_aton(address))) for block in NEVER_PUBLIC):
+        return addresses(zone, name, (address,))
     return nothing(zone)
 
 
-def _address_in(name: str, prefix: str, zone: str) -> ipaddress.IPv4Address | None:
-    """Of ip-10-0-0-5.ec2.internal."""
+def _address_in(name: str, prefix: str, zone: str) -> str:
+    """Of ip-10-0-0-5.ec2.internal. Empty: none, or not as addresses are written."""
     label = name.removesuffix(f".{zone}")
     if not label.startswith(prefix) or "." in label:
-        return None
+        return ""
+    address = label.removeprefix(prefix).replace("-", ".")
     try:
-        return ipaddress.IPv4Address(label.removeprefix(prefix).replace("-", "."))
-    except ValueError:
-        return None
+        return address if socket.inet_ntoa(socket.inet_pton(socket.AF_INET, address)) == address else ""
+    except OSError:
+        return ""

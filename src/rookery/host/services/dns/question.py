@@ -9,14 +9,22 @@ import struct
 from typing import NamedTuple
 
 import dns.flags
-import dns.opcode
 import dns.rcode
 import dns.rdatatype
+
+from rookery.host.services.dns.wire_name import LONGEST_LABEL
 
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")  # type, class, TTL, length, behind a record's name
 LONGEST_NAME = 255
-LONGEST_LABEL = 63
+
+# Plain numbers, for enumerations take their time.
+QR, AA, TC, RD, RA, CD = (
+    int(flag) for flag in (dns.flags.QR, dns.flags.AA, dns.flags.TC, dns.flags.RD, dns.flags.RA, dns.flags.CD)
+)
+DO = int(dns.flags.DO)
+OPCODE = 0x7800
+OPT = int(dns.rdatatype.OPT)
 
 
 class Unreadable(Exception):
@@ -56,9 +64,9 @@ def read(wire: bytes) -> Query:
     if len(wire) < HEADER.size:
         raise Silent
     identifier, flags, questions, *others = HEADER.unpack_from(wire)
-    if flags & dns.flags.QR:
+    if flags & QR:
         raise Silent
-    if dns.opcode.from_flags(flags) != dns.opcode.QUERY:
+    if flags & OPCODE:  # QUERY is 0
         raise Refused(dns.rcode.NOTIMP)
     if questions != 1 or others[0] or others[1]:
         raise Refused(dns.rcode.FORMERR)
@@ -92,10 +100,10 @@ def _read_edns(wire: bytes, at: int, records: int) -> Edns | None:
         start, at = at, _skip_name(wire, at)
         rtype, rclass, ttl, length = RECORD.unpack_from(wire, at)
         at += RECORD.size + length
-        if rtype == dns.rdatatype.OPT:
+        if rtype == OPT:
             if found or wire[start]:
                 raise Refused(dns.rcode.FORMERR)
-            found = Edns(rclass, ttl >> 16 & 0xFF, bool(ttl & dns.flags.DO))
+            found = Edns(rclass, ttl >> 16 & 0xFF, bool(ttl & DO))
     if at != len(wire):
         raise Refused(dns.rcode.FORMERR)
     return found

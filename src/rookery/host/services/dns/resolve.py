@@ -3,7 +3,7 @@ left is the world's."""
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import NamedTuple
 
 import dns.rcode
@@ -93,8 +93,13 @@ def _names_by_ipv6_address(view: View) -> dict[int, dict[str, str]]:
     for row in sorted(view.names(), key=lambda row: row.name, reverse=True):
         for address in row.addresses:
             if ":" in address:
-                found.setdefault(row.vni, {})[str(ipaddress.ip_address(address))] = row.name
+                found.setdefault(row.vni, {})[_as_written(address)] = row.name
     return found
+
+
+def _as_written(address: str) -> str:
+    """In the one way in which reverse names are turned into text."""
+    return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address))
 
 
 def _matching(found: Found, name: bytes, rtype: int) -> tuple[Record, ...]:

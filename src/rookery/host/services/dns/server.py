@@ -8,27 +8,26 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
-import dns.flags
 import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
 from dns.edns import EDECode
 
-from rookery.host.services.dns.answer import Answer, limit, refusal, write
+from rookery.host.services.dns.answer import IN, Answer, limit, refusal, write
 from rookery.host.services.dns.cache import Cache, Kept
 from rookery.host.services.dns.forward import Forwarder
-from rookery.host.services.dns.question import Query, Refused, Silent, read
+from rookery.host.services.dns.question import CD, OPT, RD, Query, Refused, Silent, read
 from rookery.host.services.dns.resolve import Names, Onward
 from rookery.host.services.dns.upstream import WorldQuestion, upstream
 from rookery.host.services.view import Guest, View
 
 # To guests of a VPC whose enableDnsSupport is off. What AWS does there, answer so or not at all, is not documented.
-WITHOUT_SUPPORT = Answer(dns.rcode.REFUSED, explanation=(EDECode.PROHIBITED, "enableDnsSupport is off in this VPC"))
+WITHOUT_SUPPORT = Answer(
+    dns.rcode.REFUSED, explanation=(EDECode.PROHIBITED, "enableDnsSupport is off in this VPC")
+)
 
 NOT_RECURSIVE = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "recursive queries only"))
 NOT_SERVED = Answer(dns.rcode.REFUSED, explanation=(EDECode.NOT_SUPPORTED, "not of this class or type"))
 META_TYPES = range(128, 255)  # transfers, keys of transactions; ANY, 255, is a question like others
-NO_TYPES = (0, dns.rdatatype.OPT)
+NO_TYPES = (0, OPT)
 
 READY_ENTRIES = 8_192
 READY_BYTES = 4 << 20
@@ -44,7 +43,9 @@ class Given(NamedTuple):
 
 
 class DnsServer:
-    def __init__(self, view: View, upstreams: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, view: View, upstreams: Sequence[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`upstreams`: 192.0.2.1, [2001:db8::1]:5353. Raises ValueError."""
         self._view = view
         self._names = Names(view)
@@ -116,14 +117,14 @@ def _refused(guest: Guest, query: Query) -> Answer | None:
         return WITHOUT_SUPPORT
     if query.rtype in NO_TYPES:
         return Answer(dns.rcode.FORMERR)
-    if query.rclass != dns.rdataclass.IN or query.rtype in META_TYPES:
+    if query.rclass != IN or query.rtype in META_TYPES:
         return NOT_SERVED
-    return None if query.flags & dns.flags.RD else NOT_RECURSIVE
+    return None if query.flags & RD else NOT_RECURSIVE
 
 
 def _world_question(query: Query, onward: Onward) -> WorldQuestion:
     dnssec = bool(query.edns and query.edns.dnssec)
-    return WorldQuestion(onward.name, query.rtype, dnssec, bool(query.flags & dns.flags.CD))
+    return WorldQuestion(onward.name, query.rtype, dnssec, bool(query.flags & CD))
 
 
 def _behind(onward: Onward, answer: Answer) -> Answer:

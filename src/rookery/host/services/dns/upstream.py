@@ -62,8 +62,13 @@ async def ask(asked: Upstream, question: WorldQuestion) -> Answer:
             response, _ = await dns.asyncquery.udp_with_fallback(
                 message, asked.address, port=asked.port, ignore_unexpected=True, ignore_errors=True
             )
-        return _answer(response)
-    except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:  # of sockets, and of odd messages
+        return _answer(asked, response)
+    except (
+        dns.exception.DNSException,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:  # of sockets, and of odd messages
         raise NoAnswer(f"{asked.address}: {error!r}") from error
 
 
@@ -82,12 +87,14 @@ def _message(question: WorldQuestion) -> dns.message.Message:
     )
 
 
-def _answer(response: dns.message.Message) -> Answer:
+def _answer(asked: Upstream, response: dns.message.Message) -> Answer:
     """AD is not passed on: nothing was checked here, and the way there is not safe."""
     rcode = response.rcode()
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        raise NoAnswer(dns.rcode.to_text(rcode))
-    return Answer(rcode, _records(response.answer), _records(response.authority), _records(response.additional))
+        raise NoAnswer(f"{asked.address}: {dns.rcode.to_text(rcode)}")
+    return Answer(
+        rcode, _records(response.answer), _records(response.authority), _records(response.additional)
+    )
 
 
 def _records(section: list[dns.rrset.RRset]) -> tuple[Record, ...]:

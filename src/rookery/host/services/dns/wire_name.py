@@ -8,6 +8,10 @@ import string
 
 import dns.name
 
+LONGEST_LABEL = 63
+LONGEST_TEXT = 254  # with a length in front and the root behind it has 255 bytes
+ROOT = b"\0"
+
 USUAL = string.ascii_lowercase + string.digits + "-_*"
 ESCAPES = {code: f"\\{code:03d}" for code in range(256) if chr(code) not in USUAL}
 
@@ -24,7 +28,12 @@ def text_of(name: bytes) -> str:
 
 def wire_of(text: str) -> bytes:
     """Lower case. Raises dns.exception.DNSException: no name."""
-    wire = dns.name.from_text(text).to_wire() or b"\0"
+    labels = text.split(".")
+    if len(text) < LONGEST_TEXT and all(
+        0 < len(label) <= LONGEST_LABEL and label.strip(USUAL) == "" for label in labels
+    ):
+        return b"".join(bytes((len(label),)) + label.encode() for label in labels) + ROOT
+    wire = dns.name.from_text(text).to_wire() or ROOT
     return wire.lower()  # a label's length is below 64: no letter
 
 
