@@ -95,7 +95,7 @@ HINTS = {
     "ClientToken": ["one", "two"],
     "AddressFamily": ["IPv4", "IPv6"],
     "HttpPutResponseHopLimit": [1, 2, 64, 65],
-    "NewDhcpConfiguration": [
+    "DhcpConfiguration": [
         {"Key": "domain-name", "Values": ["example.org"]},
         {"Key": "domain-name-servers", "Values": ["AmazonProvidedDNS", "2001:db8::53"]},
         {"Key": "netbios-node-type", "Values": ["2"]},
