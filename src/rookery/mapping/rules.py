@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from rookery.intent.groups import distinct
 from rookery.intent.host import (
     AclIntent,
     GroupSetIntent,
     MappingIntent,
+    NameIntent,
     PolicyIntent,
     RuleIntent,
     RuleKey,
 )
 from rookery.intent.instance import forwarder_intent
+from rookery.intent.names import zone_intents
 from rookery.intent.peering import peering_intents
 from rookery.intent.policy import acl_intent, policy_intent
 from rookery.mapping.facts import InterfaceFacts, VpcFacts
@@ -31,6 +34,7 @@ class Rules:
     def __init__(self, relations: Relations):
         self._relations = relations
         self.of_vpcs = VpcRules()
+        self._names: dict[str, tuple[NameIntent, ...]] = {}  # by instance id
         self._members: Counter[tuple[int, int]] = Counter()  # (VNI, group set) -> interfaces
         self._policies: defaultdict[int, dict[GroupsIn, PolicyIntent]] = defaultdict(dict)  # by VNI
         self._acls: defaultdict[int, dict[int, AclIntent]] = defaultdict(dict)  # by VNI and number
@@ -40,6 +44,17 @@ class Rules:
         was, now = (fact.rows[0] if fact.rows else None), (rows[0] if rows else None)
         self._settle_group_set(fact, was, now)
         self._settle_forwarder(fact, was, now)
+
+    def settle_names(self, instance: str, names: tuple[NameIntent, ...]) -> None:
+        """`names`: all that the instance has from now on."""
+        kept = {row.key for row in names}
+        for row in self._names.pop(instance, ()):
+            if row.key not in kept:
+                self.of_vpcs.delete(row.vni, row.key)
+        for row in names:
+            self.of_vpcs.put(row.vni, row)
+        if names:
+            self._names[instance] = names
 
     def forget(self, vnis: Iterable[int]) -> None:
         """What was made in VPCs that were touched."""
@@ -63,6 +78,7 @@ class Rules:
         for vpc in filter(None, map(relations.vpc_numbered.get, needs.vnis)):
             for peer in relations.peers(vpc):
                 yield from peering_intents(vpc, peer)
+            yield from zone_intents(vpc, relations.zones_of(vpc))
 
     def _policy(self, vpc: VpcFacts, groups: GroupsIn) -> PolicyIntent:
         made = self._policies[vpc.vni]
@@ -91,7 +107,7 @@ class Rules:
         if joined:
             self._members[joined] += 1
             if self._members[joined] == 1:
-                row = GroupSetIntent(number=joined[1], groups=fact.groups)
+                row = GroupSetIntent(number=joined[1], groups=distinct(fact.groups))
                 self.of_vpcs.put(joined[0], row)
         if left:
             self._leave(left)
