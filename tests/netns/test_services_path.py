@@ -24,6 +24,7 @@ from tests.dataplane import plan
 from tests.dataplane.namespaces import World, inside, run, world
 from tests.dataplane.packets import ARP, IP, ROUTER, UDP, Ether
 
+pytestmark = pytest.mark.real_packets
 HERE = Path(__file__).parent
 MODES = ("tcx", "clsact")
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000

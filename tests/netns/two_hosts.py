@@ -146,6 +146,9 @@ class TwoHosts:
     def netns(self, name: str) -> str:
         return f"rookery-{self.region}-{name}"
 
+    def services(self, host: str) -> str:
+        return self.netns(f"{host}-services")
+
     def build(self) -> None:
         run("make", "-C", str(CHECKOUT / "bpf"), f"OUT={OBJECTS}")
         certificates = self.folder / "certificates"
@@ -188,6 +191,7 @@ class TwoHosts:
             run_directory=str(self.folder / "run" / host),
             bpf_objects=str(OBJECTS),
             max_mappings=4096,
+            services_namespace=self.services(host),
             heal_seconds=0.5,
         )
 
@@ -247,6 +251,13 @@ class TwoHosts:
             client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as answers:
                 return json.loads(answers.readline())
+
+    def answers(self, host: str) -> bool:
+        """Whether its agent does."""
+        try:
+            return bool(self.ask(host, type="status")["connected"])
+        except OSError:
+            return False
 
     def pid(self, guest: Guest) -> int:
         return self.ask(guest.host, type="instance", id=guest.id)["pid"]

@@ -10,6 +10,7 @@ the agent does not start, or says so and tries again with its next full pass.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import NamedTuple
 
@@ -59,8 +60,9 @@ def ensure(name: str) -> tuple[ServicesConfig, bool]:
 
 
 def _ensure_namespace(name: str) -> bool:
-    if namespace.exists(name):
+    if os.path.ismount(namespace.NAMED / name):
         return False
+    namespace.remove(name)  # a crash may leave the name without what it names
     namespace.create(name)
     return True
 
