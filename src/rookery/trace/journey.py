@@ -23,7 +23,7 @@ from rookery.trace import packet
 from rookery.trace.packet import Probe
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
-SENT, DELIVERED, ANSWERED = "sent", "delivered", "answered"
+SENT, DELIVERED, ANSWERED, SERVED = "sent", "delivered", "answered", "served"
 IPV6_ROUTER = "fe80:ec2::1"  # of every subnet
 
 Ask = Callable[[str, WhatIf], WhatIfReply]
@@ -55,6 +55,7 @@ class Journey(msgspec.Struct, kw_only=True):
     next_hop_mac: str = ""
     legs: list[Leg] = []
     delivered: bool = False
+    served: bool = False  # given to a service of its own host: what answers is no program, and a what-if ends here
     verdict: str = ""
     delivered_to: str = ""  # instance id, or the interface's if it is attached to none
     destination_host: str = ""
@@ -142,6 +143,8 @@ class _Walk:
             self._arrive(reply.frame)
         elif reply.verdict == DELIVERED:  # on the same host
             self._delivered(reply.delivered_to, told.source_host)
+        elif reply.verdict == SERVED:
+            told.served, told.destination_host = True, told.source_host
 
     def _leave(self, what: str, frame: bytes) -> WhatIfReply:
         request = WhatIf(program=EGRESS, frame=frame, trace=self.mark, interface=self.interface.id)
