@@ -72,6 +72,13 @@ def test_it_is_made_once(spaces: Spaces) -> None:
     assert spaces.look() == WHOLE
 
 
+def test_nobody_speaks_of_himself_there(spaces: Spaces) -> None:
+    """Else each start of an agent would count reports of multicast groups as drops. They would come with the addresses."""
+    spaces.ensure()
+    counted = run("ip", "netns", "exec", spaces.services, "cat", "/proc/net/dev_snmp6/svc1")
+    assert {line.split()[1] for line in counted.splitlines() if line.startswith("Icmp6Out")} == {"0"}
+
+
 HARM = {
     "the namespace is deleted": "ip netns delete {services}",
     "the pair is deleted": "ip -n {host} link delete svc0",
@@ -80,6 +87,7 @@ HARM = {
     "the services' side is down": "ip -n {services} link set svc1 down",
     "another MAC": "ip -n {services} link set svc1 address 02:00:00:00:09:09",
     "another MTU": "ip -n {host} link set svc0 mtu 1500",
+    "the services' side asks for neighbours": "ip -n {services} link set svc1 arp on",
     "an address is gone": "ip -n {services} address delete fd00:ec2::254/128 dev svc1",
     "an address too many": "ip -n {services} address add fd00:ec2::9/128 dev svc1",
     "the route is gone": "ip -n {services} -6 route delete fd52::/16",

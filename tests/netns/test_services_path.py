@@ -76,7 +76,7 @@ def test_twins_with_one_address_are_told_apart(guests: World, number: int) -> No
 
 
 def test_twins_are_answered_at_once(guests: World) -> None:
-    asking = {n: guests.begin(n, *command("tcp 169.254.169.254 80 2000000")) for n in TWINS}
+    asking = {n: guests.begin(n, *command("tcp 169.254.169.254 80 600000")) for n in TWINS}
     told = {number: process.communicate(timeout=20)[0] for number, process in asking.items()}
     assert {number: (answer.split()[0], answer.split()[-1]) for number, answer in told.items()} == {
         number: (who, "whole") for number, who in TWINS.items()
@@ -95,7 +95,7 @@ def test_every_service_is_reached_and_answers_from_where_it_was_asked(guests: Wo
 def test_much_comes_back_whole(guests: World, address: str, offload: str) -> None:
     """With the guest's offloads the kernel hands over super-packets whose checksums are only begun; without, finished segments."""
     guests.execute(14, "ethtool", "-K", "eth0", "tx", offload, "tso", offload, "gso", offload)
-    for question in (f"tcp {address} 53 3000000", f"udp {address} 53 1300", f"udp {address} 53 1"):
+    for question in (f"tcp {address} 53 600000", f"udp {address} 53 1300", f"udp {address} 53 1"):
         assert ask(guests, 14, question).endswith(" whole")
 
 
@@ -125,14 +125,14 @@ def test_a_guest_with_a_route_of_its_own_asks_by_arp(guests: World) -> None:
 
 def test_a_flood_is_limited_at_its_interface_and_no_other_feels_it(guests: World) -> None:
     """T1-14. So many packets in so many seconds, whose first and last are not whole."""
-    dropped = guests.counted("a", 11, "DROP_SERVICE_ALLOWANCE")
+    dropped, others = (guests.counted("a", number, "DROP_SERVICE_ALLOWANCE") for number in (11, 21))
     asking = guests.begin(11, *command("flood 169.254.169.253 53 8000"))
     told = ask(guests, 21, "udp 169.254.169.253 53 100")
     answers, seconds = map(float, asking.communicate(timeout=30)[0].split())
     assert 1024 <= answers <= 1024 * (math.ceil(seconds) + 1)
     assert guests.counted("a", 11, "DROP_SERVICE_ALLOWANCE") - dropped == 8000 - answers
     assert told.endswith(" whole")
-    assert guests.counted("a", 21, "DROP_SERVICE_ALLOWANCE") == 0
+    assert guests.counted("a", 21, "DROP_SERVICE_ALLOWANCE") == others
 
 
 def test_the_hosts_own_kernel_sees_nothing_of_it(guests: World) -> None:
