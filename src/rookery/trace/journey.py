@@ -55,10 +55,14 @@ class Journey(msgspec.Struct, kw_only=True):
     next_hop_mac: str = ""
     legs: list[Leg] = []
     delivered: bool = False
-    served: bool = False  # given to a service of its own host: what answers is no program, and a what-if ends here
     verdict: str = ""
     delivered_to: str = ""  # instance id, or the interface's if it is attached to none
     destination_host: str = ""
+
+    @property
+    def served(self) -> bool:
+        """The host's services have it: there is nobody to deliver it to."""
+        return self.verdict == SERVED
 
 
 def travel(name: str, instance: str, destination: str, probe: Probe) -> Journey:
@@ -143,8 +147,6 @@ class _Walk:
             self._arrive(reply.frame)
         elif reply.verdict == DELIVERED:  # on the same host
             self._delivered(reply.delivered_to, told.source_host)
-        elif reply.verdict == SERVED:
-            told.served, told.destination_host = True, told.source_host
 
     def _leave(self, what: str, frame: bytes) -> WhatIfReply:
         request = WhatIf(program=EGRESS, frame=frame, trace=self.mark, interface=self.interface.id)

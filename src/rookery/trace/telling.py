@@ -25,7 +25,7 @@ def tell(journey: Journey) -> Iterator[str]:
     if journey.delivered:
         yield f"delivered to {journey.delivered_to} at {journey.destination_host}"
     elif journey.served:
-        yield f"given to the services of {journey.destination_host}"
+        yield f"served at {journey.source_host}: {sentence(journey.verdict)}"
     else:
         yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}{_by_rule(_last_rule(journey))}"
 

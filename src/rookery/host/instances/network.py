@@ -76,7 +76,7 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
     """Makes the pair, both ends down: nothing passes before `open_device`. Raises NamespaceError, NetworkError."""
     device = device_name(interface.number)
     inner = {
-        "ifname": _inside(interface),
+        "ifname": inside_name(interface),
         "address": interface.mac,
         "mtu": interface.mtu,
         "net_ns_fd": name,
@@ -90,12 +90,14 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
     return Device(device, ifindex_of(device))
 
 
-def _inside(interface: InterfaceIntent) -> str:
+def inside_name(interface: InterfaceIntent) -> str:
+    """Of the guest's end."""
     return f"eth{interface.device_index}"
 
 
-def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
-    """Lets packets pass: called when the programs are attached. Raises NamespaceError, NetworkError.
+def open_device(name: str, interface: InterfaceIntent, ifindex: int, by_dhcp: bool) -> None:
+    """Lets packets pass: called when the programs are attached. `by_dhcp`: the guest asks for its IPv4 address itself.
+    Raises NamespaceError, NetworkError.
 
     The guest's end comes last. A device that comes up with its carrier there can send at once; one whose carrier comes
     later loses what it sends until the kernel's link watch has run, and the guest's first ARP request, once lost, is
@@ -103,24 +105,26 @@ def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
     try:
         with IPRoute() as route:
             route.link("set", index=ifindex, state="up")
-            _open_inside(name, interface)
+            _open_inside(name, interface, by_dhcp)
             route.link("get", index=ifindex)  # since 6.8 to ask is to wait for the link watch (facd15dfd691)
     except NetlinkError as error:
         raise NetworkError(f"device {ifindex} of {interface.id}: {error}") from error
 
 
-def _open_inside(name: str, interface: InterfaceIntent) -> None:
+def _open_inside(name: str, interface: InterfaceIntent, by_dhcp: bool) -> None:
     """Only the primary IPv4 address: as on AWS, the guest itself configures secondary ones. All IPv6 addresses, as DHCPv6
-    would give them."""
+    would give them: busybox has no client for it, and other clients take one address of several."""
     with namespace.inside(name), IPRoute() as route:
-        inner = route.link_lookup(ifname=_inside(interface))[0]
-        route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
+        inner = route.link_lookup(ifname=inside_name(interface))[0]
+        if not by_dhcp:
+            route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
         if interface.router_ipv6:
-            _with_ipv6(_inside(interface))
+            _with_ipv6(inside_name(interface))
         _set_ipv6_addresses(route, inner, interface)
         route.link("set", index=inner, state="up")
         if interface.device_index == 0:
-            route.route("add", dst="default", gateway=interface.router, oif=inner)
+            if not by_dhcp:
+                route.route("add", dst="default", gateway=interface.router, oif=inner)
             _set_ipv6_route(route, inner, interface)
 
 
@@ -148,9 +152,9 @@ def readdress(name: str, interface: InterfaceIntent) -> None:
     """IPv6 addresses that came or went while the instance runs, or IPv6 altogether. Raises NamespaceError, NetworkError."""
     try:
         with namespace.inside(name), IPRoute() as route:
-            inner = route.link_lookup(ifname=_inside(interface))[0]
+            inner = route.link_lookup(ifname=inside_name(interface))[0]
             if interface.router_ipv6:
-                _with_ipv6(_inside(interface))
+                _with_ipv6(inside_name(interface))
             _set_ipv6_addresses(route, inner, interface)
             if interface.device_index == 0:
                 _set_ipv6_route(route, inner, interface)
