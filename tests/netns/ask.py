@@ -11,7 +11,7 @@ import sys
 import time
 
 IP_RECVTTL, IPV6_RECVHOPLIMIT, SO_NO_CHECK, UDP_SEGMENT, SO_RCVBUFFORCE = 12, 51, 11, 103, 33
-QUIET = 0.3  # seconds without an answer end a flood
+QUIET = 1.0  # seconds without an answer end a flood
 
 
 def data(size: int) -> bytes:
@@ -61,16 +61,16 @@ def udp_gso(address: str, port: int, size: int, _source_port: int) -> None:
         print(sum(answer == data(size) for answer in answers))
 
 
-def flood(address: str, port: int, packets: int, _source_port: int) -> None:
-    """As fast as it goes; how many answers, and seconds of sending."""
+def flood(address: str, port: int, milliseconds: int, _source_port: int) -> None:
+    """Some thousands a second; how many answers, how many questions, and seconds of sending."""
     with socket.socket(family(address), socket.SOCK_DGRAM) as here:
         here.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         here.connect((address, port))
-        begun = time.monotonic()
-        for _ in range(packets):
-            here.send(b"x")
-        seconds = time.monotonic() - begun
-        print(answers_until_quiet(here), seconds)
+        begun, sent = time.monotonic(), 0
+        while (seconds := time.monotonic() - begun) < milliseconds / 1000:
+            sent += sum(here.send(b"x") for _ in range(8))
+            time.sleep(0.001)
+        print(answers_until_quiet(here), sent, seconds)
 
 
 def answers_until_quiet(here: socket.socket) -> int:
