@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from rookery.region import namespaces
 from rookery.region.inside import entering
+from rookery.region.layout import Layout
 from rookery.region.ready import host_states
 from rookery.region.status import PartState, current, live_generation, look
 from tests.waiting import until
@@ -145,6 +148,14 @@ def healthy(scene: Scene) -> list[PartState]:
     return found.parts if found.healthy else []
 
 
+@pytest.mark.parametrize("address", ["169.254.169.123", "fd00:ec2::123"])
+def test_ntpsecs_client_sees_the_hosts_time_at_stratum_3(scene: Scene, address: str):
+    """Instance and host have one clock: what differs is what the exchange cost."""
+    told = json.loads(scene.inside("ntpdig", "-j", "-p", "3", address))
+    assert (told["ip"], told["stratum"], told["leap"]) == (address, 3, "no-leap")
+    assert abs(told["offset"]) < 0.05
+
+
 @pytest.mark.parametrize("parts", [["-services"], [""], ["-services", ""]], ids=["services", "agent", "both"])
 def test_leases_outlive_the_death_of_those_who_give_them(scene: Scene, parts: list[str]):
     before = {part.name: part for part in until(lambda: healthy(scene), "after the test before")}
@@ -159,4 +170,12 @@ def test_leases_outlive_the_death_of_those_who_give_them(scene: Scene, parts: li
         return all(now[one.name].restarts == one.restarts + 1 and not now[one.name].problem for one in victims)
 
     until(back, "the supervisor starts them again")
+    assert scene.udhcpc()["ip"] == ADDRESS
+
+
+def test_the_services_namespace_comes_back_when_somebody_removes_it(scene: Scene):
+    host = next(one.name for one in host_states(current(scene.region.name)) if one.status and one.status.instances)
+    until(lambda: healthy(scene), "after the test before")
+    namespaces.remove(Layout(scene.region.name).services_namespace(host))
+    until(lambda: namespaces.is_sound(Layout(scene.region.name).services_namespace(host)), "the agent mends it")
     assert scene.udhcpc()["ip"] == ADDRESS
