@@ -32,6 +32,8 @@ class Scene(NamedTuple):
     region: Any
     ec2: Any
     vpc: str
+    subnet: str
+    instance: str
     enter: list[str]  # the beginning of a command line that runs in the instance, whether its agent lives or not
     interface: str
 
@@ -46,8 +48,8 @@ class Scene(NamedTuple):
         said = self.inside("sh", "-c", WRITE + client).rpartition("heard:")[2].splitlines()
         return variables(said[1:])
 
-    def udhcpc(self) -> dict[str, str]:
-        return self.asks_with("busybox udhcpc -i eth0 -f -q -n -t 10 -T 1 -s /tmp/tells -O mtu -O ntpsrv -O wins")
+    def udhcpc(self, device: str = "eth0") -> dict[str, str]:
+        return self.asks_with(f"busybox udhcpc -i {device} -f -q -n -t 10 -T 1 -s /tmp/tells -O mtu -O ntpsrv -O wins")
 
     def dhclient(self, family: str) -> dict[str, str]:
         """Its own script would take the address away at its end."""
@@ -113,7 +115,7 @@ def scene(region: Any) -> Iterator[Scene]:
     waiter = ec2.get_waiter("instance_running")
     waiter.wait(InstanceIds=[made["InstanceId"]], WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
     enter, _ = entering(region.name, made["InstanceId"], [])
-    yield Scene(region, ec2, vpc, enter, made["NetworkInterfaces"][0]["NetworkInterfaceId"])
+    yield Scene(region, ec2, vpc, subnet, made["InstanceId"], enter, made["NetworkInterfaces"][0]["NetworkInterfaceId"])
     ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
 
 
@@ -187,6 +189,29 @@ def test_another_option_set_arrives_with_the_next_renewal_and_the_address_stays(
 def healthy(scene: Scene) -> list[PartState]:
     found = look(scene.region.name)
     return found.parts if found.healthy else []
+
+
+def test_an_interface_plugged_into_a_running_instance_gets_its_own_primary_address(scene: Scene):
+    """T2-01."""
+    wanted = {"SubnetId": scene.subnet, "PrivateIpAddress": "10.40.1.20"}
+    made = scene.ec2.create_network_interface(**wanted)["NetworkInterface"]
+    attached = {"NetworkInterfaceId": made["NetworkInterfaceId"], "InstanceId": scene.instance, "DeviceIndex": 1}
+    attachment = scene.ec2.attach_network_interface(**attached)["AttachmentId"]
+    try:
+        until(lambda: "eth1" in scene.inside("ls", "/sys/class/net"), "the device")
+        assert scene.inside("cat", "/sys/class/net/eth1/address").strip() == made["MacAddress"]
+        told = scene.udhcpc("eth1")
+        assert (told["ip"], told["hostname"], told["router"]) == ("10.40.1.20", "ip-10-40-1-20", "10.40.1.1")
+        assert scene.udhcpc()["ip"] == ADDRESS
+    finally:
+        scene.ec2.detach_network_interface(AttachmentId=attachment)
+        until(lambda: detached(scene, made["NetworkInterfaceId"]), "it is out")
+        scene.ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+
+
+def detached(scene: Scene, interface: str) -> bool:
+    found = scene.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    return found[0]["Status"] == "available"
 
 
 @pytest.mark.parametrize("address", ["169.254.169.123", "fd00:ec2::123"])
