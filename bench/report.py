@@ -28,12 +28,14 @@ PATH_FIGURES = {
 # As path: without targets. Beside dnsmasq where it has the service.
 SERVICE_FIGURES = {
     "dns_per_second": "DNS, answers per second",
+    "dns_per_core_second": "DNS under load, answers per second of CPU",
     "dns_cpu_us": "DNS under load, CPU us per answer",
     "dns_alone_cpu_us": "DNS, a question at a time, CPU us per answer",
     "dns_p50_us": "DNS, a question at a time, p50 us",
     "dhcp_p50_ms": "udhcpc started to its lease applied, p50 ms",
     "dhcp_cpu_us": "DHCP, CPU us per lease",
     "metadata_per_second": "metadata, answers per second",
+    "metadata_per_core_second": "metadata under load, answers per second of CPU",
     "metadata_cpu_us": "metadata under load, CPU us per answer",
     "metadata_token_and_value_p50_us": "metadata, a token and a value on two connections, p50 us",
     "run_instances_s": "100 instances: RunInstances, seconds",
@@ -138,8 +140,8 @@ def services_table(data: dict[str, Any]) -> list[str]:
         lines.append(row(words, *told, f"{values['ratio']:.2f}" if "ratio" in values else ""))
     rounds = (
         f"{data['rounds']} rounds in alternating order, {data['guests']} guests of one host, {len(data['launches'])} launches; "
-        "dnsmasq on a plain veth without a data path (bench/services.py). CPU is the answering process's, the packets' way to "
-        "and from the guest included where the kernel goes it in that process."
+        "dnsmasq on a plain veth without a data path (bench/services.py). One process asks for all guests, and is what limits "
+        "answers per second. CPU is the answering process's, its part of the packets' way included."
     )
     return [*lines, "", rounds, "", *_services_memory(data["memory"])]
 

@@ -1,6 +1,6 @@
 """The programs that ask a host's services from many guests at once: one process, a socket in the network namespace of each.
 
-    python -m bench.service_loads KIND SECONDS    JSON on stdin: {"namespaces": [...], "server": ..., "names": [...]}
+    python -m bench.service_loads KIND SECONDS    JSON on stdin: the fields of Asked
 
 dns         as many questions as the guests' budgets and the server allow: answers a second
 dns-one     one guest, one question at a time, slowly: microseconds
@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 from bench.load import IoVector, MessageHeader, MultiMessage, libc
 from rookery.host.instances import namespace
 
-BUDGET = 1000  # packets a second and interface; the data path refuses more than 1,024
 WINDOW = 8  # questions of one guest under way
 LOST_AFTER = 0.5  # seconds without an answer: its questions are not under way any more
 PAUSE = 0.003  # seconds between two questions of a guest who asks slowly
@@ -35,6 +34,7 @@ REQUESTS_A_GUEST = 300  # a second: a request is three packets, the answer's ack
 METADATA = "169.254.169.254"
 DONT_WAIT = 0x40  # MSG_DONTWAIT
 BUFFER = 512
+HEAD = 12  # bytes of a DNS message
 RCODE, NO_ANSWERS = 0x0F, b"\0\0"
 
 
@@ -42,6 +42,7 @@ class Asked(NamedTuple):
     namespaces: list[str]
     server: str
     names: list[str]  # with an address each
+    budget: int  # packets that one guest may send to the services in a second
 
 
 def question(name: str, identifier: int) -> bytes:
@@ -60,6 +61,7 @@ class Messages:
 
     def __init__(self, size: int):
         self.buffers = [ctypes.create_string_buffer(size) for _ in range(WINDOW)]
+        self.heads = [memoryview(one).cast("B")[:HEAD] for one in self.buffers]
         self._vectors = [IoVector(ctypes.addressof(one), size) for one in self.buffers]
         self.array = (MultiMessage * WINDOW)()
         for message, vector in zip(self.array, self._vectors, strict=True):
@@ -74,13 +76,14 @@ class Messages:
 class Guest:
     """Asks for names in turn, `WINDOW` at a time at most."""
 
-    def __init__(self, name: str, server: str, names: list[str], offset: int):
-        with namespace.inside(name):
+    def __init__(self, asked: Asked, number: int):
+        with namespace.inside(asked.namespaces[number]):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.socket.connect((server, 53))
+            self.socket.connect((asked.server, 53))
         self.socket.setblocking(False)
         self._out = Messages(BUFFER)
-        self._out.fill([question(names[(offset + n) % len(names)], n) for n in range(WINDOW)])
+        self._out.fill([question(asked.names[(number + n) % len(asked.names)], n) for n in range(WINDOW)])
+        self._budget = asked.budget
         self._under_way = self.asked = self.answered = self.lost = 0
         self._heard = 0.0
 
@@ -89,7 +92,7 @@ class Guest:
         if self._under_way and now - self._heard > LOST_AFTER:
             self.lost += self._under_way
             self._under_way = 0
-        room = min(WINDOW - self._under_way, int(gone * BUDGET) - self.asked)
+        room = min(WINDOW - self._under_way, int(gone * self._budget) - self.asked)
         if room <= 0:
             return
         sent = libc.sendmmsg(self.socket.fileno(), self._out.array, room, DONT_WAIT)
@@ -102,7 +105,7 @@ class Guest:
     def hear(self, into: Messages, now: float) -> None:
         got = libc.recvmmsg(self.socket.fileno(), into.array, WINDOW, DONT_WAIT, None)
         for number in range(max(0, got)):
-            refuse_bad(into.buffers[number].raw[:12])
+            refuse_bad(into.heads[number].tobytes())
         if got > 0:
             self._under_way -= min(got, self._under_way)
             self.answered += got
@@ -110,7 +113,7 @@ class Guest:
 
 
 def dns(asked: Asked, seconds: float) -> dict[str, float]:
-    guests = [Guest(name, asked.server, asked.names, n) for n, name in enumerate(asked.namespaces)]
+    guests = [Guest(asked, number) for number in range(len(asked.namespaces))]
     ready, into = select.epoll(), Messages(BUFFER)
     by_descriptor = {guest.socket.fileno(): guest for guest in guests}
     for descriptor in by_descriptor:

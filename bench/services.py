@@ -35,6 +35,9 @@ from rookery.region.supervisor import STEADY
 MANY = 100
 DOMAIN = "ec2.internal"
 FIRST_PLACE = "10.0.0."  # whose instances live on the first host
+BUDGET = 1000  # the data path refuses more than 1,024
+UNLIMITED = 1_000_000
+PEERS_SOCKETS = 24  # more questions under way than these ask would overrun its one socket's queue
 LEASES = 10  # a round
 DEATHS_TOGETHER = 2  # of one process: the supervisor waits ever longer for who goes on dying, until it lived STEADY seconds
 PATIENCE = 60.0
@@ -54,6 +57,7 @@ class Subject(NamedTuple):
     pid: int
     namespaces: list[str]  # of guests
     resolver: str
+    budget: int  # packets to the services, of each guest in a second
 
 
 def processor_seconds(pid: int) -> float:
@@ -64,7 +68,7 @@ def processor_seconds(pid: int) -> float:
 
 def run_load(subject: Subject, kind: str, names: list[str], seconds: float) -> tuple[Figures, float]:
     """What the load says, and the seconds of CPU of who answered."""
-    asked = {"namespaces": subject.namespaces, "server": subject.resolver, "names": names}
+    asked = {"namespaces": subject.namespaces, "server": subject.resolver, "names": names, "budget": subject.budget}
     before = processor_seconds(subject.pid)
     command = [sys.executable, "-m", "bench.service_loads", kind, str(seconds)]
     done = subprocess.run(command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True, check=True)
@@ -76,6 +80,8 @@ def dns(subject: Subject, names: list[str], seconds: float) -> Figures:
     one, spent_on_one = run_load(subject, "dns-one", names, seconds)
     return {
         "dns_per_second": many["per_second"],
+        "dns_answered": many["answered"] / (many["answered"] + many["lost"]),
+        "dns_per_core_second": many["answered"] / spent,
         "dns_cpu_us": spent / many["answered"] * 1e6,
         "dns_alone_cpu_us": spent_on_one / one["count"] * 1e6,
         "dns_p50_us": one["p50_us"],
@@ -88,6 +94,7 @@ def metadata(subject: Subject, names: list[str], seconds: float) -> Figures:
     one, _ = run_load(subject, "metadata-one", names, seconds)
     return {
         "metadata_per_second": many["per_second"],
+        "metadata_per_core_second": many["answered"] / spent,
         "metadata_cpu_us": spent / many["answered"] * 1e6,
         "metadata_token_and_value_p50_us": one["p50_us"],
     }
@@ -243,8 +250,8 @@ def measure(rounds: int, launches: int, seconds: float) -> dict[str, Any]:
         with running_dnsmasq(names) as peer:
             first_answer(peer.namespace, next(iter(names)), peer.address)
             subjects = [
-                Subject("rookery", services_pid(host), guests, RESOLVER),
-                Subject("dnsmasq", peer.pid, [peer.namespace] * len(guests), peer.address),
+                Subject("rookery", services_pid(host), guests, RESOLVER, BUDGET),
+                Subject("dnsmasq", peer.pid, [peer.namespace] * PEERS_SOCKETS, peer.address, UNLIMITED),
             ]
             loads = measure_loads(subjects, list(names), rounds, seconds)
         used = services_memory.memory(services_pid(host))
