@@ -1,6 +1,6 @@
 """The peer of the services' measurement: dnsmasq, who answers DNS and DHCP on a plain veth.
 
-    rookery-bench-client eth0 ---veth--- eth0 10.9.0.1 rookery-bench-dnsmasq: dnsmasq, the names in memory
+    peer-of-bench-client eth0 ---veth--- eth0 10.9.0.1 peer-of-bench-dnsmasq: dnsmasq, the names in memory
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.region import NAME
 from bench.topology import ip
 
-CLIENT, SERVER = "rookery-bench-client", "rookery-bench-dnsmasq"
+CLIENT, SERVER = (f"peer-of-{NAME}-{end}" for end in ("client", "dnsmasq"))  # not rookery-: those end with the region
 ADDRESS = "10.9.0.1"
 OWN_ADDRESS = "10.9.0.2"  # of the client, while it does not ask for one
 
