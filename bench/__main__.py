@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, list[str]] = {
     "path": ["--rounds", "7"],
     "rules": ["--rounds", "7"],
     "live": [],
+    "services": ["--rounds", "7"],
     "propagation": [],
     "api_requests": [],
 }
@@ -32,6 +33,7 @@ QUICK: dict[str, list[str]] = {
     "rules": ["--rounds", "1"],
     "live": ["--changes", "20"],
     "running": ["--rounds", "1"],
+    "services": ["--rounds", "1", "--launches", "1", "--seconds", "0.5"],
     "propagation": ["--quick"],
 }
 

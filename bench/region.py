@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from botocore.session import Session
 from bench.topology import Endpoint, Topology
 
 LAUNCHER = str(Path(__file__).resolve().parents[1] / "rookery")
-NAME = "bench"
-PORT = 4599
+NAME = os.environ.get("BENCH_REGION", "bench")  # two checkouts may measure on one machine
+PORT = int(os.environ.get("BENCH_PORT", "4599"))
 
 
 def rookery(*words: str) -> str:

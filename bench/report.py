@@ -25,6 +25,26 @@ PATH_FIGURES = {
 }
 
 
+# As path: without targets. Beside dnsmasq where it has the service.
+SERVICE_FIGURES = {
+    "dns_per_second": "DNS, answers per second",
+    "dns_per_core_second": "DNS under load, answers per second of CPU",
+    "dns_cpu_us": "DNS under load, CPU us per answer",
+    "dns_alone_cpu_us": "DNS, a question at a time, CPU us per answer",
+    "dns_p50_us": "DNS, a question at a time, p50 us",
+    "dhcp_p50_ms": "udhcpc started to its lease applied, p50 ms",
+    "dhcp_cpu_us": "DHCP, CPU us per lease",
+    "metadata_per_second": "metadata, answers per second",
+    "metadata_per_core_second": "metadata under load, answers per second of CPU",
+    "metadata_cpu_us": "metadata under load, CPU us per answer",
+    "metadata_token_and_value_p50_us": "metadata, a token and a value on two connections, p50 us",
+    "run_instances_s": "100 instances: RunInstances, seconds",
+    "reachable_p50_s": "100 instances: answered to reachable by name, p50 seconds",
+    "all_reachable_s": "100 instances: ... until all are",
+    "recovered_s": "the process killed to its first answer, p50 seconds",
+}
+
+
 def row(*cells: object) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
@@ -112,6 +132,30 @@ def live_table(data: dict[str, Any]) -> list[str]:
     return plain_table("From the API call to every host's kernel map", data, note)
 
 
+def services_table(data: dict[str, Any]) -> list[str]:
+    lines = ["## What instances find on their wire", "", *head("figure", "Rookery", "dnsmasq", "ratio")]
+    for key, words in SERVICE_FIGURES.items():
+        values = data["summary"][key]
+        told = [f"{values[name]:.3g}" if name in values else "" for name in ("rookery", "dnsmasq")]
+        lines.append(row(words, *told, f"{values['ratio']:.2f}" if "ratio" in values else ""))
+    rounds = (
+        f"{data['rounds']} rounds in alternating order, {data['guests']} guests of one host, {len(data['launches'])} launches; "
+        "dnsmasq on a plain veth without a data path (bench/services.py). One process asks for all guests, and is what limits "
+        "answers per second. CPU is the answering process's, its part of the packets' way included."
+    )
+    return [*lines, "", rounds, "", *_services_memory(data["memory"])]
+
+
+def _services_memory(memory: dict[str, Any]) -> list[str]:
+    told, lived = memory["told_of"], memory["in_the_region"]
+    rows = {f"told of {count} interfaces": values for count, values in told.items()} | lived
+    lines = [row(words, *(f"{values[kind] / 1024:.1f}" for kind in ("rss_kb", "pss_kb"))) for words, values in rows.items()]
+    (few, least), (many, most) = list(told.items())[0], list(told.items())[-1]
+    each = (most["pss_kb"] - least["pss_kb"]) / (int(many) - int(few))
+    head_lines = head("a host's services, megabytes", "RSS", "PSS")
+    return [*head_lines, *lines, "", f"An interface with its names: {each:.1f} kB."]
+
+
 def propagation_table(data: dict[str, Any]) -> list[str]:
     lines = [
         "## The mapping service by itself",
@@ -139,6 +183,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "programs": programs_table,
     "running": running_table,
     "live": live_table,
+    "services": services_table,
     "propagation": propagation_table,
     "api_requests": api_table,
 }

@@ -31,7 +31,7 @@ class JsonLines(logging.Formatter):
         line.update({k: v for k, v in record.__dict__.items() if k not in _OWN and v != ""})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return msgspec.json.encode(line, enc_hook=repr).decode()  # libraries give what they like
 
 
 def log_to_stderr(**who: str) -> None:

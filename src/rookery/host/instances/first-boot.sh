@@ -6,12 +6,31 @@ set -u
 cd /run/instance
 [ ! -e user-data ] || exit 0
 
-metadata=http://169.254.169.254/latest
+carriage_return=$(printf '\r')
 
-# Sets `status`; the user data is in user-data.new when that is 200. 000: nobody answers.
+# $1 method, $2 path, $3 a header line; what comes goes into the file $4. Sets `status`; 000: nobody answers, or not to the end.
+# By hand: a hundred launches share the machine, and curl takes four times the processor.
+ask() {
+    status=000 length=
+    printf '%s /latest/%s HTTP/1.0\r\nHost: 169.254.169.254\r\n%s\r\n\r\n' "$1" "$2" "$3" |
+        busybox nc -w 3 169.254.169.254 80 > answer 2> /dev/null
+    {
+        read -r _ status _
+        while read -r name value && [ "$name" != "$carriage_return" ]; do
+            [ "$name" != Content-Length: ] || length=${value%"$carriage_return"}
+        done
+        cat > "$4"
+    } < answer
+    [ "$(wc -c < "$4")" = "$length" ] || status=000
+}
+
+# Sets `status`; the user data is in user-data.new when that is 200.
 fetch() {
-    token=$(curl -sf -m 3 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $metadata/api/token)
-    status=$(curl -s -m 10 -o user-data.new -w '%{http_code}' -H "X-aws-ec2-metadata-token: $token" $metadata/user-data)
+    ask PUT api/token 'X-aws-ec2-metadata-token-ttl-seconds: 60' answered
+    token=
+    [ "$status" != 200 ] || token=$(cat answered)
+    ask GET user-data "X-aws-ec2-metadata-token: $token" user-data.new
+    rm -f answer answered
 }
 
 # The services may be starting again, or the lease is late.

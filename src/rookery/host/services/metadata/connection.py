@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import functools
 import socket
 import time
 from collections import deque
@@ -183,6 +184,11 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
 
 
+@functools.lru_cache(1)
+def _date(second: int) -> str:
+    return email.utils.formatdate(second, usegmt=True)
+
+
 def head(found: Answer, keep_alive: bool, version: str) -> bytes:
     """Status line and headers."""
     lines = [
@@ -190,7 +196,7 @@ def head(found: Answer, keep_alive: bool, version: str) -> bytes:
         f"Content-Type: {found.content_type}",
         "Accept-Ranges: none",
         f"Content-Length: {len(found.body)}",
-        f"Date: {email.utils.formatdate(usegmt=True)}",
+        f"Date: {_date(int(time.time()))}",
         "Server: EC2ws",
         *(f"{name}: {value}" for name, value in found.headers),
     ]
