@@ -137,7 +137,9 @@ KINDS: dict[str, Callable[[str, float, int], dict[str, float]]] = {
 def main() -> None:
     kind, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     size = int(sys.argv[4]) if len(sys.argv) > 4 else 22
-    print(json.dumps(KINDS[kind](address, seconds, size)))
+    before = time.process_time()
+    figures = KINDS[kind](address, seconds, size)
+    print(json.dumps(figures | {"cpu_seconds": time.process_time() - before}))
 
 
 if __name__ == "__main__":
