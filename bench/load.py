@@ -1,7 +1,8 @@
 """The programs that run inside the instances of a measurement: one client and one server per kind of load.
 
-    python -m bench.load KIND ADDRESS SECONDS [SIZE]        prints one JSON line
+    python -m bench.load KIND ADDRESS SECONDS [SIZE]        prints one JSON line, with the CPU time of the program
 
+The address says the family.
 `sendmmsg`/`recvmmsg` through ctypes hand 64 datagrams to the kernel in one call, so that Python is not what is measured.
 """
 
@@ -13,10 +14,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 
 PORT = 5301
 BATCH = 64
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
 
 
 class IoVector(ctypes.Structure):
@@ -49,7 +55,7 @@ def _batch(size: int) -> tuple[ctypes.Array, list[object]]:
 
 def udp_blast(address: str, seconds: float, size: int) -> dict[str, float]:
     """Datagrams as fast as the kernel takes them."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.connect((address, PORT))
     messages, keep = _batch(size)
     sent, end = 0, time.monotonic() + seconds
@@ -61,7 +67,7 @@ def udp_blast(address: str, seconds: float, size: int) -> dict[str, float]:
 
 def udp_sink(address: str, seconds: float, size: int) -> dict[str, float]:
     """Counts what arrives; the rate is between the first and the last datagram."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
     sock.bind((address, PORT))
     sock.settimeout(0.2)
@@ -79,7 +85,7 @@ def udp_sink(address: str, seconds: float, size: int) -> dict[str, float]:
 
 def echo(address: str, seconds: float, size: int) -> dict[str, float]:
     """Serves request/response and new connections, one at a time."""
-    listener = socket.create_server((address, PORT), backlog=512)
+    listener = socket.create_server((address, PORT), family=family_of(address), backlog=512)
     listener.settimeout(0.2)
     served, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
