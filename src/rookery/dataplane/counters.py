@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from itertools import compress
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
@@ -60,11 +61,11 @@ class BusyCounters:
         if batch.done != ROWS:
             raise DataplaneError(f"cannot read busy_counters: {os.strerror(batch.error)}")
         content = values.bytes()
-        for number in range(ROWS):
-            packed = content[number * self._row_bytes : (number + 1) * self._row_bytes]
-            owner, traffic = self._unpack(packed)
-            if owner:
-                yield CounterKey(owner, number % BusyConstant.VERDICTS), traffic
+        # Read several times a second, and nearly all rows are nobody's.
+        owners = memoryview(content).cast("I")[:: self._row_bytes // OWNER.size].tolist()
+        for number in compress(range(ROWS), owners):
+            owner, traffic = self._unpack(content[number * self._row_bytes : (number + 1) * self._row_bytes])
+            yield CounterKey(owner, number % BusyConstant.VERDICTS), traffic
 
     def _unpack(self, packed: bytes) -> tuple[int, Traffic]:
         owner = OWNER.unpack_from(packed)[0]
