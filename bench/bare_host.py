@@ -75,7 +75,8 @@ def arp_question(_number: int) -> bytes:
 
 def _rule(number: int, egress: bool, protocol: int, ports: tuple[int, int], cidr: str) -> GroupRuleIntent:
     return GroupRuleIntent(
-        id=f"sgr-{number:017}", egress=egress, protocol=protocol, from_port=ports[0], to_port=ports[1], cidrs=(cidr,)
+        id=f"sgr-{number:017}", of="sg-1", egress=egress, protocol=protocol, from_port=ports[0], to_port=ports[1],
+        cidrs=(cidr,),
     )
 
 
@@ -107,10 +108,10 @@ def put_list(real: HostDataplane, compiled: CompiledList) -> int:
 
 
 def configure(real: HostDataplane, policy_list: int, acl: CompiledList) -> None:
-    """The subnet's network ACL is asked: the peers are in another one."""
+    """The peers are in another subnet; what the ACL admits whole is not asked."""
     network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
     real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), *network, ifindex=2, mtu=1700))
-    ends = address_bytes("10.0.0.1"), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
+    ends = address_bytes("10.0.0.1"), bytes(16), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
     gates = formats.Gates(
         policy_list, acl.number, 432_000, 180, 30, acl.open[Direction.EGRESS], acl.open[Direction.INGRESS], padding=0
     )

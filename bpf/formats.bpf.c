@@ -5,6 +5,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "formats/maps.h"
+#include "formats/services.h"
 #include "formats/verdict.h"
 
 struct formats {
@@ -38,6 +39,9 @@ struct formats {
 	struct traffic traffic;
 	struct busy_counter busy_counter;
 	struct event event;
+	struct caller caller;
+	struct services_config services_config;
+	struct service_budget service_budget;
 	enum interface_flag interface_flag;
 	enum direction direction;
 	enum rule_constant rule_constant;
@@ -49,6 +53,12 @@ struct formats {
 	enum route_kind route_kind;
 	enum route_constant route_constant;
 	enum busy_constant busy_constant;
+	enum service service;
+	enum service_port service_port;
+	enum caller_source caller_source;
+	enum asked_at asked_at;
+	enum caller_constant caller_constant;
+	enum service_limit service_limit;
 	enum verdict verdict;
 	enum program program;
 	enum step step;

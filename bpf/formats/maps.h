@@ -42,6 +42,7 @@ struct interface_config {
 	__u32 route_table;                 /* number of the subnet's effective route table */
 	struct address router;             /* the subnet's .1 */
 	struct address router_ipv6;        /* the subnet's ::1; zero: the subnet has no IPv6 */
+	struct address resolver;           /* the VPC's base + 2 */
 	struct address primary;            /* primary private address: fixed for life, so checked without a lookup */
 	__u8 mac[6];
 	__u8 router_mac[6];
@@ -49,7 +50,9 @@ struct interface_config {
 	__u16 flags;                       /* enum interface_flag */
 	struct gates gates;
 };
-_Static_assert(sizeof(struct interface_config) == 112, "shared format");
+_Static_assert(sizeof(struct interface_config) == 128, "shared format");
+
+/* `interface_devices`: number of an interface of this host -> ifindex of its device: where an answer of the services goes. */
 
 enum mapping_kind {
 	MAPPING_INTERFACE = 1,             /* a network interface on one host */

@@ -11,6 +11,7 @@ enum verdict {
 	DELIVERED = 2,                     /* given to the instance */
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
+	SERVED = 5,                        /* given to the host's services */
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */
@@ -33,7 +34,7 @@ enum verdict {
 	DROP_SOURCE_NOT_AT_HOST = 34,      /* the mapping says that the inner source lives at another host */
 	DROP_DESTINATION_NOT_HERE = 35,    /* no interface of this host has the inner destination */
 	DROP_DECAPSULATION = 36,           /* the kernel refused to shrink or write the packet */
-	DROP_LINK_LOCAL = 37,              /* never routed; its services are not built yet */
+	DROP_LINK_LOCAL = 37,              /* never routed, and no service answers at this address and port */
 
 	DROP_SECURITY_GROUP_EGRESS = 38,   /* no rule of the sender's groups admits it, and it belongs to no tracked flow */
 	DROP_SECURITY_GROUP_INGRESS = 39,  /* ... of the receiver's groups */
@@ -47,6 +48,10 @@ enum verdict {
 	DROP_NO_FORWARDER = 47,            /* the route leads to an interface that lives nowhere */
 	DROP_MALFORMED_NEIGHBOUR = 48,     /* neighbour discovery that contradicts itself */
 	DROP_NEIGHBOUR_UNANSWERED = 49,    /* as DROP_ARP_UNANSWERED */
+	DROP_SERVICE_ALLOWANCE = 50,       /* the interface has sent services as many packets as it may in this second */
+	DROP_SERVICE_FRAGMENT = 51,        /* services take no fragments */
+	DROP_SERVICE_REPLY = 52,           /* what a service sent is no answer to an interface of this host */
+	DROP_SERVICE_OPTIONS = 53,         /* services take no IP options and no extension headers */
 
 	VERDICTS = 64,                     /* room: values stay stable, they are read by other versions */
 };
@@ -54,6 +59,7 @@ enum verdict {
 enum program {
 	HOST_EGRESS = 1,                   /* from the instance */
 	HOST_INGRESS = 2,                  /* from the substrate */
+	HOST_SERVICES = 3,                 /* from the host's services */
 };
 
 enum step {
@@ -80,6 +86,8 @@ enum step {
 	STEP_ROUTER_ADVERTISED = 21,
 	STEP_RELATED = 22,                 /* an ICMP error about a tracked flow */
 	STEP_FORWARDED = 23,               /* verified: the sender may speak for others; detail: its number */
+	STEP_SERVED = 24,                  /* detail: enum service */
+	STEP_SERVICE_ANSWERED = 25,        /* detail: enum service */
 };
 
 enum what_if_mark {

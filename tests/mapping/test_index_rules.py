@@ -8,66 +8,22 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from rookery.intent.digest import digest_of
 from rookery.intent.groups import group_set
-from rookery.intent.host import HostIntent
-from rookery.intent.state import State
-from rookery.intent.whole import host_intent
-from rookery.mapping.change import HostChange
-from rookery.mapping.index import Index
-from rookery.model.codec import encode
 from rookery.model.objects import NetworkAclEntry, Route
-from rookery.store.interface import Batch, Change, Entry, Range
+from tests.mapping.followed import Region, one
 from tests.mapping.wild import (
     ACLS,
     CIDRS,
     GROUPS,
-    HOSTS,
     INTERFACES,
     LISTS,
     PEERINGS,
     TABLES,
     VPCS,
-    WORLD,
     instance,
-    key,
     prefix_list,
 )
-
-MTU = 1500
-
-
-def one(identity: str):
-    return next(thing for thing in WORLD if getattr(thing, "id", "") == identity)
-
-
-class Region:
-    """An index that all hosts follow."""
-
-    def __init__(self) -> None:
-        self.revision = 1
-        self.state = {key(thing): Entry(key(thing), encode(thing), 1, 1.0) for thing in WORLD}
-        self.index = Index(MTU)
-        self.index.load(Range(sorted(self.state.values()), 1))
-        for host in HOSTS:
-            self.index.subscribe(host)
-
-    def change(self, *things, gone: tuple = ()) -> dict[str, HostChange]:
-        self.revision += 1
-        changes: dict[str, bytes | None] = {key(thing): encode(thing) for thing in things}
-        changes |= dict.fromkeys(map(key, gone))
-        for name, value in changes.items():
-            self.state.pop(name, None)
-            if value is not None:
-                self.state[name] = Entry(name, value, self.revision, 1.0)
-        told = self.index.feed(
-            Batch(self.revision, [Change(*change) for change in sorted(changes.items())], 1.0)
-        )
-        for host in HOSTS:
-            assert self.index.intent(host) == self.right(host)
-        return told
-
-    def right(self, host: str) -> HostIntent:
-        return host_intent(State(self.state.values(), self.revision, MTU), host)
 
 
 @pytest.fixture
@@ -173,3 +129,21 @@ def test_another_group_of_an_interface_reaches_the_peers_too(followed):
 def test_of_two_vpcs_with_one_set_of_groups_the_smaller_has_the_policy(followed):
     followed.change(replace(one(INTERFACES[3]), groups=GROUPS[:2]))
     assert followed.index.intent("host-2").rules["policy", group_set(GROUPS[:2]), 0].vni == 0xA1
+
+
+def test_a_set_of_groups_that_two_vpcs_have_ends_with_the_last(followed):
+    shared = ("group-set", group_set(GROUPS[:1]), 0)
+    before = one(INTERFACES[3])
+    followed.change(replace(before, groups=GROUPS[:1]))
+    assert followed.index.digest("host-1") == digest_of(followed.index.intent("host-1"))
+    told = followed.change(before)["host-1"]
+    assert set(told.rules) == {("group-set", group_set(GROUPS[1:2]), 0)}
+    assert shared in followed.index.intent("host-1").rules
+    told = followed.change(replace(one(INTERFACES[0]), groups=()))["host-1"]
+    assert told.rules[shared] is None
+    assert followed.index.digest("host-1") == digest_of(followed.index.intent("host-1"))
+
+
+def test_a_new_set_of_groups_is_one_row_for_each_host_of_its_vpc(followed):
+    told = followed.change(replace(one(INTERFACES[1]), groups=GROUPS))
+    assert set(told["host-2"].rules) == {("group-set", group_set(GROUPS), 0)}

@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
 from rookery.host.instances import namespace
-from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent, RuleIntent
+from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent, RuleIntent, RuleKey
 from rookery.mapping.certificates import Identity, peer_uris, server_context
 from rookery.mapping.protocol import Applied, Delta, FromHost, Hello, InstanceReport, Snapshot, ToHost
 from rookery.model.objects import InstanceStatus
@@ -72,7 +72,7 @@ class FakeMappingService:
         rules: tuple[RuleIntent, ...] = (),
         forget: tuple[str, ...] = (),
         unmap: tuple[tuple[int, str], ...] = (),
-        unrule: tuple[tuple[str, int, int], ...] = (),
+        unrule: tuple[RuleKey, ...] = (),
     ) -> int:
         """The next generation of a host, sent as a delta if it listens. Returns the generation."""
         old = self.intents.get(host) or HostIntent(host=host, generation=1)

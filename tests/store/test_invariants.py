@@ -1,6 +1,7 @@
 """The checker itself: it finds each kind of damage, and nothing in a sound store.
 
 VPC 7: subnet 10.7.1.0/24 with instances 10 and 11 on host-1, guarded by the default group and network ACL
+VPC 8: nothing but its own guards; the partner where VPC 7 has a peering
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from rookery.model.codec import encode
 from rookery.model.keys import LIVE, head_key
 from rookery.model.objects import (
     CidrAssociation,
+    DhcpOptions,
     Live,
+    MetadataOptions,
     NetworkAclAssociation,
     NetworkInterface,
     PeeringSide,
+    PrivateZone,
     Resource,
     Route,
     RouteTableAssociation,
@@ -33,16 +37,24 @@ GROUP, ACL = GUARDS = things.guards(7, 1)
 LOOSE = replace(
     things.launch(7, 1, 20, "host-1")[1], attachment=None, addresses=("10.7.1.20",), prefixes=("10.7.1.32/28",)
 )
+PARTNER = [*things.vpc(8), *things.guards(8)]
+INSIDE_7 = (CidrAssociation("vpc-cidr-assoc-8", "10.7.128.0/17"),)
 BLOCK = CidrAssociation("vpc-cidr-assoc-9", "2001:db8::/56")
 RULE = GROUP.rules[0]
+
+
+OPTIONS = DhcpOptions(
+    **things.OWNER, id="dopt-1", configurations=(("domain-name", ("example.org",)),), is_default=True
+)
+ZONE = PrivateZone(**things.OWNER, id="zone-1", name="example.org", vpc_ids=(GROUP.vpc_id,))
 
 
 def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
     return VpcPeering(
         **things.OWNER,
         id=f"pcx-{number:017x}",
-        requester=PeeringSide(**things.OWNER, vpc_id="vpc-1"),
-        accepter=PeeringSide(**things.OWNER, vpc_id="vpc-2"),
+        requester=PeeringSide(**things.OWNER, vpc_id=things.vpc(7)[0].id),
+        accepter=PeeringSide(**things.OWNER, vpc_id=things.vpc(8)[0].id),
         status=status,
         **times,
     )
@@ -60,6 +72,7 @@ def sound() -> list[Resource]:
         *launched(10),
         *launched(11),
         *GUARDS,
+        *PARTNER,
     ]
 
 
@@ -111,6 +124,13 @@ def test_a_store_with_ipv6_prefixes_and_peerings_that_follow_each_other_breaks_n
     assert found(stored(*six, inside, *others, loose, *peerings)) == []
 
 
+def test_a_store_with_options_sets_and_zones_breaks_no_rule():
+    vpc, *others = sound()
+    associated = replace(vpc, dhcp_options_id=OPTIONS.id)
+    more = replace(OPTIONS, id="dopt-2", is_default=False), ZONE, replace(ZONE, id="zone-2", name="example.net")
+    assert found(stored(associated, *others, OPTIONS, *more)) == []
+
+
 def _twin(resources: list[Resource]) -> Resource:
     """Another interface with the address of the first."""
     interface = resources[4]
@@ -138,7 +158,7 @@ def _twin(resources: list[Resource]) -> Resource:
         (changed(4, mac="02:00:00:07:01:0b"), "is used 2 times"),
         (with_more(_twin), "10.7.1.10 is held by"),
         (with_more(lambda _: replace(things.subnet(7, 2), cidr="10.7.1.128/25")), "overlap"),
-        (with_more(lambda _: things.vpc(8)[0]), "0 main route tables"),
+        (with_more(lambda _: things.vpc(9)[0]), "0 main route tables"),
         (
             changed(1, associations=(RouteTableAssociation("rtbassoc-1"), RouteTableAssociation("rtbassoc-2", "subnet-9"))),
             "names subnet-9",
@@ -165,6 +185,23 @@ def _twin(resources: list[Resource]) -> Resource:
             lambda: stored(*sound(), peering(1, "pending-acceptance", expires=3.0), peering(2, created=2.0)),
             "join the same VPCs",
         ),
+        (lambda: stored(*sound()[:-len(PARTNER)], peering(1)), "is active, and vpc-00000000000000008 is gone"),
+        (
+            lambda: stored(*sound(), replace(peering(1), accepter=replace(peering(1).accepter, account="210987654321"))),
+            "is active, and vpc-00000000000000008 is gone",
+        ),
+        (
+            lambda: stored(*sound(), peering(1), replace(PARTNER[0], cidr_associations=INSIDE_7)),
+            "the blocks of its VPCs overlap",
+        ),
+        (changed(0, dhcp_options_id="dopt-9"), "has the DHCP options dopt-9"),
+        (changed(0, dhcp_options_id="default"), "has the DHCP options default"),
+        (lambda: stored(*sound(), OPTIONS, replace(OPTIONS, id="dopt-2")), "has 2 default sets"),
+        (changed(0, enable_dns_support=False, enable_dns_hostnames=True), "no DNS support"),
+        (with_more(lambda _: replace(ZONE, vpc_ids=("vpc-9",))), "is of vpc-9, which is gone"),
+        (lambda: stored(*sound(), ZONE, replace(ZONE, id="zone-2")), "has 2 zones"),
+        (changed(3, metadata=MetadataOptions(tags="enabled"), tags={"a/b": ""}), "no part of a path"),
+        (changed(3, metadata=MetadataOptions(hop_limit=65)), "hop limit 65"),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),
     ],

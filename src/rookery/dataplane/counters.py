@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from itertools import compress
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
@@ -35,6 +34,7 @@ class BusyCounters:
         self.fd = fd
         self.cpus = possible_cpus()
         self._row_bytes = LAYOUT.size * self.cpus
+        self._owners = struct.Struct(f"{OWNER.format}{self._row_bytes - OWNER.size}x")  # of many rows, most of them nobody's
 
     def claim(self, ifindex: int) -> None:
         """Give the device those of its rows that are nobody's. Idempotent."""
@@ -61,11 +61,10 @@ class BusyCounters:
         if batch.done != ROWS:
             raise DataplaneError(f"cannot read busy_counters: {os.strerror(batch.error)}")
         content = values.bytes()
-        # Read several times a second, and nearly all rows are nobody's.
-        owners = memoryview(content).cast("I")[:: self._row_bytes // OWNER.size].tolist()
-        for number in compress(range(ROWS), owners):
-            owner, traffic = self._unpack(content[number * self._row_bytes : (number + 1) * self._row_bytes])
-            yield CounterKey(owner, number % BusyConstant.VERDICTS), traffic
+        for number, (owner,) in enumerate(self._owners.iter_unpack(content)):
+            if owner:
+                packed = content[number * self._row_bytes : (number + 1) * self._row_bytes]
+                yield CounterKey(owner, number % BusyConstant.VERDICTS), self._unpack(packed)[1]
 
     def _unpack(self, packed: bytes) -> tuple[int, Traffic]:
         owner = OWNER.unpack_from(packed)[0]

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 
 class Ifindex(NamedTuple):
-    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
+    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF. And what
+    `interface_devices` says."""
 
     ifindex: int
 
 
 class InterfaceNumber(NamedTuple):
-    """Key of `allowances`: a bare number in C too."""
+    """Key of `allowances`, `service_budgets` and `interface_devices`: a bare number in C too."""
 
     interface: int
 
@@ -28,6 +29,7 @@ class InterfaceConfig(NamedTuple):
     route_table: int
     router: bytes
     router_ipv6: bytes
+    resolver: bytes
     primary: bytes
     mac: bytes
     router_mac: bytes
@@ -267,10 +269,28 @@ class Event(NamedTuple):
     padding: int
 
 
+class Caller(NamedTuple):
+    prefix: bytes
+    source: int
+    asked: int
+    interface: bytes
+    identifier: bytes
+
+
+class ServicesConfig(NamedTuple):
+    ifindex: int
+    mac: bytes
+    host_mac: bytes
+
+
+class ServiceBudget(NamedTuple):
+    second_and_packets: int
+
+
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
-    InterfaceConfig: Struct("=IIII16s16s16s6s6sHHQQIIIBBH"),
+    InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
     Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
     Mapping: Struct("=4sII6sBBIQQ"),
@@ -300,6 +320,9 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Traffic: Struct("=QQ"),
     BusyCounter: Struct("=IIQQ"),
     Event: Struct("=QQIIII16s16s4s4s2s2sBBBBHHI"),
+    Caller: Struct("=2sBB4s8s"),
+    ServicesConfig: Struct("=I6s6s"),
+    ServiceBudget: Struct("=Q"),
 }
 
 
@@ -368,12 +391,52 @@ class BusyConstant(IntEnum):
     VERDICTS = 4
 
 
+class Service(IntEnum):
+    DHCP = 103
+    TIME = 291
+    DNS = 595
+    METADATA = 596
+    DHCPV6 = 1351
+
+
+class ServicePort(IntEnum):
+    PORT_DNS = 53
+    PORT_DHCP = 67
+    PORT_DHCP_CLIENT = 68
+    PORT_METADATA = 80
+    PORT_TIME = 123
+    PORT_DHCPV6_CLIENT = 546
+    PORT_DHCPV6 = 547
+
+
+class CallerSource(IntEnum):
+    IPV4 = 4
+    IPV6 = 6
+    LINK_LOCAL = 7
+
+
+class AskedAt(IntEnum):
+    SERVICE = 1
+    RESOLVER = 2
+    ROUTER = 3
+    EVERYBODY = 4
+
+
+class CallerConstant(IntEnum):
+    PREFIX = 64850
+
+
+class ServiceLimit(IntEnum):
+    PACKETS = 1024
+
+
 class Verdict(IntEnum):
     CONTINUE = 0
     SENT = 1
     DELIVERED = 2
     ANSWERED = 3
     NOT_OURS = 4
+    SERVED = 5
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -408,12 +471,17 @@ class Verdict(IntEnum):
     DROP_NO_FORWARDER = 47
     DROP_MALFORMED_NEIGHBOUR = 48
     DROP_NEIGHBOUR_UNANSWERED = 49
+    DROP_SERVICE_ALLOWANCE = 50
+    DROP_SERVICE_FRAGMENT = 51
+    DROP_SERVICE_REPLY = 52
+    DROP_SERVICE_OPTIONS = 53
     VERDICTS = 64
 
 
 class Program(IntEnum):
     HOST_EGRESS = 1
     HOST_INGRESS = 2
+    HOST_SERVICES = 3
 
 
 class Step(IntEnum):
@@ -440,6 +508,8 @@ class Step(IntEnum):
     ROUTER_ADVERTISED = 21
     RELATED = 22
     FORWARDED = 23
+    SERVED = 24
+    SERVICE_ANSWERED = 25
 
 
 class WhatIfMark(IntEnum):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from rookery.mapping.certificates import Identity
 from rookery.model.defaults import INSTANCE_MTU, SUBSTRATE_MTU
+
+if TYPE_CHECKING:
+    from rookery.mapping.certificates import Identity
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,15 +32,24 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     bpf_objects: str  # folder of *.bpf.o
     max_mappings: int = 1 << 20
     max_connections: int = 1 << 20  # flows that all interfaces of the host may track
+    services_namespace: str = ""  # of DHCP, DNS, metadata and time, in /run/netns; empty: instances have none
+    dns_upstreams: list[str] = []  # resolvers for public names, asked from the host's namespace: "192.0.2.53", "[2001:db8::1]:5353"
     heal_seconds: float = 5.0  # between two full passes over the kernel's maps
 
     @property
     def identity(self) -> Identity:
+        from rookery.mapping.certificates import Identity  # noqa: PLC0415 - the services load no cryptography
+
         return Identity(Path(self.ca_certificate), Path(self.certificate), Path(self.private_key))
 
     @property
     def control_socket(self) -> Path:
         return Path(self.run_directory) / "control.sock"
+
+    @property
+    def feed_socket(self) -> Path:
+        """Where the agent tells the services what they must know."""
+        return Path(self.run_directory) / "services.sock"
 
 
 def read_config(path: Path) -> HostConfig:

@@ -14,6 +14,7 @@ from rookery.dataplane.formats import (
     Ifindex,
     InterfaceConfig,
     InterfaceFlag,
+    InterfaceNumber,
     LocalInterface,
     LocalInterfaceKey,
     MappingKey,
@@ -34,6 +35,7 @@ from rookery.intent.host import (
     PeeringIntent,
     RouteIntent,
     RuleIntent,
+    RuleKey,
 )
 
 VPC_BITS = 32
@@ -74,6 +76,7 @@ def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
         route_table=i.route_table,
         router=address_bytes(i.router),
         router_ipv6=address_bytes(i.router_ipv6 or "::"),
+        resolver=address_bytes(i.resolver or "::"),
         primary=address_bytes(i.primary),
         mac=mac_bytes(i.mac),
         router_mac=mac_bytes(i.router_mac),
@@ -98,6 +101,11 @@ def local_interfaces(
         )
         for i, ifindex in _wired(instances, devices)
     }
+
+
+def interface_devices(local: Mapping[LocalInterfaceKey, LocalInterface]) -> dict[InterfaceNumber, Ifindex]:
+    """Where the answers of services go."""
+    return {InterfaceNumber(key.interface): Ifindex(row.ifindex) for key, row in local.items()}
 
 
 def mapping_key(key: tuple[int, str]) -> MappingKey:
@@ -150,16 +158,16 @@ def forwarders(intents: Iterable[RuleIntent]) -> dict[ForwarderKey, Forwarder]:
     }
 
 
-def forwarder_keys(keys: Iterable[tuple[str, int, int]]) -> list[ForwarderKey]:
-    return [ForwarderKey(vni, interface) for kind, vni, interface in keys if kind == "forwarder"]
+def forwarder_keys(keys: Iterable[RuleKey]) -> list[ForwarderKey]:
+    return [ForwarderKey(vni, int(interface)) for kind, vni, interface in keys if kind == "forwarder"]
 
 
 def peerings(intents: Iterable[RuleIntent]) -> dict[PeeringKey, Peering]:
     return {PeeringKey(i.vni, i.peer): Peering(admitted=1) for i in intents if isinstance(i, PeeringIntent)}
 
 
-def peering_keys(keys: Iterable[tuple[str, int, int]]) -> list[PeeringKey]:
-    return [PeeringKey(vni, peer) for kind, vni, peer in keys if kind == "peering"]
+def peering_keys(keys: Iterable[RuleKey]) -> list[PeeringKey]:
+    return [PeeringKey(vni, int(peer)) for kind, vni, peer in keys if kind == "peering"]
 
 
 def _mapping(intent: MappingIntent) -> formats.Mapping:

@@ -16,11 +16,11 @@ from rookery.host.rule_lists import (
     group_rows,
     sets_by_group,
 )
-from rookery.intent.host import AclIntent, GroupSetIntent, InterfaceIntent, PolicyIntent, RuleIntent
+from rookery.intent.host import AclIntent, GroupSetIntent, InterfaceIntent, PolicyIntent, RuleIntent, RuleKey
 
 FORMER_NAMES = 1024  # lists whose rules may have admitted a flow that is still there
 
-Key = tuple[str, int, int]
+Key = RuleKey
 
 
 class RuleBook:
@@ -69,7 +69,7 @@ class RuleBook:
         )
 
     def said(self, number: int, direction: int, rule: int) -> str:
-        """Of the rule that counted at a gate: "sgr-... (tcp 443 from 10.0.0.0/16)", "no rule of sg-a, sg-b allows it"."""
+        """Of the rule that counted at a gate: "sgr-... of sg-... (tcp 443 from 10.0.0.0/16)", "no rule of sg-a, sg-b allows it"."""
         names = self._names.get(number)
         if names is None:
             return "a rule that is gone" if rule != RuleConstant.NONE else ""

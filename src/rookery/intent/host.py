@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import msgspec
 
+from rookery.model.objects import DnsRecord, MetadataOptions
+
 
 class MappingIntent(msgspec.Struct, frozen=True, kw_only=True):
     """(vni, address) lives at `host`. Key: `key`."""
@@ -38,6 +40,34 @@ class RouteIntent(msgspec.Struct, frozen=True, kw_only=True):
         return (self.table, self.destination)
 
 
+class DhcpIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the DHCP options set of an interface's VPC says. Nothing said: nothing is handed out."""
+
+    domain_name: str = ""
+    name_servers: tuple[str, ...] = ()  # addresses of either family, or AmazonProvidedDNS
+    ntp_servers: tuple[str, ...] = ()
+    netbios_name_servers: tuple[str, ...] = ()
+    netbios_node_type: int = 0  # 0: not said
+    ipv6_preferred_seconds: int = 140
+
+
+class InterfaceServices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the services on an instance's wire (DHCP, DNS, metadata) must know of an interface, its subnet and its VPC."""
+
+    account: str = ""
+    vpc: str = ""  # vpc-...
+    subnet: str = ""  # subnet-...
+    subnet_cidr: str = ""
+    subnet_ipv6_cidrs: tuple[str, ...] = ()
+    vpc_cidrs: tuple[str, ...] = ()  # the primary one first
+    vpc_ipv6_cidrs: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()  # delegated, of both families
+    groups: tuple[tuple[str, str], ...] = ()  # (sg-..., name), in the order of the interface
+    dns_support: bool = True
+    dns_hostnames: bool = False
+    dhcp: DhcpIntent = DhcpIntent()
+
+
 class InterfaceIntent(msgspec.Struct, frozen=True, kw_only=True):
     """An interface on an instance of this host."""
 
@@ -57,12 +87,14 @@ class InterfaceIntent(msgspec.Struct, frozen=True, kw_only=True):
     device_index: int
     group_set: int = 0  # its PolicyIntent
     acl: int = 0  # number of its subnet's network ACL
+    resolver: str = ""  # the VPC's base + 2
     router_ipv6: str = ""  # the subnet's ::1; empty: no IPv6
     ipv6_addresses: tuple[str, ...] = ()
     ipv6_prefix_length: int = 64
     tcp_established_seconds: int = 432_000
     udp_stream_seconds: int = 180
     udp_seconds: int = 30
+    services: InterfaceServices = InterfaceServices()
 
     @property
     def key(self) -> str:
@@ -84,6 +116,7 @@ class GroupRuleIntent(msgspec.Struct, frozen=True, kw_only=True):
     """One rule of a security group. Its peer is `cidrs` (a prefix list is spelled out) or `group`."""
 
     id: str  # sgr-...
+    of: str  # sg-..., the group whose rule it is
     egress: bool
     protocol: int  # -1: all
     from_port: int  # of ports, or the type of ICMP; -1: any
@@ -154,7 +187,51 @@ class PeeringIntent(msgspec.Struct, frozen=True, kw_only=True, tag="peering"):
         return ("peering", self.vni, self.peer)
 
 
-RuleIntent = GroupSetIntent | PolicyIntent | AclIntent | ForwarderIntent | PeeringIntent
+class NameIntent(msgspec.Struct, frozen=True, kw_only=True, tag="name"):
+    """A name of an instance that follows from no address: i-0123....ec2.internal, and later a public one's private answer.
+    Known in the VPC `vni`, and to hosts that hold it."""
+
+    vni: int
+    name: str  # whole, lower case, without the last dot
+    addresses: tuple[str, ...]  # of both families; none of one family: it has no record of that kind
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("name", self.vni, self.name)
+
+
+class ZoneIntent(msgspec.Struct, frozen=True, kw_only=True, tag="zone"):
+    """A private zone of the VPC `vni`: what it does not have does not exist."""
+
+    vni: int
+    name: str
+    records: tuple[DnsRecord, ...]
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("zone", self.vni, self.name)
+
+
+RuleIntent = GroupSetIntent | PolicyIntent | AclIntent | ForwarderIntent | PeeringIntent | NameIntent | ZoneIntent
+RuleKey = tuple[str, int, int | str]  # kind, and by kind
+
+
+class InstanceMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an instance may ask about itself (beside its interfaces), and how."""
+
+    account: str = ""
+    region: str = ""
+    zone: str = ""  # us-east-1a
+    zone_id: str = ""  # use1-az1
+    image: str = ""
+    instance_type: str = ""
+    reservation: str = ""
+    launch_index: int = 0
+    launched: float = 0.0  # unix seconds
+    key_name: str = ""
+    public_key: str = ""  # as in authorized_keys
+    tags: tuple[tuple[str, str], ...] = ()  # sorted; none unless `options` show them
+    options: MetadataOptions = MetadataOptions()
 
 
 class InstanceIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +244,7 @@ class InstanceIntent(msgspec.Struct, frozen=True, kw_only=True):
     domain: str  # ec2.internal
     user_data: str  # base64, run as a script on the first boot
     interfaces: tuple[InterfaceIntent, ...]
+    metadata: InstanceMetadata = InstanceMetadata()
 
     @property
     def key(self) -> str:
@@ -181,4 +259,4 @@ class HostIntent(msgspec.Struct, frozen=True, kw_only=True):
     instances: dict[str, InstanceIntent] = {}
     mappings: dict[tuple[int, str], MappingIntent] = {}
     routes: dict[tuple[int, str], RouteIntent] = {}
-    rules: dict[tuple[str, int, int], RuleIntent] = {}
+    rules: dict[RuleKey, RuleIntent] = {}  # and names, and whatever else a VPC's hosts share

@@ -3,7 +3,7 @@ becomes one delta and a slow host costs no more than its rows."""
 
 from __future__ import annotations
 
-from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent
+from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent, RuleKey
 from rookery.mapping.protocol import Delta
 
 
@@ -14,7 +14,7 @@ class HostChange:
         self.instances: dict[str, InstanceIntent | None] = {}
         self.mappings: dict[tuple[int, str], MappingIntent | None] = {}
         self.routes: dict[tuple[int, str], RouteIntent | None] = {}
-        self.rules: dict[tuple[str, int, int], RuleIntent | None] = {}
+        self.rules: dict[RuleKey, RuleIntent | None] = {}
 
     def __len__(self) -> int:
         return len(self.instances) + len(self.mappings) + len(self.routes) + len(self.rules)

@@ -2,7 +2,7 @@
 
 The host's name is in its certificate, never in a message.
 
-    host -> service   Hello, Applied, InstanceReport (any number, any time)
+    host -> service   Hello, Applied, InstanceReport, ConsoleReport (any number, any time)
     service -> host   Snapshot first (in parts: the last one says so), then Delta after Delta, and a Digest now and then
 
 A host applies a delta only on top of the generation it names as `base`; anything else, or a digest that differs, makes the
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import msgspec
 
-from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent
-from rookery.model.objects import InstanceStatus
+from rookery.intent.host import InstanceIntent, MappingIntent, RouteIntent, RuleIntent, RuleKey
+from rookery.model.objects import ConsoleOutput, InstanceStatus
 
 PORT = 4581
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 SNAPSHOT_PART_ROWS = 20_000
 
 
@@ -33,6 +33,10 @@ class Applied(msgspec.Struct, frozen=True, tag="applied"):
 
 class InstanceReport(msgspec.Struct, frozen=True, tag="instances"):
     statuses: list[InstanceStatus]
+
+
+class ConsoleReport(msgspec.Struct, frozen=True, tag="consoles"):
+    outputs: list[ConsoleOutput]
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
@@ -55,7 +59,7 @@ class Delta(msgspec.Struct, frozen=True, tag="delta", kw_only=True, omit_default
     delete_instances: list[str] = []
     delete_mappings: list[tuple[int, str]] = []
     delete_routes: list[tuple[int, str]] = []
-    delete_rules: list[tuple[str, int, int]] = []
+    delete_rules: list[RuleKey] = []
 
 
 class Digest(msgspec.Struct, frozen=True, tag="digest"):
@@ -65,7 +69,7 @@ class Digest(msgspec.Struct, frozen=True, tag="digest"):
     digest: str
 
 
-FromHost = Hello | Applied | InstanceReport
+FromHost = Hello | Applied | InstanceReport | ConsoleReport
 ToHost = Snapshot | Delta | Digest
 
 encode = msgspec.msgpack.Encoder().encode

@@ -9,6 +9,7 @@ CLAIMS = "claims/"
 HOSTS = "infrastructure/host/"
 OBSERVED = "observed/"  # what hosts say, and how far they are
 OBSERVED_INSTANCES = "observed/instance/"
+OBSERVED_CONSOLES = "observed/console/"
 LIVE = "observed/live"
 CREDENTIALS = "credentials/"
 TOKENS = "tokens/"
@@ -44,6 +45,10 @@ def token_key(account: str, region: str, operation: str, token: str) -> str:
 
 def instance_status_key(instance_id: str) -> str:
     return f"{OBSERVED_INSTANCES}{instance_id}"
+
+
+def console_key(instance_id: str) -> str:
+    return f"{OBSERVED_CONSOLES}{instance_id}"
 
 
 def host_key(name: str) -> str:

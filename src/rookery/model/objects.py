@@ -36,6 +36,9 @@ class CidrAssociation(msgspec.Struct, frozen=True):
     cidr: str
 
 
+NO_OPTIONS = "none"  # as Vpc.dhcp_options_id: DHCP says nothing beside addresses; what AWS calls "default"
+
+
 class Vpc(Resource, frozen=True, kw_only=True):
     KIND: ClassVar[str] = "vpc"
     PREFIX: ClassVar[str] = "vpc"
@@ -44,7 +47,7 @@ class Vpc(Resource, frozen=True, kw_only=True):
     ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
     is_default: bool = False
     instance_tenancy: str = "default"
-    dhcp_options_id: str = "default"
+    dhcp_options_id: str = "default"  # or NO_OPTIONS; "default": from before there were sets (rookery.api.older_stores)
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = False
     enable_network_address_usage_metrics: bool = False
@@ -236,6 +239,36 @@ class VpcPeering(Resource, frozen=True, kw_only=True):
     ended_by: str = ""  # account
 
 
+class DhcpOptions(Resource, frozen=True, kw_only=True):
+    """A DHCP options set; immutable but for its tags. `configurations` in the order given, values as given:
+    domain-name, domain-name-servers, ntp-servers, netbios-name-servers, netbios-node-type,
+    ipv6-address-preferred-lease-time."""
+
+    KIND: ClassVar[str] = "dhcp-options"
+    PREFIX: ClassVar[str] = "dopt"
+
+    configurations: tuple[tuple[str, tuple[str, ...]], ...]
+    is_default: bool = False  # of its account and region: new VPCs get it
+
+
+class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str  # whole, lower case, without the last dot
+    kind: str  # A, AAAA, CNAME, TXT
+    values: tuple[str, ...]
+    ttl: int = 60  # seconds
+
+
+class PrivateZone(Resource, frozen=True, kw_only=True):
+    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one: balancers and endpoints do."""
+
+    KIND: ClassVar[str] = "private-zone"
+    PREFIX: ClassVar[str] = "zone"
+
+    name: str  # lower case, without the last dot
+    vpc_ids: tuple[str, ...]
+    records: tuple[DnsRecord, ...] = ()
+
+
 class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Idle seconds after which a tracked flow is forgotten."""
 
@@ -293,6 +326,24 @@ class KeyPair(Resource, frozen=True, kw_only=True):
     public_key: str
 
 
+class MetadataOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an instance's metadata may be asked for."""
+
+    tokens: str = "optional"  # or "required": no request without a token
+    hop_limit: int = 1  # IP TTL of the answer that carries a token: 1..64
+    endpoint: str = "enabled"  # or "disabled"
+    ipv6: str = "disabled"  # or "enabled": at fd00:ec2::254 too
+    tags: str = "disabled"  # or "enabled": the instance's tags are in it
+
+
+class PrivateNameOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """By which private names an instance is known. ip-10-0-0-5 always answers."""
+
+    hostname_type: str = "ip-name"  # or "resource-name": i-0123...
+    resource_name_a: bool = False
+    resource_name_aaaa: bool = False
+
+
 class Instance(Resource, frozen=True, kw_only=True):
     """What the user wants of an instance. What really runs is `InstanceStatus`, told by its host."""
 
@@ -312,6 +363,7 @@ class Instance(Resource, frozen=True, kw_only=True):
     launched: float = 0.0  # the last RunInstances or StartInstances
     user_data: str = ""  # base64, as given
     key_name: str = ""
+    public_key: str = ""  # of that key pair at launch: what becomes of the pair later changes nothing
     reservation_id: str = ""
     launch_index: int = 0
     client_token: str = ""
@@ -319,6 +371,8 @@ class Instance(Resource, frozen=True, kw_only=True):
     disable_api_stop: bool = False
     shutdown_behavior: str = "stop"
     state_reason: str = ""
+    metadata: MetadataOptions = MetadataOptions()
+    private_names: PrivateNameOptions = PrivateNameOptions()
 
 
 class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -330,6 +384,14 @@ class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     since: float = 0.0
     message: str = ""
     interfaces: tuple[str, ...] = ()  # ids of those that are plugged in and may speak
+
+
+class ConsoleOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of what an instance's console said (`observed/console/<id>`), as its host last told it."""
+
+    id: str
+    time: float  # unix seconds
+    output: bytes  # at most 64 KiB
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -365,6 +427,8 @@ RESOURCES: tuple[type[Resource], ...] = (
     PrefixList,
     SubnetCidrReservation,
     VpcPeering,
+    DhcpOptions,
+    PrivateZone,
     NetworkInterface,
     KeyPair,
     Instance,

@@ -40,6 +40,8 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         step(settings)
     tell(f"laying the substrate: {settings.hosts} hosts in {settings.zones} zones")
     substrate.lay(settings)
+    for address in settings.upstream_addresses:
+        substrate.check_reachable(settings, address)
 
 
 def host_config(settings: Settings, index: int) -> HostConfig:
@@ -61,6 +63,8 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         state_directory=str(plan.state / name),
         run_directory=str(plan.host_run(name)),
         bpf_objects=str(BPF_OBJECTS),
+        services_namespace=plan.services_namespace(name),
+        dns_upstreams=list(settings.dns_upstreams),
     )
 
 

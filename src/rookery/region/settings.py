@@ -23,10 +23,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     zones: int = 2
     port: int = defaults.API_PORT
     jumbo: bool = False
+    dns_upstreams: tuple[str, ...] = ()  # resolvers for public names, asked from the hosts' namespaces; none: nobody is asked
 
     @property
     def layout(self) -> layout.Layout:
         return layout.Layout(self.name)
+
+    @property
+    def upstream_addresses(self) -> list[str]:
+        """Of dns_upstreams, without their ports. Raises CannotStart: one is no address."""
+        return [_upstream_address(text) for text in self.dns_upstreams]
 
     @property
     def substrate_mtu(self) -> int:
@@ -61,6 +67,16 @@ def check(settings: Settings) -> None:
         )
     if not 1 <= settings.port <= 65535:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
+    _ = settings.upstream_addresses
+
+
+def _upstream_address(text: str) -> str:
+    from rookery.host.services.dns.upstream import upstream  # noqa: PLC0415 - a DNS library, which few starts need
+
+    try:
+        return upstream(text).address
+    except ValueError as error:
+        raise CannotStart(f"DNS upstream {text}: {error}") from error
 
 
 def read(name: str) -> Settings | None:
