@@ -18,19 +18,21 @@ from bench.report import write_report
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-MEASUREMENTS: dict[str, list[str]] = {
-    "programs": [],
-    "running": [],
-    "path": ["--rounds", "7"],
-    "rules": ["--rounds", "7"],
-    "live": [],
-    "services": ["--rounds", "7"],
-    "propagation": [],
-    "api_requests": [],
+MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
+    "programs": ["programs"],
+    "running": ["running"],
+    "path": ["path", "--rounds", "7"],
+    "rules": ["rules", "rules", "--rounds", "7"],
+    "shapes": ["rules", "shapes", "--rounds", "7"],
+    "live": ["live"],
+    "services": ["services", "--rounds", "7"],
+    "propagation": ["propagation"],
+    "api_requests": ["api_requests"],
 }
-QUICK: dict[str, list[str]] = {
+QUICK: dict[str, list[str]] = {  # behind them: the last word counts
     "path": ["--rounds", "2", "--seconds", "1"],
     "rules": ["--rounds", "1"],
+    "shapes": ["--rounds", "1"],
     "live": ["--changes", "20"],
     "running": ["--rounds", "1"],
     "services": ["--rounds", "1", "--launches", "1", "--seconds", "0.5"],
@@ -42,7 +44,8 @@ def run(name: str, words: list[str]) -> dict:
     """One measurement. Raises CalledProcessError: a measurement that fails leaves the last result as it was."""
     print(f"{name} ...", file=sys.stderr, flush=True)
     started = time.monotonic()
-    command = [sys.executable, "-m", f"bench.{name}", "--json", *words]
+    program, *its_own = MEASUREMENTS[name]
+    command = [sys.executable, "-m", f"bench.{program}", *its_own, *words, "--json"]
     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
     print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return json.loads(text)
@@ -54,7 +57,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(MEASUREMENTS), default=list(MEASUREMENTS))
     options = parser.parse_args()
     for name in options.only:
-        result = run(name, QUICK.get(name, []) if options.quick else MEASUREMENTS[name])
+        result = run(name, QUICK.get(name, []) if options.quick else [])
         if not options.quick:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

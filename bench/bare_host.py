@@ -107,12 +107,14 @@ def put_list(real: HostDataplane, compiled: CompiledList) -> int:
     return compiled.number
 
 
-def configure(real: HostDataplane, policy_list: int, acl: int) -> None:
-    """The subnet's network ACL is asked: the peers are in another one."""
+def configure(real: HostDataplane, policy_list: int, acl: CompiledList) -> None:
+    """The peers are in another subnet; what the ACL admits whole is not asked."""
     network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
     real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), *network, ifindex=2, mtu=1700))
     ends = address_bytes("10.0.0.1"), bytes(16), bytes(16), address_bytes("10.0.0.5"), OWN_MAC, ROUTER_MAC
-    gates = formats.Gates(policy_list, acl, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
+    gates = formats.Gates(
+        policy_list, acl.number, 432_000, 180, 30, acl.open[Direction.EGRESS], acl.open[Direction.INGRESS], padding=0
+    )
     real.reserve_counters(DEVICE)
     real.interfaces.put_many({Ifindex(DEVICE): formats.InterfaceConfig(VPC, INTERFACE, 1, 1, *ends, 1500, 1, *gates)})
     local = formats.LocalInterface(DEVICE, 1500, 1, OWN_MAC, ROUTER_MAC, 1, *gates)

@@ -1,7 +1,8 @@
 """The programs that run inside the instances of a measurement: one client and one server per kind of load.
 
-    python -m bench.load KIND ADDRESS SECONDS [SIZE]        prints one JSON line
+    python -m bench.load KIND ADDRESS SECONDS [SIZE]        prints one JSON line, with the CPU time of the program
 
+The address says the family. Servers serve until SIGTERM, and SECONDS at the longest: on a busy machine nobody knows when a client begins.
 `sendmmsg`/`recvmmsg` through ctypes hand 64 datagrams to the kernel in one call, so that Python is not what is measured.
 """
 
@@ -9,14 +10,34 @@ from __future__ import annotations
 
 import ctypes
 import json
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 
 PORT = 5301
 BATCH = 64
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Told:
+    """To end, by SIGTERM."""
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+        signal.signal(signal.SIGTERM, self._now)
+
+    def _now(self, _signal: int, _frame: object) -> None:
+        self._end = 0
+
+    def __bool__(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
 
 
 class IoVector(ctypes.Structure):
@@ -49,7 +70,7 @@ def _batch(size: int) -> tuple[ctypes.Array, list[object]]:
 
 def udp_blast(address: str, seconds: float, size: int) -> dict[str, float]:
     """Datagrams as fast as the kernel takes them."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.connect((address, PORT))
     messages, keep = _batch(size)
     sent, end = 0, time.monotonic() + seconds
@@ -61,13 +82,13 @@ def udp_blast(address: str, seconds: float, size: int) -> dict[str, float]:
 
 def udp_sink(address: str, seconds: float, size: int) -> dict[str, float]:
     """Counts what arrives; the rate is between the first and the last datagram."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
     sock.bind((address, PORT))
     sock.settimeout(0.2)
     messages, keep = _batch(2048)
-    received, first, last, end = 0, 0.0, 0.0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    received, first, last, told = 0, 0.0, 0.0, Told(seconds)
+    while not told:
         got = libc.recvmmsg(sock.fileno(), messages, BATCH, 0x10000, None)  # MSG_WAITFORONE
         if got > 0:
             last = time.monotonic()
@@ -79,10 +100,10 @@ def udp_sink(address: str, seconds: float, size: int) -> dict[str, float]:
 
 def echo(address: str, seconds: float, size: int) -> dict[str, float]:
     """Serves request/response and new connections, one at a time."""
-    listener = socket.create_server((address, PORT), backlog=512)
+    listener = socket.create_server((address, PORT), family=family_of(address), backlog=512)
     listener.settimeout(0.2)
-    served, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    served, told = 0, Told(seconds)
+    while not told:
         try:
             sock, _ = listener.accept()
         except TimeoutError:
@@ -137,7 +158,9 @@ KINDS: dict[str, Callable[[str, float, int], dict[str, float]]] = {
 def main() -> None:
     kind, address, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
     size = int(sys.argv[4]) if len(sys.argv) > 4 else 22
-    print(json.dumps(KINDS[kind](address, seconds, size)))
+    before = time.process_time()
+    figures = KINDS[kind](address, seconds, size)
+    print(json.dumps(figures | {"cpu_seconds": time.process_time() - before}))
 
 
 if __name__ == "__main__":

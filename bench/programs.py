@@ -70,7 +70,8 @@ class Bench:
         self.real, self.runs = real, runs
         self.programs = {name: real.program_fd(name) for name in ("host_egress", "host_ingress")}
         self.null = null_program()
-        self.acl = bare_host.put_list(real, bare_host.open_acl())
+        self.acl = bare_host.open_acl()
+        bare_host.put_list(real, self.acl)
         self.rows: list[dict[str, object]] = []
 
     def admit(self, rules: int, last: str) -> None:

@@ -7,11 +7,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Network
 from pathlib import Path
 
 from botocore.session import Session
 
-from bench.topology import Endpoint, Topology
+from bench.topology import IPV4, Endpoint, Family, Topology
 
 LAUNCHER = str(Path(__file__).resolve().parents[1] / "rookery")
 NAME = os.environ.get("BENCH_REGION", "bench")  # two checkouts may measure on one machine
@@ -43,19 +44,22 @@ def ec2_client():
 
 
 def make_places(ec2) -> list[str]:
-    """Two subnets of a new VPC, in two zones."""
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    """Two subnets of a new VPC, in two zones, with both families."""
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
+    block = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
     zones = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]]
     return [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"]["SubnetId"]
-        for number, zone in enumerate(zones[:2])
+        ec2.create_subnet(
+            VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", Ipv6CidrBlock=str(ipv6), AvailabilityZone=zone
+        )["Subnet"]["SubnetId"]
+        for number, (zone, ipv6) in enumerate(zip(zones[:2], IPv6Network(block).subnets(new_prefix=64), strict=False))
     ]
 
 
 def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
-    """Two running instances, one in each place, so on two hosts."""
+    """Two running instances with an address of each family, one in each place, so on two hosts."""
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
+    asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "Ipv6AddressCount": 1, **more}
     ids = [ec2.run_instances(**asked, SubnetId=p)["Instances"][0]["InstanceId"] for p in places]
     ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
@@ -63,12 +67,18 @@ def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
     return by_id[ids[0]], by_id[ids[1]]
 
 
-def as_topology(name: str, client: dict, server: dict) -> Topology:
+def address_of(instance: dict, family: Family) -> str:
+    if family is IPV4:
+        return instance["PrivateIpAddress"]
+    return instance["NetworkInterfaces"][0]["Ipv6Addresses"][0]["Ipv6Address"]
+
+
+def as_topology(name: str, client: dict, server: dict, family: Family = IPV4) -> Topology:
     """Returns when the server answers."""
     namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
-    wait_for_ping(namespaces[0], server["PrivateIpAddress"])
-    ends = (Endpoint(n, i["PrivateIpAddress"]) for n, i in zip(namespaces, (client, server), strict=True))
-    return Topology(name, *ends)
+    addresses = [address_of(i, family) for i in (client, server)]
+    wait_for_ping(namespaces[0], addresses[1])
+    return Topology(name, *map(Endpoint, namespaces, addresses))
 
 
 def wait_for_ping(namespace: str, address: str) -> None:

@@ -28,7 +28,9 @@ struct gates {
 	__u32 tcp_established;             /* seconds after which an idle flow is forgotten */
 	__u32 udp_stream;
 	__u32 udp;
-	__u32 padding;
+	__u8 open_egress;                  /* enum open_family: the ACL admits the whole family that way, so only a trace asks it */
+	__u8 open_ingress;
+	__u16 padding;
 };
 _Static_assert(sizeof(struct gates) == 32, "shared format");
 

@@ -58,8 +58,9 @@ static __always_inline void put_echo(struct connection_key *key, bool leaves, __
 }
 
 /* False: of a kind that has no flow (ICMP that is no echo). */
-static __always_inline bool connection_key_of(const struct packet *packet, __u32 interface, struct connection_key *key)
+static __always_inline bool find_flow(struct packet *packet, __u32 interface)
 {
+	struct connection_key *key = &packet->kept.flow;
 	bool leaves = packet->direction == EGRESS;
 
 	key->interface = interface;
@@ -123,19 +124,19 @@ static __always_inline void refresh(struct connection *row, const struct packet 
 	row->deadline = deadline;
 }
 
-/* What every packet of an established flow costs: this one search. Out of line, as are all parts of the decision: each has keys
+/* What every packet of an established flow costs: this one search. All other parts of the decision are out of line: each has keys
  * of its own, and they have one stack of 512 bytes. */
-static __noinline enum known find_connection(struct packet *packet, const struct ends *ends)
+static __always_inline enum known find_connection(struct packet *packet, const struct ends *ends)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct connection_key key = {};
 	struct connection *row;
+	__u64 now;
 
-	if (!connection_key_of(packet, ends->interface, &key))
+	if (!find_flow(packet, ends->interface))
 		return UNKNOWN;
-	row = bpf_map_lookup_elem(&connections, &key);
+	row = bpf_map_lookup_elem(&connections, &packet->kept.flow);
 	if (!row)
 		return UNKNOWN;
+	now = coarse_now(packet);
 	if (is_over(row, now) || is_reopened(row, packet))
 		return OVER;
 	if (!packet->what_if)
@@ -163,22 +164,21 @@ static __always_inline enum verdict add_connection(const struct connection_key *
 	return error == ROW_IS_THERE ? CONTINUE : DROP_CONNECTIONS_FULL;
 }
 
-static __noinline enum verdict make_connection(const struct packet *packet, const struct ends *ends, enum known known)
+/* Of the flow that find_connection() looked for. */
+static __noinline enum verdict make_connection(struct packet *packet, const struct ends *ends, enum known known)
 {
 	struct connection row = { .list = packet->list, .rule = packet->rule, .state = CONNECTION_NEW,
 				  .opened = packet->direction };
 	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &ends->interface);
-	struct connection_key key = {};
 
 	if (!allowance)
 		return DROP_NOT_CONFIGURED;
 	if (packet->what_if)
 		return known == OVER || allowance->tracked < allowance->allowed ? CONTINUE : DROP_ALLOWANCE_EXCEEDED;
-	connection_key_of(packet, ends->interface, &key);
-	row.deadline = bpf_ktime_get_coarse_ns() + idle_seconds(packet, ends->gates, row.state) * SECOND;
-	if (known == OVER && !bpf_map_update_elem(&connections, &key, &row, BPF_EXIST))
+	row.deadline = coarse_now(packet) + idle_seconds(packet, ends->gates, row.state) * SECOND;
+	if (known == OVER && !bpf_map_update_elem(&connections, &packet->kept.flow, &row, BPF_EXIST))
 		return CONTINUE;
-	return add_connection(&key, &row, allowance);
+	return add_connection(&packet->kept.flow, &row, allowance);
 }
 
 #endif

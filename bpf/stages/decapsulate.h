@@ -132,7 +132,7 @@ static __always_inline void read_origin(struct packet *packet, const struct orig
 	packet->led_to = bpf_ntohl(origin->target);
 }
 
-static __noinline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
+static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
 					   const struct substrate_config *config)
 {
 	struct wrapping outer = {};

@@ -14,6 +14,7 @@ enum encapsulate_constant {
 	TURN_TO_IPV4 = 1 << 7,             /* BPF_F_ADJ_ROOM_DECAP_L3_IPV4, since Linux 6.3 */
 	TUNNEL_ALREADY = -114,             /* -EALREADY: bpf_skb_adjust_room() met a packet that is a tunnel */
 	NEIGHBOUR_IPV4 = 2,                /* AF_INET */
+	SPARE_ROOM = WRAPPING + 16,        /* LL_RESERVED_SPACE of an Ethernet device */
 };
 
 static __always_inline __u32 mix(__u32 hash, const struct address *address)
@@ -44,6 +45,17 @@ static __always_inline bool grow_tunnel(struct __sk_buff *skb)
 		return false;
 	return !more ||
 	       !bpf_skb_adjust_room(skb, -more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | TURN_TO_IPV4);
+}
+
+/* A datagram leaves its instance's veth with two bytes in front of its frame, and the kernel makes room by 64 when it makes any: two too few,
+ * so that it would copy the packet again for the substrate's Ethernet. It copies once where more is asked for. What is TCP or
+ * a super-packet brings room along. */
+static __always_inline void make_spare_room(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (skb->gso_size || packet->protocol == IPPROTO_TCP)
+		return;
+	if (!bpf_skb_adjust_room(skb, SPARE_ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		bpf_skb_adjust_room(skb, -SPARE_ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
 /* Room in front of the packet. */
@@ -118,6 +130,7 @@ static __noinline enum verdict encapsulate(struct __sk_buff *skb, struct packet 
 {
 	struct wrapping outer = {};
 
+	make_spare_room(skb, packet);
 	if (!grow(skb))
 		return DROP_ENCAPSULATION;
 	packet->outer_source = config->address;

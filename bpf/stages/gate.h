@@ -35,6 +35,11 @@ static __always_inline __be16 rule_port(const struct packet *packet)
 	return packet->destination_port;
 }
 
+static __always_inline enum open_family family_of(const struct packet *packet)
+{
+	return is_ipv4(&packet->source) ? OPEN_IPV4 : OPEN_IPV6;
+}
+
 static __always_inline const struct address *remote_of(const struct packet *packet)
 {
 	return packet->direction == EGRESS ? &packet->destination : &packet->source;

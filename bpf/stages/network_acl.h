@@ -25,11 +25,19 @@ static __noinline enum verdict ask_acl(struct packet *packet, const struct gates
 	return CONTINUE;
 }
 
+/* As a subnet's ACL is from its beginning, and mostly stays. Which entry admits the packet is for a trace to say. */
+static __always_inline bool admits_all(const struct packet *packet, const struct gates *gates, enum direction direction)
+{
+	__u8 families = direction == EGRESS ? gates->open_egress : gates->open_ingress;
+
+	return families & family_of(packet) && !packet->trace;
+}
+
 /* Inside a subnet no network ACL is asked. */
 static __always_inline enum verdict check_border(struct packet *packet, const struct gates *gates,
 						 enum direction direction, bool crosses)
 {
-	return crosses ? ask_acl(packet, gates, direction) : CONTINUE;
+	return crosses && !admits_all(packet, gates, direction) ? ask_acl(packet, gates, direction) : CONTINUE;
 }
 
 #endif

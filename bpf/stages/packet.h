@@ -57,6 +57,13 @@ enum fragment_kind {
 	FRAGMENT_LATER = 2,                /* carries no transport header */
 };
 
+/* What outlives a packet, or is written before it is read. */
+struct kept {
+	__u64 jiffies;                     /* at which `now` was read */
+	__u64 now;
+	struct connection_key flow;        /* for which the gate looks */
+};
+
 struct packet {
 	struct address source;
 	struct address destination;
@@ -92,6 +99,7 @@ struct packet {
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
+	struct kept kept;                  /* not blank */
 };
 
 /* Of the run that a CPU is busy with, and of no other: programs of one CPU do not interrupt each other. The stack's 512 bytes are
@@ -109,7 +117,7 @@ static __always_inline struct packet *blank_packet(void)
 	struct packet *packet = bpf_map_lookup_elem(&scratch, &only);
 
 	if (packet)
-		__builtin_memset(packet, 0, sizeof(*packet));
+		__builtin_memset(packet, 0, offsetof(struct packet, kept));
 	return packet;
 }
 
@@ -201,6 +209,18 @@ static __always_inline bool write_head(struct __sk_buff *skb, const void *from, 
 		return !bpf_skb_store_bytes(skb, 0, from, bytes, 0);
 	copy_words(to, from, bytes);
 	return true;
+}
+
+/* Nanoseconds, CLOCK_MONOTONIC, as coarse as the timer's tick. That moves jiffies too, and they are read without a call. */
+static __always_inline __u64 coarse_now(struct packet *packet)
+{
+	__u64 jiffies = bpf_jiffies64();
+
+	if (packet->kept.jiffies != jiffies) {
+		packet->kept.jiffies = jiffies;
+		packet->kept.now = bpf_ktime_get_coarse_ns();
+	}
+	return packet->kept.now;
 }
 
 static __always_inline struct address ipv4_address(__be32 word)

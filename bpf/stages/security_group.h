@@ -30,7 +30,7 @@ static __always_inline bool reverse_is_anywhere(const struct packet *packet, str
 /* A flow that both directions admit from everywhere needs no memory: the rules alone say the same of every packet. */
 static __always_inline bool is_untracked(const struct packet *packet, struct question *question, struct answer *answer)
 {
-	__u8 family = is_ipv4(&packet->source) ? OPEN_IPV4 : OPEN_IPV6;
+	enum open_family family = family_of(packet);
 
 	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
 		return false;

@@ -15,7 +15,15 @@ from scapy.packet import Packet
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import Ifindex, InterfaceNumber, LocalInterfaceKey, MappingKey, Step, Verdict
+from rookery.dataplane.formats import (
+    Direction,
+    Ifindex,
+    InterfaceNumber,
+    LocalInterfaceKey,
+    MappingKey,
+    Step,
+    Verdict,
+)
 from rookery.dataplane.host import HostDataplane, WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, rule_rows
@@ -79,7 +87,8 @@ class Gated(NamedTuple):
     def acl(self, *entries: Rule, number: int = ACL) -> None:
         """Of instance 11's subnet."""
         rule_rows.put_acl(self.real, number, entries)
-        self.change_gates(acl=number)
+        egress, ingress = (rule_rows.admitted_whole(entries, direction) for direction in Direction)
+        self.change_gates(acl=number, open_egress=egress, open_ingress=ingress)
 
     def change_gates(self, **fields: int) -> None:
         speaker, local = Ifindex(plan.DEVICE), LocalInterfaceKey(plan.VPC, 11)

@@ -40,7 +40,7 @@ DEVICE = 1  # loopback exists in every namespace: test runs claim to come from i
 LOCAL_PEER, LOCAL_TWIN, LOCAL_APPLIANCE, LOCAL_OF_PEER = 4008, 4022, 4018, 4032
 SERVICES = Services(78, bytes.fromhex("020000000302"), bytes.fromhex("020000000301"))
 EVERYTHING = 1  # a list of rules that admits all: the policy and the network ACL of everybody here
-OPEN_GATES = formats.Gates(EVERYTHING, EVERYTHING, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
+OPEN_GATES = formats.Gates(EVERYTHING, EVERYTHING, 432_000, 180, 30, open_egress=3, open_ingress=3, padding=0)
 
 
 def mac(interface: int) -> bytes:

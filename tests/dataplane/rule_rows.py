@@ -103,6 +103,13 @@ def opened(bits: Bits, direction: Direction, protocol: int) -> int:
     return sum(flag for flag, family in zip(formats.OpenFamily, FAMILIES, strict=True) if family in whole)
 
 
+def admitted_whole(entries: Sequence[Rule], direction: Direction) -> int:
+    """Families of which a network ACL's first entry, in that direction, allows everything: not all that there are."""
+    first = {family: [e for e in entries if e.direction == direction and e.network.version == family.version][:1] for family in FAMILIES}
+    whole = [family for family, found in first.items() if found and found[0].allow and found[0].anywhere and found[0].protocol == ALL]
+    return sum(flag for flag, family in zip(formats.OpenFamily, FAMILIES, strict=True) if family in whole)
+
+
 def pieces(bits: Bits, protocol: int) -> Iterator[tuple[int, int]]:
     """Prefixes of ports (first port, bits) within which every rule fits everywhere or nowhere."""
     cuts = {0, PORTS}

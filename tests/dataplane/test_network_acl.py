@@ -9,7 +9,7 @@ import random
 from dataclasses import replace
 from ipaddress import ip_address
 
-from rookery.dataplane.formats import Direction, RuleConstant, Step, Verdict
+from rookery.dataplane.formats import Direction, OpenFamily, RuleConstant, Step, Verdict
 from tests.dataplane.gated import ACL, FAR, LOCAL, NEAR, Gated, incoming, outgoing, tcp, udp
 from tests.dataplane.packets import ICMP
 from tests.dataplane.rule_rows import ALL, TCP, UDP, Rule, into, out
@@ -123,10 +123,22 @@ def test_the_decision_is_that_of_somebody_who_reads_the_entries_in_order(gated: 
             content = tcp(*ports, "S") if protocol == TCP else udp(*ports)
             packet = outgoing(content, to=FAR) if direction == Direction.EGRESS else incoming(content, source=FAR)
             wanted = expected(entries, direction, FAR, protocol, ports[1])
-            passed = gated.ask(packet).verdict < Verdict.DROP_NOT_CONFIGURED
-            assert passed is wanted, f"seed {seed}, case {case}: {direction!r} {protocol} {ports}"
+            traced, real = gated.ask(packet).verdict < Verdict.DROP_NOT_CONFIGURED, gated.passes(packet)
+            assert (traced, real) == (wanted, wanted), f"seed {seed}, case {case}: {direction!r} {protocol} {ports}"
             answers.add(wanted)
     assert answers == {True, False}
+
+
+def test_an_acl_that_admits_a_family_whole_is_asked_by_a_trace_only(gated: Gated) -> None:
+    """The list says the contrary here, to tell who asked it."""
+    gated.acl(deny(into()), deny(out()))
+    gated.change_gates(open_egress=OpenFamily.IPV4, open_ingress=OpenFamily.IPV6)
+    assert gated.passes(outgoing(udp(1, 2), to=FAR))
+    assert gated.verdict(outgoing(udp(1, 2), to=FAR)) == "DROP_NETWORK_ACL_EGRESS"
+    assert not gated.passes(incoming(udp(1, 2), source=FAR))
+    gated.change_gates(open_egress=OpenFamily.IPV6, open_ingress=OpenFamily.IPV4 | OpenFamily.IPV6)
+    assert not gated.passes(outgoing(udp(1, 2), to=FAR))
+    assert gated.passes(incoming(udp(1, 2), source=FAR))
 
 
 def test_the_same_subnet_is_not_asked_even_through_the_router(gated: Gated) -> None:

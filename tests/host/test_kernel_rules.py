@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.dataplane.formats import Allowance, InterfaceNumber, Route, RouteKind, RuleConstant
+from rookery.dataplane.formats import Allowance, InterfaceNumber, OpenFamily, Route, RouteKind, RuleConstant
 from rookery.host import rows
 from rookery.host.kept_table import KeptTable
 from rookery.host.kernel import Kernel
@@ -83,6 +83,20 @@ def test_an_interface_without_rules_has_none_and_is_shut(missing):
     ((policy, acl),) = gates(journal)
     assert (policy == 0) == (missing is POLICY)
     assert (acl == 0) == (missing is ACL)
+
+
+def opened(journal: Journal) -> set[tuple[int, int]]:
+    held = [*journal.rows["interfaces"].values(), *journal.rows["local_interfaces"].values()]
+    return {(row.open_egress, row.open_ingress) for row in held}
+
+
+def test_an_interface_knows_what_its_acl_admits_whole_and_without_an_acl_that_is_nothing():
+    kernel, journal = kernel_with(*EVERY_RULE)
+    assert opened(journal) == {(0, OpenFamily.IPV4)}
+    changed(kernel, put=[msgspec.structs.replace(ACL, entries=(msgspec.structs.replace(ENTRY, allow=False),))])
+    assert opened(journal) == {(0, 0)}
+    _, journal = kernel_with(POLICY)
+    assert opened(journal) == {(0, 0)}
 
 
 def test_rules_of_another_vpc_open_nothing():

@@ -231,6 +231,28 @@ def test_the_first_entry_of_an_acl_that_fits_decides_and_none_denies(found, pack
             assert compiled.names.rules[packet.direction, bit].startswith(f"acl-1 rule {first.number} (")
 
 
+@settings(max_examples=150)
+@given(entries(), st.lists(PACKETS, min_size=1, max_size=12))
+def test_an_acl_that_says_it_admits_a_family_whole_denies_nothing_of_it(found, packets):
+    opened = compile_acl(an_acl(found)).open
+    for packet in packets:
+        family = {4: OpenFamily.IPV4, 6: OpenFamily.IPV6}[ipaddress.ip_address(packet.remote).version]
+        if opened[packet.direction] & family:
+            first = next((entry for entry in found if fits(entry, (entry.cidr,), packet)), None)
+            assert first and first.allow
+
+
+def test_an_acl_as_a_vpc_has_it_from_its_beginning_admits_its_families_whole():
+    def entry(number, egress, cidr, allow=True, protocol=-1):
+        return AclEntryIntent(number=number, egress=egress, allow=allow, protocol=protocol, cidr=cidr, from_port=-1, to_port=-1)
+
+    both = OpenFamily.IPV4 | OpenFamily.IPV6
+    beginning = tuple(entry(n, way, cidr) for way in (True, False) for n, cidr in ((100, "0.0.0.0/0"), (101, "::/0")))
+    assert compile_acl(an_acl(beginning)).open == {Direction.EGRESS: both, Direction.INGRESS: both}
+    changed = (*beginning, entry(90, True, "0.0.0.0/0", protocol=TCP), entry(99, False, "::/0", allow=False, protocol=UDP))
+    assert compile_acl(an_acl(changed)).open == {Direction.EGRESS: both, Direction.INGRESS: OpenFamily.IPV4}
+
+
 @given(group_rules(), st.randoms())
 def test_a_list_is_named_by_what_it_says_and_not_by_the_order_it_was_told_in(rules, random):
     shuffled = [msgspec.structs.replace(rule, cidrs=tuple(sorted(rule.cidrs, reverse=True))) for rule in rules]

@@ -40,6 +40,8 @@ class InterfaceConfig(NamedTuple):
     tcp_established: int
     udp_stream: int
     udp: int
+    open_egress: int
+    open_ingress: int
     padding: int
 
 
@@ -49,6 +51,8 @@ class Gates(NamedTuple):
     tcp_established: int
     udp_stream: int
     udp: int
+    open_egress: int
+    open_ingress: int
     padding: int
 
 
@@ -113,6 +117,8 @@ class LocalInterface(NamedTuple):
     tcp_established: int
     udp_stream: int
     udp: int
+    open_egress: int
+    open_ingress: int
     padding: int
 
 
@@ -284,8 +290,8 @@ class ServiceBudget(NamedTuple):
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
-    InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIII"),
-    Gates: Struct("=QQIIII"),
+    InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
+    Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
     Mapping: Struct("=4sII6sBBIQQ"),
     DelegatedKey: Struct("=II16s"),
@@ -294,7 +300,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     PeeringKey: Struct("=II"),
     Peering: Struct("=I"),
     LocalInterfaceKey: Struct("=II"),
-    LocalInterface: Struct("=IHH6s6sIQQIIII"),
+    LocalInterface: Struct("=IHH6s6sIQQIIIBBH"),
     RouteKey: Struct("=II16s"),
     Route: Struct("=II"),
     RuleBits: Struct("=128s"),

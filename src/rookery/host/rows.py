@@ -82,12 +82,7 @@ def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
         router_mac=mac_bytes(i.router_mac),
         mtu=i.mtu,
         flags=_flags(i.source_dest_check),
-        policy=book.policy(i),
-        acl=book.acl(i),
-        tcp_established=i.tcp_established_seconds,
-        udp_stream=i.udp_stream_seconds,
-        udp=i.udp_seconds,
-        padding=0,
+        **book.gates(i)._asdict(),
     )
 
 
@@ -102,12 +97,7 @@ def local_interfaces(
             mac=mac_bytes(i.mac),
             router_mac=mac_bytes(i.router_mac),
             subnet=i.subnet,
-            policy=book.policy(i),
-            acl=book.acl(i),
-            tcp_established=i.tcp_established_seconds,
-            udp_stream=i.udp_stream_seconds,
-            udp=i.udp_seconds,
-            padding=0,
+            **book.gates(i)._asdict(),
         )
         for i, ifindex in _wired(instances, devices)
     }

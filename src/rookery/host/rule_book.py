@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from rookery.dataplane.formats import Direction, RuleBits, RuleConstant, RuleGroupKey
+from rookery.dataplane.formats import Direction, Gates, RuleBits, RuleConstant, RuleGroupKey
 from rookery.host.rule_lists import (
     CompiledList,
     Names,
@@ -53,12 +53,20 @@ class RuleBook:
             rows |= group_rows(compiled, having)
         return rows
 
-    def policy(self, interface: InterfaceIntent) -> int:
-        """Name of its list; 0: there is none, and nothing passes."""
-        return self._number(("policy", interface.group_set, 0), interface.vni)
-
-    def acl(self, interface: InterfaceIntent) -> int:
-        return self._number(("acl", interface.acl, 0), interface.vni)
+    def gates(self, interface: InterfaceIntent) -> Gates:
+        """With 0 for the name of a list that is not there: nothing passes."""
+        policy = self._list(("policy", interface.group_set, 0), interface.vni)
+        acl = self._list(("acl", interface.acl, 0), interface.vni)
+        return Gates(
+            policy=policy.number if policy else 0,
+            acl=acl.number if acl else 0,
+            tcp_established=interface.tcp_established_seconds,
+            udp_stream=interface.udp_stream_seconds,
+            udp=interface.udp_seconds,
+            open_egress=acl.open[Direction.EGRESS] if acl else 0,
+            open_ingress=acl.open[Direction.INGRESS] if acl else 0,
+            padding=0,
+        )
 
     def said(self, number: int, direction: int, rule: int) -> str:
         """Of the rule that counted at a gate: "sgr-... of sg-... (tcp 443 from 10.0.0.0/16)", "no rule of sg-a, sg-b allows it"."""
@@ -72,9 +80,9 @@ class RuleBook:
         way = "egress" if direction == Direction.EGRESS else "ingress"
         return f"no {way} rule of {names.of or 'its security groups'} allows it"
 
-    def _number(self, key: Key, vni: int) -> int:
+    def _list(self, key: Key, vni: int) -> CompiledList | None:
         _, found = self._lists.get(key, (None, None))
-        return found.number if found and found.vni == vni else 0
+        return found if found and found.vni == vni else None
 
     def _put(self, rules: Iterable[RuleIntent]) -> None:
         for rule in rules:

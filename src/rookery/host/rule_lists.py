@@ -39,6 +39,7 @@ ROOTS = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 MAPPED = IPv6Network("::ffff:0:0/96")  # no IPv6 packet carries these: in the tables they are IPv4's
 WORDS = Struct(f"={RuleConstant.WORDS}Q")
 DIRECTIONS = (Direction.EGRESS, Direction.INGRESS)
+NOT_OPEN = dict.fromkeys(DIRECTIONS, 0)
 
 Network = IPv4Network | IPv6Network
 _encode = msgspec.msgpack.Encoder().encode
@@ -71,6 +72,7 @@ class CompiledList:
     ports: Mapping[RulePortKey, RulePorts]
     groups: Mapping[tuple[int, str], int]  # (direction, group that rules name as their peer) -> bits
     names: Names
+    open: Mapping[Direction, int]  # of an ACL: families (OpenFamily) that it admits whole, so that it need not be asked
 
 
 def compile_policy(policy: PolicyIntent) -> CompiledList:
@@ -81,7 +83,7 @@ def compile_policy(policy: PolicyIntent) -> CompiledList:
     parts = {d: _parts([rule for rule in rules if rule.egress == (d is Direction.EGRESS)]) for d in DIRECTIONS}
     bits = {d: _policy_bits(parts[d], d) for d in DIRECTIONS}
     names = Names(", ".join(groups), _names(bits), is_acl=False)
-    return _list(number, policy.vni, bits, _policy_ports(number, parts, bits), names)
+    return _list(number, policy.vni, bits, _policy_ports(number, parts, bits), names, opened=NOT_OPEN)
 
 
 def _policy_ports(
@@ -102,13 +104,28 @@ def compile_acl(acl: AclIntent) -> CompiledList:
     """Raises ValueError, as compile_policy()."""
     entries = sorted(acl.entries, key=lambda entry: entry.number)
     number = _number("acl", acl.vni, [acl.id], list(map(_encode, entries)))
-    bits = {d: _acl_bits(acl, [e for e in entries if e.egress == (d is Direction.EGRESS)], d) for d in DIRECTIONS}
+    parts = {d: [e for e in entries if e.egress == (d is Direction.EGRESS)] for d in DIRECTIONS}
+    bits = {d: _acl_bits(acl, parts[d], d) for d in DIRECTIONS}
     ports = {
         key: RulePorts(_packed(row), 0, 0, 0, 0)
         for direction in DIRECTIONS
         for key, row in _port_bits(number, direction, bits[direction], ()).items()
     }
-    return _list(number, acl.vni, bits, ports, Names(acl.id, _names(bits), is_acl=True))
+    opened = {d: sum(family for root, family in ANYWHERE.items() if _admits_all(parts[d], root)) for d in DIRECTIONS}
+    return _list(number, acl.vni, bits, ports, Names(acl.id, _names(bits), is_acl=True), opened=opened)
+
+
+def _admits_all(entries: list[AclEntryIntent], root: str) -> bool:
+    """No entry denies anything of the family before one that allows all of it. `entries`: as they are asked."""
+    version = ip_network(root).version
+    for entry in entries:
+        if ip_network(entry.cidr).version != version:
+            continue
+        if not entry.allow:
+            return False
+        if entry.cidr == root and entry.protocol == ANY:
+            return True
+    return False
 
 
 def group_rows(compiled: CompiledList, sets_with: Mapping[str, Iterable[GroupSetIntent]]) -> dict[RuleGroupKey, RuleBits]:
@@ -130,7 +147,13 @@ def sets_by_group(sets: Iterable[GroupSetIntent]) -> dict[str, list[GroupSetInte
 
 
 def _list(
-    number: int, vni: int, bits: Mapping[Direction, list[Bit]], ports: dict[RulePortKey, RulePorts], names: Names
+    number: int,
+    vni: int,
+    bits: Mapping[Direction, list[Bit]],
+    ports: dict[RulePortKey, RulePorts],
+    names: Names,
+    *,
+    opened: Mapping[Direction, int],
 ) -> CompiledList:
     addresses = {key: row for direction in DIRECTIONS for key, row in _addresses(number, direction, bits[direction])}
     groups: dict[tuple[int, str], int] = {}
@@ -138,7 +161,7 @@ def _list(
         for bit in bits[direction]:
             if bit.group:
                 groups[direction, bit.group] = groups.get((direction, bit.group), 0) | 1 << bit.number
-    return CompiledList(number, vni, addresses, ports, groups, names)
+    return CompiledList(number, vni, addresses, ports, groups, names, opened)
 
 
 def _number(kind: str, vni: int, of: list[str], content: list[bytes]) -> int:
