@@ -21,6 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
+from rookery.dataplane import probe
 from rookery.dataplane.formats import CounterKey, Verdict
 from rookery.dataplane.host import HostDataplane
 from tests.dataplane import model, plan, plan_ipv6
@@ -192,7 +195,9 @@ def world(
     substrate_mtu: int = 1700,
     instances: dict[str, tuple[int, ...]] = INSTANCES,
 ) -> Iterator[World]:
-    """Everything attached and configured; nothing of it is left afterwards."""
+    """Everything attached and configured; nothing of it is left afterwards. `mode`: "tcx" asks for a kernel that has it."""
+    if mode == "tcx" and not (found := probe.tcx()).ok:
+        pytest.skip(found.sentence)
     prefix = f"rookery-t{secrets.token_hex(3)}"
     tables = {"a": plan.host_a(), "b": plan.host_b()}
     hosts = {
