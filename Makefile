@@ -48,9 +48,10 @@ environment: packages
 bpf: packages
 	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s -C bpf; }
 
-guests:
+guests: environment
 	@tools/install-packages guest-packages.txt
 	@tools/fetch-kernel build/kernels
+	@$(PYTHON) -m rookery.vm.image build/kernels build/guests
 
 lock:
 	@{ sed -n '/^#/p' tools/requirements.txt; $(PYTHON) -m pip freeze --exclude-editable | grep '=='; } > tools/requirements.new
