@@ -12,7 +12,9 @@
 #include "stages/receiving_gate.h"
 #include "stages/route.h"
 #include "stages/security_group.h"
+#include "stages/service.h"
 #include "stages/source_check.h"
+#include "stages/to_service.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
 
@@ -48,8 +50,10 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if (is_arp(skb, packet)) return answer_arp(skb, packet, interface);
 	if ((verdict = parse_ip(skb, packet))) return verdict;
 	if (is_neighbour_discovery(packet)) return answer_neighbour(skb, packet, interface);
+	if (asks_for_address(packet, interface)) return serve_address(skb, packet, interface);
 	if ((verdict = refuse_multicast(packet))) return verdict;
 	if ((verdict = check_source_address(packet, interface))) return verdict;
+	if (stays_at_host(packet, interface)) return serve(skb, packet, interface);
 	if ((verdict = refuse_link_local(packet))) return verdict;
 	if ((verdict = refuse_family(packet, interface))) return verdict;
 	if ((verdict = find_fragment(packet, EGRESS))) return verdict;

@@ -51,6 +51,7 @@ enum verdict {
 	DROP_SERVICE_ALLOWANCE = 50,       /* the interface has sent services as many packets as it may in this second */
 	DROP_SERVICE_FRAGMENT = 51,        /* services take no fragments */
 	DROP_SERVICE_REPLY = 52,           /* what a service sent is no answer to an interface of this host */
+	DROP_SERVICE_OPTIONS = 53,         /* services take no IP options and no extension headers */
 
 	VERDICTS = 64,                     /* room: values stay stable, they are read by other versions */
 };

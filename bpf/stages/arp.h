@@ -4,6 +4,7 @@
 #define ROOKERY_ARP_H
 
 #include "stages/interface.h"
+#include "stages/service.h"
 #include "stages/source_check.h"
 
 /* RFC 826, RFC 5494. (linux/if_arp.h needs the C library.) */
@@ -71,13 +72,27 @@ static __always_inline const __u8 *mac_of_neighbour(const struct packet *packet,
 	return mapping->mac;
 }
 
+/* The resolver is in the subnet that begins where its VPC does: next to that subnet's router. */
+static __always_inline bool is_resolver_of_subnet(const struct address *address, const struct interface_config *interface)
+{
+	return same_address(address, &interface->resolver) &&
+	       bpf_ntohl(address->word[3]) == bpf_ntohl(interface->router.word[3]) + 1;
+}
+
+/* Guests with a route of their own to 169.254.0.0/16 ask for services as for neighbours. */
+static __always_inline bool is_at_router(const struct address *address, const struct interface_config *interface)
+{
+	return same_address(address, &interface->router) || is_resolver_of_subnet(address, interface) ||
+	       service_at_ipv4(address);
+}
+
 /* The MAC to answer with, or none: to a reply, too. */
 static __always_inline const __u8 *who_has(const struct packet *packet, const struct arp_ipv4 *arp,
 					   const struct interface_config *interface)
 {
 	if (arp->operation != bpf_htons(ARPOP_REQUEST))
 		return 0;
-	if (same_address(&packet->destination, &interface->router))
+	if (is_at_router(&packet->destination, interface))
 		return interface->router_mac;
 	return mac_of_neighbour(packet, interface);
 }

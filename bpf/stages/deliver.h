@@ -3,6 +3,7 @@
 #ifndef ROOKERY_DELIVER_H
 #define ROOKERY_DELIVER_H
 
+#include "stages/interface.h"
 #include "stages/verify.h"
 
 /* The number of the interface that has the destination's address here; 0: none. */
@@ -62,9 +63,7 @@ static __always_inline enum verdict deliver(struct __sk_buff *skb, struct packet
 	if (!write_head(skb, &head.frame, sizeof(head.frame)))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_DELIVERED, DELIVERED, 0);
-	packet->target = local->ifindex;
-	packet->action = local->flags & INTERFACE_NO_PEER ? bpf_redirect(local->ifindex, 0) :
-							    bpf_redirect_peer(local->ifindex, 0);
+	hand_over(packet, local->ifindex, local->flags);
 	return DELIVERED;
 }
 

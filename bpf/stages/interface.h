@@ -30,6 +30,13 @@ static __always_inline enum verdict send_back(struct __sk_buff *skb, struct pack
 	return ANSWERED;
 }
 
+/* To the guest behind a device of this host, past the host's side of it. */
+static __always_inline void hand_over(struct packet *packet, __u32 ifindex, __u16 flags)
+{
+	packet->target = ifindex;
+	packet->action = flags & INTERFACE_NO_PEER ? bpf_redirect(ifindex, 0) : bpf_redirect_peer(ifindex, 0);
+}
+
 static __always_inline const struct substrate_config *find_substrate(void)
 {
 	const __u32 only = 0;

@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "formats/maps.h"
+#include "formats/services.h"
 #include "formats/verdict.h"
 
 /* Without preallocation an element is never reused while a program still reads it. */
@@ -139,6 +140,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct allowance);
 } allowances SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct services_config);
+} services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct service_budget);
+} service_budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u32);
+} interface_devices SEC(".maps");
 
 /* A fragment that comes so late that its first one was thrown out is one that a receiver would have given up. */
 struct {

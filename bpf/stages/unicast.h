@@ -35,11 +35,10 @@ static __always_inline enum verdict refuse_multicast(const struct packet *packet
 	return CONTINUE;
 }
 
+/* As a source; service.h has the destinations. */
 static __always_inline enum verdict refuse_link_local(const struct packet *packet)
 {
-	if (is_link_local(&packet->destination) || is_link_local(&packet->source))
-		return DROP_LINK_LOCAL;
-	return CONTINUE;
+	return is_link_local(&packet->source) ? DROP_LINK_LOCAL : CONTINUE;
 }
 
 /* Neither neighbour.h nor anybody else sends it on. Of a later fragment the type is not known. */

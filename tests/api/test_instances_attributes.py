@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from rookery.model.objects import Instance
+from rookery.api.operation import ApiError
+from rookery.model.objects import ConsoleOutput, Instance
 from tests.api.instance_scene import (
     account,
     described,
@@ -139,3 +140,14 @@ def test_statuses_are_told_of_running_instances_unless_all_are_asked_for(here):
 
 
 # ----------------------------------------------------------------------------------------------------------- placement
+
+
+def test_the_console_is_what_the_host_told_last(here):
+    instance = running(here)
+    assert here.view.call("GetConsoleOutput", InstanceId=instance) == {"InstanceId": instance, "Timestamp": here.view.now}
+    here.view.consoles[instance] = ConsoleOutput(id=instance, time=1234.0, output=b"login: \xff")
+    for latest in (False, True):
+        answer = here.view.call("GetConsoleOutput", InstanceId=instance, Latest=latest)
+        assert answer["Timestamp"] == 1234.0 and base64.b64decode(answer["Output"]) == b"login: \xff"
+    with pytest.raises(ApiError, match="does not exist"):
+        here.view.call("GetConsoleOutput", InstanceId="i-0123456789abcdef0")

@@ -71,7 +71,7 @@ def shared_dataplane() -> Iterator[HostDataplane]:
 
 def clear(real: HostDataplane) -> None:
     for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes,
-                  real.delegated, real.forwarders, real.peerings):  # fmt: skip
+                  real.delegated, real.forwarders, real.peerings, real.service_budgets, real.interface_devices):  # fmt: skip
         table.delete_many([key for key, _ in table.items()])
     clear_rules(real)
     counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}

@@ -25,6 +25,16 @@ class Interface:
     router_mac: bytes
     mtu: int = 1500
     source_check: bool = True
+    resolver: IPv4Address | None = None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where they are."""
+
+    ifindex: int
+    mac: bytes
+    host_mac: bytes
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class Host:
     delegated: dict[tuple[int, IPv4Network], Place] = field(default_factory=dict)
     forwarders: dict[tuple[int, int], Forwarder] = field(default_factory=dict)
     peerings: set[tuple[int, int]] = field(default_factory=set)
+    services: Services | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
       10.7.1.5   (65535)          +--veth (u0)------+                   10.7.1.6
     instance 14 --veth-- host A         1700          host B --veth-- instance 13
       10.7.1.8                                                          10.7.2.7
-IPv6 addresses are those of plan_ipv6.py.
+IPv6 addresses are those of plan_ipv6.py. With services, host A also leads to a namespace of theirs, by the pair that an agent makes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pytest
 from rookery.dataplane import probe
 from rookery.dataplane.formats import CounterKey, Verdict
 from rookery.dataplane.host import HostDataplane
+from rookery.host import services_link
 from tests.dataplane import model, plan, plan_ipv6
 from tests.dataplane.objects import built_objects
 
@@ -73,6 +74,10 @@ class HostSpace:
     devices: dict[int, int] = field(default_factory=dict)  # interface -> ifindex
     dataplane: HostDataplane | None = None
 
+    @property
+    def services(self) -> str:
+        return f"{self.namespace}-services"
+
 
 @dataclass
 class World:
@@ -88,6 +93,14 @@ class World:
     def begin(self, number: int, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["ip", "netns", "exec", self.instance(number), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin_services(self, host: str, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["ip", "netns", "exec", self.hosts[host].services, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -172,6 +185,19 @@ def attach(space: HostSpace, mode: str | None = None) -> None:
     swap(space, dataplane)
 
 
+def lead_to_services(space: HostSpace) -> None:
+    """As the agent does at its start."""
+    dataplane = space.dataplane
+    assert dataplane
+
+    def work() -> None:
+        row, _ = services_link.ensure(space.services)
+        dataplane.attach_services(row.ifindex)
+        dataplane.configure_services(row)
+
+    inside(space.namespace, work)
+
+
 def swap(space: HostSpace, dataplane: HostDataplane | None) -> None:
     """These programs on all devices, in the place of those that run there."""
     assert dataplane and space.tables.substrate
@@ -194,6 +220,7 @@ def world(
     mode: str | None = None,
     substrate_mtu: int = 1700,
     instances: dict[str, tuple[int, ...]] = INSTANCES,
+    services: bool = False,
 ) -> Iterator[World]:
     """Everything attached and configured; nothing of it is left afterwards. `mode`: "tcx" asks for a kernel that has it."""
     if mode == "tcx" and not (found := probe.tcx()).ok:
@@ -214,6 +241,8 @@ def world(
                 _add_instance(made, space, number)
             _configure(space, mtu, substrate_mtu)
             attach(space, mode)
+        if services:
+            lead_to_services(hosts["a"])
         yield made
     finally:
         _remove(made)

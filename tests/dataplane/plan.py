@@ -20,14 +20,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from ipaddress import IPv4Address, IPv4Network
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import Ifindex
+from rookery.dataplane.formats import Ifindex, InterfaceNumber
 from rookery.dataplane.host import HostDataplane
 from tests.dataplane import rule_rows
-from tests.dataplane.model import Forwarder, Host, Interface, Local, Place, Route, Substrate
+from tests.dataplane.model import Forwarder, Host, Interface, Local, Place, Route, Services, Substrate
 
 HOST_A, HOST_B, FAR_HOST = IPv4Address("100.64.1.10"), IPv4Address("100.64.1.11"), IPv4Address("203.0.113.9")
 HOST_C = IPv4Address("100.64.1.12")
@@ -37,6 +38,7 @@ PEER, THIRD = 6, 5
 ROUTER_MAC = bytes.fromhex("020000000001")
 DEVICE = 1  # loopback exists in every namespace: test runs claim to come from it
 LOCAL_PEER, LOCAL_TWIN, LOCAL_APPLIANCE, LOCAL_OF_PEER = 4008, 4022, 4018, 4032
+SERVICES = Services(78, bytes.fromhex("020000000302"), bytes.fromhex("020000000301"))
 EVERYTHING = 1  # a list of rules that admits all: the policy and the network ACL of everybody here
 OPEN_GATES = formats.Gates(EVERYTHING, EVERYTHING, tcp_established=432_000, udp_stream=180, udp=30, padding=0)
 
@@ -98,7 +100,8 @@ def interface(number: int, device_mtu: int = 1500, source_check: bool = True) ->
     primary = IPv4Address(address)
     checked = source_check and number not in UNCHECKED
     table = TABLES[subnet]
-    return Interface(vni, number, subnet, table, router, primary, mac(number), ROUTER_MAC, device_mtu, checked)
+    resolver = IPv4Address(int(primary) & 0xFFFF0000 | 2)
+    return Interface(vni, number, subnet, table, router, primary, mac(number), ROUTER_MAC, device_mtu, checked, resolver)
 
 
 def _mappings() -> dict[tuple[int, IPv4Address], Place]:
@@ -141,6 +144,7 @@ def _host(address: IPv4Address, speaker: int, devices: dict[int, int]) -> Host:
         _delegated(),
         _forwarders(),
         set(PEERINGS),
+        SERVICES,
     )
 
 
@@ -172,7 +176,7 @@ def interface_row(me: Interface) -> formats.InterfaceConfig:
         me.route_table,
         address_bytes(str(me.router)),
         bytes(16),
-        bytes(16),
+        address_bytes(str(me.resolver)) if me.resolver else bytes(16),
         address_bytes(str(me.primary)),
         me.mac,
         me.router_mac,
@@ -236,6 +240,18 @@ def route_rows(host: Host) -> dict[formats.RouteKey, formats.Route]:
     }
 
 
+def services_row(found: Services | None) -> formats.ServicesConfig:
+    return formats.ServicesConfig(*astuple(found)) if found else formats.ServicesConfig(0, bytes(6), bytes(6))
+
+
+def fill_services(real: HostDataplane, host: Host) -> None:
+    """Everybody's second begins anew."""
+    numbers = {me.number: ifindex for ifindex, me in host.interfaces.items()}
+    real.configure_services(services_row(host.services))
+    real.service_budgets.put_many({InterfaceNumber(number): formats.ServiceBudget(0) for number in numbers})
+    real.interface_devices.put_many({InterfaceNumber(number): Ifindex(device) for number, device in numbers.items()})
+
+
 def fill(real: HostDataplane, host: Host) -> None:
     """Give a real data plane the tables of a model."""
     if host.substrate:
@@ -247,4 +263,5 @@ def fill(real: HostDataplane, host: Host) -> None:
     real.delegated.put_many(delegated_rows(host))
     real.forwarders.put_many(forwarder_rows(host))
     real.peerings.put_many(peering_rows(host))
+    fill_services(real, host)
     rule_rows.allow_all(real, EVERYTHING, {number for number, _, _ in ADDRESSES.values()})

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pytest
 
-from rookery.host.instances.guest import UserDataError, fstab, script_of
+from rookery.host.instances.guest import UserDataError, decoded, fstab
 from rookery.host.instances.record import Places
-
-
-def encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def test_a_script_keeps_its_interpreter_and_what_names_none_is_given_to_sh():
-    assert script_of(encoded(b"#!/usr/bin/python3\nprint(1)\n")) == b"#!/usr/bin/python3\nprint(1)\n"
-    assert script_of(encoded(b"echo hello")) == b"#!/bin/sh\necho hello"
-
-
-@pytest.mark.parametrize("content", [b"#cloud-config\nruncmd: []", b"Content-Type: multipart/mixed", b"\x1f\x8b\x08"])
-def test_formats_of_cloud_init_are_refused_in_the_log_and_not_run(content: bytes):
-    script = script_of(encoded(content))
-    assert script.startswith(b"#!/bin/sh\necho 'user data: only scripts are run") and script.endswith(b"exit 1\n")
-    assert content not in script
 
 
 def test_what_is_not_base64_is_an_error():
     with pytest.raises(UserDataError, match="not base64"):
-        script_of("%%%")
+        decoded("%%%")
 
 
 def test_binds_come_before_what_hides_their_sources_and_proc_comes_last():

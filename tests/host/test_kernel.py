@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.dataplane.formats import Allowance, InterfaceNumber
+from rookery.dataplane.formats import Allowance, Ifindex, InterfaceNumber, ServiceBudget
 from rookery.host import rows
 from rookery.host.allowances import ALLOWED
 from rookery.host.kernel import Kernel
@@ -25,6 +25,8 @@ def what_it_should_be(intent: HostIntent, devices: rows.Devices) -> dict[str, di
         "mappings": rows.mappings(intent.mappings.values()),
         "routes": rows.routes(intent.routes.values()),
         "allowances": {InterfaceNumber(key.interface): Allowance(0, ALLOWED) for key in local},
+        "service_budgets": {InterfaceNumber(key.interface): ServiceBudget(0) for key in local},
+        "interface_devices": {InterfaceNumber(key.interface): Ifindex(row.ifindex) for key, row in local.items()},
     }
 
 
@@ -47,7 +49,8 @@ def test_the_right_to_speak_comes_after_the_mappings():
     journal = Journal()
     Kernel(journal).become(an_intent(5), plugged(5))
     assert journal.entries == [
-        ("put", "routes"), ("put", "mappings"), ("put", "allowances"), ("put", "local_interfaces"), ("put", "interfaces")
+        ("put", "routes"), ("put", "mappings"), ("put", "allowances"), ("put", "service_budgets"),
+        ("put", "local_interfaces"), ("put", "interface_devices"), ("put", "interfaces"),
     ]  # fmt: skip
 
 
@@ -61,7 +64,8 @@ def test_the_right_to_speak_goes_before_the_mappings_do():
     delta = Delta(base=1, generation=2, put_instances=[ended], delete_mappings=[a_mapping(5).key])
     kernel.change(delta, instances)
     assert journal.entries == [
-        ("delete", "interfaces"), ("delete", "local_interfaces"), ("delete", "mappings"), ("delete", "allowances")
+        ("delete", "interfaces"), ("delete", "interface_devices"), ("delete", "local_interfaces"), ("delete", "mappings"),
+        ("delete", "allowances"), ("delete", "service_budgets"),
     ]  # fmt: skip
     assert [row.interface for row in journal.rows["interfaces"].values()] == [6]
 

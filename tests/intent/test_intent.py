@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from rookery.intent.digest import digest_of
-from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
+from rookery.intent.host import (
+    HostIntent,
+    InstanceIntent,
+    InstanceMetadata,
+    InterfaceIntent,
+    InterfaceServices,
+    MappingIntent,
+    RouteIntent,
+)
 from rookery.intent.names import domain_name
 from rookery.intent.route import routes_of
 from rookery.intent.state import State
@@ -41,6 +49,14 @@ def test_the_whole_of_a_hosts_intent():
         mtu=1500,
         source_dest_check=True,
         device_index=0,
+        resolver="10.1.0.2",
+        services=InterfaceServices(
+            account="123456789012",
+            vpc=VPC.id,
+            subnet=subnet(1, 1).id,
+            subnet_cidr="10.1.1.0/24",
+            vpc_cidrs=("10.1.0.0/16",),
+        ),
     )
     instance = InstanceIntent(
         id="i-0000000000001010a",
@@ -50,6 +66,14 @@ def test_the_whole_of_a_hosts_intent():
         domain="ec2.internal",
         user_data="",
         interfaces=(interface,),
+        metadata=InstanceMetadata(
+            account="123456789012",
+            region="us-east-1",
+            zone="us-east-1a",
+            zone_id="use1-az1",
+            image="ami-1",
+            instance_type="t3.nano",
+        ),
     )
     mapping = MappingIntent(
         vni=1,

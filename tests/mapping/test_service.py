@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rookery.mapping import progress
 from rookery.model.codec import decode
-from rookery.model.keys import LIVE, instance_status_key, key_of
-from rookery.model.objects import InstanceStatus
+from rookery.model.keys import LIVE, console_key, instance_status_key, key_of
+from rookery.model.objects import ConsoleOutput, InstanceStatus
 from rookery.testing.mapping_world import MappingWorld
 from rookery.testing.things import address, launch, rows, subnet
 from tests.mapping.scene import assert_right, has_intent, settled
@@ -171,19 +173,50 @@ def test_statuses_reported_while_no_service_answers_reach_the_next_one(play):
     play(scene, *launch(1, 1, 10, "host-1"))
 
 
-def test_statuses_of_instances_that_are_no_more_are_forgotten(play):
+def test_what_an_instance_said_on_its_console_is_stored_for_its_own_host_only(play, caplog):
+    async def scene(world: MappingWorld) -> None:
+        mine, others = launch(1, 1, 10, "host-1")[0].id, launch(1, 1, 11, "host-2")[0].id
+        async with world.agent("host-1").running() as agent:
+            await agent.wait_until(has_intent)
+            said = ConsoleOutput(id=mine, time=5.0, output=b"hello\n")
+            lies = [ConsoleOutput(id=others, time=5.0, output=b"x"), ConsoleOutput(id=mine, time=6.0, output=b"x" * 65_537)]
+            agent.subscription.tell_consoles(lies)
+            await asyncio.sleep(0)
+            agent.subscription.tell_consoles([said])
+            batch = await anext(world.store.watch("observed/console/", 0))
+            assert [(change.key, decode(ConsoleOutput, change.value)) for change in batch.changes] == [(console_key(mine), said)]
+        assert f"host-1 reports of {others}, which is not its own: dropped" in caplog.text
+
+    play(scene, *launch(1, 1, 10, "host-1"), *launch(1, 1, 11, "host-2"))
+
+
+def test_a_console_told_while_no_service_answers_reaches_the_next_one(play):
+    async def scene(world: MappingWorld) -> None:
+        mine = launch(1, 1, 10, "host-1")[0].id
+        async with world.agent("host-1").running() as agent:
+            await agent.wait_until(has_intent)
+            await world.stop()
+            agent.subscription.tell_consoles([ConsoleOutput(id=mine, time=1.0, output=b"late\n")])
+            await world.start()
+            await anext(world.store.watch(console_key(mine), 0))
+
+    play(scene, *launch(1, 1, 10, "host-1"))
+
+
+def test_what_was_observed_of_instances_that_are_no_more_is_forgotten(play):
     async def scene(world: MappingWorld) -> None:
         mine = launch(1, 1, 10, "host-1")[0].id
         puts = {
             instance_status_key("i-gone"): b'{"id":"i-gone","state":"running"}',
             instance_status_key(mine): b"{}",
+            console_key("i-gone"): b"{}",
         }
         await world.store.txn([], puts)
         revision = await world.store.txn([], rows(*launch(1, 1, 11, "host-1")))
         async with world.agent("host-1").running() as agent:
             await agent.wait_generation(revision)
             await world.service.forget_the_gone()
-        kept = await world.store.range("observed/instance/")
-        assert [entry.key for entry in kept.entries] == [instance_status_key(mine)]
+        kept = [entry.key for entry in (await world.store.range("observed/")).entries]
+        assert instance_status_key(mine) in kept and not [key for key in kept if key.endswith("i-gone")]
 
     play(scene, *launch(1, 1, 10, "host-1"))

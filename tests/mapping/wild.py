@@ -13,8 +13,11 @@ from rookery.model.objects import (
     Attachment,
     CidrAssociation,
     ConnectionTracking,
+    DhcpOptions,
+    DnsRecord,
     Host,
     Instance,
+    MetadataOptions,
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
@@ -22,6 +25,8 @@ from rookery.model.objects import (
     PeeringSide,
     PrefixList,
     PrefixListEntry,
+    PrivateNameOptions,
+    PrivateZone,
     Route,
     RouteTable,
     RouteTableAssociation,
@@ -44,6 +49,9 @@ GROUPS = tuple(f"sg-{n:017x}" for n in (0x11, 0x12, 0x13))
 ACLS = tuple(f"acl-{n:017x}" for n in (0x21, 0x22, 0x23))
 LISTS = tuple(f"pl-{n:017x}" for n in (0x31, 0x32))
 PEERINGS = tuple(f"pcx-{n:017x}" for n in (0x41, 0x42))
+OPTIONS = tuple(f"dopt-{n:017x}" for n in (0x51, 0x52))
+ZONES = tuple(f"zone-{n:017x}" for n in (0x61, 0x62, 0x63))
+ZONE_NAMES = ("internal.example", "other.example")
 ADDRESSES = ("10.0.1.4", "10.0.1.5", "10.0.2.4", "10.0.2.5")
 IPV6_ADDRESSES = ("2001:db8:0:1::4", "2001:db8:0:1::5")
 PREFIXES = ("10.0.1.16/28", "2001:db8:0:1:a::/80")
@@ -52,8 +60,10 @@ IPV6_CIDRS = ("2001:db8::/56", "2001:db8:1::/56")
 REMOTES = (*CIDRS, *IPV6_CIDRS, "0.0.0.0/0")
 
 
-def vpc(identity: str, cidrs: list[str], ipv6: tuple[str, ...] = ()) -> Vpc:
-    return Vpc(**OWNER, id=identity, cidr_associations=blocks(cidrs), ipv6_cidr_associations=blocks(ipv6))
+def vpc(identity: str, cidrs: list[str], ipv6: tuple[str, ...] = (), **more) -> Vpc:
+    return Vpc(
+        **OWNER, id=identity, cidr_associations=blocks(cidrs), ipv6_cidr_associations=blocks(ipv6), **more
+    )
 
 
 def blocks(cidrs: list[str] | tuple[str, ...]) -> tuple[CidrAssociation, ...]:
@@ -97,7 +107,7 @@ def interface(
     )
 
 
-def instance(identity: str, host: str, wanted: str = "running", boot: int = 1) -> Instance:
+def instance(identity: str, host: str, wanted: str = "running", boot: int = 1, **more) -> Instance:
     return Instance(
         **OWNER,
         id=identity,
@@ -110,6 +120,7 @@ def instance(identity: str, host: str, wanted: str = "running", boot: int = 1) -
         interface_ids=(),
         wanted=wanted,
         boot=boot,
+        **more,
     )
 
 
@@ -117,8 +128,10 @@ def host(name: str, last: int) -> Host:
     return Host(name=name, zone=0, address=f"100.64.1.{last}")
 
 
-def group(identity: str, vpc_id: str, rules: tuple[SecurityGroupRule, ...]) -> SecurityGroup:
-    return SecurityGroup(**OWNER, id=identity, vpc_id=vpc_id, name=identity, description="text", rules=rules)
+def group(
+    identity: str, vpc_id: str, rules: tuple[SecurityGroupRule, ...], name: str = "name"
+) -> SecurityGroup:
+    return SecurityGroup(**OWNER, id=identity, vpc_id=vpc_id, name=name, description="text", rules=rules)
 
 
 def acl(
@@ -139,6 +152,16 @@ def prefix_list(identity: str, versions: list[list[str]]) -> PrefixList:
     return PrefixList(**OWNER, id=identity, name="list", family="IPv4", max_entries=5, versions=spelled)
 
 
+def options(identity: str, domain: str, servers: tuple[str, ...]) -> DhcpOptions:
+    said = (("domain-name", (domain,)), ("domain-name-servers", servers), ("netbios-node-type", ("2",)))
+    return DhcpOptions(**OWNER, id=identity, configurations=said)
+
+
+def zone(identity: str, name: str, vpc_ids: list[str] | tuple[str, ...], address: str) -> PrivateZone:
+    record = DnsRecord(name=f"db.{name}", kind="A", values=(address,))
+    return PrivateZone(**OTHER, id=identity, name=name, vpc_ids=tuple(vpc_ids), records=(record,))
+
+
 def peering(identity: str, one: str, other: str, status: str = "active") -> VpcPeering:
     return VpcPeering(
         **OTHER,
@@ -152,6 +175,27 @@ def peering(identity: str, one: str, other: str, status: str = "active") -> VpcP
 vpc_ids = st.sampled_from(VPCS)
 some_ipv6 = st.lists(st.sampled_from(IPV6_CIDRS), max_size=1).map(tuple)
 vpcs = st.builds(vpc, vpc_ids, st.lists(st.sampled_from(CIDRS), min_size=1, max_size=2), some_ipv6)
+told_vpcs = st.builds(
+    vpc,
+    vpc_ids,
+    st.just([CIDRS[0]]),
+    dhcp_options_id=st.sampled_from((*OPTIONS, "default")),
+    enable_dns_support=st.booleans(),
+    enable_dns_hostnames=st.booleans(),
+)
+option_sets = st.builds(
+    options,
+    st.sampled_from(OPTIONS),
+    st.sampled_from(ZONE_NAMES),
+    st.lists(st.sampled_from(ADDRESSES), max_size=2).map(tuple),
+)
+zones = st.builds(
+    zone,
+    st.sampled_from(ZONES),
+    st.sampled_from(ZONE_NAMES),
+    st.lists(vpc_ids, max_size=3),
+    st.sampled_from(ADDRESSES),
+)
 subnets = st.builds(
     subnet,
     st.sampled_from(SUBNETS),
@@ -186,6 +230,7 @@ groups = st.builds(
     st.sampled_from(GROUPS),
     vpc_ids,
     st.lists(group_rules, max_size=3, unique_by=lambda rule: rule.id).map(tuple),
+    st.sampled_from(("name", "other")),
 )
 acl_entries = st.builds(
     NetworkAclEntry,
@@ -238,6 +283,19 @@ instances = st.builds(
     st.sampled_from(HOSTS),
     st.sampled_from(("running", "running", "running", "stopped", "terminated")),
     st.integers(1, 2),
+    tags=st.sampled_from(({}, {"Name": "one"}, {"Name": "two", "Stage": "test"})),
+    public_key=st.sampled_from(("", "ssh-ed25519 AAAA")),
+    metadata=st.builds(
+        MetadataOptions,
+        tokens=st.sampled_from(("optional", "required")),
+        tags=st.sampled_from(("enabled", "disabled")),
+    ),
+    private_names=st.builds(
+        PrivateNameOptions,
+        hostname_type=st.sampled_from(("ip-name", "resource-name")),
+        resource_name_a=st.booleans(),
+        resource_name_aaaa=st.booleans(),
+    ),
 )
 hosts = st.builds(host, st.sampled_from(HOSTS), st.integers(10, 12))
 things = st.one_of(
@@ -255,14 +313,21 @@ things = st.one_of(
     acls,
     prefix_lists,
     peerings,
+    told_vpcs,
+    option_sets,
+    zones,
 )
 
 # host-1: instances 1, 2 of the first VPC | host-2: 3 of the first, 4 of the second | host-3: 5 of the third
 # the first VPC and the second are peers, the third has asked the second; the first's main table leads to instance 2
+# the second VPC has an options set; the second and the third have a zone
 WORLD = [
     *(host(name, 10 + n) for n, name in enumerate(HOSTS)),
     vpc(VPCS[0], [CIDRS[0]], IPV6_CIDRS[:1]),
-    *(vpc(identity, [CIDRS[n]]) for n, identity in enumerate(VPCS[1:], 1)),
+    vpc(VPCS[1], [CIDRS[1]], dhcp_options_id=OPTIONS[0]),
+    vpc(VPCS[2], [CIDRS[2]]),
+    options(OPTIONS[0], ZONE_NAMES[0], ("AmazonProvidedDNS",)),
+    zone(ZONES[0], ZONE_NAMES[0], VPCS[1:], "10.0.1.4"),
     subnet(SUBNETS[0], VPCS[0], "10.0.1.0/24", ("2001:db8:0:1::/64",)),
     subnet(SUBNETS[1], VPCS[0], "10.0.2.0/24"),
     subnet(SUBNETS[2], VPCS[1], "10.0.1.0/24"),

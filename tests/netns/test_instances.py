@@ -57,11 +57,11 @@ class Bench:
         self.statuses: list[InstanceStatus] = []
 
     def fleet(self) -> Fleet:
-        machine = Machine(self.region, self.places, self.wiring)
+        machine = Machine(self.region, self.places, self.wiring, has_services=False)
         machine.prepare()
         return Fleet(machine, self.statuses.extend)
 
-    def intent(self, user_data: str = "", **changes: object) -> InstanceIntent:
+    def intent(self, script: str = "", **changes: object) -> InstanceIntent:
         interface = InterfaceIntent(
             id=f"eni-000000000{self.number:08x}", vni=1, number=self.number, subnet=2, route_table=3,
             router="10.7.1.1", primary="10.7.1.5", addresses=("10.7.1.5", "10.7.1.6"), prefix_length=24,
@@ -70,7 +70,7 @@ class Bench:
         )  # fmt: skip
         intent = InstanceIntent(
             id=f"i-000000000{self.number:08x}", wanted="running", boot=1, hostname="ip-10-7-1-5",
-            domain="ec2.internal", user_data=base64.b64encode(user_data.encode()).decode(),
+            domain="ec2.internal", user_data=base64.b64encode(script.encode()).decode(),
             interfaces=(interface,),
         )  # fmt: skip
         return msgspec.structs.replace(intent, **changes)
@@ -176,6 +176,36 @@ def test_user_data_runs_once_and_not_again_after_a_reboot(bench: Bench):
     asyncio.run(live())
     assert [(s.state, s.boot) for s in bench.statuses] == [("running", 1), ("running", 2)]
     assert proof.read_text() == "ran on ip-10-7-1-5\n"
+
+
+@pytest.mark.parametrize("first_line", [b"#cloud-config", b"Content-Type: multipart/mixed", b"\x1f\x8b\x08"])
+def test_formats_of_cloud_init_are_refused_in_the_log_and_not_run(bench: Bench, first_line: bytes):
+    given = base64.b64encode(first_line + b"\necho ran > /run/instance/proof\n").decode()
+    intent = bench.intent(user_data=given)
+    log = bench.places.guest(intent.id) / "user-data.log"
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, intent)
+        await asyncio.to_thread(until, lambda: log.exists() and log.read_text(), "a word of the guest", within=10.0)
+        await fleet.close()
+
+    asyncio.run(live())
+    assert log.read_text().startswith("user data: only scripts are run")
+    assert not (bench.places.guest(intent.id) / "proof").exists()
+
+
+def test_user_data_without_an_interpreter_is_given_to_sh_and_what_it_says_is_on_the_console(bench: Bench):
+    intent = bench.intent("echo said by $0\n")
+    console = bench.places.folder(intent.id) / "console.log"
+
+    async def live() -> None:
+        fleet = bench.fleet()
+        await settle(fleet, intent)
+        await asyncio.to_thread(until, lambda: "said by ./user-data" in console.read_text(), "a word of the guest", within=10.0)
+        await fleet.close()
+
+    asyncio.run(live())
 
 
 def test_stop_leaves_only_what_a_start_needs_and_terminate_leaves_nothing(bench: Bench):

@@ -41,7 +41,7 @@ def guest() -> Iterator[str]:
 
 def opened(name: str, interface: InterfaceIntent) -> None:
     device = network.plug(name, interface)
-    network.open_device(name, interface, device.ifindex)
+    network.open_device(name, interface, device.ifindex, by_dhcp=False)
 
 
 def addresses(name: str, device: str = "eth0") -> set[tuple[str, int, bool]]:

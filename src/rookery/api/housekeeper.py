@@ -17,7 +17,7 @@ from rookery.api.ids import RandomIds
 from rookery.api.older_stores import missing_guards
 from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
-from rookery.model.keys import OBSERVED, instance_status_key
+from rookery.model.keys import OBSERVED, console_key, instance_status_key
 from rookery.model.objects import Instance
 from rookery.store.interface import Compacted, Conflict, Store, StoreUnavailable
 
@@ -105,6 +105,7 @@ async def _commit(store: Store, state: State, home: Home, now: float, rule: Rule
     if not (outcome.puts or outcome.deletes):
         return
     made = transaction_of(request, outcome, view, state.realm(account, region), None)
-    statuses = [instance_status_key(each.id) for each in outcome.deletes if isinstance(each, Instance)]
-    await store.txn(made.compares, made.puts, [*made.deletes, *statuses])
+    gone = [each.id for each in outcome.deletes if isinstance(each, Instance)]
+    observed = [key(instance) for instance in gone for key in (instance_status_key, console_key)]
+    await store.txn(made.compares, made.puts, [*made.deletes, *observed])
     await state.catch_up()

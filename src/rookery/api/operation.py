@@ -20,6 +20,7 @@ import msgspec
 from rookery.api.held import Held
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
+    ConsoleOutput,
     Host,
     InstanceStatus,
     NetworkInterface,
@@ -103,6 +104,9 @@ class View(Protocol):
 
     def instances_on(self, host: str) -> int:
         """How many instances of all accounts the host holds (placement)."""
+
+    def console(self, instance_id: str) -> ConsoleOutput | None:
+        """The end of what its console said; None: nothing was told yet."""
 
     def status(self, instance_id: str) -> InstanceStatus | None: ...
 

@@ -17,6 +17,7 @@ from rookery.model.codec import KINDS, decode, decode_resource, kind_of
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
     AccessKey,
+    ConsoleOutput,
     Host,
     Instance,
     InstanceStatus,
@@ -86,6 +87,7 @@ class State:
         self.hosts: dict[str, Host] = {}
         self.instances_on: dict[str, int] = {}
         self.statuses: dict[str, InstanceStatus] = {}
+        self.consoles: dict[str, bytes] = {}  # as the store has them: few are asked for
         self.access_keys: dict[str, AccessKey] = {}
         self.live = 0
 
@@ -179,6 +181,8 @@ class State:
                 key[len(keys.OBSERVED_INSTANCES) :],
                 decode(InstanceStatus, value) if value else None,
             )
+        elif key.startswith(keys.OBSERVED_CONSOLES):
+            _set(self.consoles, key[len(keys.OBSERVED_CONSOLES) :], value)
 
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
@@ -273,6 +277,10 @@ class RealmView:
 
     def status(self, instance_id: str) -> InstanceStatus | None:
         return self._state.statuses.get(instance_id)
+
+    def console(self, instance_id: str) -> ConsoleOutput | None:
+        stored = self._state.consoles.get(instance_id)
+        return decode(ConsoleOutput, stored) if stored else None
 
     def _beside(self, account: str) -> RealmView | None:
         """Of another account; None: it has nothing here. Asking for it makes nothing."""

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import string
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rookery.api.errors import invalid_value
 from rookery.api.operation import Request, View
-
-_DIRECTIONS = {
-    "northeast": "ne",
-    "northwest": "nw",
-    "southeast": "se",
-    "southwest": "sw",
-    "north": "n",
-    "south": "s",
-    "east": "e",
-    "west": "w",
-    "central": "c",
-}
+from rookery.intent.zones import numbered_zone_id
 
 
 class Zone(NamedTuple):
@@ -37,7 +26,7 @@ def zones(request: Request, view: View) -> list[Zone]:
 
 
 def zones_of(region: str, numbers: list[int]) -> list[Zone]:
-    return [Zone(n, region + string.ascii_lowercase[n], f"{_short(region)}-az{n + 1}") for n in numbers]
+    return [Zone(n, region + string.ascii_lowercase[n], numbered_zone_id(region, n)) for n in numbers]
 
 
 def zone_named(request: Request, view: View, name: str, parameter: str = "availabilityZone") -> Zone:
@@ -52,17 +41,3 @@ def zone_named(request: Request, view: View, name: str, parameter: str = "availa
         name,
         f"Subnets can currently only be created in the following availability zones: {names}.",
     )
-
-
-def zone_id(region: str, zone_name: str) -> str:
-    """use1-az1 of us-east-1a."""
-    return f"{_short(region)}-az{string.ascii_lowercase.index(zone_name[-1]) + 1}"
-
-
-def _short(region: str) -> str:
-    """us-east-1 -> use1, ap-southeast-2 -> apse2; a name of another form is taken as it is."""
-    parts: Any = region.split("-")
-    if len(parts) < 3:
-        return region
-    *area, direction, number = parts
-    return "".join(area) + _DIRECTIONS.get(direction, direction) + number

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 Hosts = Annotated[int | None, typer.Option(help="How many physical hosts. A new region: 4.")]
 Zones = Annotated[int | None, typer.Option(help="In how many zones. A new region: 2.")]
 Port = Annotated[int | None, typer.Option(help="Of the API on 127.0.0.1. A new region: 4580.")]
+Upstreams = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dns-upstream",
+        metavar="ADDRESS",
+        help="A resolver for public names that the hosts can reach; repeat for more; 'none' for none, as in a new region.",
+    ),
+]
 Jumbo = Annotated[bool | None, typer.Option("--jumbo", help="Instances see an MTU of 9001, not 1500.")]
 
 
@@ -28,19 +36,26 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    *,
     name: Name = "dev",
     hosts: Hosts = None,
     zones: Zones = None,
     port: Port = None,
     jumbo: Jumbo = None,
+    dns_upstream: Upstreams = None,
 ) -> None:
     """Start the region; on a running one, do nothing."""
     from rookery.region.start import bring_up  # noqa: PLC0415
 
-    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo}
+    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "dns_upstreams": _upstreams(dns_upstream)}
     shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
     print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
     print(f'To use it: eval "$({COMMAND} env{"" if name == "dev" else f" --name {name}"})"')
+
+
+def _upstreams(said: list[str] | None) -> tuple[str, ...] | None:
+    """None: nothing was said."""
+    return tuple(one for one in said if one != "none") if said else None
 
 
 def down(

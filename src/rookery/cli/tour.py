@@ -16,6 +16,7 @@ class Part(StrEnum):
 
     region = "region"
     rules = "rules"
+    services = "services"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,10 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def tour(
-    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through")] = Part.region,
+    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through; services: what instances find on their wire")] = Part.region,
     name: Name = "dev",
 ) -> None:
-    """Walk through a region, on real packets: two VPCs kept apart, or the rules that people get wrong most often."""
-    from rookery.tour import rules, walk  # noqa: PLC0415
+    """Walk through a region, on real packets: two VPCs kept apart, the rules that people get wrong most often, or the services."""
+    from rookery.tour import rules, services, walk  # noqa: PLC0415
 
-    {Part.region: walk, Part.rules: rules}[part].take(name, progress())
+    {Part.region: walk, Part.rules: rules, Part.services: services}[part].take(name, progress())

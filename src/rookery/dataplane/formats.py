@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 
 class Ifindex(NamedTuple):
-    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
+    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF. And what
+    `interface_devices` says."""
 
     ifindex: int
 
 
 class InterfaceNumber(NamedTuple):
-    """Key of `allowances`: a bare number in C too."""
+    """Key of `allowances`, `service_budgets` and `interface_devices`: a bare number in C too."""
 
     interface: int
 
@@ -467,6 +468,7 @@ class Verdict(IntEnum):
     DROP_SERVICE_ALLOWANCE = 50
     DROP_SERVICE_FRAGMENT = 51
     DROP_SERVICE_REPLY = 52
+    DROP_SERVICE_OPTIONS = 53
     VERDICTS = 64
 
 

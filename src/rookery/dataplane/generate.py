@@ -36,13 +36,14 @@ from typing import Any, NamedTuple
 
 
 class Ifindex(NamedTuple):
-    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF."""
+    """Key of `interfaces`, the host's side of an instance's device: a bare number in C, hence no struct in BTF. And what
+    `interface_devices` says."""
 
     ifindex: int
 
 
 class InterfaceNumber(NamedTuple):
-    """Key of `allowances`: a bare number in C too."""
+    """Key of `allowances`, `service_budgets` and `interface_devices`: a bare number in C too."""
 
     interface: int
 '''

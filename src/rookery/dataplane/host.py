@@ -45,6 +45,8 @@ from rookery.dataplane.formats import (
     RuleGroupKey,
     RulePortKey,
     RulePorts,
+    ServiceBudget,
+    ServicesConfig,
     SubstrateConfig,
     SweepOutcome,
     Traffic,
@@ -55,14 +57,15 @@ from rookery.dataplane.formats import (
 from rookery.dataplane.libbpf import BpfObject
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["host_egress", "host_ingress", "connection_sweep"]
-PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress", "connection_sweep")
+ProgramName = Literal["host_egress", "host_ingress", "host_services", "connection_sweep"]
+PROGRAMS: tuple[ProgramName, ...] = ("host_egress", "host_ingress", "host_services", "connection_sweep")
 MAX_TRACE = 0xFFFF
 MAX_CONNECTIONS = 1 << 20
 ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
-SUBSTRATE_KEY = bytes(4)
+ONLY_KEY = bytes(4)  # of a table of one row
 SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
+SERVICES_LAYOUT = LAYOUTS[ServicesConfig]
 
 
 class WhatIf(NamedTuple):
@@ -97,8 +100,15 @@ class HostDataplane:
         self.connections = Table("connections", maps.map_fd("connections"), ConnectionKey, Connection)
         self.allowances = Table("allowances", maps.map_fd("allowances"), InterfaceNumber, Allowance)
         self.fragments = Table("fragments", maps.map_fd("fragments"), FragmentKey, FragmentPorts)
+        self.service_budgets = Table(
+            "service_budgets", maps.map_fd("service_budgets"), InterfaceNumber, ServiceBudget
+        )
+        self.interface_devices = Table(
+            "interface_devices", maps.map_fd("interface_devices"), InterfaceNumber, Ifindex
+        )
         self._counters = Counters(maps.map_fd("counters"), maps.map_fd("busy_counters"))
         self._substrate = maps.map_fd("substrate")
+        self._services = maps.map_fd("services")
         self._events = EventReader(maps.map_fd("events"))
         self._attachments: Attachments = attachments(probe_mode(programs["host_egress"]), pins)
 
@@ -145,13 +155,23 @@ class HostDataplane:
             raise ValueError(f"{substrate_text(config.address)!r} is no host of {network}")
         if config.ifindex <= 0 or not 0 < config.mtu <= LARGEST_SUBSTRATE_MTU:
             raise ValueError(f"substrate device {config.ifindex} with MTU {config.mtu}")
-        syscall.update(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.pack(*config))
+        syscall.update(self._substrate, ONLY_KEY, SUBSTRATE_LAYOUT.pack(*config))
 
     @property
     def substrate(self) -> SubstrateConfig:
         """All zero: not configured."""
-        packed = syscall.lookup(self._substrate, SUBSTRATE_KEY, SUBSTRATE_LAYOUT.size)
+        packed = syscall.lookup(self._substrate, ONLY_KEY, SUBSTRATE_LAYOUT.size)
         return SubstrateConfig._make(SUBSTRATE_LAYOUT.unpack(packed))
+
+    def configure_services(self, config: ServicesConfig) -> None:
+        """Where the host's services are. All zero: nowhere, and what instances send there is dropped."""
+        syscall.update(self._services, ONLY_KEY, SERVICES_LAYOUT.pack(*config))
+
+    @property
+    def services(self) -> ServicesConfig:
+        """All zero: there are none."""
+        packed = syscall.lookup(self._services, ONLY_KEY, SERVICES_LAYOUT.size)
+        return ServicesConfig._make(SERVICES_LAYOUT.unpack(packed))
 
     @property
     def attach_mode(self) -> AttachMode:
@@ -169,6 +189,11 @@ class HostDataplane:
     def attach_substrate(self, ifindex: int) -> None:
         """host_ingress on the substrate device. Idempotent; swaps what is attached in one step."""
         self._attachments.attach(self._programs["host_ingress"], ifindex)
+
+    def attach_services(self, ifindex: int) -> None:
+        """host_services on the host's side of the pair that leads to the services. Idempotent; swaps what is attached in one
+        step."""
+        self._attachments.attach(self._programs["host_services"], ifindex)
 
     def detach_instance(self, ifindex: int) -> None:
         """Nothing attached, or the device gone: nothing to do."""

@@ -30,6 +30,7 @@ from rookery.host.alarms import AlarmBook, is_forged
 from rookery.host.answers import Answers, monotonic_zero
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
+from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine, StepFailed
 from rookery.host.instances.namespace import NamespaceError
@@ -41,10 +42,11 @@ from rookery.host.substrate import Substrate, SubstrateError
 from rookery.host.wiring import DataplaneWiring
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
-from rookery.model.objects import InstanceStatus
+from rookery.model.objects import ConsoleOutput, InstanceStatus
 
 COUNTER_LOOKS_PER_SECOND = 4
 SWEEP_SECONDS = 3.0  # a flow that ended takes room for so long
+CONSOLE_SECONDS = 1.0  # between two looks at what instances said
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 
@@ -75,9 +77,9 @@ def assemble(config: HostConfig) -> AgentState:
 
 def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> AgentState:
     kernel = Kernel(dataplane)
-    wiring = DataplaneWiring(dataplane, kernel)
+    wiring = DataplaneWiring(dataplane, kernel, config.services_namespace)
     places = Places(Path(config.state_directory), Path(config.run_directory))
-    machine = Machine(config.region_name, places, wiring)
+    machine = Machine(config.region_name, places, wiring, bool(config.services_namespace))
     services = config.mapping_service
     subscription = Subscription(config.region_name, services, config.identity) if services else None
 
@@ -85,8 +87,13 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
         if subscription is not None:
             subscription.report(statuses)
 
+    def tell_consoles(outputs: list[ConsoleOutput]) -> None:
+        if subscription is not None:
+            subscription.tell_consoles(outputs)
+
     alarms, fleet = AlarmBook(config.substrate_device), Fleet(machine, report)
-    return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, subscription, alarms)
+    consoles = Consoles(places, tell_consoles)
+    return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, consoles, subscription, alarms)
 
 
 def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:
@@ -140,12 +147,14 @@ class Agent:
             if state.subscription is not None:
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
+            await stack.enter_async_context(state.services.at(state.config.feed_socket))
             stack.callback(self._follow_events())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._look_for_alarms())
                 tasks.create_task(self._keep_sweeping())
+                tasks.create_task(self._keep_listening())
 
     async def _follow(self) -> None:
         """The intent. While no service answers nothing arrives, and everything goes on."""
@@ -155,8 +164,10 @@ class Agent:
             await self.take(update)
 
     async def take(self, update: Update) -> None:
-        """The kernel first, and only when it holds the rows is it said that they are applied."""
+        """The services first: a guest asks them as soon as it runs. Then the kernel, and only when it holds the rows is it said
+        that they are applied."""
         state = self._state
+        state.services.publish(update)
         async with self._changing:
             first, state.intent = state.intent is None, update.intent
             try:
@@ -206,6 +217,15 @@ class Agent:
             except DataplaneError as error:
                 log.error("sweep of the tracked flows: %s", error)
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _keep_listening(self) -> None:
+        """To what the instances say on their consoles."""
+        while True:
+            try:
+                await asyncio.to_thread(self._state.consoles.look, self._state.fleet.statuses)
+            except OSError as error:
+                log.error("consoles of the instances: %s", error)
+            await asyncio.sleep(CONSOLE_SECONDS)
 
     async def _keep_healing(self) -> None:
         while True:

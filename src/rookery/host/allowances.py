@@ -1,21 +1,27 @@
-"""How many flows each interface may track. How many it does is the programs' own count: a row is written when its interface
-comes, deleted when it is gone, and never in between."""
+"""What each interface may: how many flows it tracks, how many packets it sends to services. How many they are is the programs'
+own count: a row is written when its interface comes, deleted when it is gone, and never in between."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
-from rookery.dataplane.formats import Allowance, InterfaceNumber
+from rookery.dataplane.formats import Allowance, InterfaceNumber, ServiceBudget
 from rookery.host.ports import Table
 
 ALLOWED = 65_536  # flows of one interface
+NO_FLOWS = Allowance(tracked=0, allowed=ALLOWED)
+NO_PACKETS = ServiceBudget(second_and_packets=0)
+R = TypeVar("R", bound=tuple)
 
 
-class Allowances:
-    def __init__(self, table: Table[InterfaceNumber, Allowance], allowed: int = ALLOWED):
+class Allowances(Generic[R]):
+    """`unused`: the row of an interface that has used nothing yet."""
+
+    def __init__(self, table: Table[InterfaceNumber, R], unused: R):
         self._table = table
-        self._allowed = allowed
+        self._unused = unused
         self._lock = threading.Lock()
         self._given: set[InterfaceNumber] = set()
 
@@ -44,7 +50,7 @@ class Allowances:
             return len(strays) + self._write(self._given - found)
 
     def _write(self, interfaces: Iterable[InterfaceNumber]) -> int:
-        rows = {i: Allowance(tracked=0, allowed=self._allowed) for i in sorted(interfaces) if self._table.get(i) is None}
+        rows = {i: self._unused for i in sorted(interfaces) if self._table.get(i) is None}
         if rows:
             self._table.put_many(rows)
         return len(rows)

@@ -71,6 +71,7 @@ class Answers:
             healed=state.healed,
             connections=state.connections,
             max_connections=state.dataplane.connections.max_rows,
+            services=state.services.problem if state.config.services_namespace else "",
         )
 
     async def _mappings(self, vni: int) -> MappingsReply:

@@ -115,6 +115,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     healed: int = 0  # rows that a full pass had to mend
     connections: int = 0  # tracked flows; drop_connections_full and drop_allowance_exceeded are among the counters
     max_connections: int = 0
+    services: str = ""  # why instances cannot reach DHCP, DNS, metadata and time; empty: they can
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from rookery.dataplane.formats import LocalInterfaceKey
 from rookery.host import rows
-from rookery.host.allowances import Allowances
+from rookery.host.allowances import NO_FLOWS, NO_PACKETS, Allowances
 from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
 from rookery.host.rule_book import RuleBook
@@ -57,6 +58,12 @@ class Tables(Protocol):
     @property
     def allowances(self) -> Table[Any, Any]: ...
 
+    @property
+    def service_budgets(self) -> Table[Any, Any]: ...
+
+    @property
+    def interface_devices(self) -> Table[Any, Any]: ...
+
 
 class Kernel:
     """`devices`: (instance, number of its interface) -> ifindex of the host side."""
@@ -72,7 +79,11 @@ class Kernel:
         self.rule_addresses = KeptTable(tables.rule_addresses)
         self.rule_groups = KeptTable(tables.rule_groups)
         self.rule_ports = KeptTable(tables.rule_ports)
-        self.allowances = Allowances(tables.allowances)
+        self.interface_devices = KeptTable(tables.interface_devices)
+        self.allowances = (
+            Allowances(tables.allowances, NO_FLOWS),
+            Allowances(tables.service_budgets, NO_PACKETS),
+        )
         self.book = RuleBook()
         self._instances: Mapping[str, InstanceIntent] = {}
         self._devices: rows.Devices = {}
@@ -93,14 +104,16 @@ class Kernel:
             self.rule_groups.include(groups)
             self._become_ways(intent)
             local = self._local()
-            self.allowances.give(key.interface for key in local)
+            self._give_allowances(local)
             self.local_interfaces.become(local)
+            self.interface_devices.become(rows.interface_devices(local))
             self.interfaces.become(speaking)
             self.rule_groups.shift(groups)
             self.rule_ports.shift(ports)
             self.rule_addresses.shift(addresses)
-            self.allowances.take_back(key.interface for key in local)
-            self.allowances.heal()
+            self._take_allowances_back(local)
+            for allowances in self.allowances:
+                allowances.heal()
             self._whole = True
 
     def _become_ways(self, intent: HostIntent) -> None:
@@ -165,15 +178,28 @@ class Kernel:
 
     def _silence(self) -> None:
         """Those that may speak no more, now; those that changed change later, or they would lose packets."""
+        local = self._local()
         self.interfaces.shift(_only(self.interfaces.wanted, self._speaking()))
-        self.local_interfaces.shift(_only(self.local_interfaces.wanted, self._local()))
+        self.interface_devices.shift(_only(self.interface_devices.wanted, rows.interface_devices(local)))
+        self.local_interfaces.shift(_only(self.local_interfaces.wanted, local))
 
     def _let_speak(self) -> None:
         local = self._local()
-        self.allowances.give(key.interface for key in local)
+        self._give_allowances(local)
         self.local_interfaces.shift(local)
+        self.interface_devices.shift(rows.interface_devices(local))
         self.interfaces.shift(self._speaking())
-        self.allowances.take_back(key.interface for key in local)
+        self._take_allowances_back(local)
+
+    def _give_allowances(self, local: Iterable[LocalInterfaceKey]) -> None:
+        numbers = [key.interface for key in local]
+        for allowances in self.allowances:
+            allowances.give(numbers)
+
+    def _take_allowances_back(self, local: Iterable[LocalInterfaceKey]) -> None:
+        numbers = [key.interface for key in local]
+        for allowances in self.allowances:
+            allowances.take_back(numbers)
 
     def heal(self) -> int:
         """One pass over every table; how many rows had to be mended. Blocks; safe beside `change`."""
@@ -182,6 +208,7 @@ class Kernel:
         tables: Iterable[KeptTable[Any, Any]] = (
             self.interfaces,
             self.local_interfaces,
+            self.interface_devices,
             self.rule_addresses,
             self.rule_ports,
             self.rule_groups,
@@ -191,7 +218,7 @@ class Kernel:
             self.delegated,
             self.mappings,
         )
-        return sum(table.heal() for table in tables) + self.allowances.heal()
+        return sum(table.heal() for table in tables) + sum(allowances.heal() for allowances in self.allowances)
 
 
 def _addresses(lists: Iterable[CompiledList]) -> dict[Any, Any]:

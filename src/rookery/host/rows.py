@@ -14,6 +14,7 @@ from rookery.dataplane.formats import (
     Ifindex,
     InterfaceConfig,
     InterfaceFlag,
+    InterfaceNumber,
     LocalInterface,
     LocalInterfaceKey,
     MappingKey,
@@ -110,6 +111,11 @@ def local_interfaces(
         )
         for i, ifindex in _wired(instances, devices)
     }
+
+
+def interface_devices(local: Mapping[LocalInterfaceKey, LocalInterface]) -> dict[InterfaceNumber, Ifindex]:
+    """Where the answers of services go."""
+    return {InterfaceNumber(key.interface): Ifindex(row.ifindex) for key, row in local.items()}
 
 
 def mapping_key(key: tuple[int, str]) -> MappingKey:

@@ -9,9 +9,11 @@ from rookery.dataplane.host import HostDataplane
 from rookery.host.alarms import AlarmBook
 from rookery.host.config import HostConfig
 from rookery.host.instances import network
+from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine
 from rookery.host.kernel import Kernel
+from rookery.host.services_feed import ServicesFeed
 from rookery.host.substrate import Substrate
 from rookery.host.watchers import Watchers
 from rookery.host.wiring import DataplaneWiring
@@ -28,9 +30,11 @@ class AgentState:
     wiring: DataplaneWiring
     machine: Machine
     fleet: Fleet
+    consoles: Consoles
     subscription: Subscription | None  # None: no mapping service is configured
     alarms: AlarmBook
     watchers: Watchers = field(default_factory=Watchers)
+    services: ServicesFeed = field(default_factory=ServicesFeed)
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or mended before
     generation: int = 0  # applied
     healed: int = 0

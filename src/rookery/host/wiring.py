@@ -7,18 +7,25 @@ import threading
 from pathlib import Path
 
 from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.formats import ServicesConfig
 from rookery.dataplane.host import HostDataplane
+from rookery.host import services_link
 from rookery.host.instances import network
 from rookery.host.instances.machine import Devices, WiringError
 from rookery.host.kernel import Kernel
+from rookery.host.services_link import ServicesLinkError
+
+NO_SERVICES = ServicesConfig(ifindex=0, mac=bytes(6), host_mac=bytes(6))
 
 
 class DataplaneWiring:
     """rookery.host.instances.machine.Wiring on the loaded programs. Its callers are in the host's namespace."""
 
-    def __init__(self, dataplane: HostDataplane, kernel: Kernel):
+    def __init__(self, dataplane: HostDataplane, kernel: Kernel, services: str = ""):
+        """`services`: their namespace; empty: there are none."""
         self._dataplane = dataplane
         self._kernel = kernel
+        self._services = services
         self._open: set[int] = set()  # devices that shall have their program
         self._lock = threading.Lock()  # a full pass must not attach what is just being removed
 
@@ -62,9 +69,28 @@ class DataplaneWiring:
         for pin in links.iterdir() if links.is_dir() else ():
             if int(pin.name) not in there:
                 self._dataplane.detach_instance(int(pin.name))
+        self._wire_services()
+
+    def _wire_services(self) -> int:
+        """How much of their wire was missing, and is there now."""
+        if not self._services:
+            self._dataplane.configure_services(NO_SERVICES)
+            return 0
+        try:
+            row, mended = services_link.ensure(self._services)
+        except ServicesLinkError as error:
+            raise DataplaneError(str(error)) from error
+        lost = self._dataplane.attached_program(row.ifindex) != self._dataplane.program_id("host_services")
+        if lost:
+            self._dataplane.attach_services(row.ifindex)
+        self._dataplane.configure_services(row)
+        return mended + lost
 
     def heal(self, substrate: int) -> int:
-        """How many devices had lost their program, and have it again. Raises DataplaneError."""
+        """How many devices had lost their program, and have it again; the wire of the services, too. Raises DataplaneError."""
+        return self._heal_devices(substrate) + self._wire_services()
+
+    def _heal_devices(self, substrate: int) -> int:
         egress, ingress = (self._dataplane.program_id(p) for p in ("host_egress", "host_ingress"))
         with self._lock:
             self._open &= set(network.devices().values())  # what somebody removed is the fleet's to plug in again

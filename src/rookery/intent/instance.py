@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from rookery.intent.groups import group_set
 from rookery.intent.host import ForwarderIntent, InstanceIntent, InterfaceIntent, MappingIntent
-from rookery.intent.names import domain_name, host_name
-from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, VpcThing
+from rookery.intent.names import RESOURCE_NAME, domain_name, host_name
+from rookery.intent.services import instance_metadata, interface_services
+from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, Things, VpcThing
 from rookery.intent.vpc import (
     InEffect,
     ipv6_prefix_length,
     prefix_length,
+    resolver_address,
     router_address,
     router_ipv6_address,
     router_mac,
@@ -77,7 +79,13 @@ def rank(mapping: MappingIntent) -> tuple[int, int]:
 
 
 def interface_intent(
-    interface: InterfaceThing, vpc: VpcThing, subnet: SubnetThing, in_effect: InEffect, mtu: int
+    interface: InterfaceThing,
+    vpc: VpcThing,
+    subnet: SubnetThing,
+    in_effect: InEffect,
+    *,
+    mtu: int,
+    things: Things,
 ) -> InterfaceIntent:
     """Of an attached interface. `mtu` is the largest inner IP packet; `in_effect`: in its subnet."""
     return InterfaceIntent(
@@ -97,12 +105,14 @@ def interface_intent(
         device_index=interface.attachment.device_index if interface.attachment else 0,
         group_set=group_set(interface.groups),
         acl=in_effect.acl,
+        resolver=resolver_address(vpc),
         router_ipv6=router_ipv6_address(subnet),
         ipv6_addresses=tuple(interface.ipv6_addresses),
         ipv6_prefix_length=ipv6_prefix_length(subnet),
         tcp_established_seconds=interface.tracking.tcp_established,
         udp_stream_seconds=interface.tracking.udp_stream,
         udp_seconds=interface.tracking.udp,
+        services=interface_services(interface, vpc, subnet, things),
     )
 
 
@@ -113,8 +123,15 @@ def instance_intent(instance: InstanceThing, interfaces: Iterable[InterfaceInten
         id=instance.id,
         wanted=instance.wanted,
         boot=instance.boot,
-        hostname=host_name(ordered[0].primary) if ordered else instance.id,
+        hostname=_host_name(instance, ordered),
         domain=domain_name(instance.region),
         user_data=instance.user_data,
         interfaces=ordered,
+        metadata=instance_metadata(instance),
     )
+
+
+def _host_name(instance: InstanceThing, interfaces: tuple[InterfaceIntent, ...]) -> str:
+    if not interfaces or instance.private_names.hostname_type == RESOURCE_NAME:
+        return instance.id
+    return host_name(interfaces[0].primary)

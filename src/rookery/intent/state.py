@@ -9,6 +9,7 @@ from rookery.model.codec import decode, decode_resource
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
     RESOURCES,
+    DhcpOptions,
     Host,
     Instance,
     NetworkInterface,
@@ -94,3 +95,7 @@ class State:
     @property
     def peerings(self) -> Mapping[str, VpcPeering]:
         return self._by_id(VpcPeering)
+
+    @property
+    def dhcp_options(self) -> Mapping[str, DhcpOptions]:
+        return self._by_id(DhcpOptions)

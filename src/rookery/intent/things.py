@@ -9,8 +9,11 @@ from typing import Protocol
 from rookery.model.objects import (
     CidrAssociation,
     ConnectionTracking,
+    DnsRecord,
+    MetadataOptions,
     NetworkAclAssociation,
     NetworkAclEntry,
+    PrivateNameOptions,
     Route,
     RouteTableAssociation,
 )
@@ -21,6 +24,9 @@ class VpcThing(Protocol):
     def id(self) -> str: ...
 
     @property
+    def account(self) -> str: ...
+
+    @property
     def vni(self) -> int: ...
 
     @property
@@ -28,6 +34,15 @@ class VpcThing(Protocol):
 
     @property
     def ipv6_cidr_associations(self) -> tuple[CidrAssociation, ...]: ...
+
+    @property
+    def dhcp_options_id(self) -> str: ...
+
+    @property
+    def enable_dns_support(self) -> bool: ...
+
+    @property
+    def enable_dns_hostnames(self) -> bool: ...
 
 
 class SubnetThing(Protocol):
@@ -115,6 +130,9 @@ class GroupThing(Protocol):
     def vpc_id(self) -> str: ...
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def rules(self) -> Sequence[GroupRuleThing]: ...
 
 
@@ -142,6 +160,25 @@ class PeeringThing(Protocol):
 
     @property
     def status(self) -> str: ...
+
+
+class DhcpOptionsThing(Protocol):
+    @property
+    def configurations(self) -> tuple[tuple[str, tuple[str, ...]], ...]: ...
+
+
+class PrivateZoneThing(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vpc_ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def records(self) -> tuple[DnsRecord, ...]: ...
 
 
 class AttachmentThing(Protocol):
@@ -209,6 +246,43 @@ class InstanceThing(Protocol):
     @property
     def user_data(self) -> str: ...
 
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def zone(self) -> str: ...
+
+    @property
+    def image_id(self) -> str: ...
+
+    @property
+    def instance_type(self) -> str: ...
+
+    @property
+    def reservation_id(self) -> str: ...
+
+    @property
+    def launch_index(self) -> int: ...
+
+    @property
+    def launched(self) -> float: ...
+
+    @property
+    def key_name(self) -> str: ...
+
+    @property
+    def public_key(self) -> str: ...
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Not kept of one whose metadata does not show them."""
+
+    @property
+    def metadata(self) -> MetadataOptions: ...
+
+    @property
+    def private_names(self) -> PrivateNameOptions: ...
+
 
 class Things(Protocol):
     """All that there is, by id, where one thing names another: what it names may be gone."""
@@ -233,3 +307,6 @@ class Things(Protocol):
 
     @property
     def peerings(self) -> Mapping[str, PeeringThing]: ...
+
+    @property
+    def dhcp_options(self) -> Mapping[str, DhcpOptionsThing]: ...

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from rookery.intent.things import AclThing, SubnetThing, TableThing
+from rookery.intent.things import AclThing, SubnetThing, TableThing, VpcThing
 
 NO_TABLE = 0  # the data plane finds no route in it
 NO_ACL = 0  # the data plane lets nothing pass
@@ -52,17 +52,22 @@ def effective_acl(subnet: SubnetThing, acls: dict[str, int]) -> int:
 
 def router_address(subnet: SubnetThing) -> str:
     """The first address after the network's: 10.0.0.1 in 10.0.0.0/24."""
-    return _router_in(subnet.cidr)
+    return _nth(subnet.cidr, 1)
 
 
 def router_ipv6_address(subnet: SubnetThing) -> str:
     """Of its IPv6 block; empty: it has none."""
-    return _router_in(subnet.ipv6_cidr_associations[0].cidr) if subnet.ipv6_cidr_associations else ""
+    return _nth(subnet.ipv6_cidr_associations[0].cidr, 1) if subnet.ipv6_cidr_associations else ""
 
 
-@lru_cache(maxsize=65_536)  # a subnet has many interfaces, and reading a block takes longer than all the rest of one
-def _router_in(cidr: str) -> str:
-    return str(ipaddress.ip_network(cidr).network_address + 1)
+def resolver_address(vpc: VpcThing) -> str:
+    """The second address after the network's, in the VPC's primary block: 10.0.0.2 in 10.0.0.0/16."""
+    return _nth(vpc.cidr_associations[0].cidr, 2)
+
+
+@lru_cache(maxsize=65_536)  # many interfaces ask for one; reading a block takes longer than the rest of one
+def _nth(cidr: str, n: int) -> str:
+    return str(ipaddress.ip_network(cidr).network_address + n)
 
 
 def router_mac(subnet_number: int) -> str:

@@ -24,12 +24,13 @@ from rookery.intent.instance import (
     interface_mappings,
     rank,
 )
+from rookery.intent.names import names_of, zone_intents
 from rookery.intent.peering import peering_intents, peers_of
 from rookery.intent.policy import acl_intent, policy_intent
 from rookery.intent.route import routes_of
 from rookery.intent.state import State
 from rookery.intent.vpc import InEffect, effective_acl, effective_acls, effective_table, effective_tables
-from rookery.model.objects import Instance, NetworkAcl, NetworkInterface, RouteTable, Subnet, Vpc
+from rookery.model.objects import Instance, NetworkAcl, NetworkInterface, PrivateZone, RouteTable, Subnet, Vpc
 
 
 def host_intent(state: State, host: str) -> HostIntent:
@@ -39,7 +40,13 @@ def host_intent(state: State, host: str) -> HostIntent:
     active = [i for instance in instances if instance.wanted == RUNNING for i in instance.interfaces]
     own = [vpc for vpc in state.all(Vpc) if vpc.vni in {interface.vni for interface in active}]
     held = {vpc.vni for vpc in own} | {peer.vni for vpc in own for peer in _peers(state, vpc)}
-    rules = [*_policies(state, active), *_acls(state, active), *_peerings(state, own)]
+    rules = [
+        *_policies(state, active),
+        *_acls(state, active),
+        *_peerings(state, own),
+        *_zones(state, own),
+        *_names(state, held),
+    ]
     return HostIntent(
         host=host,
         generation=state.generation,
@@ -72,7 +79,7 @@ def _interface(state: State, interface: NetworkInterface) -> InterfaceIntent | N
     tables = effective_tables(table for table in state.all(RouteTable) if table.vpc_id == vpc.id)
     acls = effective_acls(acl for acl in state.all(NetworkAcl) if acl.vpc_id == vpc.id)
     in_effect = InEffect(effective_table(subnet, tables), effective_acl(subnet, acls))
-    return interface_intent(interface, vpc, subnet, in_effect, state.mtu)
+    return interface_intent(interface, vpc, subnet, in_effect, mtu=state.mtu, things=state)
 
 
 def _mappings(state: State, vnis: set[int]) -> dict[tuple[int, str], MappingIntent]:
@@ -125,6 +132,15 @@ def _peers(state: State, vpc: Vpc) -> list[Vpc]:
 
 def _peerings(state: State, own: list[Vpc]) -> Iterator[RuleIntent]:
     return (row for vpc in own for peer in _peers(state, vpc) for row in peering_intents(vpc, peer))
+
+
+def _zones(state: State, own: list[Vpc]) -> Iterator[RuleIntent]:
+    return (row for vpc in own for row in zone_intents(vpc, state.all(PrivateZone)))
+
+
+def _names(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
+    for instance in state.all(Instance):
+        yield from (name for name in names_of(instance, _instance(state, instance)) if name.vni in vnis)
 
 
 def _of_interfaces(state: State, vnis: set[int]) -> Iterator[RuleIntent]:

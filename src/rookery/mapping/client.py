@@ -28,6 +28,7 @@ from rookery.mapping.certificates import MAPPING, Identity, client_context, peer
 from rookery.mapping.copy import DoesNotFit, IntentCopy
 from rookery.mapping.protocol import (
     Applied,
+    ConsoleReport,
     Delta,
     FromHost,
     Hello,
@@ -37,7 +38,7 @@ from rookery.mapping.protocol import (
     encode,
     to_host,
 )
-from rookery.model.objects import InstanceStatus
+from rookery.model.objects import ConsoleOutput, InstanceStatus
 
 FIRST_BACKOFF = 0.05  # seconds
 LONGEST_BACKOFF = 5.0
@@ -95,6 +96,10 @@ class Subscription:
     def applied(self, generation: int) -> None:
         """Everything up to it is in the kernel's maps. Sent when a service is there; only the newest matters."""
         self._outbox.applied(generation)
+
+    def tell_consoles(self, outputs: Iterable[ConsoleOutput]) -> None:
+        """What instances said. Kept and said again as reports are."""
+        self._outbox.tell_consoles(outputs)
 
     def report(self, statuses: Iterable[InstanceStatus]) -> None:
         """What became of instances. Kept, and said again to the next service: none is lost to a crash of this one."""
@@ -157,6 +162,8 @@ class Outbox:
         self._applied = 0
         self._statuses: dict[str, InstanceStatus] = {}
         self._unsent: set[str] = set()
+        self._consoles: dict[str, ConsoleOutput] = {}
+        self._unsent_consoles: set[str] = set()
         self._something = asyncio.Event()
 
     def applied(self, generation: int) -> None:
@@ -169,8 +176,17 @@ class Outbox:
             self._unsent.add(status.id)
         self._something.set()
 
+    def tell_consoles(self, outputs: Iterable[ConsoleOutput]) -> None:
+        for output in outputs:
+            self._consoles[output.id] = output
+            self._unsent_consoles.add(output.id)
+        self._something.set()
+
     def keep_only(self, instances: Container[str]) -> None:
         """The others are nobody's concern any more."""
+        for gone in [instance for instance in self._consoles if instance not in instances]:
+            del self._consoles[gone]
+            self._unsent_consoles.discard(gone)
         for gone in [instance for instance in self._statuses if instance not in instances]:
             del self._statuses[gone]
             self._unsent.discard(gone)
@@ -178,7 +194,7 @@ class Outbox:
     async def send_to(self, connection: ClientConnection) -> None:
         """Until the connection ends. A new service is told all statuses, and nothing of what was applied before."""
         self._applied = 0
-        self._unsent = set(self._statuses)
+        self._unsent, self._unsent_consoles = set(self._statuses), set(self._consoles)
         self._something.set()
         with contextlib.suppress(WebSocketException):
             while await self._something.wait():
@@ -191,6 +207,8 @@ class Outbox:
         if self._unsent:
             frames.append(InstanceReport([self._statuses[instance] for instance in sorted(self._unsent)]))
             self._unsent.clear()
+        frames += [ConsoleReport([self._consoles[instance]]) for instance in sorted(self._unsent_consoles)]
+        self._unsent_consoles.clear()
         if self._applied:
             frames.append(Applied(self._applied))
             self._applied = 0

@@ -8,25 +8,32 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
-from rookery.intent.groups import distinct
+from rookery.intent.dhcp import Configurations, dhcp_intent
 from rookery.intent.host import MappingIntent
+from rookery.intent.services import ENABLED
+from rookery.intent.zones import zone_id
 from rookery.model.codec import decode, kind_of
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
     CidrAssociation,
     ConnectionTracking,
+    DhcpOptions,
+    DnsRecord,
     Instance,
+    MetadataOptions,
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
     NetworkInterface,
     PrefixList,
+    PrivateNameOptions,
+    PrivateZone,
     Route,
     RouteTable,
     RouteTableAssociation,
@@ -36,6 +43,8 @@ from rookery.model.objects import (
     VpcPeering,
 )
 
+Options = TypeVar("Options", MetadataOptions, PrivateNameOptions)
+
 
 class Unreadable(Exception):
     """A row is not what it should be. Caught by the index, which says so and goes on without it."""
@@ -43,8 +52,15 @@ class Unreadable(Exception):
 
 class VpcFacts(msgspec.Struct):
     id: str
-    cidr_associations: tuple[CidrAssociation, ...]
+    account: str
+    cidr_associations: Annotated[tuple[CidrAssociation, ...], msgspec.Meta(min_length=1)]
     ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
+    dhcp_options_id: str = "default"
+    enable_dns_support: bool = True
+    enable_dns_hostnames: bool = False
+
+    def __post_init__(self) -> None:
+        ipaddress.IPv4Network(self.cidr_associations[0].cidr)
 
     @property
     def vni(self) -> int:
@@ -98,6 +114,7 @@ class GroupRuleFacts(msgspec.Struct, gc=False):
 class GroupFacts(msgspec.Struct):
     id: str
     vpc_id: str
+    name: str
     rules: tuple[GroupRuleFacts, ...] = ()
 
 
@@ -126,6 +143,21 @@ class PeeringFacts(msgspec.Struct):
     status: str
 
 
+class DhcpOptionsFacts(msgspec.Struct):
+    id: str
+    configurations: Configurations
+
+    def __post_init__(self) -> None:
+        dhcp_intent(self.configurations)  # its numbers are numbers
+
+
+class PrivateZoneFacts(msgspec.Struct):
+    id: str
+    name: str
+    vpc_ids: tuple[str, ...]
+    records: tuple[DnsRecord, ...] = ()
+
+
 class AttachmentFacts(msgspec.Struct, gc=False):
     """`detaching`: read, and then there is no attachment."""
 
@@ -143,7 +175,7 @@ class InterfaceFacts(Numbered, gc=False):
     addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     ipv6_addresses: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()  # distinct, sorted
+    groups: tuple[str, ...] = ()
     tracking: ConnectionTracking = ConnectionTracking()
     source_dest_check: bool = True
     attachment: AttachmentFacts | None = None
@@ -154,7 +186,7 @@ class InterfaceFacts(Numbered, gc=False):
     def __post_init__(self) -> None:
         if self.attachment and self.attachment.detaching:
             self.attachment = None  # as rookery.intent.instance.held_attachment
-        self.groups = _one_set(self.groups)
+        self.groups = _same_groups(self.groups)
 
     @property
     def primary(self) -> str:
@@ -166,13 +198,36 @@ class InterfaceFacts(Numbered, gc=False):
         return self.attachment.instance_id if self.attachment else ""
 
 
+NO_TAGS: Mapping[str, str] = {}
+
+
 class InstanceFacts(msgspec.Struct, gc=False):
+    """`tags`: only those that its metadata shows."""
+
     id: str
+    account: str
     region: str
+    zone: str
     host: str
+    image_id: str
+    instance_type: str
     wanted: str = "running"
     boot: int = 1
     user_data: str = ""
+    reservation_id: str = ""
+    launch_index: int = 0
+    launched: float = 0.0
+    key_name: str = ""
+    public_key: str = ""
+    tags: Mapping[str, str] = NO_TAGS
+    metadata: MetadataOptions = MetadataOptions()
+    private_names: PrivateNameOptions = PrivateNameOptions()
+
+    def __post_init__(self) -> None:
+        zone_id(self.region, self.zone)  # it has one
+        if self.metadata.tags != ENABLED:
+            self.tags = NO_TAGS
+        self.metadata, self.private_names = _same(self.metadata), _same(self.private_names)
 
 
 class HostFacts(msgspec.Struct):
@@ -192,6 +247,8 @@ Fact = (
     | GroupFacts
     | PrefixListFacts
     | PeeringFacts
+    | DhcpOptionsFacts
+    | PrivateZoneFacts
     | InterfaceFacts
     | InstanceFacts
     | HostFacts
@@ -206,11 +263,26 @@ TYPES: dict[str, type[Fact]] = {
     SecurityGroup.KIND: GroupFacts,
     PrefixList.KIND: PrefixListFacts,
     VpcPeering.KIND: PeeringFacts,
+    DhcpOptions.KIND: DhcpOptionsFacts,
+    PrivateZone.KIND: PrivateZoneFacts,
     NetworkInterface.KIND: InterfaceFacts,
     Instance.KIND: InstanceFacts,
     HOST: HostFacts,
 }
-SHARED = ("vpc_id", "subnet_id", "host", "region", "wanted", "user_data")
+SHARED = (
+    "account",
+    "region",
+    "zone",
+    "vpc_id",
+    "subnet_id",
+    "host",
+    "image_id",
+    "instance_type",
+    "wanted",
+    "user_data",
+    "key_name",
+    "public_key",
+)
 
 
 def identify(key: str) -> tuple[str, str] | None:
@@ -239,9 +311,15 @@ def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float
 
 
 @lru_cache(maxsize=65_536)
-def _one_set(groups: tuple[str, ...]) -> tuple[str, ...]:
-    """A million interfaces have few sets of groups: each exists once."""
-    return tuple(map(sys.intern, distinct(groups)))
+def _same_groups(groups: tuple[str, ...]) -> tuple[str, ...]:
+    """A million interfaces have few lists of groups: each exists once."""
+    return tuple(map(sys.intern, groups))
+
+
+@lru_cache(maxsize=4096)
+def _same(options: Options) -> Options:
+    """A million instances have few kinds of options: each exists once."""
+    return options
 
 
 def _share(thing: msgspec.Struct, names: Iterable[str]) -> None:

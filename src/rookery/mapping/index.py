@@ -11,8 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from rookery.intent.digest import digest_of_sum
-from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, MappingIntent, RouteIntent
+from rookery.intent.groups import distinct
+from rookery.intent.host import (
+    HostIntent,
+    InstanceIntent,
+    InterfaceIntent,
+    MappingIntent,
+    NameIntent,
+    RouteIntent,
+)
 from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings
+from rookery.intent.names import has_resource_name, names_of
 from rookery.intent.route import routes_of
 from rookery.mapping.addresses import Addresses, Changes, Key
 from rookery.mapping.change import HostChange
@@ -139,6 +148,8 @@ class Index:
     def _settle(self, touched: Touched) -> dict[str, HostChange]:
         self._relations.settle(touched)
         rows = self._claim_rows(touched)
+        for identity in touched.instances:
+            self._rules.settle_names(identity, self._names(identity), touched)
         self._rules.forget(touched.rules)
         changes: defaultdict[str, HostChange] = defaultdict(HostChange)
         before = self._settle_instances(touched, changes)
@@ -203,7 +214,9 @@ class Index:
 
     def _groups_of(self, instance: InstanceIntent) -> tuple[GroupsIn, ...]:
         facts = self._relations.interfaces
-        return tuple((interface.vni, facts[interface.id].groups) for interface in instance.interfaces)
+        return tuple(
+            (interface.vni, distinct(facts[interface.id].groups)) for interface in instance.interfaces
+        )
 
     def _instance(self, identity: str) -> InstanceIntent:
         interfaces = (self._relations.interfaces[i] for i in self._relations.attached.of(identity))
@@ -214,7 +227,12 @@ class Index:
         vpc, subnet = self._relations.vpc_of(interface)
         if vpc is None or subnet is None:
             return None
-        return interface_intent(interface, vpc, subnet, self._relations.in_effect(subnet.id), self._mtu)
+        in_effect = self._relations.in_effect(subnet.id)
+        return interface_intent(interface, vpc, subnet, in_effect, mtu=self._mtu, things=self._relations)
+
+    def _names(self, identity: str) -> tuple[NameIntent, ...]:
+        fact = self._relations.instances.get(identity)
+        return names_of(fact, self._instance(identity)) if fact and has_resource_name(fact) else ()
 
     def _held(self, needs: Needs) -> frozenset[int]:
         """The VPCs of its instances and their peers."""

@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 from rookery.mapping.index import Index
 from rookery.model.codec import decode, encode
-from rookery.model.keys import LIVE, OBSERVED_INSTANCES, instance_status_key
-from rookery.model.objects import InstanceStatus, Live
-from rookery.store.interface import Compare, Conflict, Store, StoreError, StoreUnavailable
+from rookery.model.keys import LIVE, OBSERVED_CONSOLES, OBSERVED_INSTANCES, console_key, instance_status_key
+from rookery.model.objects import ConsoleOutput, InstanceStatus, Live
+from rookery.store.interface import Compare, Conflict, Entry, Store, StoreError, StoreUnavailable
 
 STATES = ("running", "stopped", "terminated", "failed")
 LONGEST_MESSAGE = 1_000
+LONGEST_CONSOLE = 64 * 1024  # bytes
 DEBOUNCE_SECONDS = 0.010
 RETRY_SECONDS = 0.5
 
@@ -24,52 +25,73 @@ log = logging.getLogger("rookery.mapping.observed")
 
 
 class Reports:
-    """Statuses of instances on their way into the store."""
+    """What hosts say of instances on its way into the store: their statuses, and the ends of their consoles."""
 
     def __init__(self, store: Store, index: Index):
         self._store = store
         self._index = index
         self._written: dict[str, InstanceStatus] = {}
-        self._waiting: dict[str, InstanceStatus] = {}
+        self._waiting: dict[str, InstanceStatus | ConsoleOutput] = {}  # by store key
         self._something = asyncio.Event()
 
     def take(self, host: str, statuses: list[InstanceStatus]) -> None:
         """A host can only speak of what is its own: the rest is dropped and logged."""
         for status in statuses:
-            if self._index.host_of(status.id) != host:
-                log.warning("%s reports of %s, which is not its own: dropped", host, status.id)
-            elif status.state not in STATES or len(status.message) > LONGEST_MESSAGE:
+            key = instance_status_key(status.id)
+            if not self._speaks_of_its_own(host, status.id):
+                continue
+            if status.state not in STATES or len(status.message) > LONGEST_MESSAGE:
                 log.warning("%s reports nonsense of %s: dropped", host, status.id)
-            elif self._written.get(status.id) != status or status.id in self._waiting:
-                self._waiting[status.id] = status
-                self._something.set()
+            elif self._written.get(key) != status or key in self._waiting:
+                self._wait(key, status)
+
+    def take_consoles(self, host: str, outputs: list[ConsoleOutput]) -> None:
+        for output in outputs:
+            if not self._speaks_of_its_own(host, output.id):
+                continue
+            if len(output.output) > LONGEST_CONSOLE:
+                log.warning("%s tells too much of the console of %s: dropped", host, output.id)
+            else:
+                self._wait(console_key(output.id), output)
+
+    def _speaks_of_its_own(self, host: str, instance: str) -> bool:
+        if self._index.host_of(instance) == host:
+            return True
+        log.warning("%s reports of %s, which is not its own: dropped", host, instance)
+        return False
+
+    def _wait(self, key: str, word: InstanceStatus | ConsoleOutput) -> None:
+        self._waiting[key] = word
+        self._something.set()
 
     async def write(self) -> None:
         """For ever."""
         while await self._something.wait():
             self._something.clear()
-            statuses, self._waiting = self._waiting, {}
+            words, self._waiting = self._waiting, {}
             try:
-                puts = {instance_status_key(status.id): encode(status) for status in statuses.values()}
-                await self._store.txn([], puts)
-                self._written |= statuses
+                await self._store.txn([], {key: encode(word) for key, word in words.items()})
+                self._written |= {key: word for key, word in words.items() if isinstance(word, InstanceStatus)}
             except StoreUnavailable as error:
                 log.warning("reports wait: %s", error)
-                self._waiting = statuses | self._waiting
+                self._waiting = words | self._waiting
                 await asyncio.sleep(RETRY_SECONDS)
                 self._something.set()
 
     async def forget_the_gone(self) -> None:
         """Deletes what was observed of instances that exist no more. Raises StoreUnavailable."""
-        found = await self._store.range(OBSERVED_INSTANCES)
-        for entry in found.entries:
-            instance = entry.key.removeprefix(OBSERVED_INSTANCES)
-            if self._index.host_of(instance) is None and entry.revision <= self._index.generation:
-                self._written.pop(instance, None)
-                try:
-                    await self._store.txn([Compare(entry.key, entry.revision)], {}, [entry.key])
-                except Conflict:
-                    log.info("%s was reported of again", instance)
+        for prefix in (OBSERVED_INSTANCES, OBSERVED_CONSOLES):
+            for entry in (await self._store.range(prefix)).entries:
+                gone = self._index.host_of(entry.key.removeprefix(prefix)) is None
+                if gone and entry.revision <= self._index.generation:
+                    await self._forget(entry)
+
+    async def _forget(self, entry: Entry) -> None:
+        self._written.pop(entry.key, None)
+        try:
+            await self._store.txn([Compare(entry.key, entry.revision)], {}, [entry.key])
+        except Conflict:
+            log.info("%s was reported of again", entry.key)
 
 
 async def read_live(store: Store) -> Live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from rookery.mapping.facts import (
     HOST,
     TYPES,
     AclFacts,
+    DhcpOptionsFacts,
     Fact,
     GroupFacts,
     HostFacts,
@@ -25,16 +27,19 @@ from rookery.mapping.facts import (
     InterfaceFacts,
     PeeringFacts,
     PrefixListFacts,
+    PrivateZoneFacts,
     SubnetFacts,
     TableFacts,
     VpcFacts,
 )
 from rookery.mapping.groups import Groups
 from rookery.model.objects import (
+    DhcpOptions,
     Instance,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
+    PrivateZone,
     RouteTable,
     SecurityGroup,
     Subnet,
@@ -51,7 +56,9 @@ class Touched:
         self.instances: set[str] = set()
         self.tables: set[int] = set()  # numbers: their routes
         self.vpcs: set[str] = set()  # which table and network ACL are in effect in their subnets
-        self.rules: set[int] = set()  # VNIs: group sets, forwarders, policies, network ACLs, peerings
+        self.rules: set[int] = (
+            set()
+        )  # VNIs: group sets, forwarders, policies, network ACLs, peerings, names, zones
         self.gone: list[InterfaceFacts] = []
 
 
@@ -66,6 +73,8 @@ class Relations:
         self.security_groups: dict[str, GroupFacts] = self._facts[SecurityGroup.KIND]
         self.prefix_lists: dict[str, PrefixListFacts] = self._facts[PrefixList.KIND]
         self.peerings: dict[str, PeeringFacts] = self._facts[VpcPeering.KIND]
+        self.dhcp_options: dict[str, DhcpOptionsFacts] = self._facts[DhcpOptions.KIND]
+        self.zones: dict[str, PrivateZoneFacts] = self._facts[PrivateZone.KIND]
         self.vpcs: dict[str, VpcFacts] = self._facts[Vpc.KIND]
         self.hosts: dict[str, HostFacts] = self._facts[HOST]
         self.table_numbered: dict[int, TableFacts] = {}
@@ -80,6 +89,9 @@ class Relations:
         self._tables_of = Groups()  # VPC id -> table ids
         self._acls_of = Groups()  # VPC id -> network ACL ids
         self._peerings_of = Groups()  # VPC id -> ids of active peerings
+        self._zones_of = Groups()  # VPC id -> ids of private zones
+        self._vpcs_with = Groups()  # id of a DHCP options set -> VPC ids
+        self._members: Counter[str] = Counter()  # security group id -> interfaces
         self._led_by = Groups()  # id of a route's target -> table ids
         self._reads = Groups()  # prefix list id -> ids of tables and security groups
         self._changed: dict[str, Callable[[str, Any, Any, Touched], None]] = {
@@ -91,6 +103,8 @@ class Relations:
             SecurityGroup.KIND: self._security_group_changed,
             PrefixList.KIND: self._prefix_list_changed,
             VpcPeering.KIND: self._peering_changed,
+            DhcpOptions.KIND: self._dhcp_options_changed,
+            PrivateZone.KIND: self._zone_changed,
             Vpc.KIND: self._vpc_changed,
             HOST: self._host_changed,
         }
@@ -134,6 +148,9 @@ class Relations:
     def peers(self, vpc: VpcFacts) -> list[VpcFacts]:
         return peers_of(vpc, (self.peerings[one] for one in self._peerings_of.of(vpc.id)), self.vpcs)
 
+    def zones_of(self, vpc: VpcFacts) -> list[PrivateZoneFacts]:
+        return [self.zones[zone] for zone in self._zones_of.of(vpc.id)]
+
     def vpc_of(self, interface: InterfaceFacts) -> tuple[VpcFacts | None, SubnetFacts | None]:
         subnet = self.subnets.get(interface.subnet_id)
         return (self.vpcs.get(subnet.vpc_id) if subnet else None), subnet
@@ -146,12 +163,20 @@ class Relations:
         self.attached.move(identity, _get(old, "instance_id"), _get(new, "instance_id"))
         self._in_subnet.move(identity, _get(old, "subnet_id"), _get(new, "subnet_id"))
         self._on_host.move(identity, _host(old), _host(new))
+        self._count_members(old, -1)
+        self._count_members(new, 1)
         touched.instances |= {fact.instance_id for fact in (old, new) if fact and fact.instance_id}
         touched.interfaces.add(identity)
         if old and new:
             new.rows = old.rows
         elif old:
             touched.gone.append(old)
+
+    def _count_members(self, interface: InterfaceFacts | None, one: int) -> None:
+        for group in set(interface.groups) if interface else ():
+            self._members[group] += one
+            if not self._members[group]:
+                del self._members[group]
 
     def _instance_changed(
         self, identity: str, old: InstanceFacts | None, new: InstanceFacts | None, touched: Touched
@@ -210,9 +235,19 @@ class Relations:
         if old == new:
             return
         self._reads.move_all(identity, _lists_of_group(old), _lists_of_group(new))
+        if _get(old, "name") != _get(new, "name"):
+            self._touch_members_of(identity, touched)
         for fact in (old, new):
             if fact:
                 self._touch_rules(fact.vpc_id, touched)
+
+    def _touch_members_of(self, group: str, touched: Touched) -> None:
+        """Of a group that has another name now. No request makes one that has members, deletes one, or renames it: who they
+        are is not worth an index."""
+        if not self._members[group]:
+            return
+        members = (interface for interface in self.interfaces.values() if group in interface.groups)
+        touched.instances |= {interface.instance_id for interface in members if interface.instance_id}
 
     def _prefix_list_changed(
         self, identity: str, old: PrefixListFacts | None, new: PrefixListFacts | None, touched: Touched
@@ -239,6 +274,24 @@ class Relations:
         for vpc in sides:
             self._touch_rules(vpc, touched)
 
+    def _dhcp_options_changed(
+        self, identity: str, old: DhcpOptionsFacts | None, new: DhcpOptionsFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        for vpc in self._vpcs_with.of(identity):
+            self._touch_instances_of(vpc, touched)
+
+    def _zone_changed(
+        self, identity: str, old: PrivateZoneFacts | None, new: PrivateZoneFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        before, now = (set(fact.vpc_ids) if fact else set() for fact in (old, new))
+        self._zones_of.move_all(identity, before, now)
+        for vpc in before | now:
+            self._touch_rules(vpc, touched)
+
     def _tables_to(self, target: str) -> set[int]:
         return {self.tables[table].number for table in self._led_by.of(target)}
 
@@ -253,6 +306,8 @@ class Relations:
         if old == new:
             return
         touched.tables |= {self.tables[table].number for table in self._tables_of.of(identity)}
+        self._vpcs_with.move(identity, _get(old, "dhcp_options_id"), _get(new, "dhcp_options_id"))
+        self._touch_instances_of(identity, touched)
         if old and new:
             self.vpc_numbered[new.vni] = new
         else:
@@ -270,7 +325,6 @@ class Relations:
         for peering in self._peerings_of.of(identity):
             self._touch_peering(peering, joined(self.peerings[peering]), touched)
         for subnet in self._subnets_of.of(identity):
-            self._touch_instances_in(subnet, touched)
             touched.interfaces.update(self._in_subnet.of(subnet))
 
     def _host_changed(
@@ -278,6 +332,10 @@ class Relations:
     ) -> None:
         if _get(old, "address") != _get(new, "address"):
             touched.interfaces.update(self._on_host.of(identity))
+
+    def _touch_instances_of(self, vpc: str, touched: Touched) -> None:
+        for subnet in self._subnets_of.of(vpc):
+            self._touch_instances_in(subnet, touched)
 
     def _touch_instances_in(self, subnet: str, touched: Touched) -> None:
         for interface in self._in_subnet.of(subnet):

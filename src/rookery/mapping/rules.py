@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from rookery.intent.groups import distinct
 from rookery.intent.host import (
     AclIntent,
     ForwarderIntent,
     GroupSetIntent,
     MappingIntent,
+    NameIntent,
     PolicyIntent,
     RuleIntent,
     RuleKey,
 )
 from rookery.intent.instance import forwarder_intent
+from rookery.intent.names import zone_intents
 from rookery.intent.peering import peering_intents
 from rookery.intent.policy import acl_intent, policy_intent
 from rookery.mapping.facts import InterfaceFacts, VpcFacts
@@ -32,6 +35,7 @@ class Rules:
     def __init__(self, relations: Relations):
         self._relations = relations
         self._of_interfaces: defaultdict[int, dict[Key, RuleIntent]] = defaultdict(dict)  # by VNI
+        self._names: dict[str, tuple[NameIntent, ...]] = {}  # by instance id
         self._members: Counter[tuple[int, int]] = Counter()  # (VNI, group set) -> interfaces
         self._policies: defaultdict[int, dict[GroupsIn, PolicyIntent]] = defaultdict(dict)  # by VNI
         self._acls: defaultdict[int, dict[int, AclIntent]] = defaultdict(dict)  # by VNI and number
@@ -43,6 +47,17 @@ class Rules:
         was, now = (fact.rows[0] if fact.rows else None), (rows[0] if rows else None)
         self._settle_group_set(fact, was, now, touched)
         self._settle_forwarder(fact, was, now, touched)
+
+    def settle_names(self, instance: str, names: tuple[NameIntent, ...], touched: Touched) -> None:
+        """`names`: all that the instance has from now on."""
+        kept = {row.key for row in names}
+        for row in self._names.pop(instance, ()):
+            if row.key not in kept:
+                self._delete(row.vni, row.key, touched)
+        for row in names:
+            self._put(row.vni, row, touched)
+        if names:
+            self._names[instance] = names
 
     def forget(self, vnis: Iterable[int]) -> None:
         """What was made in VPCs that were touched."""
@@ -71,6 +86,7 @@ class Rules:
         for vpc in filter(None, map(relations.vpc_numbered.get, needs.vnis)):
             for peer in relations.peers(vpc):
                 yield from peering_intents(vpc, peer)
+            yield from zone_intents(vpc, relations.zones_of(vpc))
 
     def _policy(self, vpc: VpcFacts, groups: GroupsIn) -> PolicyIntent:
         made = self._policies[vpc.vni]
@@ -99,7 +115,7 @@ class Rules:
         if joined:
             self._members[joined] += 1
             if self._members[joined] == 1:
-                row = GroupSetIntent(number=joined[1], groups=fact.groups)
+                row = GroupSetIntent(number=joined[1], groups=distinct(fact.groups))
                 self._put(joined[0], row, touched)
         if left:
             self._leave(left, touched)
@@ -123,7 +139,7 @@ class Rules:
         vpc, _ = self._relations.vpc_of(fact)
         return not fact.source_dest_check or (vpc is not None and self._relations.is_target(fact.id, vpc.id))
 
-    def _put(self, vni: int, row: GroupSetIntent | ForwarderIntent, touched: Touched) -> None:
+    def _put(self, vni: int, row: GroupSetIntent | ForwarderIntent | NameIntent, touched: Touched) -> None:
         if self._of_interfaces[vni].get(row.key) != row:
             self._of_interfaces[vni][row.key] = row
             touched.rules.add(vni)

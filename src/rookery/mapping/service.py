@@ -1,7 +1,7 @@
 """The mapping service: follows the store, and streams to each host what it must hold.
 
     store --watch--> index --changes--> sessions --frames--> hosts
-    hosts --applied--> progress --> observed/live        hosts --reports--> observed/instance/*
+    hosts --applied--> progress --> observed/live        hosts --reports--> observed/instance/*, observed/console/*
 
 It keeps nothing that cannot be read again: it may be killed at any moment.
 """
@@ -100,7 +100,7 @@ class Service:
             load_certificate(*self._presented)
 
     async def forget_the_gone(self) -> None:
-        """Deletes statuses of instances that exist no more. Raises StoreUnavailable."""
+        """Deletes statuses and consoles of instances that exist no more. Raises StoreUnavailable."""
         await self._reports.forget_the_gone()
 
     # From the store
@@ -231,6 +231,8 @@ class Service:
             self._applied(session, frame)
         elif isinstance(frame, InstanceReport):
             self._reports.take(session.host, frame.statuses)
+        else:
+            self._reports.take_consoles(session.host, frame.outputs)
 
     def _greet(self, session: Session, hello: Hello) -> None:
         if hello.version != PROTOCOL_VERSION:

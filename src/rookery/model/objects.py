@@ -359,6 +359,7 @@ class Instance(Resource, frozen=True, kw_only=True):
     launched: float = 0.0  # the last RunInstances or StartInstances
     user_data: str = ""  # base64, as given
     key_name: str = ""
+    public_key: str = ""  # of that key pair at launch: what becomes of the pair later changes nothing
     reservation_id: str = ""
     launch_index: int = 0
     client_token: str = ""

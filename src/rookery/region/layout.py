@@ -72,6 +72,10 @@ class Layout:
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 
+    def services_namespace(self, host: str) -> str:
+        """In which the host's services listen; its agent makes it."""
+        return f"{self.host_namespace(host)}-services"
+
     def instance_namespace(self, instance_id: str) -> str:
         return f"{self.namespace_prefix}{instance_id}"
 

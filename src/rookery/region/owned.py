@@ -13,7 +13,7 @@ from rookery.region.layout import Layout
 from rookery.region.processes import Process
 
 PROGRAMS = {"rookery.region.supervisor", "rookery.api", "rookery.mapping"}
-AGENT = "rookery.host"
+OF_HOSTS = {"rookery.host", "rookery.host.services"}
 
 
 def region_namespaces(plan: Layout) -> list[str]:
@@ -61,7 +61,7 @@ def _names_region(words: tuple[str, ...], plan: Layout) -> bool:
     if "-m" not in words:
         return False
     module, options = words[words.index("-m") + 1 :][:1], words[words.index("-m") + 2 :]
-    if module == (AGENT,):
+    if OF_HOSTS.intersection(module):
         return any(option.startswith(f"{plan.run}/") for option in options)
     named = zip(options, options[1:], strict=False)
     return module[:1] != () and module[0] in PROGRAMS and ("--name", plan.name) in named

@@ -35,8 +35,14 @@ class Part:
 
 def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
-    agents = [_agent(settings, host_name(index)) for index in range(settings.hosts)]
-    return [_mapping_service(settings), _api(settings), *agents]
+    hosts = [host_name(index) for index in range(settings.hosts)]
+    of_hosts = [part for host in hosts for part in (_agent(settings, host), _services(settings, host))]
+    return [_mapping_service(settings), _api(settings), *of_hosts]
+
+
+def services_of(host: str) -> str:
+    """Name of the part beside the host's agent."""
+    return f"{host}-services"
 
 
 def environment() -> dict[str, str]:
@@ -72,6 +78,14 @@ def _api(settings: Settings) -> Part:
 
 
 def _agent(settings: Settings, host: str) -> Part:
+    return _of_host(settings, host, host, "rookery.host")
+
+
+def _services(settings: Settings, host: str) -> Part:
+    return _of_host(settings, host, services_of(host), "rookery.host.services")
+
+
+def _of_host(settings: Settings, host: str, name: str, module: str) -> Part:
     plan = settings.layout
     options = ("--config", str(plan.host_run(host) / "host.json"))
-    return Part(host, "rookery.host", options, plan.host_namespace(host), plan.logs / f"{host}.log")
+    return Part(name, module, options, plan.host_namespace(host), plan.logs / f"{name}.log")

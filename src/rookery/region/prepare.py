@@ -61,6 +61,8 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         state_directory=str(plan.state / name),
         run_directory=str(plan.host_run(name)),
         bpf_objects=str(BPF_OBJECTS),
+        services_namespace=plan.services_namespace(name),
+        dns_upstreams=list(settings.dns_upstreams),
     )
 
 

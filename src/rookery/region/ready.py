@@ -12,6 +12,7 @@ from rookery.host.control import GetStatus, StatusReply
 from rookery.region import agents, port_guard
 from rookery.region.errors import CannotStart, NoAnswer
 from rookery.region.layout import host_name
+from rookery.region.parts import services_of
 from rookery.region.settings import Settings
 from rookery.region.supervisor import PartRecord, read_records
 
@@ -64,8 +65,10 @@ def host_states(settings: Settings) -> list[HostState]:
 
 def waiting_for(settings: Settings) -> list[str]:
     """Names of the parts that are not ready; empty when all are. The mapping service is when every host says so."""
-    hosts = [state.name for state in host_states(settings) if state.problem]
-    return ([] if api_answers(settings.port) else ["api"]) + hosts
+    hosts = host_states(settings)
+    agents_not_ready = [state.name for state in hosts if state.problem]
+    services = [services_of(state.name) for state in hosts if not state.status or state.status.services]
+    return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services
 
 
 def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE) -> None:

@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     zones: int = 2
     port: int = defaults.API_PORT
     jumbo: bool = False
+    dns_upstreams: tuple[str, ...] = ()  # resolvers for public names, asked from the hosts' namespaces; none: nobody is asked
 
     @property
     def layout(self) -> layout.Layout:
@@ -61,6 +62,17 @@ def check(settings: Settings) -> None:
         )
     if not 1 <= settings.port <= 65535:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
+    for address in settings.dns_upstreams:
+        _check_upstream(address)
+
+
+def _check_upstream(address: str) -> None:
+    from rookery.host.services.dns.upstream import upstream  # noqa: PLC0415 - a DNS library, which few starts need
+
+    try:
+        upstream(address)
+    except ValueError as error:
+        raise CannotStart(f"DNS upstream {address}: {error}") from error
 
 
 def read(name: str) -> Settings | None:

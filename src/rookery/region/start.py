@@ -16,9 +16,11 @@ from rookery.region.settings import Settings
 from rookery.region.stop import clear
 from rookery.region.supervisor import launch, running
 
+Wanted = dict[str, int | bool | tuple[str, ...]]
 
-def bring_up(name: str, wanted: dict[str, int | bool], tell: Callable[[str], None]) -> Settings:
-    """`wanted`: those of hosts, zones, port, jumbo that the user named; the rest is as it was, or the default.
+
+def bring_up(name: str, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
+    """`wanted`: those of hosts, zones, port, jumbo, dns_upstreams that the user named; the rest is as it was, or the default.
 
     Raises BadName, CannotStart, DifferentRegion.
     """
@@ -51,7 +53,7 @@ def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: 
         raise
 
 
-def _shape(name: str, before: Settings | None, wanted: dict[str, int | bool]) -> Settings:
+def _shape(name: str, before: Settings | None, wanted: Wanted) -> Settings:
     shape = msgspec.structs.replace(before or Settings(name=name), **wanted)
     settings.check(shape)
     if before and (shape.zones != before.zones or shape.hosts < before.hosts):
@@ -67,7 +69,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
     if shape != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
-            f"{', jumbo' if before.jumbo else ''}; first: {COMMAND} down --keep-data --name {before.name}"
+            f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.dns_upstreams) or 'nobody'} for public names; first: {COMMAND} down --keep-data --name {before.name}"
         )
 
 

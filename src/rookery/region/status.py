@@ -13,7 +13,7 @@ from rookery.model.objects import Live
 from rookery.region import namespaces, settings, supervisor
 from rookery.region.called import COMMAND
 from rookery.region.errors import NotRunning
-from rookery.region.parts import parts_of
+from rookery.region.parts import parts_of, services_of
 from rookery.region.processes import Process, is_alive
 from rookery.region.ready import HostState, api_answers, host_states
 from rookery.region.settings import Settings
@@ -111,6 +111,7 @@ def _supervisor(shape: Settings) -> PartState:
 def _parts(shape: Settings, hosts: list[HostState]) -> list[PartState]:
     records = {record.name: record for record in supervisor.read_records(shape.layout)}
     trouble = {host.name: host.problem for host in hosts if host.problem}
+    trouble |= {services_of(host.name): said for host in hosts if host.status and (said := host.status.services)}
     if not api_answers(shape.port):
         trouble["api"] = f"no answer on 127.0.0.1:{shape.port}"
     if not any(host.status and host.status.connected for host in hosts):

@@ -13,6 +13,7 @@ from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     CidrAssociation,
+    ConsoleOutput,
     Host,
     Instance,
     InstanceStatus,
@@ -57,6 +58,7 @@ class SmallView:
         self.ids = CountedIds()
         self.quotas = quotas
         self.statuses: dict[str, InstanceStatus] = {}
+        self.consoles: dict[str, ConsoleOutput] = {}
         self.live = 1_000_000_000
         self.mtu = 1500
         self._hosts = list(hosts)
@@ -85,6 +87,9 @@ class SmallView:
 
     def instances_on(self, host: str) -> int:
         return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))
+
+    def console(self, instance_id: str) -> ConsoleOutput | None:
+        return self.consoles.get(instance_id)
 
     def status(self, instance_id: str) -> InstanceStatus | None:
         return self.statuses.get(instance_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from rookery.dataplane.formats import RouteKind, Step, Verdict
+from rookery.dataplane.formats import RouteKind, Service, Step, Verdict
 from rookery.host.control import EventLine
 from rookery.region.directory import Directory
 from rookery.trace import words
@@ -84,6 +84,7 @@ def _values(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int,
     values["route"] = (
         words.ROUTES[RouteKind(event.detail)] if event.detail in tuple(RouteKind) else event.detail
     )
+    values["service"] = words.SERVICES[Service(event.detail)] if event.detail in tuple(Service) else event.detail
     values["target"] = interfaces.get(event.detail, f"interface {event.detail:#010x}")
     values["reason"] = sentence(event.verdict) + _by_rule(event.rule)
     values["rule"] = event.rule or "a rule without a name"

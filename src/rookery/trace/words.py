@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.dataplane.formats import RouteKind, Step, Verdict
+from rookery.dataplane.formats import RouteKind, Service, Step, Verdict
 
 VERDICTS: dict[Verdict, str] = {
     Verdict.CONTINUE: "on to the next stage",
@@ -10,7 +10,8 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DELIVERED: "delivered to the instance",
     Verdict.ANSWERED: "answered by the host itself",
     Verdict.NOT_OURS: "no packet of the overlay for this host: left to the host's kernel",
-    Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, or a way to that host",
+    Verdict.SERVED: "given to the services of the host",
+    Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, or one to the services",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
     Verdict.DROP_MALFORMED_IP: "the IP header contradicts itself: version, header length or total length",
@@ -31,7 +32,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_SOURCE_NOT_AT_HOST: "the inner source does not live at the host that sent the packet",
     Verdict.DROP_DESTINATION_NOT_HERE: "no interface of this host has the inner destination's address",
     Verdict.DROP_DECAPSULATION: "the kernel refused to unwrap the packet",
-    Verdict.DROP_LINK_LOCAL: "a link-local address: never routed, and its services are not built yet",
+    Verdict.DROP_LINK_LOCAL: "a link-local address: never routed, and no service answers at this address and port",
     Verdict.DROP_SECURITY_GROUP_EGRESS: "no rule of the sender's security groups admits it, and it belongs to no tracked flow",
     Verdict.DROP_SECURITY_GROUP_INGRESS: "no rule of the receiver's security groups admits it, and it belongs to no tracked flow",
     Verdict.DROP_NETWORK_ACL_EGRESS: "the network ACL of the sender's subnet denies it",
@@ -44,6 +45,10 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_NO_FORWARDER: "the route leads to an interface that lives nowhere",
     Verdict.DROP_MALFORMED_NEIGHBOUR: "the neighbour discovery packet contradicts itself",
     Verdict.DROP_NEIGHBOUR_UNANSWERED: "a neighbour discovery packet without effect: about an address nobody else in the subnet has",
+    Verdict.DROP_SERVICE_ALLOWANCE: "the interface has sent services as many packets as it may in this second",
+    Verdict.DROP_SERVICE_FRAGMENT: "a fragment, and services take none",
+    Verdict.DROP_SERVICE_REPLY: "from a service, but no answer to an interface of this host",
+    Verdict.DROP_SERVICE_OPTIONS: "IP options or extension headers, and services take none",
 }
 
 STEPS: dict[Step, str] = {
@@ -70,6 +75,16 @@ STEPS: dict[Step, str] = {
     Step.ROUTER_ADVERTISED: "the router advertised itself",
     Step.RELATED: "{direction}: an ICMP error about a tracked flow",
     Step.FORWARDED: "verified: {target} at {outer_source} may speak for others",
+    Step.SERVED: "given to the host's {service} service: no security group, network ACL or route is asked",
+    Step.SERVICE_ANSWERED: "answered by the host's {service} service: {source} -> {destination}",
+}
+
+SERVICES: dict[Service, str] = {
+    Service.DHCP: "DHCP",
+    Service.TIME: "time",
+    Service.DNS: "DNS",
+    Service.METADATA: "metadata",
+    Service.DHCPV6: "DHCPv6",
 }
 
 ROUTES: dict[RouteKind, str] = {

@@ -22,8 +22,8 @@ from rookery.api.handlers.timestamps import iso
 from rookery.api.idempotency import redescribes
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
-from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
+from rookery.intent.zones import zone_id
 from rookery.model.objects import Instance, NetworkInterface, Resource
 
 InstanceValue = Callable[[Instance, View], Values]

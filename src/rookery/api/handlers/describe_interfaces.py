@@ -11,8 +11,8 @@ from rookery.api.handlers.interface_groups import GROUP_FILTERS
 from rookery.api.handlers.interface_shape import interface_shape, status_of
 from rookery.api.handlers.timestamps import iso
 from rookery.api.operation import Outcome, Request, View, operation
-from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
+from rookery.intent.zones import zone_id
 from rookery.model.objects import Attachment, NetworkInterface
 
 

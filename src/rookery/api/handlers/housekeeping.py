@@ -23,7 +23,7 @@ KEPT_SECONDS = 3600.0  # a terminated instance stays describable for about an ho
 
 def housekeeping(view: View, now: float) -> Outcome:
     """`deletes`: instances to forget, and interfaces of instances that terminated themselves. With an instance,
-    `observed/instance/<id>` should go too."""
+    `observed/instance/<id>` and `observed/console/<id>` should go too."""
     hosts = {host.name for host in view.hosts()}
     puts: list[Resource] = []
     deletes: list[Resource] = [*forgotten_peerings(view, now)]

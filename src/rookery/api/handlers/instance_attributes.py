@@ -204,9 +204,3 @@ def reset_instance_attribute(request: Request, view: View) -> Outcome:
     if request.parameters["Attribute"] != "sourceDestCheck":
         raise unsupported(f"The attribute '{request.parameters['Attribute']}' cannot be reset.")
     return Outcome(puts=set_source_dest_check(view, found, True))
-
-
-@operation("GetConsoleOutput")
-def get_console_output(request: Request, view: View) -> Outcome:
-    find(view, Instance, request.parameters["InstanceId"])
-    raise unsupported("The console output of instances is not kept.")

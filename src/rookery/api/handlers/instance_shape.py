@@ -20,8 +20,8 @@ from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_shape import instance_interface_shape
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
-from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
+from rookery.intent.zones import zone_id
 from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
 
 STATE_REASONS = {

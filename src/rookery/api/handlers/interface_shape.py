@@ -10,8 +10,8 @@ from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_tracking import tracking_shape
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
-from rookery.api.zones import zone_id
 from rookery.intent.names import private_dns_name
+from rookery.intent.zones import zone_id
 from rookery.model.objects import NetworkInterface
 
 

@@ -23,7 +23,7 @@ from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
-from rookery.api.zones import zone_id
+from rookery.intent.zones import zone_id
 from rookery.model.objects import Attachment, Instance, NetworkInterface, Subnet
 
 HONOURED = frozenset(

@@ -23,7 +23,8 @@ from rookery.api.liveness import state_of
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import render_tags, tags_for
-from rookery.api.zones import Zone, zone_id, zone_named, zones
+from rookery.api.zones import Zone, zone_named, zones
+from rookery.intent.zones import zone_id
 from rookery.model.objects import NetworkInterface, RouteTable, Subnet, Vpc
 
 _UNBUILT = (

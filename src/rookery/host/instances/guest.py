@@ -10,7 +10,7 @@ from rookery.host.instances.record import Places
 from rookery.intent.host import InstanceIntent
 
 REGIONS = Path("/var/lib/rookery")  # keys of every region on the machine: nothing for a tenant's eyes
-NOT_A_SCRIPT = (b"#cloud-config", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b")
+SCRIPTS = {"ask": "ask.sh", "lease": "lease.sh", "first-boot": "first-boot.sh"}  # seen inside in /run/instance
 
 
 class UserDataError(Exception):
@@ -18,11 +18,8 @@ class UserDataError(Exception):
 
 
 def resolv_conf(intent: InstanceIntent) -> str:
-    return (
-        "# The VPC's resolver is not built yet: no nameserver is named here, so lookups fail at once\n"
-        "# instead of waiting for an answer that cannot come. /etc/hosts is read.\n"
-        f"search {intent.domain}\noptions timeout:1 attempts:1\n"
-    )
+    """Until DHCP tells more (lease.sh)."""
+    return f"search {intent.domain}\n"
 
 
 def hosts(intent: InstanceIntent) -> str:
@@ -59,19 +56,17 @@ def fstab(folder: Path, etc: dict[str, Path], hidden: list[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def script_of(user_data: str) -> bytes:
-    """`user_data` is base64. What has no #! line is given to sh; formats of cloud-init get an honest refusal in the log."""
+def decoded(user_data: str) -> bytes:
+    """`user_data` is base64. Raises UserDataError."""
     try:
-        content = base64.b64decode(user_data, validate=True)
+        return base64.b64decode(user_data, validate=True)
     except binascii.Error as error:
         raise UserDataError(f"user data is not base64: {error}") from error
-    if content.startswith(NOT_A_SCRIPT):
-        return b"#!/bin/sh\necho 'user data: only scripts are run; cloud-config, MIME and gzip are not built yet'\nexit 1\n"
-    return content if content.startswith(b"#!") else b"#!/bin/sh\n" + content
 
 
-def write_files(places: Places, intent: InstanceIntent, state: Path) -> None:
-    """Everything boot.sh mounts or runs. `state`: the host's, hidden from the instance. Raises UserDataError."""
+def write_files(places: Places, intent: InstanceIntent, state: Path, has_services: bool) -> None:
+    """Everything boot.sh mounts or runs. `state`: the host's, hidden from the instance. `has_services`: the guest gets its
+    user data from the instance metadata; else it is put where first-boot.sh looks. Raises UserDataError."""
     folder, guest = places.folder(intent.id), places.guest(intent.id)
     guest.mkdir(mode=0o755, parents=True, exist_ok=True)
     files = {"resolv.conf": resolv_conf(intent), "hosts": hosts(intent), "hostname": f"{intent.hostname}\n"}
@@ -85,7 +80,15 @@ def write_files(places: Places, intent: InstanceIntent, state: Path) -> None:
     # a state folder inside REGIONS is hidden with it, and would be no mount point any more
     hidden = [p for p in (REGIONS, state) if p.is_dir() and (p == REGIONS or not p.is_relative_to(REGIONS))]
     (folder / "fstab").write_text(fstab(folder, {n: t for n, t in etc.items() if t.exists()}, hidden))
-    if intent.user_data:
-        script = guest / "user-data"
-        script.write_bytes(script_of(intent.user_data))
-        script.chmod(0o700)
+    _write_scripts(guest)
+    user_data = decoded(intent.user_data)
+    if not has_services:
+        (guest / "user-data.given").write_bytes(user_data)
+
+
+def _write_scripts(guest: Path) -> None:
+    """Copies: where the originals lie is perhaps hidden from the instance."""
+    for name, source in SCRIPTS.items():
+        copy = guest / name
+        copy.write_bytes(Path(__file__).with_name(source).read_bytes())
+        copy.chmod(0o755)

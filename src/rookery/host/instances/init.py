@@ -17,10 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from rookery.host.instances import namespace
-from rookery.host.instances.record import Places, take_lock
+from rookery.host.instances.record import Places, console_file, take_lock
 from rookery.intent.host import InstanceIntent
 
 BOOT_SCRIPT = Path(__file__).with_name("boot.sh")
+ALL_NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
 READY_WITHIN = 10.0  # seconds; 30 ms on an idle machine, but a hundred launches share it
 ASK_AGAIN_AFTER = 0.25
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -100,13 +101,14 @@ def open_pidfd(places: Places, instance: str) -> int | None:
     return None
 
 
-def start(places: Places, intent: InstanceIntent, netns: str) -> int:
-    """Returns the init's pid when it is up; user data runs on in the background. Raises InitError, NamespaceError."""
+def start(places: Places, intent: InstanceIntent, netns: str, asks: list[str]) -> int:
+    """Returns the init's pid when it is up; user data runs on in the background. `asks`: devices that get their address by
+    DHCP. Raises InitError, NamespaceError."""
     lock = take_lock(places, intent.id)
     if lock is None:
         raise InitError("an earlier init of the instance still lives")
     places.pid_file(intent.id).unlink(missing_ok=True)
-    console = places.folder(intent.id) / "console.log"
+    console = console_file(places, intent.id)
     try:
         with namespace.inside(netns), console.open("ab") as log:
             setsid = subprocess.Popen(
@@ -115,7 +117,7 @@ def start(places: Places, intent: InstanceIntent, netns: str) -> int:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd="/",
-                env=_environment(places, intent),
+                env=_environment(places, intent, asks),
             )
     finally:
         os.close(lock)
@@ -124,14 +126,32 @@ def start(places: Places, intent: InstanceIntent, netns: str) -> int:
     return find(places, intent.id)
 
 
-def _environment(places: Places, intent: InstanceIntent) -> dict[str, str]:
+def _environment(places: Places, intent: InstanceIntent, asks: list[str]) -> dict[str, str]:
     return {
         "PATH": PATH,
         "HOME": "/root",
         "INSTANCE_STATE": str(places.folder(intent.id)),
         "INSTANCE_PID_FILE": str(places.pid_file(intent.id)),
         "INSTANCE_HOSTNAME": intent.hostname,
+        "INSTANCE_ASKS": " ".join(asks),
     }
+
+
+def ask(places: Places, instance: str, device: str) -> None:
+    """The address of a device that was plugged into a running instance; ask.sh goes on asking when nobody answers at once.
+    Raises InitError."""
+    pid = find(places, instance)
+    if not pid:
+        return
+    console = console_file(places, instance)
+    command = ("nsenter", f"--target={pid}", *ALL_NAMESPACES, "/run/instance/ask", device)
+    try:
+        with console.open("ab") as log:
+            subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=READY_WITHIN, env={"PATH": PATH}, check=True
+            )
+    except (subprocess.SubprocessError, OSError) as error:
+        raise InitError(f"the instance's DHCP client for {device} did not start: {error}") from error
 
 
 def _await_ready(setsid: subprocess.Popen[bytes], console: Path) -> None:

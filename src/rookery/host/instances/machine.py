@@ -7,6 +7,7 @@ StepFailed   a step could not be taken; the fleet tries again later. A boot that
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -54,10 +55,12 @@ BOOT_REFUSED = (NamespaceError, NetworkError, InitError, UserDataError, WiringEr
 class Machine:
     """The instances of one host."""
 
-    def __init__(self, region: str, places: Places, wiring: Wiring):
+    def __init__(self, region: str, places: Places, wiring: Wiring, has_services: bool):
+        """`has_services`: instances get their addresses and user data from the host's services, by asking."""
         self._region = region
         self.places = places
         self._wiring = wiring
+        self._has_services = has_services
         self._holder: dict[str, str] = {}  # device -> the instance it is plugged into
 
     def prepare(self) -> None:
@@ -174,14 +177,18 @@ class Machine:
         network.create_namespace(name)
         for interface in wanted.interfaces:
             self._plug(wanted.id, interface)
-        guest.write_files(self.places, wanted, self.places.state)
-        init.start(self.places, wanted, name)
+        guest.write_files(self.places, wanted, self.places.state, self._has_services)
+        init.start(self.places, wanted, name, self._asking(wanted.interfaces))
+
+    def _asking(self, interfaces: Iterable[InterfaceIntent]) -> list[str]:
+        """The devices whose addresses the guest asks for."""
+        return [network.inside_name(interface) for interface in interfaces] if self._has_services else []
 
     def _plug(self, instance: str, interface: InterfaceIntent) -> None:
         device = network.plug(self.netns(instance), interface)
         self._holder[device.name] = instance
         self._wiring.added(device.ifindex, self.devices())
-        network.open_device(self.netns(instance), interface, device.ifindex)
+        network.open_device(self.netns(instance), interface, device.ifindex, self._has_services)
 
     def _wire(self, wanted: InstanceIntent) -> None:
         """What is in the way goes first, also a device that an interrupted try left unfinished."""
@@ -197,6 +204,8 @@ class Machine:
         for interface in wanted.interfaces:
             if interface.id not in stays:
                 self._plug(wanted.id, interface)
+                for device in self._asking([interface]):
+                    init.ask(self.places, wanted.id, device)
             elif kept.ipv6 != whole.ipv6:
                 network.readdress(self.netns(wanted.id), interface)
         record.write(self.places, wanted.id, whole)

@@ -46,19 +46,19 @@ def number_of(device: str) -> int:
     return int(device[len(DEVICE_PREFIX) :], 16)
 
 
-def _without_ipv6(device: str) -> None:
+def without_ipv6(device: str) -> None:
     """A VPC without IPv6 would count every router solicitation of a Linux guest as a drop."""
-    _switch(device, "disable_ipv6", 1)
+    switch(device, "disable_ipv6", 1)
 
 
 def _with_ipv6(device: str) -> None:
     """What the intent says, and nothing made of advertisements: there is no other address to have. No time is spent on
     asking whether one is free (RFC 4862): the control plane gave it to nobody else."""
     for name, value in (("accept_ra", 0), ("autoconf", 0), ("accept_dad", 0), ("disable_ipv6", 0)):
-        _switch(device, name, value)
+        switch(device, name, value)
 
 
-def _switch(device: str, name: str, value: int) -> None:
+def switch(device: str, name: str, value: int) -> None:
     file = Path(f"/proc/sys/net/ipv6/conf/{device}/{name}")
     if file.exists():  # not where the kernel has no IPv6
         file.write_text(str(value))
@@ -68,7 +68,7 @@ def create_namespace(name: str) -> None:
     """An empty namespace with its loopback up. Raises NamespaceError, NetworkError."""
     namespace.create(name)
     with namespace.inside(name), IPRoute() as route:
-        _without_ipv6("default")
+        without_ipv6("default")
         route.link("set", index=LOOPBACK, state="up")
 
 
@@ -76,7 +76,7 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
     """Makes the pair, both ends down: nothing passes before `open_device`. Raises NamespaceError, NetworkError."""
     device = device_name(interface.number)
     inner = {
-        "ifname": _inside(interface),
+        "ifname": inside_name(interface),
         "address": interface.mac,
         "mtu": interface.mtu,
         "net_ns_fd": name,
@@ -86,16 +86,18 @@ def plug(name: str, interface: InterfaceIntent) -> Device:
             route.link("add", ifname=device, kind="veth", mtu=HOST_SIDE_MTU, peer=inner)
     except NetlinkError as error:
         raise NetworkError(f"device {device} of {interface.id}: {error}") from error
-    _without_ipv6(device)
+    without_ipv6(device)
     return Device(device, ifindex_of(device))
 
 
-def _inside(interface: InterfaceIntent) -> str:
+def inside_name(interface: InterfaceIntent) -> str:
+    """Of the guest's end."""
     return f"eth{interface.device_index}"
 
 
-def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
-    """Lets packets pass: called when the programs are attached. Raises NamespaceError, NetworkError.
+def open_device(name: str, interface: InterfaceIntent, ifindex: int, by_dhcp: bool) -> None:
+    """Lets packets pass: called when the programs are attached. `by_dhcp`: the guest asks for its IPv4 address itself.
+    Raises NamespaceError, NetworkError.
 
     The guest's end comes last. A device that comes up with its carrier there can send at once; one whose carrier comes
     later loses what it sends until the kernel's link watch has run, and the guest's first ARP request, once lost, is
@@ -103,24 +105,26 @@ def open_device(name: str, interface: InterfaceIntent, ifindex: int) -> None:
     try:
         with IPRoute() as route:
             route.link("set", index=ifindex, state="up")
-            _open_inside(name, interface)
+            _open_inside(name, interface, by_dhcp)
             route.link("get", index=ifindex)  # since 6.8 to ask is to wait for the link watch (facd15dfd691)
     except NetlinkError as error:
         raise NetworkError(f"device {ifindex} of {interface.id}: {error}") from error
 
 
-def _open_inside(name: str, interface: InterfaceIntent) -> None:
+def _open_inside(name: str, interface: InterfaceIntent, by_dhcp: bool) -> None:
     """Only the primary IPv4 address: as on AWS, the guest itself configures secondary ones. All IPv6 addresses, as DHCPv6
-    would give them."""
+    would give them: busybox has no client for it, and other clients take one address of several."""
     with namespace.inside(name), IPRoute() as route:
-        inner = route.link_lookup(ifname=_inside(interface))[0]
-        route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
+        inner = route.link_lookup(ifname=inside_name(interface))[0]
+        if not by_dhcp:
+            route.addr("add", index=inner, address=interface.primary, prefixlen=interface.prefix_length)
         if interface.router_ipv6:
-            _with_ipv6(_inside(interface))
+            _with_ipv6(inside_name(interface))
         _set_ipv6_addresses(route, inner, interface)
         route.link("set", index=inner, state="up")
         if interface.device_index == 0:
-            route.route("add", dst="default", gateway=interface.router, oif=inner)
+            if not by_dhcp:
+                route.route("add", dst="default", gateway=interface.router, oif=inner)
             _set_ipv6_route(route, inner, interface)
 
 
@@ -148,9 +152,9 @@ def readdress(name: str, interface: InterfaceIntent) -> None:
     """IPv6 addresses that came or went while the instance runs, or IPv6 altogether. Raises NamespaceError, NetworkError."""
     try:
         with namespace.inside(name), IPRoute() as route:
-            inner = route.link_lookup(ifname=_inside(interface))[0]
+            inner = route.link_lookup(ifname=inside_name(interface))[0]
             if interface.router_ipv6:
-                _with_ipv6(_inside(interface))
+                _with_ipv6(inside_name(interface))
             _set_ipv6_addresses(route, inner, interface)
             if interface.device_index == 0:
                 _set_ipv6_route(route, inner, interface)

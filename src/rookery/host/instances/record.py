@@ -1,6 +1,6 @@
 """What a host remembers of an instance on disk, so that instances outlive the agent: one folder each.
 
-<state directory>/instances/<id>/   instance.json  fstab  console.log  user-data.ran  guest/ (seen inside as /run/instance)
+<state directory>/instances/<id>/   instance.json  fstab  console.log  guest/ (seen inside as /run/instance)
 <run directory>/instances/<id>.pid  machine's pid and start time of the init; gone after a restart of the machine
 <run directory>/instances/<id>.lock held by the unshare process above the init for as long as it lives
 """
@@ -60,6 +60,11 @@ class Places:
     def known(self) -> list[str]:
         """Instances that have a folder here."""
         return sorted(p.name for p in (self.state / "instances").iterdir() if _ID.fullmatch(p.name))
+
+
+def console_file(places: Places, instance: str) -> Path:
+    """What its console says: whoever writes there appends."""
+    return places.folder(instance) / "console.log"
 
 
 def read(places: Places, instance: str) -> Record | None:

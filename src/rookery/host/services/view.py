@@ -67,6 +67,10 @@ class View:
         """`name` whole, lower case, without the last dot."""
         return self._names.get(("name", vni, name))
 
+    def names(self) -> Iterable[NameIntent]:
+        """Of all VPCs."""
+        return self._names.values()
+
     def zone(self, vni: int, name: str) -> ZoneIntent | None:
         """The most specific private zone of the VPC in which the name lies."""
         while name:

@@ -1,0 +1,159 @@
+"""The way to the services on instances' wires (docs/decisions/0012): a network namespace of their own, and the veth pair that
+leads there. The host's end is held by programs alone, and its kernel speaks no IPv6 on it; the other end has the addresses of
+the services, and a route to all callers.
+
+    host's namespace: svc0 --veth-- svc1: services' namespace, fd00:ec2::254 and the others
+
+Every function blocks for some milliseconds, in a thread that is in the host's namespace. ServicesLinkError: the kernel refused;
+the agent does not start, or says so and tries again with its next full pass.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from rookery.dataplane.addresses import mac_bytes
+from rookery.dataplane.formats import CallerConstant, Service, ServicesConfig
+from rookery.host.instances import namespace, network
+from rookery.host.instances.namespace import NamespaceError
+from rookery.host.services.caller import service_address
+
+HOST_SIDE, SERVICES_SIDE = "svc0", "svc1"
+HOST_MAC, SERVICES_MAC = "02:52:00:00:00:01", "02:52:00:00:00:02"  # of no other device: the pair is a segment of its own
+MTU = 65535  # the programs judge sizes, by the interface that asks; nothing is cut here
+ADDRESSES = frozenset(service_address(service) for service in Service)
+CALLERS = f"{CallerConstant.PREFIX:x}::/16"
+GATEWAY = "fe80::1"  # nobody: a name for the host's side, which asks no neighbour
+NUD_PERMANENT = 0x80
+IFF_UP = 1
+ADDRESSES_BY_HAND = 1  # IN6_ADDR_GEN_MODE_NONE
+SWITCHES = (("disable_ipv6", 0), ("accept_ra", 0), ("accept_dad", 0), ("addr_gen_mode", ADDRESSES_BY_HAND))
+
+
+class ServicesLinkError(Exception):
+    """What is wrong with the pair or its namespace."""
+
+
+class Pair(NamedTuple):
+    """ifindex of both ends, each in its namespace."""
+
+    here: int
+    there: int
+
+
+def ensure(name: str) -> tuple[ServicesConfig, bool]:
+    """(the pair, as the programs must know it; something was missing and is there now). `name`: of the services' namespace."""
+    try:
+        mended = _ensure_namespace(name)
+        pair = _pair(name)
+        if pair is None:
+            pair, mended = _make_pair(name), True
+        mended |= _open_here(pair) | _open_there(name, pair)
+    except (NamespaceError, NetlinkError, OSError) as error:
+        raise ServicesLinkError(f"the way to the services in {name}: {error}") from error
+    return ServicesConfig(pair.here, mac_bytes(SERVICES_MAC), mac_bytes(HOST_MAC)), mended
+
+
+def _ensure_namespace(name: str) -> bool:
+    if namespace.exists(name):
+        return False
+    namespace.create(name)
+    return True
+
+
+def _pair(name: str) -> Pair | None:
+    """None: an end is missing, or belongs to another pair."""
+    with IPRoute() as route:
+        here = _link(route, HOST_SIDE)
+    with namespace.inside(name), IPRoute() as route:
+        there = _link(route, SERVICES_SIDE)
+    if here is None or there is None or here.get_attr("IFLA_LINK") != there["index"]:
+        return None
+    return Pair(here["index"], there["index"])
+
+
+def _link(route: IPRoute, device: str):  # type: ignore[no-untyped-def]  # pyroute2 has no types
+    indices = route.link_lookup(ifname=device)
+    return route.link("get", index=indices[0])[0] if indices else None
+
+
+def _make_pair(name: str) -> Pair:
+    """In the place of what is left of an older one."""
+    with namespace.inside(name):
+        network.unplug(SERVICES_SIDE)
+    network.unplug(HOST_SIDE)
+    inner = {"ifname": SERVICES_SIDE, "address": SERVICES_MAC, "mtu": MTU, "net_ns_fd": name}
+    with IPRoute() as route:
+        route.link("add", ifname=HOST_SIDE, kind="veth", address=HOST_MAC, mtu=MTU, peer=inner)
+    pair = _pair(name)
+    if pair is None:
+        raise ServicesLinkError(f"{HOST_SIDE} and {SERVICES_SIDE} in {name} are gone as soon as they are made")
+    return pair
+
+
+def _open_here(pair: Pair) -> bool:
+    with IPRoute() as route:
+        if _is_open(route, pair.here, HOST_MAC):
+            return False
+        network.without_ipv6(HOST_SIDE)
+        route.link("set", index=pair.here, address=HOST_MAC, mtu=MTU, state="up")
+    return True
+
+
+def _is_open(route: IPRoute, index: int, mac: str) -> bool:
+    link = route.link("get", index=index)[0]
+    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & IFF_UP)
+    return found == (mac, MTU, IFF_UP)
+
+
+def _open_there(name: str, pair: Pair) -> bool:
+    with namespace.inside(name), IPRoute() as route:
+        if _is_open(route, pair.there, SERVICES_MAC) and _is_addressed(route, pair.there) and _leads_back(route, pair.there):
+            return False
+        for switch, value in SWITCHES:
+            network.switch(SERVICES_SIDE, switch, value)
+        route.link("set", index=network.LOOPBACK, state="up")
+        route.link("set", index=pair.there, address=SERVICES_MAC, mtu=MTU, state="up")
+        _address(route, pair.there)
+        _lead_back(route, pair.there)
+    return True
+
+
+def _is_addressed(route: IPRoute, index: int) -> bool:
+    return _addresses(route, index) == ADDRESSES
+
+
+def _addresses(route: IPRoute, index: int) -> set[str]:
+    return {one.get_attr("IFA_ADDRESS") for one in route.get_addr(family=socket.AF_INET6, index=index)}
+
+
+def _address(route: IPRoute, index: int) -> None:
+    found = _addresses(route, index)
+    for address in found - ADDRESSES:
+        route.addr("del", index=index, address=address, family=socket.AF_INET6)
+    for address in sorted(ADDRESSES - found):
+        route.addr(
+            "add", index=index, address=address, prefixlen=128, family=socket.AF_INET6, flags=network.IFA_F_NODAD
+        )
+
+
+def _leads_back(route: IPRoute, index: int) -> bool:
+    ways = {
+        (f"{way.get_attr('RTA_DST')}/{way['dst_len']}", way.get_attr("RTA_GATEWAY"))
+        for way in route.get_routes(family=socket.AF_INET6, oif=index)
+    }
+    neighbours = {
+        (one.get_attr("NDA_DST"), one.get_attr("NDA_LLADDR"), one["state"])
+        for one in route.get_neighbours(family=socket.AF_INET6, ifindex=index)
+    }
+    return (CALLERS, GATEWAY) in ways and (GATEWAY, HOST_MAC, NUD_PERMANENT) in neighbours
+
+
+def _lead_back(route: IPRoute, index: int) -> None:
+    """One neighbour for all callers, that is never asked for."""
+    route.neigh("replace", dst=GATEWAY, lladdr=HOST_MAC, ifindex=index, state=NUD_PERMANENT)
+    route.route("replace", dst=CALLERS, gateway=GATEWAY, oif=index, family=socket.AF_INET6)
