@@ -25,7 +25,7 @@ FILTERS: Filters = {
     "platform": lambda image, view: None,
     "root-device-type": lambda image, view: "instance-store",
     "state": lambda image, view: "available",
-    "virtualization-type": lambda image, view: None,
+    "virtualization-type": lambda image, view: image.virtualization or None,
 }
 
 
@@ -69,4 +69,10 @@ def shape(image: Image) -> dict[str, Any]:
         "BlockDeviceMappings": [],
         "ProductCodes": [],
         "Tags": render_tags(image.tags),
+        **virtualization(image),
     }
+
+
+def virtualization(image: Image) -> dict[str, str]:
+    """Said of what AWS has a word for: of guests, not of namespaces."""
+    return {"VirtualizationType": image.virtualization} if image.virtualization else {}

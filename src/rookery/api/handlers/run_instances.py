@@ -17,7 +17,7 @@ from rookery.api.handlers.instance_type_catalogue import DEFAULT_TYPE, InstanceT
 from rookery.api.handlers.key_pairs import key_pair_named
 from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, how_many_fit, plan_interfaces
 from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
-from rookery.api.handlers.placement import hosts_in, no_capacity, place
+from rookery.api.handlers.placement import hosts_for, no_capacity, place
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL
@@ -170,7 +170,7 @@ def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses
     room = how_many_fit(launch.plans, pools)
     if room < launch.least:
         raise first_full(launch.plans, pools)
-    hosts = place(hosts_in(view.hosts(), launch.zone), view.instances_on, min(launch.most, room))
+    hosts = place(hosts_for(view.hosts(), launch.zone, launch.image.kind), view.instances_on, min(launch.most, room))
     if len(hosts) < launch.least:
         raise no_capacity(launch.zone)
     return hosts
@@ -209,6 +209,7 @@ class Builder:
             created=request.now,
             tags=launch.instance_tags,
             image_id=launch.image.id,
+            kind=launch.image.kind,
             instance_type=launch.kind.name,
             subnet_id=interfaces[0].subnet_id,
             vpc_id=interfaces[0].vpc_id,
