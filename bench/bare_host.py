@@ -75,7 +75,8 @@ def arp_question(_number: int) -> bytes:
 
 def _rule(number: int, egress: bool, protocol: int, ports: tuple[int, int], cidr: str) -> GroupRuleIntent:
     return GroupRuleIntent(
-        id=f"sgr-{number:017}", egress=egress, protocol=protocol, from_port=ports[0], to_port=ports[1], cidrs=(cidr,)
+        id=f"sgr-{number:017}", of="sg-1", egress=egress, protocol=protocol, from_port=ports[0], to_port=ports[1],
+        cidrs=(cidr,),
     )
 
 

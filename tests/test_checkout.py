@@ -33,3 +33,9 @@ def test_every_package_of_the_environment_is_pinned():
         line for line in lines if not line.startswith("#") and not re.fullmatch(r"[\w.-]+==[\w.]+", line)
     ]
     assert loose == []
+
+
+def test_tests_of_the_machine_are_collected_without_xdist_too():
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:xdist", "tests/region/test_substrate.py"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -43,7 +43,8 @@ static __always_inline bool find_address_giver(const struct packet *packet, cons
 
 	if (service == SERVICE_DHCPV6) {
 		*source = link_local_router();
-		return caller_source_of(&packet->destination) == CALLER_LINK_LOCAL && asked == ASKED_SERVICE &&
+		return has_ipv6(interface) && asked == ASKED_SERVICE &&
+		       caller_source_of(&packet->destination) == CALLER_LINK_LOCAL &&
 		       packet->destination_port == bpf_htons(PORT_DHCPV6_CLIENT);
 	}
 	*source = interface->router;

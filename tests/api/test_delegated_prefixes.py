@@ -9,16 +9,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rookery.api.handlers.addresses import addresses_of
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
-from rookery.api.held import ipv4_units
-from rookery.api.operation import ApiError
-from rookery.model.objects import NetworkInterface
-from rookery.testing.small_view import SmallView
 
 
 @pytest.fixture
@@ -150,91 +142,3 @@ def test_prefixes_of_ipv6_are_chosen_or_drawn(ec2, refused, subnet_id, block):
             ec2.assign_ipv6_addresses(NetworkInterfaceId=interface, Ipv6Prefixes=[piece(block, number)])
     gone = ec2.unassign_ipv6_addresses(NetworkInterfaceId=interface, Ipv6Prefixes=drawn)
     assert gone["UnassignedIpv6Prefixes"] == drawn
-
-
-class Subnet26(RuleBasedStateMachine):
-    """Addresses, prefixes and reservations of a /26 come and go; an oracle counts in the simplest way."""
-
-    def __init__(self):
-        super().__init__()
-        self.view = SmallView()
-        self.subnet = self.view.make_subnet(self.view.make_vpc("10.0.0.0/16"), "10.0.2.0/26")
-
-    def attempt(self, operation, **parameters):
-        try:
-            self.view.call(operation, **parameters)
-        except ApiError as error:
-            assert error.status == 400
-
-    def interface(self, data):
-        everything = [each.id for each in self.view.all(NetworkInterface)]
-        return data.draw(st.sampled_from(everything)) if everything else "eni-0123456789abcdef0"
-
-    @rule(addresses=st.integers(0, 3), prefixes=st.integers(0, 1))
-    def create(self, addresses, prefixes):
-        self.attempt(
-            "CreateNetworkInterface",
-            SubnetId=self.subnet.id,
-            SecondaryPrivateIpAddressCount=addresses,
-            Ipv4PrefixCount=prefixes,
-        )
-
-    @rule(start=st.integers(0, 15), kind=st.sampled_from(["prefix", "explicit"]))
-    def reserve(self, start, kind):
-        length = 28 if kind == "prefix" else 30
-        cidr = f"10.0.2.{start % 4 * 16 if kind == 'prefix' else start * 4}/{length}"
-        self.attempt("CreateSubnetCidrReservation", SubnetId=self.subnet.id, Cidr=cidr, ReservationType=kind)
-
-    @rule(data=st.data(), last=st.integers(0, 63), move=st.booleans())
-    def assign(self, data, last, move):
-        self.attempt(
-            "AssignPrivateIpAddresses",
-            NetworkInterfaceId=self.interface(data),
-            PrivateIpAddresses=[f"10.0.2.{last}"],
-            AllowReassignment=move,
-        )
-
-    @rule(data=st.data(), number=st.integers(0, 3))
-    def delegate(self, data, number):
-        self.attempt(
-            "AssignPrivateIpAddresses",
-            NetworkInterfaceId=self.interface(data),
-            Ipv4Prefixes=[f"10.0.2.{number * 16}/28"],
-        )
-
-    @rule(data=st.data())
-    def delete(self, data):
-        self.attempt("DeleteNetworkInterface", NetworkInterfaceId=self.interface(data))
-
-    def everything(self):
-        for found in self.view.all(NetworkInterface):
-            for each in (*found.addresses, *found.prefixes):
-                yield from (str(address) for address in IPv4Network(each))
-
-    @invariant()
-    def no_address_has_two_holders_and_none_is_the_subnets_own(self):
-        held = list(self.everything())
-        assert len(set(held)) == len(held)
-        assert set(held) <= {f"10.0.2.{last}" for last in range(4, 63)}
-
-    @invariant()
-    def the_counts_are_what_an_oracle_counts(self):
-        held = set(self.everything())
-        assert self.view.held_addresses(self.subnet.id).ipv4 == len(held)
-        reserved = {
-            str(address)
-            for one in self.view.call("GetSubnetCidrReservations", SubnetId=self.subnet.id)[
-                "SubnetIpv4CidrReservations"
-            ]
-            for address in IPv4Network(one["Cidr"])
-        }
-        usable = {f"10.0.2.{last}" for last in range(4, 63)}
-        assert addresses_of(self.view, self.subnet).free == len(usable - held - reserved)
-
-    @invariant()
-    def no_interface_exceeds_its_limit(self):
-        assert all(ipv4_units(each) <= 50 for each in self.view.all(NetworkInterface))
-
-
-Subnet26.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestSubnet26 = Subnet26.TestCase

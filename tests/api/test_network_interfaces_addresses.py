@@ -1,4 +1,4 @@
-"""Secondary addresses that come, move and go; and what must hold of a subnet's addresses whatever happens.
+"""Secondary addresses that come, move and go.
 
 VPC 10.0.0.0/16 -- subnet 10.0.2.0/24 -- interfaces a (10.0.2.10), b (10.0.2.20)
                 \\- subnet 10.0.3.0/24 -- interface far (10.0.3.10)
@@ -9,14 +9,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.api.handlers.addresses import SubnetAddresses
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.held import Held
-from rookery.api.operation import ApiError
 from rookery.model.objects import Host, NetworkInterface
 from rookery.testing.small_view import SmallView
 
@@ -150,66 +146,3 @@ def test_the_same_request_draws_the_same_addresses(here):
 
     assert drawn("eni-1") == drawn("eni-1")
     assert drawn("eni-1") != drawn("eni-2")
-
-
-class Subnet28(RuleBasedStateMachine):
-    """Interfaces of a /28 come and go; an oracle counts in the simplest way."""
-
-    def __init__(self):
-        super().__init__()
-        self.view = SmallView()
-        self.subnet = self.view.make_subnet(self.view.make_vpc("10.0.0.0/16"), "10.0.1.0/28")
-
-    def attempt(self, operation, **parameters):
-        try:
-            self.view.call(operation, **parameters)
-        except ApiError as error:
-            assert error.status == 400
-
-    def interface(self, data):
-        everything = [each.id for each in self.view.all(NetworkInterface)]
-        return data.draw(st.sampled_from(everything)) if everything else "eni-0123456789abcdef0"
-
-    @rule(count=st.integers(0, 4))
-    def create(self, count):
-        self.attempt("CreateNetworkInterface", SubnetId=self.subnet.id, SecondaryPrivateIpAddressCount=count)
-
-    @rule(last=st.integers(0, 16))
-    def create_at(self, last):
-        self.attempt("CreateNetworkInterface", SubnetId=self.subnet.id, PrivateIpAddress=f"10.0.1.{last}")
-
-    @rule(data=st.data(), lasts=st.lists(st.integers(0, 16), max_size=3), move=st.booleans())
-    def assign(self, data, lasts, move):
-        self.attempt(
-            "AssignPrivateIpAddresses",
-            NetworkInterfaceId=self.interface(data),
-            PrivateIpAddresses=[f"10.0.1.{last}" for last in lasts],
-            AllowReassignment=move,
-        )
-
-    @rule(data=st.data(), lasts=st.lists(st.integers(4, 14), max_size=2))
-    def unassign(self, data, lasts):
-        self.attempt(
-            "UnassignPrivateIpAddresses",
-            NetworkInterfaceId=self.interface(data),
-            PrivateIpAddresses=[f"10.0.1.{last}" for last in lasts],
-        )
-
-    @rule(data=st.data())
-    def delete(self, data):
-        self.attempt("DeleteNetworkInterface", NetworkInterfaceId=self.interface(data))
-
-    @invariant()
-    def no_address_has_two_holders_and_none_is_reserved(self):
-        everything = [each for found in self.view.all(NetworkInterface) for each in found.addresses]
-        assert len(set(everything)) == len(everything)
-        assert set(everything) <= {f"10.0.1.{last}" for last in range(4, 15)}
-
-    @invariant()
-    def the_free_count_is_what_an_oracle_counts(self):
-        held = sum(len(found.addresses) for found in self.view.all(NetworkInterface))
-        assert SubnetAddresses(self.subnet, self.view.held_addresses(self.subnet.id)).free == 16 - 5 - held
-
-
-Subnet28.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestSubnet28 = Subnet28.TestCase

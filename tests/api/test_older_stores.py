@@ -1,21 +1,30 @@
 """A store made before there were security groups and network ACLs: what is missing is there before anybody looks.
 
 store of an earlier version --> API or housekeeper --> default group, default network ACL, groups of interfaces
+
+tests/vectors/store_of_the_first_build.json: what the build of 2026-11-23 (e460c3d) wrote, key by key, without credentials and answers to
+client tokens: a VPC with two blocks, a route table, an instance with two interfaces and a key pair, beside the default VPC.
+Such a store is read by every later build. What a later build writes joins it here when it is released.
 """
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from rookery.api.housekeeper import guard_older_stores
 from rookery.api.state import State, claim_key
+from rookery.intent.state import State as IntentState
+from rookery.intent.whole import host_intent
 from rookery.model.codec import decode_resource, encode
 from rookery.model.keys import INTENDED
 from rookery.model.objects import NetworkAcl, NetworkInterface, SecurityGroup
 from rookery.testing.invariants import broken
+from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
 
 
@@ -77,3 +86,47 @@ def test_the_housekeeper_does_it_for_instances_of_accounts_that_ask_nothing(olde
     before = api.run(api.store.revision())
     api.run(guard_older_stores(api.store, State(api.store), time.time()))
     assert api.run(api.store.revision()) == before
+
+
+FIRST = Path(__file__).parents[1] / "vectors" / "store_of_the_first_build.json"
+MTU = 1500
+
+
+@pytest.fixture
+def first():
+    """An API over what the first build wrote."""
+    rows = {
+        key: (value if isinstance(value, str) else json.dumps(value)).encode()
+        for key, value in json.loads(FIRST.read_text()).items()
+    }
+    with RunningApi(MemoryStore()) as fresh:
+        fresh.run(fresh.store.txn([], rows))
+        fresh.hosts_have_applied(fresh.run(fresh.store.revision()))
+        yield fresh
+
+
+def test_a_store_of_the_first_build_is_read_whole_and_made_sound(first):
+    ec2 = first.client()
+    (kept,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["kept"]}])["Vpcs"]
+    blocks = [one["CidrBlock"] for one in kept["CidrBlockAssociationSet"]]
+    assert (kept["CidrBlock"], blocks) == ("10.77.0.0/16", ["10.77.0.0/16", "10.78.0.0/16"])
+    (reservation,) = ec2.describe_instances(Filters=of(kept["VpcId"]))["Reservations"]
+    (instance,) = reservation["Instances"]
+    assert (instance["State"]["Name"], instance["KeyName"]) == ("running", "kept")
+    assert [[a["PrivateIpAddress"] for a in i["PrivateIpAddresses"]] for i in instance["NetworkInterfaces"]] == [
+        ["10.77.0.10"],
+        ["10.77.0.20", "10.77.0.80"],
+    ]
+    assert broken(everything(first)) == []
+
+
+def test_hosts_get_from_it_what_its_instances_need(first):
+    first.run(guard_older_stores(first.store, State(first.store), time.time()))
+    found = first.run(first.store.range(""))
+    intent = host_intent(IntentState(found.entries, found.revision, MTU), "host-1")
+    (instance,) = intent.instances.values()
+    assert [interface.addresses for interface in instance.interfaces] == [("10.77.0.10",), ("10.77.0.20", "10.77.0.80")]
+    assert {address for _, address in intent.mappings} == {"10.77.0.10", "10.77.0.20", "10.77.0.80"}
+    needed = {("policy", interface.group_set, 0) for interface in instance.interfaces}
+    needed |= {("acl", interface.acl, 0) for interface in instance.interfaces}
+    assert needed <= set(intent.rules)

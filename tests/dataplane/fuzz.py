@@ -1,4 +1,4 @@
-"""Random and mutated packets through both programs and the model: same verdict, same bytes, same device.
+"""Random and mutated packets through the programs and the model: same verdict, same bytes, same device.
 
     PYTHONPATH=src:. python -m tests.dataplane.fuzz 1000000 [--seed N]
 
@@ -13,13 +13,14 @@ import struct
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import NamedTuple
 
 from rookery.dataplane.formats import Verdict, WhatIfMark
-from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.host import HostDataplane, ProgramName
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import model, plan
 from tests.dataplane.model import checksum
@@ -38,12 +39,22 @@ OWNERS = [(row[0], IPv4Address(a).packed) for (_, a), row in plan.ADDRESSES.item
 ]
 VPCS = (plan.VPC, plan.TWIN, plan.PEER, plan.THIRD, 9)
 HOSTS = [h.packed for h in (plan.HOST_A, plan.HOST_B, plan.HOST_C, plan.FAR_HOST)]
-LEAST = 34  # a test run refuses IPv4 frames that are shorter; those are sent for real in tests/netns
+ANSWERS = (  # end of the service's address, protocol, port, kind of caller, where it asked, its port (0: any)
+    ("123", 17, 123, 4, 1, 0), ("123", 17, 123, 6, 1, 0), ("253", 17, 53, 4, 1, 0), ("253", 6, 53, 4, 2, 0),
+    ("253", 17, 53, 6, 1, 0), ("254", 6, 80, 4, 1, 0), ("254", 6, 80, 6, 1, 0), ("67", 17, 67, 4, 3, 68),
+    ("67", 17, 67, 4, 4, 68), ("547", 17, 547, 7, 1, 546), ("2", 17, 53, 4, 1, 0),
+)  # fmt: skip
+QUESTIONS = (  # address, protocol, the guest's port (0: any), port
+    ("169.254.169.254", 6, 0, 80), ("169.254.169.253", 17, 0, 53), ("169.254.169.253", 6, 0, 53), ("169.254.169.123", 17, 0, 123),
+    ("10.7.0.2", 17, 0, 53), ("10.7.0.2", 6, 0, 53), ("10.7.1.1", 17, 68, 67), ("255.255.255.255", 17, 68, 67), ("10.7.1.2", 17, 0, 53),
+)  # fmt: skip
+# A test run refuses frames of IPv4, and of IPv6, that are shorter; those are sent for real in tests/netns.
+LEAST = {"host_egress": 34, "host_ingress": 34, "host_services": 54}
 GSO_SIZES = (0, 0, 0, 0, 536, 1200, 1448, 1480, 1600)
 
 
 class Case(NamedTuple):
-    program: str
+    program: ProgramName
     frame: bytes
     gso_size: int
 
@@ -73,11 +84,28 @@ def transport(rng: random.Random, protocol: int) -> bytes:
     return ports + rng.randbytes(4)
 
 
+def question(rng: random.Random) -> bytes:
+    """To some service, or nearly."""
+    to, protocol, client, port = rng.choice(QUESTIONS)
+    if rng.random() < 0.2:
+        protocol, port = rng.choice((6, 17)), rng.choice((53, 67, 80, 123))
+    source = ADDRESSES[0] if rng.random() < 0.7 else rng.choice((ADDRESSES[1], bytes(4), rng.choice(ADDRESSES)))
+    whole = bytearray(ip_packet(rng, source, IPv4Address(to).packed))
+    whole[9] = protocol
+    if rng.random() < 0.7:
+        whole[6:8] = b"\x40\x00"
+    at = (whole[0] & 15) * 4
+    struct.pack_into("!HH", whole, at, client or rng.randrange(65536), port)
+    return bytes(whole)
+
+
 def instance_frame(rng: random.Random) -> bytes:
     source = plan.mac(11) if rng.random() < 0.95 else rng.choice(MACS)
     ethernet = (plan.ROUTER_MAC if rng.random() < 0.5 else rng.choice(MACS)) + source
     if rng.random() < 0.15:
         return ethernet + b"\x08\x06" + arp(rng)
+    if rng.random() < 0.25:
+        return ethernet + b"\x08\x00" + question(rng)
     address = ADDRESSES[0] if rng.random() < 0.8 else rng.choice(ADDRESSES)
     return ethernet + b"\x08\x00" + ip_packet(rng, address, rng.choice(ADDRESSES))
 
@@ -130,23 +158,44 @@ def substrate_frame(rng: random.Random) -> bytes:
     return bytes(12) + b"\x08\x00" + head + udp + inside
 
 
-def mutate(rng: random.Random, frame: bytes) -> bytes:
+def services_frame(rng: random.Random) -> bytes:
+    """An answer of some service, or nearly."""
+    service, protocol, port, kind, asked, client = rng.choice(ANSWERS)
+    kind, asked = (rng.choice((4, 6, 7, 9)), rng.randrange(6)) if rng.random() < 0.2 else (kind, asked)
+    number = 11 if rng.random() < 0.9 else rng.choice((12, rng.randrange(1 << 32)))
+    guest = bytes(4) + rng.choice((*ADDRESSES[:2], bytes(4), b"\xff" * 4)) if kind == 4 else rng.randbytes(8)
+    to = b"\xfd\x52" + bytes((kind, asked)) + number.to_bytes(4, "big") + guest
+    ports = struct.pack("!HH", port if rng.random() < 0.9 else rng.randrange(65536), client or rng.randrange(65536))
+    payload = ports + transport(rng, protocol)[4:] + rng.randbytes(rng.choice((0, 3, 30, rng.randrange(1700))))
+    head = struct.pack("!IHBB", 6 << 28 | rng.getrandbits(28), len(payload), protocol, rng.randrange(256))
+    macs = plan.SERVICES.host_mac + plan.SERVICES.mac
+    return macs + b"\x86\xdd" + head + IPv6Address(f"fd00:ec2::{service}").packed + to + payload
+
+
+def mutate(rng: random.Random, frame: bytes, least: int) -> bytes:
     """Mostly in the headers, where it hurts."""
     changed = bytearray(frame)
     for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
         position = rng.randrange(min(len(changed), rng.choice((40, 80, 140))))
         changed[position] = rng.choice(INTERESTING) if rng.random() < 0.6 else rng.randrange(256)
     if rng.random() < 0.1:
-        del changed[rng.randrange(LEAST, len(changed) + 1) :]
+        del changed[rng.randrange(least, len(changed) + 1) :]
     if rng.random() < 0.05:
         changed += rng.randbytes(rng.randrange(1, 80))
     return bytes(changed)
 
 
+FRAMES: dict[ProgramName, Callable[[random.Random], bytes]] = {
+    "host_egress": instance_frame,
+    "host_ingress": substrate_frame,
+    "host_services": services_frame,
+}
+
+
 def make_case(rng: random.Random) -> Case:
-    program = rng.choice(("host_egress", "host_ingress"))
-    frame = instance_frame(rng) if program == "host_egress" else substrate_frame(rng)
-    return Case(program, mutate(rng, frame), rng.choice(GSO_SIZES))
+    program = rng.choice(tuple(FRAMES))
+    frame = FRAMES[program](rng)
+    return Case(program, mutate(rng, frame, LEAST[program]), rng.choice(GSO_SIZES))
 
 
 def change_world(rng: random.Random) -> model.Host:
@@ -156,7 +205,10 @@ def change_world(rng: random.Random) -> model.Host:
     mtu = rng.choice((1700, 1566, 1565, 1300, 9216))
     host.substrate = model.Substrate(host.substrate.address, host.substrate.network, 77, mtu, gateway)
     config = plan.interface(11, rng.choice((1500, 1400, 9001)), rng.random() < 0.8)
-    host.interfaces[plan.DEVICE] = config
+    resolver, router_ipv6 = rng.choice((config.resolver, config.router + 1, None)), rng.choice((None, IPv6Address("2001:db8:7:1::1")))
+    host.interfaces[plan.DEVICE] = replace(config, resolver=resolver, router_ipv6=router_ipv6)
+    host.services = plan.SERVICES if rng.random() < 0.9 else None
+    host.spent = rng.choice((0, 0, 1022, 1023, 1024))
     for key, row in host.forwarders.items():
         host.forwarders[key] = replace(row, source_check=rng.random() < 0.4)
     for key, local in host.local.items():

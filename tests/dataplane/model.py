@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+
+from tests.dataplane import model_ipv6, model_services
+from tests.dataplane.model_services import Question, Refused
 
 MASK32 = 0xFFFFFFFF
 WRAPPING = 66
@@ -26,6 +29,7 @@ class Interface:
     mtu: int = 1500
     source_check: bool = True
     resolver: IPv4Address | None = None
+    router_ipv6: IPv6Address | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Host:
     forwarders: dict[tuple[int, int], Forwarder] = field(default_factory=dict)
     peerings: set[tuple[int, int]] = field(default_factory=set)
     services: Services | None = None
+    spent: int = 0  # packets to services, of everybody, in this second
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ class Inner:
     dont_fragment: bool
     unanswerable: bool
     later: bool  # a fragment without ports
+    headers: int  # bytes in front of the payload, Ethernet's too
 
 
 def checksum(data: bytes) -> int:
@@ -187,6 +193,7 @@ def read_ip(frame: bytes, gso_size: int) -> Inner:
         bool(fragment & 0x4000),
         bool(fragment & 0x1FFF) or is_error,
         not first,
+        14 + headers,
     )
 
 
@@ -242,7 +249,8 @@ def answer_arp(host: Host, me: Interface, frame: bytes, ifindex: int) -> Outcome
 
 
 def who_has(host: Host, me: Interface, target: IPv4Address) -> bytes | None:
-    if target == me.router:
+    resolver_near = me.resolver if me.resolver and int(me.resolver) == int(me.router) + 1 else None
+    if target in (me.router, resolver_near, *model_services.SERVICES):
         return me.router_mac
     place = place_of(host, me.vni, target)
     if place is None or place.interface == me.number or place.subnet != me.subnet:
@@ -352,17 +360,25 @@ def deliver(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -
     return Outcome("DELIVERED", local.mac + sender + b"\x08\x00" + inner.frame[14:], local.ifindex)
 
 
-def check_instance_packet(host: Host, me: Interface, frame: bytes, gso_size: int) -> Inner:
-    inner = read_ip(frame, gso_size)
+def check_instance_packet(host: Host, me: Interface, inner: Inner) -> None:
     limited = IPv4Address("255.255.255.255")
-    if frame[0] & 1 or inner.destination.is_multicast or inner.destination == limited:
+    if inner.frame[0] & 1 or inner.destination.is_multicast or inner.destination == limited:
         raise Dropped("DROP_MULTICAST")
     if me.source_check and not owns(host, me, inner.source):
         raise Dropped("DROP_SOURCE_ADDRESS")
-    if inner.destination.is_link_local or inner.source.is_link_local:
-        raise Dropped("DROP_LINK_LOCAL")
-    follow_first(inner)
-    return inner
+
+
+def ask_services(host: Host, me: Interface, inner: Inner, question: Question, gso_size: int) -> Outcome:
+    services = host.services
+    if services is None:
+        raise Dropped("DROP_NOT_CONFIGURED")
+    model_services.check_question(model_services.look_at(inner.frame), inner.largest, me.mtu)
+    payload = struct.unpack_from("!H", inner.frame, 16)[0] + 14 - inner.headers
+    packets = -(-payload // gso_size) if gso_size and payload > 0 else 1
+    if host.spent + packets > model_services.LIMIT:
+        raise Dropped("DROP_SERVICE_ALLOWANCE")
+    macs = services.mac + services.host_mac
+    return Outcome("SERVED", model_services.served(inner.frame, question, me.number, macs), services.ifindex)
 
 
 def egress(host: Host, frame: bytes, ifindex: int, gso_size: int) -> Outcome:
@@ -373,7 +389,17 @@ def egress(host: Host, frame: bytes, ifindex: int, gso_size: int) -> Outcome:
         raise Dropped("DROP_SOURCE_MAC")
     if frame[12:14] == b"\x08\x06":
         return answer_arp(host, me, frame, ifindex)
-    inner = check_instance_packet(host, me, frame, gso_size)
+    inner = read_ip(frame, gso_size)
+    seen = model_services.look_at(frame)
+    if question := model_services.asks_for_address(seen, me.router, owns(host, me, inner.source)):
+        return ask_services(host, me, inner, question, gso_size)
+    check_instance_packet(host, me, inner)
+    question = model_services.asks_service(seen, me.resolver)
+    if inner.source.is_link_local:
+        raise Dropped("DROP_LINK_LOCAL")
+    if question:
+        return ask_services(host, me, inner, question, gso_size)
+    follow_first(inner)
     return forward(host, me, inner, next_hop(host, me, inner), ifindex)
 
 
@@ -465,10 +491,43 @@ def ingress(host: Host, frame: bytes, gso_size: int) -> Outcome:
     return deliver(host, claim, inner, outer_source)
 
 
+def read_answer(frame: bytes, gso_size: int) -> model_services.Answer | None:
+    """None: whatever it is, it is no answer of a service. Raises Dropped."""
+    if frame[12:14] == b"\x08\x00":
+        read_ip(frame, gso_size)
+        return None
+    if frame[12:14] != b"\x86\xdd":
+        raise Dropped("DROP_NOT_IP")
+    try:
+        read = model_ipv6.read(frame)
+    except model_ipv6.Unreadable as reason:
+        raise Dropped(str(reason)) from reason
+    if frame[20] in model_ipv6.EXTENSIONS or read.protocol not in (6, 17):
+        return None
+    headers = 40 + ((frame[66] >> 4) * 4 if read.protocol == 6 else 8)
+    total = 40 + struct.unpack_from("!H", frame, 18)[0]
+    largest = headers + gso_size if gso_size and total > headers else len(frame) - 14
+    ports = read.source_port, read.destination_port
+    return model_services.Answer(read.source, frame[38:54], read.protocol, ports, largest)
+
+
+def answer(host: Host, frame: bytes, gso_size: int) -> Outcome:
+    read = read_answer(frame, gso_size)
+    number = int.from_bytes(frame[42:46], "big")
+    found = [(ifindex, me) for ifindex, me in host.interfaces.items() if me.number == number]
+    if read is None or not model_services.is_answer(read) or not found:
+        raise Dropped("DROP_SERVICE_REPLY")
+    ifindex, me = found[0]
+    guest = model_services.Guest(number, me.router, me.router_ipv6, me.resolver, me.mac, me.router_mac, me.mtu)
+    return Outcome("DELIVERED", model_services.heard(frame, read, guest), ifindex)
+
+
 def run(host: Host, program: str, frame: bytes, ifindex: int, *, gso_size: int = 0) -> Outcome:
     try:
         if program == "host_egress":
             return egress(host, frame, ifindex, gso_size)
+        if program == "host_services":
+            return answer(host, frame, gso_size)
         return ingress(host, frame, gso_size)
-    except Dropped as reason:
+    except (Dropped, Refused) as reason:
         return Outcome(str(reason))

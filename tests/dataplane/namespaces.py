@@ -117,9 +117,11 @@ def ping(made: World, number: int, address: str, *options: str) -> str:
     return made.execute(number, "ping", "-n", "-c", "2", "-i", "0.05", "-W", "1", *options, address)
 
 
-def exchange(made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...]) -> tuple[str, str]:
-    """(what was sent, what arrived)."""
-    address = str(plan.interface(receiver).primary)
+def exchange(
+    made: World, receiver: int, sender: int, serve: tuple[str, ...], send: tuple[str, ...], *, address: str = ""
+) -> tuple[str, str]:
+    """(what was sent, what arrived). `address`: of the receiver; its primary IPv4 address where none is said."""
+    address = address or str(plan.interface(receiver).primary)
     listening = made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:])
     assert listening.stdout and listening.stdout.readline() == "ready\n"
     sent = made.execute(sender, sys.executable, TRAFFIC, send[0], address, *send[1:])

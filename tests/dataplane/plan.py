@@ -175,7 +175,7 @@ def interface_row(me: Interface) -> formats.InterfaceConfig:
         me.subnet,
         me.route_table,
         address_bytes(str(me.router)),
-        bytes(16),
+        me.router_ipv6.packed if me.router_ipv6 else bytes(16),
         address_bytes(str(me.resolver)) if me.resolver else bytes(16),
         address_bytes(str(me.primary)),
         me.mac,
@@ -244,11 +244,15 @@ def services_row(found: Services | None) -> formats.ServicesConfig:
     return formats.ServicesConfig(*astuple(found)) if found else formats.ServicesConfig(0, bytes(6), bytes(6))
 
 
+def budget_row(spent: int) -> formats.ServiceBudget:
+    """In a second that the host's clock does not reach."""
+    return formats.ServiceBudget((1 << 64) - (1 << 32) + spent if spent else 0)
+
+
 def fill_services(real: HostDataplane, host: Host) -> None:
-    """Everybody's second begins anew."""
     numbers = {me.number: ifindex for ifindex, me in host.interfaces.items()}
     real.configure_services(services_row(host.services))
-    real.service_budgets.put_many({InterfaceNumber(number): formats.ServiceBudget(0) for number in numbers})
+    real.service_budgets.put_many({InterfaceNumber(number): budget_row(host.spent) for number in numbers})
     real.interface_devices.put_many({InterfaceNumber(number): Ifindex(device) for number, device in numbers.items()})
 
 

@@ -158,12 +158,13 @@ def test_a_what_if_from_a_device_that_is_not_there_says_so(host_a: HostDataplane
         host_a.what_if("host_egress", bytes(frame_from_11()), 999_999, 1)
 
 
-def test_loading_again_keeps_what_the_tables_hold(open_dataplane: Open) -> None:
+def test_loading_again_keeps_what_the_tables_hold(open_dataplane: Open, pins: Path) -> None:
     first = open_dataplane()
     plan.fill(first, plan.host_a())
     held = [dict(table.items()) for table in (first.mappings, first.routes, first.interfaces)]
     first.test_run("host_egress", bytes(frame_from_11()), REAL)
     first.close()
+    HostDataplane.check_pins(pins, built_objects())
     second = open_dataplane()
     assert [dict(table.items()) for table in (second.mappings, second.routes, second.interfaces)] == held
     assert CounterKey(plan.DEVICE, Verdict.SENT) in second.counters()
@@ -177,6 +178,8 @@ def test_a_pinned_map_of_another_form_is_refused_and_left_alone(open_dataplane: 
     syscall.pin(strange, pins / "maps" / "routes")
     with pytest.raises(IncompatiblePins, match="routes was made by another version"):
         open_dataplane()
+    with pytest.raises(IncompatiblePins, match="routes was made by another version"):
+        HostDataplane.check_pins(pins, built_objects())
     assert (pins / "maps" / "mappings").exists()
 
 

@@ -62,6 +62,25 @@ def test_everything_killed_at_once_comes_back_with_up(one):
     assert ping(one)
 
 
+def test_up_refuses_the_tables_of_another_build_and_names_the_way_out(one):
+    """As after a crash and a `git pull`: instances live on, over tables that the new build would misread."""
+    plan = Layout(one.name)
+    instances = set(owned.region_processes(plan)) - set(everything(one))
+    victims = everything(one)
+    for victim in victims:
+        processes.send(victim, signal.SIGKILL)
+    assert processes.wait_gone(victims, 10) == []
+    maps = plan.pins / "host-1" / "maps"
+    (maps / "mappings").rename(maps / "interfaces")
+    done = one.rookery("up")
+    assert done.returncode == 1
+    assert f"down --keep-data --name {one.name}, then up again" in done.stderr.decode()
+    assert set(owned.region_processes(plan)) == instances  # nothing was begun, nothing was ended
+    assert one.rookery("down", "--keep-data").returncode == 0
+    assert one.rookery("up").returncode == 0
+    until(lambda: ping(one), "the instances are back")
+
+
 def test_down_after_a_crash_of_everything_leaves_nothing(one):
     plan = Layout(one.name)
     victims = everything(one)

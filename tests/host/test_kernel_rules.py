@@ -25,9 +25,9 @@ from rookery.intent.host import (
 from rookery.mapping.protocol import Delta
 from tests.host.journal import FakeMap, Journal, a_mapping, an_instance, an_intent, plugged
 
-SSH = GroupRuleIntent(id="sgr-1", egress=False, protocol=6, from_port=22, to_port=22, cidrs=("10.0.0.0/8",))
-INSIDE = GroupRuleIntent(id="sgr-2", egress=False, protocol=-1, from_port=-1, to_port=-1, group="sg-b")
-ALL_OUT = GroupRuleIntent(id="sgr-3", egress=True, protocol=-1, from_port=-1, to_port=-1, cidrs=("0.0.0.0/0",))
+SSH = GroupRuleIntent(id="sgr-1", of="sg-a", egress=False, protocol=6, from_port=22, to_port=22, cidrs=("10.0.0.0/8",))
+INSIDE = GroupRuleIntent(id="sgr-2", of="sg-a", egress=False, protocol=-1, from_port=-1, to_port=-1, group="sg-b")
+ALL_OUT = GroupRuleIntent(id="sgr-3", of="sg-a", egress=True, protocol=-1, from_port=-1, to_port=-1, cidrs=("0.0.0.0/0",))
 POLICY = PolicyIntent(vni=7, group_set=77, groups=("sg-a",), rules=(SSH, INSIDE, ALL_OUT))
 ENTRY = AclEntryIntent(
     number=100, egress=False, allow=True, protocol=-1, cidr="0.0.0.0/0", from_port=-1, to_port=-1
@@ -174,8 +174,8 @@ def test_a_flow_that_an_earlier_rule_admitted_is_still_called_by_its_rule():
     kernel, journal = kernel_with(*EVERY_RULE)
     ((policy, acl),) = gates(journal)
     changed(kernel, put=[msgspec.structs.replace(POLICY, rules=())])
-    assert kernel.book.said(policy, 1, 0) == "sgr-3 (all protocols to 0.0.0.0/0)"
-    assert kernel.book.said(policy, 2, 0) == "sgr-1 (tcp 22 from 10.0.0.0/8)"
+    assert kernel.book.said(policy, 1, 0) == "sgr-3 of sg-a (all protocols to 0.0.0.0/0)"
+    assert kernel.book.said(policy, 2, 0) == "sgr-1 of sg-a (tcp 22 from 10.0.0.0/8)"
     assert kernel.book.said(policy, 2, RuleConstant.NONE) == "no ingress rule of sg-a allows it"
     assert kernel.book.said(acl, 2, 0) == "acl-9 rule 100 (allow all protocols from 0.0.0.0/0)"
     assert kernel.book.said(acl, 1, RuleConstant.NONE) == "no entry of acl-9 fits, and what fits none is denied"

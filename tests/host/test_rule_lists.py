@@ -80,6 +80,7 @@ def group_rules(draw) -> tuple[GroupRuleIntent, ...]:
         rules.append(
             GroupRuleIntent(
                 id=f"sgr-{n}",
+                of=draw(st.sampled_from(["sg-a", "sg-b"])),
                 egress=draw(st.booleans()),
                 protocol=protocol,
                 from_port=first,
@@ -251,7 +252,9 @@ def test_the_same_rules_in_another_vpc_are_another_list():
     assert compile_policy(policy).number != compile_policy(msgspec.structs.replace(policy, vni=8)).number
 
 
-SSH = GroupRuleIntent(id="sgr-1", egress=False, protocol=TCP, from_port=22, to_port=22, cidrs=("10.0.0.0/8",))
+SSH = GroupRuleIntent(
+    id="sgr-1", of="sg-a", egress=False, protocol=TCP, from_port=22, to_port=22, cidrs=("10.0.0.0/8",)
+)
 
 
 def many(count: int) -> tuple[GroupRuleIntent, ...]:
@@ -295,12 +298,12 @@ def test_all_ports_are_one_prefix():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({}, "sgr-1 (tcp 22 from 10.0.0.0/8)"),
-        ({"to_port": 25, "egress": True}, "sgr-1 (tcp 22-25 to 10.0.0.0/8)"),
-        ({"from_port": 0, "to_port": 65535, "cidrs": (), "group": "sg-b"}, "sgr-1 (tcp from sg-b)"),
-        ({"protocol": ICMP, "from_port": 8, "to_port": -1}, "sgr-1 (icmp type 8 from 10.0.0.0/8)"),
-        ({"protocol": GRE}, "sgr-1 (protocol 47 from 10.0.0.0/8)"),
-        ({"cidrs": ("10.1.0.0/16", "10.2.0.0/16")}, "sgr-1 (tcp 22 from 10.1.0.0/16 and 1 more)"),
+        ({}, "sgr-1 of sg-a (tcp 22 from 10.0.0.0/8)"),
+        ({"to_port": 25, "egress": True}, "sgr-1 of sg-a (tcp 22-25 to 10.0.0.0/8)"),
+        ({"from_port": 0, "to_port": 65535, "cidrs": (), "group": "sg-b"}, "sgr-1 of sg-a (tcp from sg-b)"),
+        ({"protocol": ICMP, "from_port": 8, "to_port": -1}, "sgr-1 of sg-a (icmp type 8 from 10.0.0.0/8)"),
+        ({"protocol": GRE}, "sgr-1 of sg-a (protocol 47 from 10.0.0.0/8)"),
+        ({"cidrs": ("10.1.0.0/16", "10.2.0.0/16")}, "sgr-1 of sg-a (tcp 22 from 10.1.0.0/16 and 1 more)"),
     ],
 )
 def test_a_rule_is_called_as_a_person_would(change: dict, words: str):

@@ -89,6 +89,7 @@ def test_the_rules_of_a_host():
                 rules=tuple(
                     GroupRuleIntent(
                         id=f"sgr-{n:017x}",
+                        of=GROUP.id,
                         egress=egress,
                         protocol=-1,
                         from_port=-1,
@@ -288,7 +289,7 @@ REFERENCE = SecurityGroupRule(
 def test_a_rule_names_a_group_of_a_peer_and_leaves_when_the_peering_does():
     (found,) = policy(REFERENCE, more=[PEERING])
     assert found == GroupRuleIntent(
-        id="sgr-1", egress=False, protocol=6, from_port=22, to_port=23, group=group(2)
+        id="sgr-1", of=GROUP.id, egress=False, protocol=6, from_port=22, to_port=23, group=group(2)
     )
     assert policy(REFERENCE) == ()
     assert policy(replace(REFERENCE, group_id="sg-99", group_vpc_id=""))[0].group == "sg-99"
@@ -308,7 +309,8 @@ def test_the_rules_of_all_groups_are_sorted_by_id_and_groups_that_are_gone_or_el
     many = replace(GUARDED, groups=(second.id, GROUP.id, "sg-gone", group(2)))
     found = intent(second, many).rules["policy", group_set(many.groups), 0]
     assert found.groups == tuple(sorted(many.groups))
-    assert [rule.id for rule in found.rules] == ["sgr-0", *(rule.id for rule in GROUP.rules)]
+    ours = [(rule.id, GROUP.id) for rule in GROUP.rules]
+    assert [(rule.id, rule.of) for rule in found.rules] == [("sgr-0", second.id), *ours]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from rookery.intent.digest import digest_of
 from rookery.intent.groups import group_set
 from rookery.model.objects import NetworkAclEntry, Route
 from tests.mapping.followed import Region, one
@@ -128,3 +129,21 @@ def test_another_group_of_an_interface_reaches_the_peers_too(followed):
 def test_of_two_vpcs_with_one_set_of_groups_the_smaller_has_the_policy(followed):
     followed.change(replace(one(INTERFACES[3]), groups=GROUPS[:2]))
     assert followed.index.intent("host-2").rules["policy", group_set(GROUPS[:2]), 0].vni == 0xA1
+
+
+def test_a_set_of_groups_that_two_vpcs_have_ends_with_the_last(followed):
+    shared = ("group-set", group_set(GROUPS[:1]), 0)
+    before = one(INTERFACES[3])
+    followed.change(replace(before, groups=GROUPS[:1]))
+    assert followed.index.digest("host-1") == digest_of(followed.index.intent("host-1"))
+    told = followed.change(before)["host-1"]
+    assert set(told.rules) == {("group-set", group_set(GROUPS[1:2]), 0)}
+    assert shared in followed.index.intent("host-1").rules
+    told = followed.change(replace(one(INTERFACES[0]), groups=()))["host-1"]
+    assert told.rules[shared] is None
+    assert followed.index.digest("host-1") == digest_of(followed.index.intent("host-1"))
+
+
+def test_a_new_set_of_groups_is_one_row_for_each_host_of_its_vpc(followed):
+    told = followed.change(replace(one(INTERFACES[1]), groups=GROUPS))
+    assert set(told["host-2"].rules) == {("group-set", group_set(GROUPS), 0)}

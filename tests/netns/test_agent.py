@@ -226,8 +226,8 @@ def test_rules_that_change_are_followed_and_named(hosts: TwoHosts):
     assert hosts.pings(a, b) and hosts.pings(a, c)
     until(lambda: hosts.ask("host-1", type="status")["connections"] == 3, "two flows of a, one of b")
     assert [step["rule"] for step in what_if(hosts, a, b)["steps"] if step["direction"]] == [
-        "sgr-000000071 (all protocols to 10.7.0.0/16)",
-        "sgr-000000070 (all protocols from 10.7.0.0/16)",
+        "sgr-000000071 of sg-00000000000000007 (all protocols to 10.7.0.0/16)",
+        "sgr-000000070 of sg-00000000000000007 (all protocols from 10.7.0.0/16)",
     ]
     silent = msgspec.structs.replace(a.policy, rules=tuple(rule for rule in a.policy.rules if rule.egress))
     for host in ADDRESSES:

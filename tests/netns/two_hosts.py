@@ -113,7 +113,8 @@ class Guest:
         groups = (f"sg-{self.vpc:017x}",)
         rules = tuple(
             GroupRuleIntent(
-                id=f"sgr-{self.vpc:08x}{egress:d}", egress=egress, protocol=-1, from_port=-1, to_port=-1, cidrs=("10.7.0.0/16",)
+                id=f"sgr-{self.vpc:08x}{egress:d}", of=groups[0], egress=egress, protocol=-1, from_port=-1, to_port=-1,
+                cidrs=("10.7.0.0/16",),
             )
             for egress in (False, True)
         )

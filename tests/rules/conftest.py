@@ -20,7 +20,9 @@ import pytest
 from rookery.region.inside import entering
 from rookery.region.ready import host_states
 from rookery.region.status import current, live_generation
+from rookery.tour.permission import rule
 from rookery.tour.talk import Talker
+from tests.rules.appliance import Tables, forwarding
 from tests.waiting import until
 
 CIDRS = {"left": ("10.30.1.0/24", 0), "right": ("10.30.2.0/24", 1), "middle": ("10.30.3.0/24", 0)}
@@ -32,23 +34,6 @@ ACTORS = {
 }
 PATIENCE = 0.7  # a packet of this machine needs less than a hundredth of that
 SERVICES = (22, 80, 443)
-ANYWHERE = "0.0.0.0/0"
-
-
-def rule(protocol: str, first: int = -1, last: int | None = None, source: str = ANYWHERE) -> dict[str, Any]:
-    """An IpPermission; `source` is a CIDR, a group or a prefix list."""
-    made: dict[str, Any] = {"IpProtocol": protocol}
-    if protocol != "-1":
-        made |= {"FromPort": first, "ToPort": first if last is None else last}
-    if source.startswith("sg-"):
-        return made | {"UserIdGroupPairs": [{"GroupId": source}]}
-    if source.startswith("pl-"):
-        return made | {"PrefixListIds": [{"PrefixListId": source}]}
-    if ":" in source:
-        return made | {"Ipv6Ranges": [{"CidrIpv6": source}]}
-    return made | {"IpRanges": [{"CidrIp": source}]}
-
-
 ALL = [rule("-1"), rule("-1", source="::/0")]
 
 
@@ -61,6 +46,7 @@ class Stage:
     vpc: str = ""
     zones: list[str] = field(default_factory=list)
     subnets: dict[str, str] = field(default_factory=dict)
+    blocks_v6: dict[str, str] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)
     talkers: dict[str, Talker] = field(default_factory=dict)
@@ -71,6 +57,15 @@ class Stage:
         made = self.ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=self.zones[zone])
         self.subnets[name] = made["Subnet"]["SubnetId"]
         return self.subnets[name]
+
+    def ipv6_block(self, vpc: str) -> str:
+        """Of a VPC that was made with one."""
+        found = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]
+        return found["Ipv6CidrBlock"]
+
+    def give_ipv6(self, subnet: str, block: str) -> None:
+        self.ec2.associate_subnet_cidr_block(SubnetId=self.subnets[subnet], Ipv6CidrBlock=block)
+        self.blocks_v6[subnet] = block
 
     def launch(self, name: str, subnet: str, address: str, **more: Any) -> None:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
@@ -156,6 +151,10 @@ class Stage:
         """What `rookery trace` says, whatever becomes of the packet."""
         return self.region.rookery("trace", *words).stdout.decode()
 
+    def end(self) -> None:
+        for talker in self.talkers.values():
+            talker.end()
+
 
 def make_stage(region: Any) -> Stage:
     _, key = region.new_account()
@@ -164,22 +163,25 @@ def make_stage(region: Any) -> Stage:
     return stage
 
 
-@pytest.fixture(scope="session")
-def whole_stage(region: Any) -> Iterator[Stage]:
-    stage = make_stage(region)
+def furnish(stage: Stage) -> None:
+    """The VPC drawn above, everybody running."""
     made = stage.ec2.create_vpc(CidrBlock="10.30.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]
     stage.vpc = made["VpcId"]
-    block = stage.ec2.describe_vpcs(VpcIds=[stage.vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]
+    block = stage.ipv6_block(stage.vpc)
     for index, (name, (cidr, zone)) in enumerate(CIDRS.items()):
-        subnet = stage.make_subnet(name, stage.vpc, cidr, zone)
-        ipv6 = block["Ipv6CidrBlock"].replace("00::/56", f"{index:02x}::/64")
-        stage.ec2.associate_subnet_cidr_block(SubnetId=subnet, Ipv6CidrBlock=ipv6)
+        stage.make_subnet(name, stage.vpc, cidr, zone)
+        stage.give_ipv6(name, block.replace("00::/56", f"{index:02x}::/64"))
     for name, (subnet, address) in ACTORS.items():
         stage.launch(name, subnet, address, Ipv6AddressCount=1)
     stage.wait_until_running()
+
+
+@pytest.fixture(scope="session")
+def whole_stage(region: Any) -> Iterator[Stage]:
+    stage = make_stage(region)
+    furnish(stage)
     yield stage
-    for talker in stage.talkers.values():
-        talker.end()
+    stage.end()
 
 
 @pytest.fixture(scope="session")
@@ -192,3 +194,17 @@ def stage(whole_stage: Stage, open_group: str) -> Stage:
     for name in ACTORS:
         whole_stage.wear(name, open_group)
     return whole_stage
+
+
+@pytest.fixture
+def tables(stage: Stage) -> Iterator[Tables]:
+    made = Tables(stage)
+    yield made
+    made.go()
+
+
+@pytest.fixture
+def box(stage: Stage) -> Iterator[str]:
+    """The appliance's interface."""
+    with forwarding(stage, "box") as interface:
+        yield interface

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.rules.conftest import PATIENCE, rule
+from rookery.tour.permission import rule
+from tests.rules.conftest import PATIENCE
 
 WHOLE = "::/0"
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rules.conftest import ANYWHERE, PATIENCE
+from rookery.tour.permission import ANYWHERE
+from tests.rules.conftest import PATIENCE
 
 TCP, ALL_PROTOCOLS = "6", "-1"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.conftest import ALL, PATIENCE, make_stage, rule
+from rookery.tour.permission import rule
+from tests.rules.conftest import ALL, PATIENCE, make_stage
 
 VPCS = {"hub": ("10.40.0.0/16", "a", 0), "one": ("10.41.0.0/16", "b", 1), "two": ("10.42.0.0/16", "c", 0)}
 

@@ -6,76 +6,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
-import pytest
-
-from tests.rules.conftest import ALL, PATIENCE, rule
+from rookery.tour.permission import rule
+from tests.rules.appliance import check, forwarded
+from tests.rules.conftest import ALL, PATIENCE
 from tests.waiting import until
 
 RIGHT, LEFT = "10.30.2.0/24", "10.30.1.0/24"
-
-
-class Tables:
-    """A route table for each of two subnets, with nothing but the local routes."""
-
-    def __init__(self, stage):
-        self.stage = stage
-        self.of = {}
-        self._associations = []
-        for name in ("left", "right"):
-            made = stage.ec2.create_route_table(VpcId=stage.vpc)["RouteTable"]["RouteTableId"]
-            answer = stage.ec2.associate_route_table(RouteTableId=made, SubnetId=stage.subnets[name])
-            self.of[name] = made
-            self._associations.append(stage.now(answer)["AssociationId"])
-
-    def route(self, name: str, destination: str, target: str) -> None:
-        self.stage.now(
-            self.stage.ec2.create_route(
-                RouteTableId=self.of[name], DestinationCidrBlock=destination, NetworkInterfaceId=target
-            )
-        )
-
-    def state(self, name: str, destination: str) -> str:
-        table = self.stage.ec2.describe_route_tables(RouteTableIds=[self.of[name]])["RouteTables"][0]
-        return next(r["State"] for r in table["Routes"] if r.get("DestinationCidrBlock") == destination)
-
-    def go(self) -> None:
-        for association in self._associations:
-            self.stage.now(self.stage.ec2.disassociate_route_table(AssociationId=association))
-        for table in self.of.values():
-            self.stage.ec2.delete_route_table(RouteTableId=table)
-
-
-@pytest.fixture
-def tables(stage) -> Iterator[Tables]:
-    made = Tables(stage)
-    yield made
-    made.go()
-
-
-def check(stage, name: str, on: bool) -> None:
-    """Its source/destination check."""
-    stage.now(
-        stage.ec2.modify_network_interface_attribute(
-            NetworkInterfaceId=stage.interfaces[name], SourceDestCheck={"Value": on}
-        )
-    )
-
-
-@pytest.fixture
-def box(stage) -> Iterator[str]:
-    """The appliance's interface. It counts what it forwards of each address family in its own firewall."""
-    check(stage, "box", on=False)
-    stage.run("box", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-    yield stage.interfaces["box"]
-    stage.run("box", "sysctl", "-qw", "net.ipv4.ip_forward=0")
-    check(stage, "box", on=True)
-
-
-def forwarded(stage) -> int:
-    said = stage.run("box", "grep", "-h", "^Ip:", "/proc/net/snmp").stdout.decode().splitlines()
-    return int(dict(zip(said[0].split(), said[1].split(), strict=True))["ForwDatagrams"])
 
 
 def test_t3_05_a_route_for_a_sibling_subnet_leads_through_the_appliance(stage, tables, box):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.rules.conftest import ALL, PATIENCE, rule
+from rookery.tour.permission import rule
+from tests.rules.conftest import ALL, PATIENCE
 from tests.waiting import until
 
 

@@ -1,6 +1,7 @@
 """The checker itself: it finds each kind of damage, and nothing in a sound store.
 
 VPC 7: subnet 10.7.1.0/24 with instances 10 and 11 on host-1, guarded by the default group and network ACL
+VPC 8: nothing but its own guards; the partner where VPC 7 has a peering
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ GROUP, ACL = GUARDS = things.guards(7, 1)
 LOOSE = replace(
     things.launch(7, 1, 20, "host-1")[1], attachment=None, addresses=("10.7.1.20",), prefixes=("10.7.1.32/28",)
 )
+PARTNER = [*things.vpc(8), *things.guards(8)]
+INSIDE_7 = (CidrAssociation("vpc-cidr-assoc-8", "10.7.128.0/17"),)
 BLOCK = CidrAssociation("vpc-cidr-assoc-9", "2001:db8::/56")
 RULE = GROUP.rules[0]
 
@@ -41,8 +44,8 @@ def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
     return VpcPeering(
         **things.OWNER,
         id=f"pcx-{number:017x}",
-        requester=PeeringSide(**things.OWNER, vpc_id="vpc-1"),
-        accepter=PeeringSide(**things.OWNER, vpc_id="vpc-2"),
+        requester=PeeringSide(**things.OWNER, vpc_id=things.vpc(7)[0].id),
+        accepter=PeeringSide(**things.OWNER, vpc_id=things.vpc(8)[0].id),
         status=status,
         **times,
     )
@@ -60,6 +63,7 @@ def sound() -> list[Resource]:
         *launched(10),
         *launched(11),
         *GUARDS,
+        *PARTNER,
     ]
 
 
@@ -138,7 +142,7 @@ def _twin(resources: list[Resource]) -> Resource:
         (changed(4, mac="02:00:00:07:01:0b"), "is used 2 times"),
         (with_more(_twin), "10.7.1.10 is held by"),
         (with_more(lambda _: replace(things.subnet(7, 2), cidr="10.7.1.128/25")), "overlap"),
-        (with_more(lambda _: things.vpc(8)[0]), "0 main route tables"),
+        (with_more(lambda _: things.vpc(9)[0]), "0 main route tables"),
         (
             changed(1, associations=(RouteTableAssociation("rtbassoc-1"), RouteTableAssociation("rtbassoc-2", "subnet-9"))),
             "names subnet-9",
@@ -164,6 +168,15 @@ def _twin(resources: list[Resource]) -> Resource:
         (
             lambda: stored(*sound(), peering(1, "pending-acceptance", expires=3.0), peering(2, created=2.0)),
             "join the same VPCs",
+        ),
+        (lambda: stored(*sound()[:-len(PARTNER)], peering(1)), "is active, and vpc-00000000000000008 is gone"),
+        (
+            lambda: stored(*sound(), replace(peering(1), accepter=replace(peering(1).accepter, account="210987654321"))),
+            "is active, and vpc-00000000000000008 is gone",
+        ),
+        (
+            lambda: stored(*sound(), peering(1), replace(PARTNER[0], cidr_associations=INSIDE_7)),
+            "the blocks of its VPCs overlap",
         ),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),

@@ -262,7 +262,7 @@ def test_an_alarm_is_told_as_one(known: Directory):
     assert "host-2  ALARM  drop_source_mac, 3 so far: the sender's MAC" in drop_line(alarm, known)
 
 
-ALLOWED = "sgr-00000001 (tcp 443 to 10.0.0.0/16)"
+ALLOWED = "sgr-00000001 of sg-1 (tcp 443 to 10.0.0.0/16)"
 
 
 def gate(step: str, rule: str, direction: str = "egress", **more: object) -> EventLine:

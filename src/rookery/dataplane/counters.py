@@ -34,6 +34,7 @@ class BusyCounters:
         self.fd = fd
         self.cpus = possible_cpus()
         self._row_bytes = LAYOUT.size * self.cpus
+        self._owners = struct.Struct(f"{OWNER.format}{self._row_bytes - OWNER.size}x")  # of many rows, most of them nobody's
 
     def claim(self, ifindex: int) -> None:
         """Give the device those of its rows that are nobody's. Idempotent."""
@@ -60,11 +61,10 @@ class BusyCounters:
         if batch.done != ROWS:
             raise DataplaneError(f"cannot read busy_counters: {os.strerror(batch.error)}")
         content = values.bytes()
-        for number in range(ROWS):
-            packed = content[number * self._row_bytes : (number + 1) * self._row_bytes]
-            owner, traffic = self._unpack(packed)
+        for number, (owner,) in enumerate(self._owners.iter_unpack(content)):
             if owner:
-                yield CounterKey(owner, number % BusyConstant.VERDICTS), traffic
+                packed = content[number * self._row_bytes : (number + 1) * self._row_bytes]
+                yield CounterKey(owner, number % BusyConstant.VERDICTS), self._unpack(packed)[1]
 
     def _unpack(self, packed: bytes) -> tuple[int, Traffic]:
         owner = OWNER.unpack_from(packed)[0]

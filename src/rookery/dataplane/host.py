@@ -137,6 +137,18 @@ class HostDataplane:
             raise
 
     @staticmethod
+    def check_pins(pins: Path, objects: Path) -> None:
+        """Would `open` take what is pinned there? Nothing is loaded or changed. Raises IncompatiblePins, LoadFailed."""
+        if not (pins / "maps").is_dir():
+            return
+        first = BpfObject(objects / "host_egress.bpf.o")
+        try:
+            for fd in pinned.MapPins(pins).open(first).values():
+                os.close(fd)
+        finally:
+            first.close()
+
+    @staticmethod
     def remove_pins(pins: Path) -> None:
         """Forget everything of this host: tcx links are detached, tables are gone. For `down` and after
         IncompatiblePins."""

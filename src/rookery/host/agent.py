@@ -42,6 +42,7 @@ from rookery.host.kernel import Kernel
 from rookery.host.lines import line_of, line_of_alarm
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
+from rookery.host.sweep import LOOK_SECONDS, FlowSweep
 from rookery.host.wiring import DataplaneWiring
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
@@ -49,7 +50,6 @@ from rookery.model.objects import GUEST, NAMESPACE, ConsoleOutput, InstanceStatu
 from rookery.vm.image import image_in
 
 COUNTER_LOOKS_PER_SECOND = 4
-SWEEP_SECONDS = 3.0  # a flow that ended takes room for so long
 CONSOLE_SECONDS = 1.0  # between two looks at what instances said
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
@@ -222,13 +222,14 @@ class Agent:
 
     async def _keep_sweeping(self) -> None:
         """The programs do not count a flow whose time is over; its row goes here."""
+        state, dataplane = self._state, self._state.dataplane
+        sweep = FlowSweep(dataplane.allowances, dataplane.sweep_connections, dataplane.connections.max_rows)
         while True:
             try:
-                swept = await asyncio.to_thread(self._state.dataplane.sweep_connections)
-                self._state.connections = swept.held
+                state.connections = await asyncio.to_thread(sweep.look)
             except DataplaneError as error:
                 log.error("sweep of the tracked flows: %s", error)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_listening(self) -> None:
         """To what the instances say on their consoles."""

@@ -61,7 +61,7 @@ class RuleBook:
         return self._number(("acl", interface.acl, 0), interface.vni)
 
     def said(self, number: int, direction: int, rule: int) -> str:
-        """Of the rule that counted at a gate: "sgr-... (tcp 443 from 10.0.0.0/16)", "no rule of sg-a, sg-b allows it"."""
+        """Of the rule that counted at a gate: "sgr-... of sg-... (tcp 443 from 10.0.0.0/16)", "no rule of sg-a, sg-b allows it"."""
         names = self._names.get(number)
         if names is None:
             return "a rule that is gone" if rule != RuleConstant.NONE else ""

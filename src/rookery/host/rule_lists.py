@@ -59,7 +59,7 @@ class Names(NamedTuple):
     """What a person calls a list and its rules: kept longer than the list, for flows that it once admitted."""
 
     of: str  # "sg-a, sg-b"; "acl-..."
-    rules: Mapping[tuple[int, int], str]  # (direction, bit) -> "sgr-... (tcp 443 from 10.0.0.0/16)"; "acl-... rule 100 (...)"
+    rules: Mapping[tuple[int, int], str]  # (direction, bit) -> "sgr-... of sg-... (tcp 443 from 10.0.0.0/16)"; "acl-... rule 100 (...)"
     is_acl: bool
 
 
@@ -181,7 +181,7 @@ def _open(rules: list[GroupRuleIntent], protocol: int) -> int:
 def _policy_bits(rules: list[GroupRuleIntent], direction: Direction) -> list[Bit]:
     _check_room(len(rules), direction)
     return [
-        Bit(n, f"{r.id} ({_in_words(r)})", r.protocol, _ports(r), tuple(map(ip_network, r.cidrs)), r.group)
+        Bit(n, f"{r.id} of {r.of} ({_in_words(r)})", r.protocol, _ports(r), tuple(map(ip_network, r.cidrs)), r.group)
         for n, r in enumerate(rules)
     ]
 

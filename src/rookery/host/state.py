@@ -38,7 +38,7 @@ class AgentState:
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or mended before
     generation: int = 0  # applied
     healed: int = 0
-    connections: int = 0  # tracked flows, at the last sweep
+    connections: int = 0  # tracked flows, those whose time is over with them until the sweep
     refused: list[str] = field(default_factory=list)  # rules that cannot be kept
     _named: tuple[dict[str, int], dict[int, str]] = field(default_factory=lambda: ({}, {}))
     fault: str = ""  # why the kernel does not hold the intent; empty: it does

@@ -116,6 +116,7 @@ class GroupRuleIntent(msgspec.Struct, frozen=True, kw_only=True):
     """One rule of a security group. Its peer is `cidrs` (a prefix list is spelled out) or `group`."""
 
     id: str  # sgr-...
+    of: str  # sg-..., the group whose rule it is
     egress: bool
     protocol: int  # -1: all
     from_port: int  # of ports, or the type of ICMP; -1: any

@@ -34,13 +34,14 @@ def _rules_of(group: str, vpc: VpcThing, peers: Container[str], things: Things) 
     for rule in found.rules:
         protocol = protocol_number(rule.protocol)
         if protocol is not None and not is_stale(rule, vpc, peers):
-            yield _rule(rule, protocol, things)
+            yield _rule(rule, group, protocol, things)
 
 
-def _rule(rule: GroupRuleThing, protocol: int, things: Things) -> GroupRuleIntent:
+def _rule(rule: GroupRuleThing, of: str, protocol: int, things: Things) -> GroupRuleIntent:
     listed = cidrs_of(rule.prefix_list_id, things.prefix_lists) if rule.prefix_list_id else ()
     return GroupRuleIntent(
         id=rule.id,
+        of=of,
         egress=rule.is_egress,
         protocol=protocol,
         from_port=rule.from_port,

@@ -29,6 +29,7 @@ from rookery.mapping.facts import InterfaceFacts, Unreadable, identify, read_fac
 from rookery.mapping.relations import Relations, Touched
 from rookery.mapping.rules import Rules
 from rookery.mapping.share import GroupsIn, Needs, Share
+from rookery.mapping.vpc_rules import Changes as RuleChanges
 from rookery.store.interface import Batch, Range
 
 log = logging.getLogger("rookery.mapping.index")
@@ -100,7 +101,7 @@ class Index:
         for table in needs.tables:
             self._users[table].add(host)
         share.routes.replace(self._routes(needs.tables))
-        share.rules.replace(self._rules.of(needs, share.held))
+        share.rules.replace(self._rules.of(needs))
 
     def unsubscribe(self, host: str) -> None:
         share = self._shares.pop(host)
@@ -113,24 +114,27 @@ class Index:
         """All that a subscribed host holds."""
         share = self._shares[host]
         mappings: dict[Key, MappingIntent] = {}
+        rules = dict(share.rules.now)
         for vni in share.held:
             mappings |= self._rows_in(vni)
+            rules |= self._rules.of_vpcs.of(vni)
         return HostIntent(
             host=host,
             generation=self.generation,
             instances={identity: self._instance(identity) for identity in share.instances},
             mappings=mappings,
             routes=dict(share.routes.now),
-            rules=dict(share.rules.now),
+            rules=rules,
         )
 
     def _rows_in(self, vni: int) -> dict[Key, MappingIntent]:
         return {(vni, address): row for address, row in self._addresses.of.get(vni, {}).items()}
 
     def digest(self, host: str) -> str:
-        """That of `intent(host)`, without going through its mappings."""
+        """That of `intent(host)`, without going through what whole VPCs have."""
         share = self._shares[host]
-        return digest_of_sum(host, share.row_sum() + sum(map(self._addresses.sum_of, share.held)))
+        mappings = sum(map(self._addresses.sum_of, share.held))
+        return digest_of_sum(host, share.row_sum() + mappings + self._rules.of_vpcs.sum_of(share.held))
 
     def _take(self, key: str, value: bytes | None, revision: int, time: float, touched: Touched) -> None:
         found = identify(key)
@@ -149,17 +153,17 @@ class Index:
         self._relations.settle(touched)
         rows = self._claim_rows(touched)
         for identity in touched.instances:
-            self._rules.settle_names(identity, self._names(identity), touched)
+            self._rules.settle_names(identity, self._names(identity))
         self._rules.forget(touched.rules)
         changes: defaultdict[str, HostChange] = defaultdict(HostChange)
         before = self._settle_instances(touched, changes)
         needing = {host for host, needs in before.items() if needs != self._shares[host].needs()}
         ruled = needing.union(*(self._holders.get(vni, ()) for vni in touched.rules))
-        self._settle_mappings(rows, ruled, changes)
+        self._settle_vpcs(rows, self._rules.of_vpcs.changes(), ruled, changes)
         self._settle_routes(touched, before, changes)
         for host in ruled:
             share = self._shares[host]
-            changes[host].rules |= share.rules.replace(self._rules.of(share.needs(), share.held))
+            changes[host].rules |= share.rules.replace(self._rules.of(share.needs()))
         return {host: change for host, change in changes.items() if len(change)}
 
     def _claim_rows(self, touched: Touched) -> Changes:
@@ -167,14 +171,14 @@ class Index:
         claimed: list[MappingIntent] = []
         for gone in touched.gone:
             withdrawn += gone.rows
-            self._rules.settle_interface(gone, (), touched)
+            self._rules.settle_interface(gone, ())
         for identity in touched.interfaces:
             fact = self._relations.interfaces.get(identity)
             if fact is not None:
                 rows = self._rows_of(fact)
                 withdrawn += fact.rows
                 claimed += rows
-                self._rules.settle_interface(fact, rows, touched)
+                self._rules.settle_interface(fact, rows)
                 fact.rows = rows
         return self._addresses.replace(withdrawn, claimed)
 
@@ -239,18 +243,33 @@ class Index:
         own = filter(None, map(self._relations.vpc_numbered.get, needs.vnis))
         return needs.vnis | {peer.vni for vpc in own for peer in self._relations.peers(vpc)}
 
-    def _settle_mappings(self, rows: Changes, moved: Iterable[str], changes: dict[str, HostChange]) -> None:
-        """`moved`: hosts that may hold other VPCs now."""
+    def _settle_vpcs(
+        self,
+        rows: Changes,
+        rules: dict[int, RuleChanges],
+        moved: Iterable[str],
+        changes: dict[str, HostChange],
+    ) -> None:
+        """What whole VPCs have. `moved`: hosts that may hold other VPCs now."""
         by_vni: defaultdict[int, Changes] = defaultdict(dict)
         for key, row in rows.items():
             by_vni[key[0]][key] = row
         for host in moved:
-            self._move_vpcs(host, by_vni, changes)
+            self._move_vpcs(host, by_vni, rules, changes)
         for vni, changed in by_vni.items():
             for host in self._holders.get(vni, ()):
                 changes[host].mappings |= changed
+        for vni, ruled in rules.items():
+            for host in self._holders.get(vni, ()):
+                changes[host].rules |= self._but_held(ruled, self._shares[host].held)
 
-    def _move_vpcs(self, host: str, changed: dict[int, Changes], changes: dict[str, HostChange]) -> None:
+    def _move_vpcs(
+        self,
+        host: str,
+        changed: dict[int, Changes],
+        ruled: dict[int, RuleChanges],
+        changes: dict[str, HostChange],
+    ) -> None:
         """The whole of the VPCs that the host now has, and none of those that it has no more."""
         share = self._shares[host]
         held, holds = share.held, self._held(share.needs())
@@ -258,11 +277,19 @@ class Index:
         for vni in holds - held:
             self._holders[vni].add(host)
             changes[host].mappings |= self._rows_in(vni)
+            changes[host].rules |= self._rules.of_vpcs.of(vni)
         for vni in held - holds:
             _withdraw(self._holders, (vni,), host)
             addresses = self._addresses.of.get(vni, {})
             changes[host].mappings |= dict.fromkeys(((vni, address) for address in addresses), None)
             changes[host].mappings |= dict.fromkeys(changed.get(vni, ()), None)
+            had = [*self._rules.of_vpcs.of(vni), *ruled.get(vni, ())]
+            changes[host].rules |= self._but_held(dict.fromkeys(had, None), holds)
+
+    def _but_held(self, changes: RuleChanges, held: frozenset[int]) -> RuleChanges:
+        """Without the end of a row that another VPC of the host still has."""
+        held_rules = self._rules.of_vpcs
+        return {key: row for key, row in changes.items() if row is not None or not held_rules.is_held(key, held)}
 
     def _settle_routes(
         self, touched: Touched, before: dict[str, Needs], changes: dict[str, HostChange]

@@ -1,7 +1,8 @@
 """The rules of every VPC: its group sets and forwarders, its policies and network ACLs, its peerings.
 
-Group sets and forwarders are counted interface by interface; policies and network ACLs are made when a host needs them and
-kept until something in their VPC is touched. What a host holds is put together from these, without going through interfaces.
+Group sets and forwarders are counted interface by interface, and are the VPC's (rookery.mapping.vpc_rules): a host that holds it has
+them all. Policies and network ACLs are made when a host needs them and kept until something in their VPC is touched; what a host
+needs of them is put together without going through interfaces.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from rookery.intent.groups import distinct
 from rookery.intent.host import (
     AclIntent,
-    ForwarderIntent,
     GroupSetIntent,
     MappingIntent,
     NameIntent,
@@ -25,37 +25,34 @@ from rookery.intent.names import zone_intents
 from rookery.intent.peering import peering_intents
 from rookery.intent.policy import acl_intent, policy_intent
 from rookery.mapping.facts import InterfaceFacts, VpcFacts
-from rookery.mapping.relations import Relations, Touched
+from rookery.mapping.relations import Relations
 from rookery.mapping.share import GroupsIn, Needs
-
-Key = RuleKey
+from rookery.mapping.vpc_rules import VpcRules
 
 
 class Rules:
     def __init__(self, relations: Relations):
         self._relations = relations
-        self._of_interfaces: defaultdict[int, dict[Key, RuleIntent]] = defaultdict(dict)  # by VNI
+        self.of_vpcs = VpcRules()
         self._names: dict[str, tuple[NameIntent, ...]] = {}  # by instance id
         self._members: Counter[tuple[int, int]] = Counter()  # (VNI, group set) -> interfaces
         self._policies: defaultdict[int, dict[GroupsIn, PolicyIntent]] = defaultdict(dict)  # by VNI
         self._acls: defaultdict[int, dict[int, AclIntent]] = defaultdict(dict)  # by VNI and number
 
-    def settle_interface(
-        self, fact: InterfaceFacts, rows: tuple[MappingIntent, ...], touched: Touched
-    ) -> None:
+    def settle_interface(self, fact: InterfaceFacts, rows: tuple[MappingIntent, ...]) -> None:
         """`rows`: the mappings that it claims from now on, instead of `fact.rows`."""
         was, now = (fact.rows[0] if fact.rows else None), (rows[0] if rows else None)
-        self._settle_group_set(fact, was, now, touched)
-        self._settle_forwarder(fact, was, now, touched)
+        self._settle_group_set(fact, was, now)
+        self._settle_forwarder(fact, was, now)
 
-    def settle_names(self, instance: str, names: tuple[NameIntent, ...], touched: Touched) -> None:
+    def settle_names(self, instance: str, names: tuple[NameIntent, ...]) -> None:
         """`names`: all that the instance has from now on."""
         kept = {row.key for row in names}
         for row in self._names.pop(instance, ()):
             if row.key not in kept:
-                self._delete(row.vni, row.key, touched)
+                self.of_vpcs.delete(row.vni, row.key)
         for row in names:
-            self._put(row.vni, row, touched)
+            self.of_vpcs.put(row.vni, row)
         if names:
             self._names[instance] = names
 
@@ -65,14 +62,9 @@ class Rules:
             self._policies.pop(vni, None)
             self._acls.pop(vni, None)
 
-    def of(self, needs: Needs, held: Iterable[int]) -> dict[Key, RuleIntent]:
-        """All that a host must hold; as rookery.intent.whole has it."""
-        rules: dict[Key, RuleIntent] = {}
-        for vni in held:
-            rules |= self._of_interfaces.get(vni, {})
-        for row in self._of_needs(needs):
-            rules[row.key] = row
-        return rules
+    def of(self, needs: Needs) -> dict[RuleKey, RuleIntent]:
+        """What a host has beside the rules of the VPCs that it holds; as rookery.intent.whole has it."""
+        return {row.key: row for row in self._of_needs(needs)}
 
     def _of_needs(self, needs: Needs) -> Iterator[RuleIntent]:
         """Should a fault give one set of groups to two VPCs, the smaller VNI wins."""
@@ -106,7 +98,7 @@ class Rules:
         return made[number]
 
     def _settle_group_set(
-        self, fact: InterfaceFacts, was: MappingIntent | None, now: MappingIntent | None, touched: Touched
+        self, fact: InterfaceFacts, was: MappingIntent | None, now: MappingIntent | None
     ) -> None:
         left = (was.vni, was.group_set) if was and was.group_set else None
         joined = (now.vni, now.group_set) if now and now.group_set else None
@@ -116,37 +108,25 @@ class Rules:
             self._members[joined] += 1
             if self._members[joined] == 1:
                 row = GroupSetIntent(number=joined[1], groups=distinct(fact.groups))
-                self._put(joined[0], row, touched)
+                self.of_vpcs.put(joined[0], row)
         if left:
-            self._leave(left, touched)
+            self._leave(left)
 
-    def _leave(self, group_set: tuple[int, int], touched: Touched) -> None:
+    def _leave(self, group_set: tuple[int, int]) -> None:
         self._members[group_set] -= 1
         if not self._members[group_set]:
             del self._members[group_set]
-            self._delete(group_set[0], ("group-set", group_set[1], 0), touched)
+            self.of_vpcs.delete(group_set[0], ("group-set", group_set[1], 0))
 
     def _settle_forwarder(
-        self, fact: InterfaceFacts, was: MappingIntent | None, now: MappingIntent | None, touched: Touched
+        self, fact: InterfaceFacts, was: MappingIntent | None, now: MappingIntent | None
     ) -> None:
         wanted = forwarder_intent(now) if now and self._forwards(fact) else None
         if was and (wanted is None or was.vni != wanted.vni):
-            self._delete(was.vni, ("forwarder", was.vni, was.interface), touched)
+            self.of_vpcs.delete(was.vni, ("forwarder", was.vni, was.interface))
         if wanted:
-            self._put(wanted.vni, wanted, touched)
+            self.of_vpcs.put(wanted.vni, wanted)
 
     def _forwards(self, fact: InterfaceFacts) -> bool:
         vpc, _ = self._relations.vpc_of(fact)
         return not fact.source_dest_check or (vpc is not None and self._relations.is_target(fact.id, vpc.id))
-
-    def _put(self, vni: int, row: GroupSetIntent | ForwarderIntent | NameIntent, touched: Touched) -> None:
-        if self._of_interfaces[vni].get(row.key) != row:
-            self._of_interfaces[vni][row.key] = row
-            touched.rules.add(vni)
-
-    def _delete(self, vni: int, key: Key, touched: Touched) -> None:
-        rows = self._of_interfaces.get(vni, {})
-        if rows.pop(key, None) is not None:
-            touched.rules.add(vni)
-            if not rows:
-                del self._of_interfaces[vni]

@@ -68,7 +68,7 @@ class Share:
         return Needs(*map(frozenset, self._counts))
 
     def row_sum(self) -> int:
-        """Of all but the mappings."""
+        """Of its own; not of what its VPCs have."""
         return self._instance_sum + self.routes.sum + self.rules.sum
 
     def take(self, identity: str, intent: InstanceIntent | None, groups: tuple[GroupsIn, ...]) -> bool:

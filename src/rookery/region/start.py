@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.region import owned, requirements, settings
+from rookery.region import left_behind, owned, requirements, settings
 from rookery.region.called import COMMAND
 from rookery.region.errors import DifferentRegion, RegionError
 from rookery.region.lock import only_one
@@ -34,6 +34,7 @@ def bring_up(name: str, wanted: Wanted, tell: Callable[[str], None]) -> Settings
             _refuse_changes(before, shape)
         if alive and running(shape.layout):
             return _already_up(shape, tell)
+        left_behind.check(shape)
         requirements.check_port(shape)
         _start(shape, tell, undo=not alive, keep_data=before is not None)
         return shape

@@ -328,13 +328,21 @@ def two_vpcs_have_one_live_peering_at_most(held: Held) -> Iterator[str]:
                 yield f"{one.id} and {later.id} join the same VPCs"
 
 
+def the_vpcs_of_an_active_peering_exist(held: Held) -> Iterator[str]:
+    """Deleting a VPC deletes its peerings. One that is only asked for, and that nobody answered in time, may outlive its VPCs."""
+    for peering in held.all(VpcPeering):
+        for side in (peering.requester, peering.accepter):
+            if peering.status == "active" and _of_side(held, side) is None:
+                yield f"{peering.id} is active, and {side.vpc_id} is gone"
+
+
 def peered_vpcs_are_apart(held: Held) -> Iterator[str]:
     for peering in held.all(VpcPeering):
         if peering.status not in ("pending-acceptance", "active"):
             continue
         vpcs = [vpc for side in (peering.requester, peering.accepter) if (vpc := _of_side(held, side))]
         if len(vpcs) < 2:
-            continue  # a request that nobody answered in time may outlive its VPC
+            continue  # then there is nothing to lie apart from
         blocks = [[ip_network(one.cidr) for one in _blocks_of(vpc)] for vpc in vpcs]
         if any(one.version == two.version and one.overlaps(two) for one in blocks[0] for two in blocks[1]):
             yield f"{peering.id} is {peering.status}, and the blocks of its VPCs overlap"
@@ -371,5 +379,6 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     interfaces_have_groups_of_their_vpc,
     destinations_are_in_a_table_once,
     two_vpcs_have_one_live_peering_at_most,
+    the_vpcs_of_an_active_peering_exist,
     peered_vpcs_are_apart,
 )

@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rookery.region.start import bring_up
 from rookery.region.status import live_generation
 from rookery.tour import twins
-from rookery.tour.scene import ADDRESS, EVERYTHING, Scene, rule
+from rookery.tour.permission import rule
+from rookery.tour.scene import ADDRESS, EVERYTHING, Scene
 from rookery.tour.talk import Talker
 from rookery.tour.twins import StageError
 from rookery.tour.walk import TourFailed, goodbye, ping, run, say, suffix

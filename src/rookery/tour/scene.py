@@ -11,9 +11,8 @@ from __future__ import annotations
 import secrets
 from typing import Any, NamedTuple
 
+from rookery.tour.permission import rule
 from rookery.tour.twins import named, named_tags, wait_running
-
-ANYWHERE = "0.0.0.0/0"
 
 
 class Role(NamedTuple):
@@ -37,18 +36,6 @@ ROLES = (
     Role("partner", "p", "10.51.1.10"),
 )
 ADDRESS = {role.name: role.address for role in ROLES}
-
-
-def rule(protocol: str, port: int = -1, source: str = ANYWHERE, last: int | None = None) -> dict[str, Any]:
-    """An IpPermission for a CIDR or a group."""
-    made: dict[str, Any] = {"IpProtocol": protocol}
-    if protocol != "-1":
-        made |= {"FromPort": port, "ToPort": port if last is None else last}
-    if source.startswith("sg-"):
-        return made | {"UserIdGroupPairs": [{"GroupId": source}]}
-    return made | {"IpRanges": [{"CidrIp": source}]}
-
-
 EVERYTHING = [rule("-1")]
 
 

@@ -23,7 +23,7 @@ from rookery.trace import packet
 from rookery.trace.packet import Probe
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
-SENT, DELIVERED, ANSWERED = "sent", "delivered", "answered"
+SENT, DELIVERED, ANSWERED, SERVED = "sent", "delivered", "answered", "served"
 IPV6_ROUTER = "fe80:ec2::1"  # of every subnet
 
 Ask = Callable[[str, WhatIf], WhatIfReply]
@@ -58,6 +58,11 @@ class Journey(msgspec.Struct, kw_only=True):
     verdict: str = ""
     delivered_to: str = ""  # instance id, or the interface's if it is attached to none
     destination_host: str = ""
+
+    @property
+    def served(self) -> bool:
+        """The host's services have it: there is nobody to deliver it to."""
+        return self.verdict == SERVED
 
 
 def travel(name: str, instance: str, destination: str, probe: Probe) -> Journey:

@@ -1,0 +1,25 @@
+"""Tables that hosts of an earlier life left pinned, packets still running over them: does this build know their form?"""
+
+from __future__ import annotations
+
+from rookery.dataplane.errors import DataplaneError, IncompatiblePins
+from rookery.dataplane.host import HostDataplane
+from rookery.region.called import COMMAND
+from rookery.region.errors import CannotStart
+from rookery.region.layout import BPF_OBJECTS, host_name
+from rookery.region.settings import Settings
+
+
+def check(settings: Settings) -> None:
+    """Before anything is begun: the agents would refuse, one after the other. Raises CannotStart."""
+    name = settings.name
+    for index in range(settings.hosts):
+        try:
+            HostDataplane.check_pins(settings.layout.pins / host_name(index), BPF_OBJECTS)
+        except IncompatiblePins as error:
+            raise CannotStart(
+                f"another build of Rookery left the region {name} behind, and its tables have another form. "
+                f"Its instances have to end: {COMMAND} down --keep-data --name {name}, then up again boots them anew"
+            ) from error
+        except DataplaneError as error:
+            raise CannotStart(str(error)) from error
