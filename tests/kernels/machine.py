@@ -93,7 +93,7 @@ def _emulate(kernel: Kernel, folder: Path, seconds: float) -> None:
     files = ("-chardev", f"socket,id=files,path={folder / 'files'}", "-device", "vhost-user-fs-pci,chardev=files,tag=machine")
     boot = ("-kernel", str(kernel.image), "-initrd", str(folder / "initramfs"), "-append", f"{qemu.KERNEL_WORDS} loglevel=4")
     processor = qemu.processor(qemu.accelerator())
-    command = (qemu.program(), *qemu.MACHINE, *processor, "-smp", "2", *memory, *files, *lines, *boot)
+    command = (qemu.program(), *qemu.MACHINE, "-no-reboot", *processor, "-smp", "2", *memory, *files, *lines, *boot)
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, text=True, check=False)
     except subprocess.TimeoutExpired:

@@ -12,16 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 REFUSED = 255  # as ssh: no command ran
+BEGINS_WITHIN = 60.0  # seconds: a guest that boots needs some
 
 
 class GuestGone(Exception):
-    """The guest or its emulator ended before the command did."""
+    """The guest did not take the command, or ended before the command did."""
 
 
 def execute(path: Path, command: list[str], tell: Callable[[bytes], object]) -> int:
     """The exit code. `tell` gets the output as it comes. Raises GuestGone, OSError: nobody listens there."""
     word = secrets.token_hex(16)
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(BEGINS_WITHIN)
         connection.connect(str(path))
         encoded = base64.b64encode(shlex.join(command).encode()).decode()
         connection.sendall(f"{word} {encoded}\n".encode())
@@ -33,12 +35,16 @@ def _answer(connection: socket.socket, word: bytes, tell: Callable[[bytes], obje
     kept, begun = b"", False
     begin, end = word + b"\n", word + b" "
     while True:
-        more = connection.recv(65536)
+        try:
+            more = connection.recv(65536)
+        except TimeoutError:
+            raise GuestGone("the guest does not listen: it boots, or an earlier command still runs") from None
         if not more:
             raise GuestGone("the guest ended")
         kept += more
         if not begun and begin in kept:
             begun, kept = True, kept.partition(begin)[2]
+            connection.settimeout(None)  # a command may take its time
         if not begun:
             kept = kept[-len(begin) :]
             continue

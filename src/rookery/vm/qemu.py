@@ -14,7 +14,7 @@ PROGRAM = "qemu-system-x86_64"
 FIRST_WORD_WITHIN = 5.0  # seconds; a processor that runs says it in some 50 ms
 # q35 and not microvm: without HPET and PM timer one boot in four stops on a busy machine, unable to measure its clock.
 # The program's own devices and files would make the machine depend on who starts it.
-MACHINE = ("-machine", "q35", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none")
+MACHINE = ("-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none")
 # no_timer_check: under load an emulated timer is late, which the kernel takes for a broken one, and panics.
 KERNEL_WORDS = "console=ttyS0 panic=-1 reboot=t no_timer_check mitigations=off"
 

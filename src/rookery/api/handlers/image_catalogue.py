@@ -42,11 +42,16 @@ GUEST_IMAGE = Image(
     name="rookery-guest-debian-12-x86_64",
     description="A virtual machine with Debian 12's cloud kernel and busybox, in memory; runs user data as a script",
     architecture="x86_64",
-    created="2026-11-27T00:00:00.000Z",
+    created="2026-11-22T00:00:00.000Z",  # older than the namespace: a client's most recent image stays what it was
     kind=GUEST,
     virtualization="hvm",
 )
 IMAGES: dict[str, Image] = {image.id: image for image in (NAMESPACE_IMAGE, GUEST_IMAGE)}
+
+
+def virtualization(image: Image) -> dict[str, str]:
+    """In a shape: said of what AWS has a word for, of guests and not of namespaces."""
+    return {"VirtualizationType": image.virtualization} if image.virtualization else {}
 
 
 def known_image(image_id: str) -> Image:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rookery.api.filters import Filters, apply_filters, matcher
-from rookery.api.handlers.image_catalogue import IMAGES, OWNER, OWNER_ALIAS, Image, known_image
+from rookery.api.handlers.image_catalogue import (
+    IMAGES,
+    OWNER,
+    OWNER_ALIAS,
+    Image,
+    known_image,
+    virtualization,
+)
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import render_tags
@@ -71,8 +78,3 @@ def shape(image: Image) -> dict[str, Any]:
         "Tags": render_tags(image.tags),
         **virtualization(image),
     }
-
-
-def virtualization(image: Image) -> dict[str, str]:
-    """Said of what AWS has a word for: of guests, not of namespaces."""
-    return {"VirtualizationType": image.virtualization} if image.virtualization else {}
