@@ -40,10 +40,10 @@ def build(kernel: Kernel, into: Path) -> None:
     """Raises KernelMissing."""
     into.mkdir(parents=True, exist_ok=True)
     image = image_in(into)
-    content = initramfs(kernel)
-    shutil.copyfile(kernel.image, image.kernel)
-    image.initramfs.with_suffix(".new").write_bytes(content)
-    image.initramfs.with_suffix(".new").rename(image.initramfs)
+    for file, content in ((image.initramfs, initramfs(kernel)), (image.kernel, kernel.image.read_bytes())):
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.rename(file)  # a guest may be about to boot
 
 
 def initramfs(kernel: Kernel) -> bytes:
