@@ -33,6 +33,7 @@ from rookery.model.codec import encode
 from rookery.model.keys import credential_key, host_key
 from rookery.model.objects import (
     AccessKey,
+    DhcpOptions,
     Host,
     Instance,
     NetworkAcl,
@@ -93,6 +94,14 @@ HINTS = {
     "To": [1024, 65535],
     "ClientToken": ["one", "two"],
     "AddressFamily": ["IPv4", "IPv6"],
+    "HttpPutResponseHopLimit": [1, 2, 64, 65],
+    "DhcpConfiguration": [
+        {"Key": "domain-name", "Values": ["example.org"]},
+        {"Key": "domain-name-servers", "Values": ["AmazonProvidedDNS", "2001:db8::53"]},
+        {"Key": "netbios-node-type", "Values": ["2"]},
+        {"Key": "ipv6-address-preferred-lease-time", "Values": ["140"]},
+        {"Key": "ntp-servers", "Values": ["nonsense"]},
+    ],
     "MaxEntries": [2, 5],
     "Cidr": ["172.31.0.128/28", "172.31.32.64/27", "10.8.0.0/16", "2001:db8::/48"],
     "DestinationCidrBlock": ["0.0.0.0/0", "172.31.0.0/16", "10.0.1.0/24", "10.9.0.0/16"],
@@ -161,6 +170,7 @@ def hints_of(front, account):
     for kind, member in ((Vpc, "VpcId"), (Subnet, "SubnetId"), (RouteTable, "RouteTableId")):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
     interfaces = list(realm.by_id.get(NetworkInterface, {}))
+    found["DhcpOptionsId"] = [*realm.by_id.get(DhcpOptions, {}), "default"]
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
     found["InstanceId"] = list(realm.by_id.get(Instance, {})) or ["i-0123456789abcdef0"]
     attachments = [

@@ -24,6 +24,16 @@ PLAY = """
   tasks:
     - amazon.aws.ec2_vpc_net: {name: main, cidr_block: 10.0.0.0/16, ipv6_cidr: true, dns_support: true, dns_hostnames: true, tags: {team: net}}
       register: vpc
+    - amazon.aws.ec2_vpc_dhcp_option:
+        vpc_id: "{{ vpc.vpc.id }}"
+        domain_name: example.org
+        dns_servers: [AmazonProvidedDNS]
+        ntp_servers: [169.254.169.123]
+        netbios_node_type: 2
+        inherit_existing: false
+        delete_old: true
+        tags: {Name: main}
+      register: options
     - amazon.aws.ec2_vpc_net: {name: partner, cidr_block: 10.1.0.0/16}
       register: partner
     - amazon.aws.ec2_vpc_subnet: {vpc_id: "{{ vpc.vpc.id }}", cidr: 10.0.1.0/24, az: us-east-1a, tags: {Name: web}}
@@ -80,6 +90,7 @@ PLAY = """
         instance_type: t3.micro
         vpc_subnet_id: "{{ web.subnet.id }}"
         security_group: "{{ group.group_id }}"
+        metadata_options: {http_tokens: required, http_put_response_hop_limit: 2, instance_metadata_tags: enabled}
         state: present
         wait: true
 """
@@ -109,6 +120,9 @@ AWAY = """
       loop: [data, web]
     - amazon.aws.ec2_vpc_net: {vpc_id: "{{ item.vpc_id }}", state: absent}
       loop: "{{ vpcs.vpcs }}"
+    - amazon.aws.ec2_vpc_dhcp_option_info: {filters: {"tag:Name": main}}
+      register: options
+    - amazon.aws.ec2_vpc_dhcp_option: {dhcp_options_id: "{{ options.dhcp_options[0].dhcp_options_id }}", state: absent}
 """
 
 
@@ -146,6 +160,9 @@ def play(api, ec2, tmp_path: Path):
 def test_ansible_changes_nothing_the_second_time_and_leaves_nothing(ec2, play):
     assert play(PLAY) > 10
     assert play(PLAY) == 0
+    (instance,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
     play(AWAY)
+    assert len(ec2.describe_dhcp_options()["DhcpOptions"]) <= 1
     assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
     assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]

@@ -61,6 +61,24 @@ def test_the_aws_cli_builds_a_guarded_vpc(aws):
     assert (permission["FromPort"], permission["IpRanges"]) == (443, [{"CidrIp": "0.0.0.0/0"}])
 
 
+def test_the_aws_cli_says_what_dhcp_says(aws):
+    vpc = aws("create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text")
+    options = aws(
+        "create-dhcp-options --dhcp-configurations Key=domain-name,Values=example.org"
+        " Key=domain-name-servers,Values=10.0.0.53,AmazonProvidedDNS"
+        " --query DhcpOptions.DhcpOptionsId --output text"
+    )
+    aws(f"associate-dhcp-options --dhcp-options-id {options} --vpc-id {vpc}")
+    used = f"describe-vpcs --vpc-ids {vpc} --query Vpcs[0].DhcpOptionsId --output text"
+    assert aws(used) == options
+    servers = "DhcpOptions[0].DhcpConfigurations[?Key=='domain-name-servers'].Values[].Value --output text"
+    shown = aws(f"describe-dhcp-options --dhcp-options-ids {options} --query {servers}")
+    assert shown.split() == ["10.0.0.53", "AmazonProvidedDNS"]
+    aws(f"associate-dhcp-options --dhcp-options-id default --vpc-id {vpc}")
+    assert aws(used) == "default"
+    aws(f"delete-dhcp-options --dhcp-options-id {options}")
+
+
 def guard(aws, vpc, subnet):
     acl = aws(f"create-network-acl --vpc-id {vpc} --query NetworkAcl.NetworkAclId --output text")
     aws(

@@ -30,6 +30,7 @@ ENTRY = {
     "CidrBlock": "10.0.0.0/8",
 }
 LAUNCH = {"ImageId": NAMESPACE_IMAGE.id, "MinCount": 1, "MaxCount": 1}
+NTP = [{"Key": "ntp-servers", "Values": ["10.1.1.9"]}]
 DNS_OPTION = {"AllowDnsResolutionFromRemoteVpc": False}
 
 
@@ -42,6 +43,7 @@ class Region:
             ec2.create_vpc(CidrBlock=f"10.{n}.0.0/16")["Vpc"]["VpcId"] for n in range(1, 5)
         ]
         self.subnet, self.empty = self._subnet(1), self._subnet(2)
+        self.other_options = self._options()
         self._guards()
         self._peerings()
         self._instances(api)
@@ -58,6 +60,9 @@ class Region:
             VpcId=self.vpc, CidrBlock=f"10.1.{n}.0/24", AvailabilityZone="us-east-1a"
         )
         return made["Subnet"]["SubnetId"]
+
+    def _options(self):
+        return self.ec2.create_dhcp_options(DhcpConfigurations=NTP)["DhcpOptions"]["DhcpOptionsId"]
 
     def _guards(self):
         self.web, self.spare_group = [
@@ -137,12 +142,14 @@ def valid_calls(here):
     permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}
     return {
         "AcceptVpcPeeringConnection": pending,
+        "AssociateDhcpOptions": {"DhcpOptionsId": here.other_options, "VpcId": here.vpc},
         "AssociateRouteTable": {"RouteTableId": here.empty_table, "SubnetId": here.empty},
         "AttachNetworkInterface": {**interface, **instance, "DeviceIndex": 1},
         "AuthorizeSecurityGroupEgress": {**group, "IpPermissions": [DNS]},
         "AuthorizeSecurityGroupIngress": {**group, "IpPermissions": [DNS]},
         "CreateDefaultSubnet": {"AvailabilityZone": "us-east-1a"},
         "CreateDefaultVpc": {},
+        "CreateDhcpOptions": {"DhcpConfigurations": NTP},
         "CreateKeyPair": {"KeyName": "new", "KeyType": "ed25519"},
         "CreateManagedPrefixList": {"PrefixListName": "y", "MaxEntries": 1, "AddressFamily": "IPv4"},
         "CreateNetworkAcl": {"VpcId": here.vpc},
@@ -160,6 +167,7 @@ def valid_calls(here):
         "CreateTags": tagged,
         "CreateVpc": {"CidrBlock": "10.200.0.0/16"},
         "CreateVpcPeeringConnection": {"VpcId": here.bare, "PeerVpcId": here.peer},
+        "DeleteDhcpOptions": {"DhcpOptionsId": here.other_options},
         "DeleteKeyPair": {"KeyName": "me"},
         "DeleteManagedPrefixList": {"PrefixListId": here.list},
         "DeleteNetworkAcl": acl,
@@ -177,8 +185,10 @@ def valid_calls(here):
         "DisassociateRouteTable": {"AssociationId": here.association},
         "ImportKeyPair": {"KeyName": "mine", "PublicKeyMaterial": public_key()},
         "ModifyInstanceAttribute": {**instance, "DisableApiTermination": {"Value": True}},
+        "ModifyInstanceMetadataOptions": {**instance, "HttpTokens": "required"},
         "ModifyManagedPrefixList": {"PrefixListId": here.list, "MaxEntries": 9},
         "ModifyNetworkInterfaceAttribute": {**interface, "Description": {"Value": "told"}},
+        "ModifyPrivateDnsNameOptions": {**instance, "PrivateDnsHostnameType": "resource-name"},
         "ModifySecurityGroupRules": {
             **group,
             "SecurityGroupRules": [{"SecurityGroupRuleId": here.rule, "SecurityGroupRule": permission}],

@@ -1,6 +1,8 @@
-"""A store made before there were security groups and network ACLs: what is missing is there before anybody looks.
+"""A store made before there were security groups, network ACLs and DHCP options sets: what is missing is there before
+anybody looks.
 
-store of an earlier version --> API or housekeeper --> default group, default network ACL, groups of interfaces
+store of an earlier version --> API or housekeeper --> default group, default network ACL, groups of interfaces,
+                                                       default options set, public keys of instances
 
 tests/vectors/store_of_the_first_build.json: what the build of 2026-11-23 (e460c3d) wrote, key by key, without credentials and answers to
 client tokens: a VPC with two blocks, a route table, an instance with two interfaces and a key pair, beside the default VPC.
@@ -16,13 +18,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from rookery.api.housekeeper import guard_older_stores
+from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.housekeeper import complete_older_stores
 from rookery.api.state import State, claim_key
 from rookery.intent.state import State as IntentState
 from rookery.intent.whole import host_intent
 from rookery.model.codec import decode_resource, encode
 from rookery.model.keys import INTENDED
-from rookery.model.objects import NetworkAcl, NetworkInterface, SecurityGroup
+from rookery.model.objects import DhcpOptions, Instance, NetworkAcl, NetworkInterface, SecurityGroup, Vpc
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
@@ -45,8 +48,14 @@ def strip(api):
         one = decode_resource(entry.key, entry.value)
         if isinstance(one, SecurityGroup | NetworkAcl):
             deletes += [entry.key, *filter(None, [claim_key(one)])]
+        elif isinstance(one, DhcpOptions):
+            deletes.append(entry.key)
         elif isinstance(one, NetworkInterface):
             puts[entry.key] = encode(replace(one, groups=()))
+        elif isinstance(one, Vpc):
+            puts[entry.key] = encode(replace(one, dhcp_options_id="default"))
+        elif isinstance(one, Instance):
+            puts[entry.key] = encode(replace(one, public_key=""))
     api.run(api.store.txn([], puts, deletes))
     assert broken(everything(api)) != []
 
@@ -79,12 +88,40 @@ def test_the_first_change_goes_on_from_there(older):
     assert broken(everything(api)) == []
 
 
+def test_its_vpcs_get_the_regions_default_set(older):
+    api, vpc_id, _ = older
+    ec2 = api.client()
+    (default,) = ec2.describe_dhcp_options()["DhcpOptions"]
+    assert {one["DhcpOptionsId"] for one in ec2.describe_vpcs()["Vpcs"]} == {default["DhcpOptionsId"]}
+
+
+def test_a_vpc_whose_owner_wants_no_set_is_not_taken_for_an_older_one(api, ec2):
+    vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.associate_dhcp_options(VpcId=vpc_id, DhcpOptionsId="default")
+    with RunningApi(api.store) as fresh:
+        assert fresh.client().describe_vpcs(VpcIds=[vpc_id])["Vpcs"][0]["DhcpOptionsId"] == "default"
+
+
+def test_its_instances_get_the_public_key_of_their_key_pair(api, ec2):
+    ec2.create_key_pair(KeyName="me", KeyType="ed25519")
+    ec2.run_instances(ImageId=NAMESPACE_IMAGE.id, MinCount=1, MaxCount=1, KeyName="me")
+    strip(api)
+    with RunningApi(api.store) as fresh:
+        fresh.client().describe_vpcs()
+        (instance,) = [one for one in map(decoded, everything(fresh)) if isinstance(one, Instance)]
+    assert instance.public_key.startswith("ssh-ed25519 ")
+
+
+def decoded(entry):
+    return decode_resource(entry.key, entry.value) if entry.key.startswith(INTENDED) else None
+
+
 def test_the_housekeeper_does_it_for_instances_of_accounts_that_ask_nothing(older):
     api, _, _ = older
-    api.run(guard_older_stores(api.store, State(api.store), time.time()))
+    api.run(complete_older_stores(api.store, State(api.store), time.time()))
     assert broken(everything(api)) == []
     before = api.run(api.store.revision())
-    api.run(guard_older_stores(api.store, State(api.store), time.time()))
+    api.run(complete_older_stores(api.store, State(api.store), time.time()))
     assert api.run(api.store.revision()) == before
 
 
@@ -108,6 +145,7 @@ def first():
 def test_a_store_of_the_first_build_is_read_whole_and_made_sound(first):
     ec2 = first.client()
     (kept,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["kept"]}])["Vpcs"]
+    first.hosts_have_applied(first.run(first.store.revision()))  # what was missing, too
     blocks = [one["CidrBlock"] for one in kept["CidrBlockAssociationSet"]]
     assert (kept["CidrBlock"], blocks) == ("10.77.0.0/16", ["10.77.0.0/16", "10.78.0.0/16"])
     (reservation,) = ec2.describe_instances(Filters=of(kept["VpcId"]))["Reservations"]
@@ -121,7 +159,7 @@ def test_a_store_of_the_first_build_is_read_whole_and_made_sound(first):
 
 
 def test_hosts_get_from_it_what_its_instances_need(first):
-    first.run(guard_older_stores(first.store, State(first.store), time.time()))
+    first.run(complete_older_stores(first.store, State(first.store), time.time()))
     found = first.run(first.store.range(""))
     intent = host_intent(IntentState(found.entries, found.revision, MTU), "host-1")
     (instance,) = intent.instances.values()

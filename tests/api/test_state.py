@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from rookery.api.default_options import new_default_options
 from rookery.api.default_vpc import build_default_vpc
 from rookery.api.ids import RandomIds
 from rookery.api.liveness import state_of
@@ -107,7 +108,8 @@ def test_a_thing_is_pending_until_its_hosts_have_it_and_a_tag_changes_nothing():
     async def run():
         store = MemoryStore()
         state = State(store)
-        made = build_default_vpc(ACCOUNT, REGION, 1.0, RandomIds(), zones_of(REGION, [0]))
+        options = new_default_options(ACCOUNT, REGION, 1.0, RandomIds())
+        made = build_default_vpc(options, 1.0, RandomIds(), zones_of(REGION, [0]))
         vpc = next(one for one in made if isinstance(one, Vpc))
         subnet = next(one for one in made if isinstance(one, Subnet))
         puts = {key_of(one): encode(one) for one in made}

@@ -1,6 +1,6 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys a realistic VPC: both address families,
 subnets, route tables with an appliance and a peering, security groups in all the ways the provider has, default ones too, network
-ACLs, a prefix list, instances.
+ACLs, a prefix list, DHCP options, instances.
 
 It takes more than a minute, most of it the provider's own waiting; no other test tries this client.
 
@@ -27,6 +27,7 @@ CONFIGURATION = """
 variable "url" {}
 variable "public_key" {}
 variable "office" { default = "10.9.0.0/16" }
+variable "hops" { default = 2 }
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -45,6 +46,18 @@ resource "aws_vpc" "main" {
   assign_generated_ipv6_cidr_block = true
   enable_dns_hostnames             = true
   tags                             = { Name = "main" }
+}
+resource "aws_vpc_dhcp_options" "main" {
+  domain_name                       = "example.org"
+  domain_name_servers               = ["AmazonProvidedDNS"]
+  ntp_servers                       = ["169.254.169.123"]
+  netbios_node_type                 = 2
+  ipv6_address_preferred_lease_time = 300
+  tags                              = { Name = "main" }
+}
+resource "aws_vpc_dhcp_options_association" "main" {
+  vpc_id          = aws_vpc.main.id
+  dhcp_options_id = aws_vpc_dhcp_options.main.id
 }
 resource "aws_vpc_ipv4_cidr_block_association" "second" {
   vpc_id     = aws_vpc.main.id
@@ -275,6 +288,15 @@ resource "aws_instance" "web" {
   key_name               = aws_key_pair.me.key_name
   user_data              = "#!/bin/sh\\necho hello\\n"
   tags                   = { Name = "web" }
+  metadata_options {
+    http_tokens                 = "required"
+    http_put_response_hop_limit = var.hops
+    instance_metadata_tags      = "enabled"
+  }
+  private_dns_name_options {
+    hostname_type                     = "resource-name"
+    enable_resource_name_dns_a_record = true
+  }
 }
 resource "aws_instance" "router" {
   ami           = data.aws_ami.namespace.id
@@ -297,6 +319,12 @@ def default_groups(ec2):
     (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
     chosen = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
     return ec2.describe_security_groups(Filters=chosen)["SecurityGroups"]
+
+
+def hop_limit(ec2):
+    chosen = [{"Name": "tag:Name", "Values": ["web"]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    (found,) = ec2.describe_instances(Filters=chosen)["Reservations"]
+    return found["Instances"][0]["MetadataOptions"]["HttpPutResponseHopLimit"]
 
 
 @pytest.mark.timeout(400)
@@ -333,11 +361,16 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2,
     assert states == ["running", "running"]
     terraform("plan", "-detailed-exitcode")  # 2 would mean that it sees a difference
     assert [rule for group in default_groups(ec2) for rule in group["IpPermissions"]] == []
-    elsewhere = ("-var", "office=10.8.0.0/16")
+    (chosen,) = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
+    (options,) = ec2.describe_dhcp_options(Filters=[{"Name": "tag:Name", "Values": ["main"]}])["DhcpOptions"]
+    assert chosen["DhcpOptionsId"] == options["DhcpOptionsId"]
+    elsewhere = ("-var", "office=10.8.0.0/16", "-var", "hops=3")
     known = ("-auto-approve", "-refresh=false")  # the plan before has just looked at everything
     terraform("apply", *known, *elsewhere)
     terraform("plan", "-detailed-exitcode", *elsewhere)
+    assert hop_limit(ec2) == 3
     terraform("destroy", *known, *elsewhere)
+    assert len(ec2.describe_dhcp_options()["DhcpOptions"]) == 1
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
     assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]

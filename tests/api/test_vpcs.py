@@ -46,6 +46,7 @@ def test_a_new_vpc_has_its_main_route_table_and_attributes(ec2):
     (found,) = ec2.describe_vpcs(VpcIds=[vpc["VpcId"]])["Vpcs"]
     association = found["CidrBlockAssociationSet"][0].pop("AssociationId")
     assert association.startswith("vpc-cidr-assoc-")
+    (default,) = ec2.describe_dhcp_options()["DhcpOptions"]
     assert found == {
         "VpcId": vpc["VpcId"],
         "OwnerId": "123456789012",
@@ -53,7 +54,7 @@ def test_a_new_vpc_has_its_main_route_table_and_attributes(ec2):
         "CidrBlock": "10.0.0.0/16",
         "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}],
         "Ipv6CidrBlockAssociationSet": [],
-        "DhcpOptionsId": "default",
+        "DhcpOptionsId": default["DhcpOptionsId"],
         "InstanceTenancy": "default",
         "IsDefault": False,
         "Tags": [{"Key": "Name", "Value": "a & <b>"}],

@@ -16,10 +16,13 @@ from rookery.model.codec import encode
 from rookery.model.keys import LIVE, head_key
 from rookery.model.objects import (
     CidrAssociation,
+    DhcpOptions,
     Live,
+    MetadataOptions,
     NetworkAclAssociation,
     NetworkInterface,
     PeeringSide,
+    PrivateZone,
     Resource,
     Route,
     RouteTableAssociation,
@@ -38,6 +41,12 @@ PARTNER = [*things.vpc(8), *things.guards(8)]
 INSIDE_7 = (CidrAssociation("vpc-cidr-assoc-8", "10.7.128.0/17"),)
 BLOCK = CidrAssociation("vpc-cidr-assoc-9", "2001:db8::/56")
 RULE = GROUP.rules[0]
+
+
+OPTIONS = DhcpOptions(
+    **things.OWNER, id="dopt-1", configurations=(("domain-name", ("example.org",)),), is_default=True
+)
+ZONE = PrivateZone(**things.OWNER, id="zone-1", name="example.org", vpc_ids=(GROUP.vpc_id,))
 
 
 def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
@@ -115,6 +124,13 @@ def test_a_store_with_ipv6_prefixes_and_peerings_that_follow_each_other_breaks_n
     assert found(stored(*six, inside, *others, loose, *peerings)) == []
 
 
+def test_a_store_with_options_sets_and_zones_breaks_no_rule():
+    vpc, *others = sound()
+    associated = replace(vpc, dhcp_options_id=OPTIONS.id)
+    more = replace(OPTIONS, id="dopt-2", is_default=False), ZONE, replace(ZONE, id="zone-2", name="example.net")
+    assert found(stored(associated, *others, OPTIONS, *more)) == []
+
+
 def _twin(resources: list[Resource]) -> Resource:
     """Another interface with the address of the first."""
     interface = resources[4]
@@ -178,6 +194,14 @@ def _twin(resources: list[Resource]) -> Resource:
             lambda: stored(*sound(), peering(1), replace(PARTNER[0], cidr_associations=INSIDE_7)),
             "the blocks of its VPCs overlap",
         ),
+        (changed(0, dhcp_options_id="dopt-9"), "has the DHCP options dopt-9"),
+        (changed(0, dhcp_options_id="default"), "has the DHCP options default"),
+        (lambda: stored(*sound(), OPTIONS, replace(OPTIONS, id="dopt-2")), "has 2 default sets"),
+        (changed(0, enable_dns_support=False, enable_dns_hostnames=True), "no DNS support"),
+        (with_more(lambda _: replace(ZONE, vpc_ids=("vpc-9",))), "is of vpc-9, which is gone"),
+        (lambda: stored(*sound(), ZONE, replace(ZONE, id="zone-2")), "has 2 zones"),
+        (changed(3, metadata=MetadataOptions(tags="enabled"), tags={"a/b": ""}), "no part of a path"),
+        (changed(3, metadata=MetadataOptions(hop_limit=65)), "hop limit 65"),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),
     ],

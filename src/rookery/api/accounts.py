@@ -6,10 +6,11 @@ import contextlib
 import time
 
 from rookery.api.commit import Transaction, transaction_of
+from rookery.api.default_options import new_default_options
 from rookery.api.default_vpc import build_default_vpc, default_vpc
 from rookery.api.handlers.peering_state import IN_FORCE, as_of, deleted_by
 from rookery.api.ids import RandomIds
-from rookery.api.older_stores import missing_guards
+from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request
 from rookery.api.state import State, claim_key
 from rookery.api.zones import zones_of
@@ -26,7 +27,7 @@ def beginning(state: State, request: Request) -> Transaction | None:
     it, and what a store of an earlier version lacks. Raises Conflict when a drawn number is taken."""
     view = state.view(request.account, request.region)
     realm = state.realm(request.account, request.region)
-    puts = missing_guards(view, request.ids) if realm.head else default_vpc(request, view)
+    puts = what_is_missing(view, request.ids) if realm.head else default_vpc(request, view)
     return transaction_of(request, Outcome(puts=puts), view, realm, None) if puts else None
 
 
@@ -50,8 +51,10 @@ async def _reset(store: Store, account: str) -> list[str]:
     zone_numbers = await _zone_numbers(store)
     for region in regions:
         puts[keys.head_key(account, region)] = b"reset"
-        made = build_default_vpc(account, region, time.time(), RandomIds(), zones_of(region, zone_numbers))
-        for resource in made:
+        ids, now = RandomIds(), time.time()
+        options = new_default_options(account, region, now, ids)
+        made = build_default_vpc(options, now, ids, zones_of(region, zone_numbers))
+        for resource in (options, *made):
             _put_new(resource, puts, compares)
     await _leave_peerings(store, account, puts, compares)
     await store.txn(compares, puts, deletes)

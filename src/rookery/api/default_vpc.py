@@ -5,11 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from rookery.api.cidr import network
+from rookery.api.default_options import needed_options
 from rookery.api.default_security import guarded, new_default_acl, new_default_group
 from rookery.api.operation import Ids, Request, View
 from rookery.api.zones import Zone, zones
 from rookery.model.objects import (
     CidrAssociation,
+    DhcpOptions,
     Resource,
     RouteTable,
     RouteTableAssociation,
@@ -22,14 +24,17 @@ SUBNET_PREFIX = 20
 
 
 def default_vpc(request: Request, view: View) -> tuple[Resource, ...]:
-    """The VPC first, then its main route table, default security group and network ACL, then its subnets."""
-    return build_default_vpc(request.account, request.region, request.now, request.ids, zones(request, view))
+    """The VPC first, then its main route table, default security group and network ACL, then its subnets, and the default
+    DHCP options set where it is missing."""
+    options, missing = needed_options(request, view)
+    return (*build_default_vpc(options, request.now, request.ids, zones(request, view)), *missing)
 
 
 def build_default_vpc(
-    account: str, region: str, now: float, ids: Ids, all_zones: list[Zone]
+    options: DhcpOptions, now: float, ids: Ids, all_zones: list[Zone]
 ) -> tuple[Resource, ...]:
-    vpc = replace(new_vpc(account, region, now, ids, CIDR), is_default=True, enable_dns_hostnames=True)
+    """In the account and AWS region of the DHCP options set, which it gets."""
+    vpc = replace(new_vpc(options, now, ids, CIDR), is_default=True, enable_dns_hostnames=True)
     blocks = list(network(CIDR).subnets(new_prefix=SUBNET_PREFIX))
     subnets = [
         default_subnet(vpc, now, ids, zone, str(block))
@@ -41,13 +46,14 @@ def build_default_vpc(
     return (vpc, main_route_table(vpc, ids), new_default_group(vpc, ids), acl, *subnets)
 
 
-def new_vpc(account: str, region: str, now: float, ids: Ids, cidr: str) -> Vpc:
+def new_vpc(options: DhcpOptions, now: float, ids: Ids, cidr: str) -> Vpc:
     return Vpc(
-        account=account,
-        region=region,
+        account=options.account,
+        region=options.region,
         id=ids.new("vpc"),
         created=now,
         cidr_associations=(CidrAssociation(ids.new("vpc-cidr-assoc"), cidr),),
+        dhcp_options_id=options.id,
     )
 
 

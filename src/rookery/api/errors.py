@@ -26,6 +26,9 @@ ID_ERRORS: dict[str, IdErrors] = {
     row.prefix: row
     for row in (
         IdErrors("vpc", "vpc", "InvalidVpcID.NotFound", "InvalidVpcID.Malformed"),
+        IdErrors(
+            "dopt", "dhcpOption", "InvalidDhcpOptionID.NotFound", "InvalidDhcpOptionsId.Malformed"
+        ),
         IdErrors("subnet", "subnet", "InvalidSubnetID.NotFound", "InvalidSubnetID.Malformed"),
         IdErrors("rtb", "routeTable", "InvalidRouteTableID.NotFound", "InvalidRouteTableId.Malformed"),
         IdErrors(

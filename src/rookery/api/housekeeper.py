@@ -14,7 +14,7 @@ from collections.abc import Callable
 from rookery.api.commit import transaction_of
 from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
 from rookery.api.ids import RandomIds
-from rookery.api.older_stores import missing_guards
+from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
 from rookery.model.keys import OBSERVED, console_key, instance_status_key
@@ -51,12 +51,12 @@ async def _by_word_of_hosts(store: Store, state: State) -> None:
 
 
 async def _by_the_clock(store: Store, state: State) -> None:
-    guarded = False
+    completed = False
     while True:
         try:
-            if not guarded:
-                await guard_older_stores(store, state, time.time())
-                guarded = True
+            if not completed:
+                await complete_older_stores(store, state, time.time())
+                completed = True
             await keep_house(store, state, time.time())
         except StoreUnavailable as error:
             _log.warning("housekeeping waits for the store: %s", error)
@@ -70,12 +70,12 @@ async def keep_house(store: Store, state: State, now: float) -> None:
         await _tidy(store, state, home, now, housekeeping)
 
 
-async def guard_older_stores(store: Store, state: State, now: float) -> None:
+async def complete_older_stores(store: Store, state: State, now: float) -> None:
     """Hosts need it before anybody asks the API: instances that ran before go on. Raises StoreUnavailable."""
     await state.catch_up()
     for home in list(state.realms):
         await _tidy(
-            store, state, home, now, lambda view, _now: Outcome(puts=missing_guards(view, RandomIds()))
+            store, state, home, now, lambda view, _now: Outcome(puts=what_is_missing(view, RandomIds()))
         )
 
 

@@ -1,7 +1,13 @@
-"""What a store lacks that was made before there were security groups and network ACLs.
+"""What a store lacks that an earlier version made: there before anybody asks, so that handlers may count on it.
 
-Its VPCs get what new ones have from their first moment, and what is in them begins there. Until then no packet passes: an
-interface without a policy, or in a subnet without a network ACL, is not configured for the data plane.
+Before there were security groups and network ACLs: its VPCs get what new ones have from their first moment, and what is in
+them begins there. Until then no packet passes: an interface without a policy, or in a subnet without a network ACL, is not
+configured for the data plane.
+
+Before there were DHCP options sets: its VPCs showed "default", and are given the region's default set, as AWS does. That its
+owner wants none is written otherwise (NO_OPTIONS): nobody could say so then.
+
+Before there was metadata: instances get the public key of their key pair, where it is still there.
 """
 
 from __future__ import annotations
@@ -10,17 +16,30 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from rookery.api.default_options import default_options, new_default_options
 from rookery.api.default_security import guarded, new_default_acl, new_default_group
 from rookery.api.operation import Ids, View
-from rookery.model.objects import NetworkAcl, NetworkInterface, Resource, SecurityGroup, Subnet, Vpc
+from rookery.model.objects import (
+    Instance,
+    KeyPair,
+    NetworkAcl,
+    NetworkInterface,
+    Resource,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
+
+NEVER_SAID = "default"  # Vpc.dhcp_options_id
 
 
-def missing_guards(view: View, ids: Ids) -> tuple[Resource, ...]:
+def what_is_missing(view: View, ids: Ids) -> tuple[Resource, ...]:
     """To be put in one transaction. Empty: nothing is missing."""
-    return tuple(one for vpc in view.all(Vpc) for one in _of_vpc(vpc, view, ids))
+    guards = (one for vpc in view.all(Vpc) for one in _guards_of(vpc, view, ids))
+    return (*guards, *_options(view, ids), *_public_keys(view))
 
 
-def _of_vpc(vpc: Vpc, view: View, ids: Ids) -> Iterator[Resource]:
+def _guards_of(vpc: Vpc, view: View, ids: Ids) -> Iterator[Resource]:
     yield from _with_acl(vpc, view, ids)
     bare = [one for one in view.in_vpc(NetworkInterface, vpc.id) if not one.groups]
     group = next((one for one in view.in_vpc(SecurityGroup, vpc.id) if one.is_default), None)
@@ -41,3 +60,22 @@ def _with_acl(vpc: Vpc, view: View, ids: Ids) -> Iterator[NetworkAcl]:
             after = guarded(after, subnet.id, ids)
     if after is not before:
         yield after
+
+
+def _options(view: View, ids: Ids) -> Iterator[Resource]:
+    bare = [vpc for vpc in view.all(Vpc) if vpc.dhcp_options_id == NEVER_SAID]
+    if not bare:
+        return
+    options = default_options(view)
+    if options is None:
+        options = new_default_options(bare[0].account, bare[0].region, bare[0].created, ids)
+        yield options
+    yield from (replace(vpc, dhcp_options_id=options.id) for vpc in bare)
+
+
+def _public_keys(view: View) -> Iterator[Instance]:
+    keys = {pair.name: pair.public_key for pair in view.all(KeyPair)}
+    for instance in view.all(Instance):
+        known = keys.get(instance.key_name, "")
+        if known and not instance.public_key and instance.wanted != "terminated":
+            yield replace(instance, public_key=known)

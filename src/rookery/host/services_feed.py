@@ -76,6 +76,7 @@ class ServicesFeed:
         self.problem = NOBODY
         self._intent: HostIntent | None = None
         self._readers: set[_Reader] = set()
+        self._over = asyncio.Event()
 
     def publish(self, update: Update) -> None:
         """At once, before anybody awaits: the dictionaries of an intent change with the next update."""
@@ -100,6 +101,7 @@ class ServicesFeed:
         try:
             yield
         finally:
+            self._over.set()
             server.close()
             path.unlink(missing_ok=True)
 
@@ -108,7 +110,8 @@ class ServicesFeed:
         self._readers.add(reader)
         if self._intent is not None:
             reader.begin(_whole(self._intent))
-        tasks = [asyncio.create_task(_send(reader, outgoing)), asyncio.create_task(self._listen(incoming))]
+        ways_to_end = (_send(reader, outgoing), self._listen(incoming), self._over.wait())
+        tasks = [asyncio.create_task(way) for way in ways_to_end]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -126,7 +129,7 @@ class ServicesFeed:
             self.problem = (await from_services(incoming)).problem
 
 
-def _tell_end(ends: Iterable[BaseException | None]) -> None:
+def _tell_end(ends: Iterable[object]) -> None:
     for end in ends:
         if isinstance(end, asyncio.IncompleteReadError | OSError):
             log.info("a reader went away: %s", end or type(end).__name__)

@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from rookery.intent.host import DhcpIntent
 
+AMAZON_PROVIDED_DNS = "AmazonProvidedDNS"  # among name servers: the VPC's own resolver
+
 Configurations = tuple[tuple[str, tuple[str, ...]], ...]
 
 NOTHING = DhcpIntent()  # of a VPC that has no set

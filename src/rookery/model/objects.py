@@ -36,6 +36,9 @@ class CidrAssociation(msgspec.Struct, frozen=True):
     cidr: str
 
 
+NO_OPTIONS = "none"  # as Vpc.dhcp_options_id: DHCP says nothing beside addresses; what AWS calls "default"
+
+
 class Vpc(Resource, frozen=True, kw_only=True):
     KIND: ClassVar[str] = "vpc"
     PREFIX: ClassVar[str] = "vpc"
@@ -44,7 +47,7 @@ class Vpc(Resource, frozen=True, kw_only=True):
     ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
     is_default: bool = False
     instance_tenancy: str = "default"
-    dhcp_options_id: str = "default"
+    dhcp_options_id: str = "default"  # or NO_OPTIONS; "default": from before there were sets (rookery.api.older_stores)
     enable_dns_support: bool = True
     enable_dns_hostnames: bool = False
     enable_network_address_usage_metrics: bool = False
@@ -245,6 +248,7 @@ class DhcpOptions(Resource, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "dopt"
 
     configurations: tuple[tuple[str, tuple[str, ...]], ...]
+    is_default: bool = False  # of its account and region: new VPCs get it
 
 
 class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

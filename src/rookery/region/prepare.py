@@ -41,6 +41,8 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         step(settings)
     tell(f"laying the substrate: {settings.hosts} hosts in {settings.zones} zones")
     substrate.lay(settings)
+    for address in settings.upstream_addresses:
+        substrate.check_reachable(settings, address)
 
 
 def host_config(settings: Settings, index: int) -> HostConfig:

@@ -30,6 +30,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return layout.Layout(self.name)
 
     @property
+    def upstream_addresses(self) -> list[str]:
+        """Of dns_upstreams, without their ports. Raises CannotStart: one is no address."""
+        return [_upstream_address(text) for text in self.dns_upstreams]
+
+    @property
     def substrate_mtu(self) -> int:
         return defaults.JUMBO_SUBSTRATE_MTU if self.jumbo else defaults.SUBSTRATE_MTU
 
@@ -62,17 +67,16 @@ def check(settings: Settings) -> None:
         )
     if not 1 <= settings.port <= 65535:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
-    for address in settings.dns_upstreams:
-        _check_upstream(address)
+    _ = settings.upstream_addresses
 
 
-def _check_upstream(address: str) -> None:
+def _upstream_address(text: str) -> str:
     from rookery.host.services.dns.upstream import upstream  # noqa: PLC0415 - a DNS library, which few starts need
 
     try:
-        upstream(address)
+        return upstream(text).address
     except ValueError as error:
-        raise CannotStart(f"DNS upstream {address}: {error}") from error
+        raise CannotStart(f"DNS upstream {text}: {error}") from error
 
 
 def read(name: str) -> Settings | None:

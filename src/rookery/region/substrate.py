@@ -17,6 +17,7 @@ import json
 from typing import NamedTuple
 
 from rookery.region import namespaces, port_guard
+from rookery.region.errors import CannotStart
 from rookery.region.layout import MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
 
@@ -52,6 +53,17 @@ def lay(settings: Settings) -> None:
         if DEVICE not in namespaces.devices(member.namespace):
             _plug(member, centre, settings.substrate_mtu)
         port_guard.guard(settings.layout, member.port, member.address, _mac(member.namespace))
+
+
+def check_reachable(settings: Settings, address: str) -> None:
+    """Whether the hosts have a way to it; of a single machine's that is the substrate alone. Raises CannotStart."""
+    for member in members(settings)[1:]:
+        try:
+            namespaces.run("ip", "-netns", member.namespace, "route", "get", address)
+        except CannotStart as refused:
+            raise CannotStart(
+                f"the host {member.port} has no way to {address}: it reaches {SUBSTRATE} and no other network"
+            ) from refused
 
 
 def _mac(namespace: str) -> str:

@@ -15,7 +15,9 @@ from rookery.api.state import claim_key
 from rookery.model import keys
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
+    NO_OPTIONS,
     CidrAssociation,
+    DhcpOptions,
     Host,
     Instance,
     KeyPair,
@@ -23,6 +25,7 @@ from rookery.model.objects import (
     NetworkAcl,
     NetworkInterface,
     PeeringSide,
+    PrivateZone,
     Resource,
     RouteTable,
     SecurityGroup,
@@ -357,6 +360,38 @@ def _blocks_of(vpc: Vpc) -> tuple[CidrAssociation, ...]:
     return (*vpc.cidr_associations, *vpc.ipv6_cidr_associations)
 
 
+def vpcs_have_an_options_set_or_want_none(held: Held) -> Iterator[str]:
+    for vpc in held.all(Vpc):
+        chosen = vpc.dhcp_options_id
+        if chosen != NO_OPTIONS and held.get(DhcpOptions, chosen, vpc) is None:
+            yield f"{vpc.id} has the DHCP options {chosen}, which are gone or elsewhere"
+    defaults = Counter((one.account, one.region) for one in held.all(DhcpOptions) if one.is_default)
+    yield from (f"{realm} has {count} default sets" for realm, count in defaults.items() if count > 1)
+
+
+def dns_hostnames_need_dns_support(held: Held) -> Iterator[str]:
+    for vpc in held.all(Vpc):
+        if vpc.enable_dns_hostnames and not vpc.enable_dns_support:
+            yield f"{vpc.id} has DNS hostnames and no DNS support"
+
+
+def zones_are_of_vpcs_and_one_of_a_name_in_each(held: Held) -> Iterator[str]:
+    names: Counter[tuple[str, str]] = Counter()
+    for zone in held.all(PrivateZone):
+        names.update((vpc_id, zone.name) for vpc_id in zone.vpc_ids)
+        gone = (vpc_id for vpc_id in zone.vpc_ids if not isinstance(held.by_id.get(vpc_id), Vpc))
+        yield from (f"{zone.id} is of {vpc_id}, which is gone" for vpc_id in gone)
+    yield from (f"{name} has {count} zones" for name, count in names.items() if count > 1)
+
+
+def metadata_shows_only_tags_that_fit_its_paths(held: Held) -> Iterator[str]:
+    for instance in held.all(Instance):
+        if instance.metadata.tags == "enabled" and any("/" in key or " " in key for key in instance.tags):
+            yield f"{instance.id} shows tags whose keys are no part of a path"
+        if not 1 <= instance.metadata.hop_limit <= 64:
+            yield f"{instance.id} has the hop limit {instance.metadata.hop_limit}"
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -381,4 +416,8 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     two_vpcs_have_one_live_peering_at_most,
     the_vpcs_of_an_active_peering_exist,
     peered_vpcs_are_apart,
+    vpcs_have_an_options_set_or_want_none,
+    dns_hostnames_need_dns_support,
+    zones_are_of_vpcs_and_one_of_a_name_in_each,
+    metadata_shows_only_tags_that_fit_its_paths,
 )

@@ -1,6 +1,6 @@
 """Resources for tests, by an address plan written once: 10.<vpc>.<subnet>.<instance>.
 
-VPC v has one block 10.v.0.0/16, a main route table, and subnets s = 10.v.s.0/24. Instance n of it has one interface.
+VPC v has one block 10.v.0.0/16, no DHCP options set, a main route table, and subnets s = 10.v.s.0/24. Instance n of it has one interface.
 What guards the VPC is apart (guards): where no packet flows it is not needed.
 """
 
@@ -11,6 +11,7 @@ from typing import TypedDict
 from rookery.model.codec import encode
 from rookery.model.keys import host_key, key_of
 from rookery.model.objects import (
+    NO_OPTIONS,
     Attachment,
     CidrAssociation,
     Host,
@@ -55,7 +56,7 @@ def vpc(v: int) -> list[Resource]:
     block = CidrAssociation(f"vpc-cidr-assoc-{v:017x}", f"10.{v}.0.0/16")
     main = RouteTableAssociation(f"rtbassoc-{v:017x}")
     return [
-        Vpc(**OWNER, id=identity, cidr_associations=(block,)),
+        Vpc(**OWNER, id=identity, cidr_associations=(block,), dhcp_options_id=NO_OPTIONS),
         RouteTable(**OWNER, id=f"rtb-{0xA0000000 + v:017x}", vpc_id=identity, associations=(main,)),
     ]
 

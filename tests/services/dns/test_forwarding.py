@@ -22,6 +22,7 @@ from tests.services.dns.scene import ask, explanation, guest, question, said, se
 from tests.services.dns.world import world, zone_file
 
 EXAMPLE = """
+old.example.com. 999999 IN A 192.0.2.81
 example.com. 600 IN SOA ns.example.com. hostmaster.example.com. 1 2 3 4 30
 www.example.com. 300 IN A 192.0.2.80
 www.example.com. 300 IN AAAA 2001:db8::80
@@ -72,6 +73,15 @@ def test_an_answer_of_the_world_reaches_the_guest():
                 "example.com. 300 IN MX 10 mail.example.com."
             ]
             assert [str(query.q.qname) for query in outside.asked] == ["www.example.com.", "example.com."]
+
+    run(case)
+
+
+def test_nothing_is_believed_for_longer_than_a_day():
+    async def case():
+        async with world(zone_file(EXAMPLE)) as outside:
+            heard = await hear(resolver(outside.address), "old.example.com")
+            assert said(heard) == ["old.example.com. 86400 IN A 192.0.2.81"]
 
     run(case)
 
@@ -141,13 +151,15 @@ def test_an_alias_out_of_a_private_zone_is_followed_into_the_world():
     run(case)
 
 
-def test_the_wish_for_signatures_is_passed_on_and_remembered_apart():
+def test_wishes_about_signatures_are_passed_on_and_remembered_apart():
     async def case():
         async with world(zone_file(EXAMPLE)) as outside:
             made = resolver(outside.address)
             await hear(made, "www.example.com")
             await hear(made, "www.example.com", want_dnssec=True)
-            assert [bool(query.ar[0].edns_do) for query in outside.asked] == [False, True]
+            await hear(made, "www.example.com", flags=dns.flags.RD | dns.flags.CD)
+            wishes = [(bool(query.ar[0].edns_do), query.header.cd) for query in outside.asked]
+            assert wishes == [(False, 0), (True, 0), (False, 1)]
 
     run(case)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import dns.edns
@@ -9,11 +10,14 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rcode
+import dns.rdatatype
 import dnslib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rookery.host.services.dns.answer import Answer, Record, write
+from rookery.host.services.dns.question import read
 from rookery.intent.host import NameIntent, ZoneIntent
 from rookery.model.objects import DnsRecord
 from tests.services.dns.scene import ask, ask_whole, explanation, guest, question, said, server
@@ -113,6 +117,7 @@ def test_only_queries_are_implemented(opcode):
         question(NAME)[:12] + b"\1a" * 128 + b"\0\0\1\0\1",  # 257 bytes of name
         question(NAME)[:-4] + b"\0\0\0\1",  # type 0
     ],
+    ids=itertools.count(),  # their own ids are random
 )
 def test_malformed_messages_are_said_to_be_so(query):
     heard = server().quick(guest(), query, False)
@@ -120,7 +125,7 @@ def test_malformed_messages_are_said_to_be_so(query):
 
 
 @pytest.mark.parametrize(
-    "nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")]
+    "nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")], ids=itertools.count()
 )
 def test_no_header_and_answers_are_met_with_silence(nothing):
     assert ask_whole(server(), guest(), nothing) is None
@@ -163,6 +168,15 @@ def test_over_udp_no_answer_is_longer_than_a_packet_or_4096_bytes(mtu, most):
         assert len(heard) <= most
         full = len(question("x.test", use_edns=0)) + 16 * count
         assert bool(heard[2] & 2) is (full > most)
+
+
+def test_what_is_only_additional_goes_before_anything_is_said_to_be_cut():
+    query = read(question(NAME))
+    record = Record(query.name, dns.rdatatype.A, 60, b"\x0a\1\0\5")
+    answer = Answer(dns.rcode.NOERROR, (record,), (), (record,) * 100)
+    heard = dns.message.from_wire(write(query, answer, 512))
+    assert (len(heard.answer), heard.additional, heard.flags & dns.flags.TC) == (1, [], 0)
+    assert dns.message.from_wire(write(query, answer, 4096)).additional
 
 
 def test_over_tcp_it_is_whole_up_to_64_kilobytes():

@@ -96,6 +96,14 @@ def test_an_ipv6_address_has_the_resource_name_if_that_has_it():
     assert ask(resolver, guest(vni=2), reverse(IPV6), "PTR").rcode() == dns.rcode.NXDOMAIN
 
 
+def test_an_ipv6_address_that_moves_to_another_instance_has_that_ones_name():
+    resolver = server(NameIntent(vni=1, name=RESOURCE, addresses=(IPV6,)))
+    assert said(ask(resolver, guest(), reverse(IPV6), "PTR"))
+    other = NameIntent(vni=1, name="i-2.ec2.internal", addresses=(IPV6,))
+    resolver._view.change([], [], [other], [("name", 1, RESOURCE)])
+    assert said(ask(resolver, guest(), reverse(IPV6), "PTR"))[0].endswith("PTR i-2.ec2.internal.")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_the_loopback_is_localhost(address):
     assert said(ask(server(), guest(), reverse(address), "PTR")) == [

@@ -82,8 +82,26 @@ def test_a_zone_inside_the_internal_domain_wins_and_one_around_it_does_not():
     ]
 
 
+def test_a_zone_of_the_internal_domains_own_name_wins():
+    resolver = server(zone("ec2.internal", ("app.ec2.internal", "A", "10.1.0.40")))
+    assert said(ask(resolver, guest(), "app.ec2.internal")) == ["app.ec2.internal. 60 IN A 10.1.0.40"]
+    assert ask(resolver, guest(), "ip-10-1-0-5.ec2.internal").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_reverse_zone_may_be_private_too():
+    resolver = server(zone("1.10.in-addr.arpa", ("5.0.1.10.in-addr.arpa", "PTR", "mine.corp.test.")))
+    assert said(ask(resolver, guest(), "5.0.1.10.in-addr.arpa", "PTR"))[0].endswith("PTR mine.corp.test.")
+
+
 def test_a_zone_is_of_its_vpc_only():
     assert server(CORP, upstreams=["192.0.2.1"]).quick(guest(vni=2), question("db.corp.test"), False) is None
+
+
+def test_a_change_of_a_zone_is_heard_at_once():
+    resolver = server(zone("corp.test", ("db.corp.test", "A", "10.1.0.20")))
+    assert said(ask(resolver, guest(), "db.corp.test"))[0].endswith("10.1.0.20")
+    resolver._view.change([], [], [zone("corp.test", ("db.corp.test", "A", "10.1.0.99"))], [])
+    assert said(ask(resolver, guest(), "db.corp.test"))[0].endswith("10.1.0.99")
 
 
 def test_private_zones_need_hostnames():

@@ -207,6 +207,18 @@ def test_an_instance_has_its_share_of_connections_and_another_its_own(wire, loop
         until(lambda: _served(wire), "connections are given back")
 
 
+def test_when_few_connections_are_left_who_has_many_is_asked_to_close_them(wire, loop):
+    with served(wire, loop, all_connections=4), wire.connection(A) as first:
+        assert "Connection" not in ask_on(first, ITEM).headers
+        others = [wire.connect(wire.guest(who), address(who)) for who in (A, B)]
+        assert [_peek_status(one) for one in others] == [b"200"] * 2
+        with wire.connection(C) as last:
+            assert "Connection" not in ask_on(last, ITEM).headers
+            assert ask_on(first, ITEM).headers["Connection"] == "close"
+        for one in others:
+            one.close()
+
+
 def _peek_status(connection: socket.socket) -> bytes:
     connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     return connection.recv(12)[-3:]

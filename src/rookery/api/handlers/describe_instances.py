@@ -18,11 +18,12 @@ from rookery.api.handlers.instance_shape import (
 )
 from rookery.api.handlers.instance_state import RUNNING, state_in
 from rookery.api.handlers.interface_groups import GROUP_FILTERS
+from rookery.api.handlers.metadata_options import METADATA_FILTERS
+from rookery.api.handlers.private_names import NAME_FILTERS, shown_name
 from rookery.api.handlers.timestamps import iso
 from rookery.api.idempotency import redescribes
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
-from rookery.intent.names import private_dns_name
 from rookery.intent.zones import zone_id
 from rookery.model.objects import Instance, NetworkInterface, Resource
 
@@ -122,7 +123,9 @@ FILTERS: Filters = {
     "owner-id": lambda instance, view: instance.account,
     "placement-group-name": _none,
     "platform": _none,
-    "private-dns-name": _of_first(lambda found: private_dns_name(found.primary, found.region)),
+    "private-dns-name": lambda instance, view: [
+        shown_name(instance, found) for found in interfaces_of(view, instance)[:1]
+    ],
     "private-ip-address": _of_first(lambda found: found.primary),
     "ramdisk-id": _none,
     "reservation-id": lambda instance, view: instance.reservation_id,
@@ -134,6 +137,8 @@ FILTERS: Filters = {
     "tenancy": lambda instance, view: "default",
     "virtualization-type": lambda instance, view: IMAGES[instance.image_id].virtualization or None,
     "vpc-id": _of_first(lambda found: found.vpc_id),
+    **METADATA_FILTERS,
+    **NAME_FILTERS,
     **{name: _of_primary(value) for name, value in GROUP_FILTERS.items()},
     **{f"instance.{name}": _of_primary(value) for name, value in GROUP_FILTERS.items()},
     **{f"network-interface.{name}": _of_all(INTERFACE_FILTERS[name]) for name in THROUGH_INTERFACES},

@@ -18,25 +18,16 @@ from rookery.api.handlers.instance_state import (
 )
 from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_shape import instance_interface_shape
+from rookery.api.handlers.metadata_options import metadata_shape, metadata_state
+from rookery.api.handlers.private_names import names_shape, shown_name
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
-from rookery.intent.names import private_dns_name
 from rookery.intent.zones import zone_id
 from rookery.model.objects import Instance, InstanceStatus, NetworkInterface
 
 STATE_REASONS = {
     USER_SHUTDOWN: "User initiated shutdown",
     GUEST_SHUTDOWN: "Instance initiated shutdown",
-}
-
-# Instance metadata is not built: what is said of it is that nothing answers.
-METADATA_OPTIONS = {
-    "State": "applied",
-    "HttpTokens": "optional",
-    "HttpPutResponseHopLimit": 1,
-    "HttpEndpoint": "disabled",
-    "HttpProtocolIpv6": "disabled",
-    "InstanceMetadataTags": "disabled",
 }
 
 
@@ -51,16 +42,23 @@ def reservation_shape(instances: Sequence[Instance], shapes: Sequence[dict[str, 
 
 
 def described_instance(view: View, instance: Instance) -> dict[str, Any]:
-    return instance_shape(view, instance, interfaces_of(view, instance), state_in(view, instance))
+    interfaces, state = interfaces_of(view, instance), state_in(view, instance)
+    return instance_shape(view, instance, interfaces, state, metadata_state(view, instance))
 
 
 def instance_shape(
-    view: View, instance: Instance, interfaces: Sequence[NetworkInterface], state: State
+    view: View,
+    instance: Instance,
+    interfaces: Sequence[NetworkInterface],
+    state: State,
+    metadata: str = "pending",
 ) -> dict[str, Any]:
-    """`interfaces` by device index; none of a terminated instance, which then shows no network data."""
+    """`interfaces` by device index; none of a terminated instance, which then shows no network data. `metadata`: whether its
+    options are applied."""
     return {
         **_identity(instance),
         **_nature(instance),
+        "MetadataOptions": metadata_shape(instance.metadata, metadata),
         **_network(view, instance, interfaces),
         **_reason(instance, view.status(instance.id)),
         "State": state.shape(),
@@ -101,7 +99,6 @@ def _nature(instance: Instance) -> dict[str, Any]:
         "EbsOptimized": False,
         "EnclaveOptions": {"Enabled": False},
         "HibernationOptions": {"Configured": False},
-        "MetadataOptions": METADATA_OPTIONS,
         "MaintenanceOptions": {"AutoRecovery": "disabled"},
         "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
         "PlatformDetails": "Linux/UNIX",
@@ -121,14 +118,10 @@ def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterfa
         "VpcId": instance.vpc_id,
         "PrivateIpAddress": first.primary,
         **({"Ipv6Address": first.ipv6_addresses[0]} if first.ipv6_addresses else {}),
-        "PrivateDnsName": private_dns_name(first.primary, instance.region),
+        "PrivateDnsName": shown_name(instance, first),
         "PublicDnsName": "",
         "SourceDestCheck": first.source_dest_check,
-        "PrivateDnsNameOptions": {
-            "HostnameType": "ip-name",
-            "EnableResourceNameDnsARecord": False,
-            "EnableResourceNameDnsAAAARecord": False,
-        },
+        "PrivateDnsNameOptions": names_shape(instance.private_names),
     }
 
 

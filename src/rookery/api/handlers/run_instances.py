@@ -11,20 +11,30 @@ from msgspec.structs import replace
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
 from rookery.api.handlers.image_catalogue import Image, known_image
-from rookery.api.handlers.instance_shape import METADATA_OPTIONS, instance_shape, reservation_shape
+from rookery.api.handlers.instance_shape import instance_shape, reservation_shape
 from rookery.api.handlers.instance_state import PENDING
 from rookery.api.handlers.instance_type_catalogue import DEFAULT_TYPE, InstanceType, offered_type
 from rookery.api.handlers.key_pairs import key_pair_named
 from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, how_many_fit, plan_interfaces
+from rookery.api.handlers.metadata_options import changed_options, check_shown_tags
 from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
 from rookery.api.handlers.placement import hosts_for, no_capacity, place
+from rookery.api.handlers.private_names import launched_names
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import tags_for
 from rookery.intent.zones import zone_id
-from rookery.model.objects import Attachment, Instance, NetworkInterface, Subnet
+from rookery.model.objects import (
+    Attachment,
+    Instance,
+    KeyPair,
+    MetadataOptions,
+    NetworkInterface,
+    PrivateNameOptions,
+    Subnet,
+)
 
 HONOURED = frozenset(
     {
@@ -43,6 +53,8 @@ HONOURED = frozenset(
         "DisableApiTermination",
         "DisableApiStop",
         "InstanceInitiatedShutdownBehavior",
+        "MetadataOptions",
+        "PrivateDnsNameOptions",
     }
 )
 
@@ -56,12 +68,8 @@ TRUE_ANYWAY: dict[str, Sequence[Any]] = {
     "CreditSpecification.CpuCredits": ("unlimited",),  # nobody throttles a processor
     "CapacityReservationSpecification.CapacityReservationPreference": ("none", "open"),
     "MaintenanceOptions.AutoRecovery": ("disabled",),
-    "PrivateDnsNameOptions.HostnameType": ("ip-name",),
-    "PrivateDnsNameOptions.EnableResourceNameDnsARecord": (False,),
-    "PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord": (False,),
     "NetworkPerformanceOptions.BandwidthWeighting": ("default",),
     "InstanceMarketOptions.MarketType": ("on-demand",),
-    **{f"MetadataOptions.{name}": (value,) for name, value in METADATA_OPTIONS.items()},
 }
 
 # Clients tag an instance's volumes without asking whether its image has any; ours have none to tag.
@@ -77,7 +85,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     least: int
     most: int
     user_data: str
-    key_name: str
+    key: KeyPair | None
+    metadata: MetadataOptions
+    names: PrivateNameOptions
     instance_tags: dict[str, str]
     interface_tags: dict[str, str]
     options: Mapping[str, Any]
@@ -119,6 +129,9 @@ def checked_launch(request: Request, view: View) -> Launch:
         )
     zone = placed_in(plans[0].subnet)
     honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
+    metadata = changed_options(MetadataOptions(), parameters.get("MetadataOptions") or {})
+    instance_tags = tags_for(request, "instance", TAGGED)
+    check_shown_tags(metadata, instance_tags)
     return Launch(
         image=image,
         kind=kind,
@@ -126,8 +139,10 @@ def checked_launch(request: Request, view: View) -> Launch:
         least=least,
         most=most,
         user_data=checked_user_data(parameters.get("UserData") or ""),
-        key_name=checked_key_name(parameters.get("KeyName") or "", view),
-        instance_tags=tags_for(request, "instance", TAGGED),
+        key=given_key(parameters.get("KeyName") or "", view),
+        metadata=metadata,
+        names=launched_names(plans[0].subnet, parameters.get("PrivateDnsNameOptions") or {}),
+        instance_tags=instance_tags,
         interface_tags=tags_for(request, "network-interface", TAGGED),
         options=parameters,
     )
@@ -150,10 +165,8 @@ def checked_counts(parameters: Mapping[str, Any]) -> tuple[int, int]:
     return least, most
 
 
-def checked_key_name(name: str, view: View) -> str:
-    if name:
-        key_pair_named(view, name)
-    return name
+def given_key(name: str, view: View) -> KeyPair | None:
+    return key_pair_named(view, name) if name else None
 
 
 def check_instance_quota(request: Request, view: View, more: int) -> None:
@@ -219,7 +232,10 @@ class Builder:
             wanted_since=request.now,
             launched=request.now,
             user_data=launch.user_data,
-            key_name=launch.key_name,
+            key_name=launch.key.name if launch.key else "",
+            public_key=launch.key.public_key if launch.key else "",
+            metadata=launch.metadata,
+            private_names=launch.names,
             reservation_id=self._reservation,
             launch_index=index,
             client_token=launch.options.get("ClientToken") or "",

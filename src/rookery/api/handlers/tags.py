@@ -10,14 +10,15 @@ from msgspec.structs import replace
 from rookery.api.errors import missing_parameter, unsupported
 from rookery.api.filters import apply_filters
 from rookery.api.handlers.describe_security_group_rules import every_rule, held_rules
+from rookery.api.handlers.metadata_options import check_shown_tags
 from rookery.api.handlers.security_group_shape import HeldRule
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import check_count, check_tag_names, checked_tags
-from rookery.model.objects import RESOURCES, Resource, SecurityGroup
+from rookery.model.objects import RESOURCES, Instance, PrivateZone, Resource, SecurityGroup
 
-_KINDS = {kind.PREFIX: kind for kind in RESOURCES}
+_KINDS = {kind.PREFIX: kind for kind in RESOURCES if kind is not PrivateZone}  # nobody asks for zones by id
 
 
 class Tagged(NamedTuple):
@@ -81,8 +82,14 @@ def _retagged(request: Request, view: View, change: Callable[[dict[str, str]], d
             changed[group.id] = replace(group, rules=rules)
         else:
             before = changed.get(one.id, one)
-            changed[one.id] = replace(before, tags=change(before.tags))
+            changed[one.id] = _with_tags(before, change(before.tags))
     return Outcome(puts=tuple(one for one in changed.values() if one != view.get(type(one), one.id)))
+
+
+def _with_tags(before: Resource, tags: dict[str, str]) -> Resource:
+    if isinstance(before, Instance):
+        check_shown_tags(before.metadata, tags)
+    return replace(before, tags=tags)
 
 
 def _asked(request: Request, view: View) -> list[Resource | HeldRule]:

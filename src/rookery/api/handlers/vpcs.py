@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rookery.api.cidr import check_secondary, check_vpc_block, given_block, network
+from rookery.api.default_options import needed_options
 from rookery.api.default_security import new_default_acl, new_default_group
 from rookery.api.default_vpc import default_vpc, main_route_table, new_vpc
 from rookery.api.describe import describe
@@ -20,6 +21,7 @@ from rookery.api.errors import (
     not_permitted,
     refuse_unbuilt,
 )
+from rookery.api.handlers.dhcp_options import shown_id
 from rookery.api.handlers.peering import without_vpc
 from rookery.api.handlers.peering_blocks import added_block
 from rookery.api.handlers.vpc_ipv6 import (
@@ -65,8 +67,8 @@ FILTERS = {
     "cidr-block-association.association-id": lambda vpc, _view: [a.id for a in vpc.cidr_associations],
     "cidr-block-association.cidr-block": lambda vpc, _view: [a.cidr for a in vpc.cidr_associations],
     "cidr-block-association.state": lambda _vpc, _view: "associated",
-    "dhcp-options-id": lambda vpc, _view: vpc.dhcp_options_id,
-    "dhcpOptionsId": lambda vpc, _view: vpc.dhcp_options_id,
+    "dhcp-options-id": lambda vpc, _view: shown_id(vpc),
+    "dhcpOptionsId": lambda vpc, _view: shown_id(vpc),
     **IPV6_FILTERS,
     "is-default": lambda vpc, _view: vpc.is_default,
     "isDefault": lambda vpc, _view: vpc.is_default,
@@ -86,8 +88,9 @@ def create_vpc(request: Request, view: View) -> Outcome:
     block = given_block(given)
     check_vpc_block(block)
     _check_quota(request, view)
-    vpc = replace(_new_vpc(request, str(block)), tags=tags_for(request, "vpc"))
     ids = request.ids
+    options, missing = needed_options(request, view)
+    vpc = replace(new_vpc(options, request.now, ids, str(block)), tags=tags_for(request, "vpc"))
     made: tuple[Resource, ...] = (
         vpc,
         main_route_table(vpc, ids),
@@ -97,7 +100,7 @@ def create_vpc(request: Request, view: View) -> Outcome:
     if given.get("AmazonProvidedIpv6CidrBlock"):
         vpc = with_ipv6_block(vpc, request)
         made = (vpc, *admitting_ipv6(made[1:], ids))
-    return Outcome(result={"Vpc": _born(vpc)}, puts=made)
+    return Outcome(result={"Vpc": _born(vpc)}, puts=(*made, *missing))
 
 
 @operation("CreateDefaultVpc")
@@ -109,10 +112,6 @@ def create_default_vpc(request: Request, view: View) -> Outcome:
     _check_quota(request, view)
     made = default_vpc(request, view)
     return Outcome(result={"Vpc": _born(made[0])}, puts=made)
-
-
-def _new_vpc(request: Request, cidr: str) -> Vpc:
-    return new_vpc(request.account, request.region, request.now, request.ids, cidr)
 
 
 def _check_quota(request: Request, view: View) -> None:
@@ -144,7 +143,7 @@ def _rendered(vpc: Vpc, state: str) -> dict[str, Any]:
         "Ipv6CidrBlockAssociationSet": [
             vpc_ipv6_shape(vpc, one, "associated") for one in vpc.ipv6_cidr_associations
         ],
-        "DhcpOptionsId": vpc.dhcp_options_id,
+        "DhcpOptionsId": shown_id(vpc),
         "InstanceTenancy": vpc.instance_tenancy,
         "IsDefault": vpc.is_default,
         "Tags": render_tags(vpc.tags),

@@ -136,15 +136,16 @@ class Connection(asyncio.BufferedProtocol):
         elif isinstance(item, Refused):
             self._finish(refusal(item.status))
         elif not (self._share and self._share.ask(self._progress)):
-            self._send(item._replace(keep_alive=False), refusal(503))
+            self._send(item, refusal(503), keep_alive=False)
         else:
-            self._send(item, answer(item.request, asker, self._service.key, time.time()))
+            found = answer(item.request, asker, self._service.key, time.time())
+            self._send(item, found, item.keep_alive and not self._share.is_over)
 
-    def _send(self, wanted: Wanted, found: Answer) -> None:
+    def _send(self, wanted: Wanted, found: Answer, keep_alive: bool) -> None:
         if found.hop_limit:
             self._limit_hops(found.hop_limit)
-        self._write(found, wanted.request.method != "HEAD", wanted.keep_alive, wanted.version)
-        if not wanted.keep_alive:
+        self._write(found, wanted.request.method != "HEAD", keep_alive, wanted.version)
+        if not keep_alive:
             self._end()
 
     def _limit_hops(self, hops: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterable
 
@@ -37,9 +38,11 @@ async def serve(
     sockets: Iterable[socket.socket], view: View, key: bytes, limits: Limits | None = None
 ) -> MetadataServer:
     """Of bound TCP sockets, which are its own from now on; peers' addresses are those of rookery.host.services.caller.
-    `key`: rookery.host.services.metadata.key. A connection takes a descriptor: a full host of busy guests needs tens of
-    thousands. Raises OSError."""
+    `key`: rookery.host.services.metadata.key. Takes up to half of the descriptors that the process may have now. Raises
+    OSError."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = limits or Limits()
+    limits = limits._replace(all_connections=min(limits.all_connections, descriptors // 2))
     service = Service(
         view, key, limits, Shares(limits), KnownContents(view), memoryview(bytearray(PIECE)), set()
     )
