@@ -102,7 +102,7 @@ class Emulated:
             raise InitError(f"{interface.id} was not plugged in: {error}") from error
 
     def readdress(self, instance: str, interface: InterfaceIntent) -> None:
-        """Nothing: the guest's addresses are its own business."""
+        """Nothing: the guest learns of them when it renews its lease."""
 
     def let_go(self, instance: str, device: str) -> None:
         """One that was never plugged in is not missed; nor is anything when the guest has just ended."""
@@ -150,8 +150,9 @@ def given(wanted: InstanceIntent) -> bytes:
     archive = Archive()
     archive.folder("given")
     for interface in wanted.interfaces:
-        line = f"{interface.primary}/{interface.prefix_length} {interface.router}\n"
-        archive.file(f"given/{interface.mac}", line.encode())
+        ipv6 = (f"{address}/128" for address in interface.ipv6_addresses)
+        words = (f"{interface.primary}/{interface.prefix_length}", interface.router, *ipv6)
+        archive.file(f"given/{interface.mac}", f"{' '.join(words)}\n".encode())
     archive.file("given/hostname", f"{wanted.hostname}\n".encode())
     if user_data := decoded(wanted.user_data):
         archive.file("given/user-data", user_data)
