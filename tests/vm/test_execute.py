@@ -64,3 +64,14 @@ def test_an_answer_may_come_in_single_bytes(tmp_path: Path):
 def test_a_guest_that_ends_under_the_command_is_told(tmp_path: Path):
     with pytest.raises(GuestGone):
         run(tmp_path, lambda word, said, line: line.sendall(word + b"\nhalf"), "poweroff")
+
+
+def test_a_guest_that_boots_again_under_the_command_is_told_and_an_earlier_boot_is_not_ours(tmp_path: Path):
+    booted = b"rookery.commands booted 01234567-89ab-cdef-0123-456789abcdef\n"
+
+    def guest(word: bytes, _: bytes, line: socket.socket) -> None:
+        line.sendall(booted + word + b"\nfine")
+        line.sendall(booted)
+
+    with pytest.raises(GuestGone, match="booted again"):
+        run(tmp_path, guest, "reboot")

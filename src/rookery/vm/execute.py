@@ -4,6 +4,7 @@ has no input, and its two outputs are one: the way in is a serial line, on which
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import shlex
 import socket
@@ -12,7 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 REFUSED = 255  # as ssh: no command ran
+LONGEST_LINE = 80  # bytes, of those that are not the command's
 BEGINS_WITHIN = 60.0  # seconds: a guest that boots needs some
+
+
+# Says guest/commands at its start. The number is of no use but to be in no script that somebody prints.
+BOOTED = re.compile(rb"rookery\.commands booted [0-9a-f-]{36}\n")
 
 
 class GuestGone(Exception):
@@ -27,34 +33,41 @@ def execute(path: Path, command: list[str], tell: Callable[[bytes], object]) -> 
         connection.connect(str(path))
         encoded = base64.b64encode(shlex.join(command).encode()).decode()
         connection.sendall(f"{word} {encoded}\n".encode())
-        return _answer(connection, word.encode(), tell)
+        first = _await_begin(connection, word.encode() + b"\n")
+        connection.settimeout(None)  # a command may take its time
+        return _await_end(connection, first, word.encode() + b" ", tell)
 
 
-def _answer(connection: socket.socket, word: bytes, tell: Callable[[bytes], object]) -> int:
-    """What stands before the word's line is another request's, whose asker has gone."""
-    kept, begun = b"", False
-    begin, end = word + b"\n", word + b" "
-    while True:
+def _await_begin(connection: socket.socket, begin: bytes) -> bytes:
+    """What came behind the word's line. What stands before it is another request's, whose asker has gone."""
+    kept = b""
+    while begin not in kept:
         try:
-            more = connection.recv(65536)
+            kept = kept[-len(begin) :] + _more(connection)
         except TimeoutError:
             raise GuestGone("the guest does not listen: it boots, or an earlier command still runs") from None
-        if not more:
-            raise GuestGone("the guest ended")
-        kept += more
-        if not begun and begin in kept:
-            begun, kept = True, kept.partition(begin)[2]
-            connection.settimeout(None)  # a command may take its time
-        if not begun:
-            kept = kept[-len(begin) :]
-            continue
+    return kept.partition(begin)[2]
+
+
+def _await_end(connection: socket.socket, kept: bytes, end: bytes, tell: Callable[[bytes], object]) -> int:
+    while True:
+        if BOOTED.search(kept):
+            raise GuestGone("the guest booted again under the command")
         output, found, rest = kept.partition(end)
         if found and b"\n" in rest:
             tell(output)
             return int(rest.partition(b"\n")[0])
         if not found:
-            tell(kept[: -len(end)])
-            kept = kept[-len(end) :]
+            tell(kept[:-LONGEST_LINE])
+            kept = kept[-LONGEST_LINE:]
+        kept += _more(connection)
+
+
+def _more(connection: socket.socket) -> bytes:
+    more = connection.recv(65536)
+    if not more:
+        raise GuestGone("the guest ended")
+    return more
 
 
 def main() -> int:
