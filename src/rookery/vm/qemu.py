@@ -45,10 +45,11 @@ def accelerator() -> Accelerator:
 
     Starts one without a kernel and listens for the firmware's first word. Asked once in a process. Raises
     EmulatorMissing."""
-    return "kvm" if Path("/dev/kvm").exists() and _says_a_word(processor("kvm")) else "tcg"
+    return "kvm" if Path("/dev/kvm").exists() and says_a_word(processor("kvm"), FIRST_WORD_WITHIN) else "tcg"
 
 
-def _says_a_word(processor: tuple[str, ...]) -> bool:
+def says_a_word(processor: tuple[str, ...], within: float) -> bool:
+    """Whether its firmware does, in so many seconds."""
     listening = ("-chardev", "stdio,id=firmware", "-device", "isa-debugcon,iobase=0x402,chardev=firmware")
     with subprocess.Popen(
         (program(), *MACHINE, *processor, "-m", "64", *listening),
@@ -58,7 +59,7 @@ def _says_a_word(processor: tuple[str, ...]) -> bool:
     ) as machine:
         assert machine.stdout is not None
         try:
-            readable, _, _ = select.select([machine.stdout], [], [], FIRST_WORD_WITHIN)
+            readable, _, _ = select.select([machine.stdout], [], [], within)
             return bool(readable and os.read(machine.stdout.fileno(), 1))
         finally:
             machine.kill()
