@@ -6,11 +6,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 export PYTHONPATH := src
 
-.PHONY: help demo test bench lint types setup packages environment bpf lock clean
+.PHONY: help demo test test-kernels bench lint types setup packages environment bpf guests lock clean
 
 help:
 	@echo "make demo    set up, start a region, walk through it, leave it running"
 	@echo "make test    set up, run all tests"
+	@echo "make test-kernels   set up, run the data plane's tests under Debian's own kernel in an emulator"
+	@echo "make guests  what instances with a kernel of their own need: qemu, busybox, a kernel"
 	@echo "make bench   set up, measure, write docs/performance.md"
 	@echo "make lint    ruff; make types: mypy"
 	@echo "make setup   what is missing: Debian packages, .venv, BPF objects"
@@ -22,6 +24,9 @@ demo: setup
 # Tests that change the machine share one worker, one after the other; pure ones run beside them (tests/conftest.py).
 test: setup
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-kernels: setup guests
+	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)
@@ -35,13 +40,18 @@ types: environment
 setup: packages environment bpf
 
 packages:
-	@tools/install-packages
+	@tools/install-packages packages.txt
 
 environment: packages
 	@tools/make-environment
 
 bpf: packages
 	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s -C bpf; }
+
+guests: environment
+	@tools/install-packages guest-packages.txt
+	@tools/fetch-kernel build/kernels
+	@$(PYTHON) -m rookery.vm.image build/kernels build/guests
 
 lock:
 	@{ sed -n '/^#/p' tools/requirements.txt; $(PYTHON) -m pip freeze --exclude-editable | grep '=='; } > tools/requirements.new

@@ -35,17 +35,30 @@ static __always_inline __u16 flow_port(const struct packet *packet)
 	return WIRE_SOURCE_PORT_BASE | (hash >> 18);
 }
 
-/* A tenant's own tunnel has taken the kernel's only place for tunnel metadata: its packets grow without, and so the kernel
- * does not notice that IPv6 is inside IPv4 now. It does when as much is taken away as IPv6's header has: that says so. */
+/* IPv6 is inside IPv4 now, and the kernel must know: it does when as much is taken away as IPv6's header has, and that is said.
+ * To Linux 6.2 it is said by a translation, which takes what an IPv6 header is longer; it also takes an IPv6 super-packet of TCP
+ * inside the tunnel for an IPv4 one, which the kernel drops when it cuts: there TCP goes on in single segments. */
+static __always_inline bool turn_to_ipv4(struct __sk_buff *skb)
+{
+	if (!bpf_skb_adjust_room(skb, -(__s32)sizeof(struct ipv6_header), BPF_ADJ_ROOM_MAC,
+				 BPF_F_ADJ_ROOM_FIXED_GSO | TURN_TO_IPV4))
+		return true;
+	return !bpf_skb_change_proto(skb, bpf_htons(ETH_P_IP), 0) &&
+	       !bpf_skb_adjust_room(skb, -(__s32)sizeof(struct iphdr), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
+/* A tenant's own tunnel has taken the kernel's only place for tunnel metadata: its packets grow without. */
 static __always_inline bool grow_tunnel(struct __sk_buff *skb)
 {
-	__s32 more = skb->protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6_header) : 0;
+	bool ipv6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	__s32 more = ipv6 ? sizeof(struct ipv6_header) : 0;
 
 	if (bpf_skb_adjust_room(skb, WRAPPING + more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return false;
-	return !more ||
-	       !bpf_skb_adjust_room(skb, -more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | TURN_TO_IPV4);
+	return !ipv6 || turn_to_ipv4(skb);
 }
+
+_Static_assert(sizeof(struct ipv6_header) == 2 * sizeof(struct iphdr), "what is left after a translation");
 
 /* A datagram leaves its instance's veth with two bytes in front of its frame, and the kernel makes room by 64 when it makes any: two too few,
  * so that it would copy the packet again for the substrate's Ethernet. It copies once where more is asked for. What is TCP or

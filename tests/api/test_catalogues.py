@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.handlers.image_catalogue import GUEST_IMAGE, IMAGES, NAMESPACE_IMAGE
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE
 from rookery.model.objects import Host
 from rookery.testing.small_view import SmallView
@@ -15,24 +15,38 @@ def view():
     return SmallView([Host(name=f"host-{n}", zone=n, address=f"100.64.{n + 1}.10") for n in (0, 1)])
 
 
+NAMESPACE, GUEST = NAMESPACE_IMAGE.id, GUEST_IMAGE.id
+
+
 @pytest.mark.parametrize(
-    ("parameters", "count"),
+    ("parameters", "found"),
     [
-        ({}, 1),
-        ({"ImageIds": [NAMESPACE_IMAGE.id]}, 1),
-        ({"Owners": ["000000000000"]}, 1),
-        ({"Owners": ["rookery"]}, 1),
-        ({"Owners": ["amazon", "self"]}, 0),
-        ({"ExecutableUsers": ["self"]}, 0),
-        ({"ExecutableUsers": ["all"]}, 1),
-        ({"Filters": [{"Name": "name", "Values": ["rookery-namespace-*"]}]}, 1),
-        ({"Filters": [{"Name": "architecture", "Values": ["arm64"]}]}, 0),
-        ({"Filters": [{"Name": "root-device-type", "Values": ["ebs"]}]}, 0),
+        ({}, [NAMESPACE, GUEST]),
+        ({"ImageIds": [NAMESPACE]}, [NAMESPACE]),
+        ({"ImageIds": [GUEST, NAMESPACE]}, [NAMESPACE, GUEST]),
+        ({"Owners": ["000000000000"]}, [NAMESPACE, GUEST]),
+        ({"Owners": ["rookery"]}, [NAMESPACE, GUEST]),
+        ({"Owners": ["amazon", "self"]}, []),
+        ({"ExecutableUsers": ["self"]}, []),
+        ({"ExecutableUsers": ["all"]}, [NAMESPACE, GUEST]),
+        ({"Filters": [{"Name": "name", "Values": ["rookery-namespace-*"]}]}, [NAMESPACE]),
+        ({"Filters": [{"Name": "virtualization-type", "Values": ["hvm"]}]}, [GUEST]),
+        ({"Filters": [{"Name": "architecture", "Values": ["arm64"]}]}, []),
+        ({"Filters": [{"Name": "root-device-type", "Values": ["ebs"]}]}, []),
     ],
 )
-def test_the_one_image_is_found_by_what_it_is(view, parameters, count):
+def test_images_are_found_by_what_they_are(view, parameters, found):
     images = view.call("DescribeImages", **parameters)["Images"]
-    assert [each["ImageId"] for each in images] == [NAMESPACE_IMAGE.id] * count
+    assert [each["ImageId"] for each in images] == found
+
+
+def test_only_a_guest_has_what_aws_calls_virtualization(view):
+    told = {each["ImageId"]: each.get("VirtualizationType") for each in view.call("DescribeImages")["Images"]}
+    assert told == {NAMESPACE: None, GUEST: "hvm"}
+
+
+def test_the_most_recent_image_is_the_namespace():
+    assert max(IMAGES.values(), key=lambda image: image.created) is NAMESPACE_IMAGE
 
 
 def test_unknown_images_are_refused(view):

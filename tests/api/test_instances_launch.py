@@ -7,10 +7,11 @@ from collections import Counter
 
 import pytest
 
-from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
+from rookery.api.handlers.image_catalogue import GUEST_IMAGE, NAMESPACE_IMAGE
 from rookery.api.handlers.placement import place
 from rookery.api.quotas import Quotas
 from rookery.model.objects import Host, Instance, NetworkInterface
+from rookery.testing.small_view import SmallView
 from tests.api.instance_scene import (
     account,
     described,
@@ -270,3 +271,17 @@ def test_placement_fills_the_emptiest_host_first_and_stops_when_all_are_full():
     everything = place(hosts, held.__getitem__, 100)
     assert Counter(everything) == {"host-1": 1, "host-2": 4, "host-3": 2}
     assert place([], held.__getitem__, 3) == []
+
+
+def test_a_guest_goes_where_guests_can_be_run_and_nowhere_else():
+    """zone a: host-1 runs namespaces only, host-2 both        zone b: host-3 namespaces only"""
+    plain = [Host(name=f"host-{n}", zone=zone, address=f"100.64.1.{n}") for n, zone in ((1, 0), (3, 1))]
+    view = SmallView([*plain, Host(name="host-2", zone=0, address="100.64.1.2", kinds=("namespace", "guest"))])
+    vpc = view.make_vpc("10.0.0.0/16")
+    zones = [view.make_subnet(vpc, f"10.0.{n}.0/24", zone=f"us-east-1{zone}").id for n, zone in ((1, "a"), (2, "b"))]
+    wanted = {"ImageId": GUEST_IMAGE.id, "MinCount": 3, "MaxCount": 3}
+    launched = view.call("RunInstances", SubnetId=zones[0], **wanted)["Instances"]
+    stored = [view.get(Instance, each["InstanceId"]) for each in launched]
+    assert {(one.host, one.kind) for one in stored} == {("host-2", "guest")}
+    assert {each["VirtualizationType"] for each in launched} == {"hvm"}
+    assert view.refusal("RunInstances", SubnetId=zones[1], **wanted) == "InsufficientInstanceCapacity"

@@ -21,6 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
+from rookery.dataplane import probe
 from rookery.dataplane.formats import CounterKey, Verdict
 from rookery.dataplane.host import HostDataplane
 from rookery.host import services_link
@@ -221,7 +224,9 @@ def world(
     instances: dict[str, tuple[int, ...]] = INSTANCES,
     services: bool = False,
 ) -> Iterator[World]:
-    """Everything attached and configured; nothing of it is left afterwards."""
+    """Everything attached and configured; nothing of it is left afterwards. `mode`: "tcx" asks for a kernel that has it."""
+    if mode == "tcx" and not (found := probe.tcx()).ok:
+        pytest.skip(found.sentence)
     prefix = f"rookery-t{secrets.token_hex(3)}"
     tables = {"a": plan.host_a(), "b": plan.host_b()}
     hosts = {

@@ -51,7 +51,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def test_a_request_is_answered_by_one_line_and_the_end(tmp_path: Path):
     async def talk(path: Path, _: Watchers) -> None:
         reply = await ask(path, b'{"type":"instance","id":"i-00000001"}\n')
-        assert reply == b'{"id":"i-00000001","state":"running","pid":7,"netns":""}\n'
+        assert reply == b'{"id":"i-00000001","state":"running","pid":7,"netns":"","commands":""}\n'
 
     with_server(tmp_path, talk)
 

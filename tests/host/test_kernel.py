@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.dataplane.formats import Allowance, Ifindex, InterfaceNumber, ServiceBudget
+from rookery.dataplane.formats import Allowance, Ifindex, InterfaceFlag, InterfaceNumber, ServiceBudget
 from rookery.host import rows
 from rookery.host.allowances import ALLOWED
 from rookery.host.kernel import Kernel
@@ -120,3 +120,14 @@ def test_an_interface_that_moved_never_speaks_through_the_device_it_left():
     assert (journal.rows["interfaces"], journal.rows["local_interfaces"]) == ({}, {})
     kernel.have_devices({(heir.id, 5): 106})
     assert [row.ifindex for row in journal.rows["interfaces"]] == [106]
+
+
+def test_a_guests_device_has_no_other_end_and_a_namespaces_has():
+    namespace, guest = an_instance(5), msgspec.structs.replace(an_instance(6), kind="guest")
+    instances, devices = {one.id: one for one in (namespace, guest)}, plugged(5, 6)
+    speaking = rows.interfaces(instances, devices, RuleBook())
+    local = rows.local_interfaces(instances, devices, RuleBook())
+    checked = InterfaceFlag.SOURCE_DEST_CHECK
+    expected = {5: checked, 6: checked | InterfaceFlag.NO_PEER}
+    assert {row.interface: row.flags for row in speaking.values()} == expected
+    assert {key.interface: row.flags for key, row in local.items()} == expected

@@ -112,6 +112,7 @@ def instance(identity: str, host: str, wanted: str = "running", boot: int = 1, *
         **OWNER,
         id=identity,
         image_id="ami-1",
+        kind=["namespace", "guest"][int(identity[-1], 16) % 2],
         instance_type="t3.nano",
         subnet_id=SUBNETS[0],
         vpc_id=VPCS[0],

@@ -21,10 +21,11 @@ import pytest
 from rookery.host.instances import init, namespace, network
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine
+from rookery.host.instances.namespaced import Namespaced
 from rookery.host.instances.network import NetworkError
 from rookery.host.instances.record import Places
 from rookery.intent.host import InstanceIntent, InterfaceIntent
-from rookery.model.objects import InstanceStatus
+from rookery.model.objects import NAMESPACE, InstanceStatus
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -57,7 +58,9 @@ class Bench:
         self.statuses: list[InstanceStatus] = []
 
     def fleet(self) -> Fleet:
-        machine = Machine(self.region, self.places, self.wiring, has_services=False)
+        machine = Machine(
+            self.places, self.wiring, {NAMESPACE: Namespaced(self.region, self.places, has_services=False)}
+        )
         machine.prepare()
         return Fleet(machine, self.statuses.extend)
 

@@ -43,11 +43,13 @@ from rookery.intent.host import (
     RuleIntent,
 )
 from rookery.mapping.certificates import HOST, MAPPING, issue, make_authority
+from rookery.model.objects import NAMESPACE
 from tests.netns.fake_mapping_service import FakeMappingService
 from tests.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OBJECTS = CHECKOUT / "build" / "bpf"
+GUEST_IMAGES = CHECKOUT / "build" / "guests"
 ROUTER_MAC = "02:07:01:00:00:01"
 ADDRESSES = {"host-1": "100.64.1.10", "host-2": "100.64.1.11"}
 SERVICE = ("100.64.0.2", 4581)
@@ -68,6 +70,7 @@ class Guest:
     host: str
     user_data: str = ""
     boot: int = 1
+    kind: str = NAMESPACE
     token: int = field(default_factory=lambda: secrets.randbits(30))
 
     @property
@@ -88,7 +91,7 @@ class Guest:
         return InstanceIntent(
             id=self.id, wanted=wanted, boot=self.boot, hostname=f"ip-10-7-1-{self.last}",
             domain="ec2.internal", user_data=base64.b64encode(self.user_data.encode()).decode(),
-            interfaces=(interface,),
+            interfaces=(interface,), kind=self.kind,
         )  # fmt: skip
 
     @property
@@ -193,6 +196,7 @@ class TwoHosts:
             state_directory=str(self.folder / "state" / host),
             run_directory=str(self.folder / "run" / host),
             bpf_objects=str(OBJECTS),
+            guest_images=str(GUEST_IMAGES),
             max_mappings=4096,
             services_namespace=self.services(host) if self.with_services else "",
             heal_seconds=0.5,

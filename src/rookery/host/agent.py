@@ -30,10 +30,13 @@ from rookery.host.alarms import AlarmBook, is_forged
 from rookery.host.answers import Answers, monotonic_zero
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
+from rookery.host.instances.compute import Compute
 from rookery.host.instances.consoles import Consoles
+from rookery.host.instances.emulated import Emulated
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine, StepFailed
 from rookery.host.instances.namespace import NamespaceError
+from rookery.host.instances.namespaced import Namespaced
 from rookery.host.instances.record import Places
 from rookery.host.kernel import Kernel
 from rookery.host.lines import line_of, line_of_alarm
@@ -43,7 +46,8 @@ from rookery.host.sweep import LOOK_SECONDS, FlowSweep
 from rookery.host.wiring import DataplaneWiring
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
-from rookery.model.objects import ConsoleOutput, InstanceStatus
+from rookery.model.objects import GUEST, NAMESPACE, ConsoleOutput, InstanceStatus
+from rookery.vm.image import image_in
 
 COUNTER_LOOKS_PER_SECOND = 4
 CONSOLE_SECONDS = 1.0  # between two looks at what instances said
@@ -79,7 +83,7 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
     kernel = Kernel(dataplane)
     wiring = DataplaneWiring(dataplane, kernel, config.services_namespace)
     places = Places(Path(config.state_directory), Path(config.run_directory))
-    machine = Machine(config.region_name, places, wiring, bool(config.services_namespace))
+    machine = Machine(places, wiring, _kinds(config, places))
     services = config.mapping_service
     subscription = Subscription(config.region_name, services, config.identity) if services else None
 
@@ -94,6 +98,14 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
     alarms, fleet = AlarmBook(config.substrate_device), Fleet(machine, report)
     consoles = Consoles(places, tell_consoles)
     return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, consoles, subscription, alarms)
+
+
+def _kinds(config: HostConfig, places: Places) -> dict[str, Compute]:
+    has_services = bool(config.services_namespace)
+    return {
+        NAMESPACE: Namespaced(config.region_name, places, has_services),
+        GUEST: Emulated(places, image_in(Path(config.guest_images)), has_services),
+    }
 
 
 def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:

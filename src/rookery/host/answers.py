@@ -27,7 +27,8 @@ from rookery.host.control import (
     WhatIfReply,
 )
 from rookery.host.control_socket import CannotAnswer
-from rookery.host.instances import init, namespace
+from rookery.host.instances import init
+from rookery.host.instances.compute import Entrance
 from rookery.host.lines import line_of
 from rookery.host.rows import VPC_BITS
 from rookery.host.state import AgentState
@@ -96,8 +97,8 @@ class Answers:
         if found is None:
             raise CannotAnswer(f"{instance} is not on {state.config.name}")
         pid = init.find(state.machine.places, instance)
-        netns = str(namespace.NAMED / state.machine.netns(instance)) if pid else ""
-        return InstanceReply(id=instance, state=found.phase.value, pid=pid, netns=netns)
+        way = state.machine.entrance(instance) if pid else Entrance()
+        return InstanceReply(id=instance, state=found.phase.value, pid=pid, netns=way.netns, commands=way.commands)
 
     def _what_if(self, request: WhatIf) -> WhatIfReply:
         state, names = self._state, self._state.names()

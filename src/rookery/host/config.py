@@ -30,6 +30,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_directory: str  # /var/lib/rookery/dev/host-1: survives the agent
     run_directory: str  # /run/rookery/dev/host-1: control.sock, instances' pids
     bpf_objects: str  # folder of *.bpf.o
+    guest_images: str = ""  # folder of what instances with a kernel of their own boot (rookery.vm.image); empty: there are none
     max_mappings: int = 1 << 20
     max_connections: int = 1 << 20  # flows that all interfaces of the host may track
     services_namespace: str = ""  # of DHCP, DNS, metadata and time, in /run/netns; empty: instances have none

@@ -93,6 +93,7 @@ class InstanceReply(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     pid: int = 0  # of the instance's init, in the machine's pid namespace; 0: does not run
     netns: str = ""  # path
+    commands: str = ""  # path of the socket that takes a guest's commands; empty: its namespaces can be entered
 
 
 class WhatIfReply(msgspec.Struct, frozen=True, kw_only=True):

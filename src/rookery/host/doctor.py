@@ -85,9 +85,9 @@ def _clock() -> Probe:
 
 
 def _tun() -> Probe:
-    """Not needed yet: virtual machines and edges will."""
+    """Guests need it, and nobody else."""
     there = Path("/dev/net/tun").exists()
-    return Probe("tun", True, "/dev/net/tun is there" if there else "no /dev/net/tun: only later features need it")
+    return Probe("tun", True, "/dev/net/tun is there" if there else "no /dev/net/tun: guests cannot run here, all else can")
 
 
 def _tool(name: str) -> Probe:

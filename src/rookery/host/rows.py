@@ -37,6 +37,7 @@ from rookery.intent.host import (
     RuleIntent,
     RuleKey,
 )
+from rookery.model.objects import GUEST, NAMESPACE
 
 VPC_BITS = 32
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -46,15 +47,19 @@ NO_ROUTE = Route(kind=RouteKind.NONE, target=0)
 Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
 
 
-def _flags(source_dest_check: bool) -> int:
-    return int(InterfaceFlag.SOURCE_DEST_CHECK) if source_dest_check else 0
+def _flags(source_dest_check: bool, kind: str = NAMESPACE) -> int:
+    """`kind`: of the instance that has the interface; a guest's device has no other end."""
+    checked = InterfaceFlag.SOURCE_DEST_CHECK if source_dest_check else 0
+    return int(checked | (InterfaceFlag.NO_PEER if kind == GUEST else 0))
 
 
-def _wired(instances: Mapping[str, InstanceIntent], devices: Devices) -> list[tuple[InterfaceIntent, int]]:
+def _wired(
+    instances: Mapping[str, InstanceIntent], devices: Devices
+) -> list[tuple[InstanceIntent, InterfaceIntent, int]]:
     """Interfaces that may speak and have a device. What is terminated may not: its addresses may be another's already.
     A device counts for the instance it is plugged into: an interface that moved is not that of the guest it left."""
     return [
-        (interface, devices[instance.id, interface.number])
+        (instance, interface, devices[instance.id, interface.number])
         for instance in instances.values()
         if instance.wanted != "terminated"
         for interface in instance.interfaces
@@ -65,10 +70,10 @@ def _wired(instances: Mapping[str, InstanceIntent], devices: Devices) -> list[tu
 def interfaces(
     instances: Mapping[str, InstanceIntent], devices: Devices, book: RuleBook
 ) -> dict[Ifindex, InterfaceConfig]:
-    return {Ifindex(ifindex): _interface(i, book) for i, ifindex in _wired(instances, devices)}
+    return {Ifindex(ifindex): _interface(i, instance.kind, book) for instance, i, ifindex in _wired(instances, devices)}
 
 
-def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
+def _interface(i: InterfaceIntent, kind: str, book: RuleBook) -> InterfaceConfig:
     return InterfaceConfig(
         vni=i.vni,
         interface=i.number,
@@ -81,7 +86,7 @@ def _interface(i: InterfaceIntent, book: RuleBook) -> InterfaceConfig:
         mac=mac_bytes(i.mac),
         router_mac=mac_bytes(i.router_mac),
         mtu=i.mtu,
-        flags=_flags(i.source_dest_check),
+        flags=_flags(i.source_dest_check, kind),
         **book.gates(i)._asdict(),
     )
 
@@ -93,13 +98,13 @@ def local_interfaces(
         LocalInterfaceKey(i.vni, i.number): LocalInterface(
             ifindex=ifindex,
             mtu=i.mtu,
-            flags=_flags(i.source_dest_check),
+            flags=_flags(i.source_dest_check, instance.kind),
             mac=mac_bytes(i.mac),
             router_mac=mac_bytes(i.router_mac),
             subnet=i.subnet,
             **book.gates(i)._asdict(),
         )
-        for i, ifindex in _wired(instances, devices)
+        for instance, i, ifindex in _wired(instances, devices)
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rookery.model.objects import DnsRecord, MetadataOptions
+from rookery.model.objects import NAMESPACE, DnsRecord, MetadataOptions
 
 
 class MappingIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,6 +244,7 @@ class InstanceIntent(msgspec.Struct, frozen=True, kw_only=True):
     domain: str  # ec2.internal
     user_data: str  # base64, run as a script on the first boot
     interfaces: tuple[InterfaceIntent, ...]
+    kind: str = NAMESPACE  # rookery.model.objects.Instance.kind
     metadata: InstanceMetadata = InstanceMetadata()
 
     @property

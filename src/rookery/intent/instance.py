@@ -127,6 +127,7 @@ def instance_intent(instance: InstanceThing, interfaces: Iterable[InterfaceInten
         domain=domain_name(instance.region),
         user_data=instance.user_data,
         interfaces=ordered,
+        kind=instance.kind,
         metadata=instance_metadata(instance),
     )
 

@@ -247,6 +247,9 @@ class InstanceThing(Protocol):
     def user_data(self) -> str: ...
 
     @property
+    def kind(self) -> str: ...
+
+    @property
     def account(self) -> str: ...
 
     @property

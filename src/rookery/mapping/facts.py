@@ -21,6 +21,7 @@ from rookery.intent.zones import zone_id
 from rookery.model.codec import decode, kind_of
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
+    NAMESPACE,
     CidrAssociation,
     ConnectionTracking,
     DhcpOptions,
@@ -214,6 +215,7 @@ class InstanceFacts(msgspec.Struct, gc=False):
     wanted: str = "running"
     boot: int = 1
     user_data: str = ""
+    kind: str = NAMESPACE
     reservation_id: str = ""
     launch_index: int = 0
     launched: float = 0.0
@@ -280,6 +282,7 @@ SHARED = (
     "instance_type",
     "wanted",
     "user_data",
+    "kind",
     "key_name",
     "public_key",
 )

@@ -357,6 +357,9 @@ class PrivateNameOptions(msgspec.Struct, frozen=True, kw_only=True, omit_default
     resource_name_aaaa: bool = False
 
 
+NAMESPACE, GUEST = "namespace", "guest"  # Instance.kind: what runs it (rookery.host.instances.compute)
+
+
 class Instance(Resource, frozen=True, kw_only=True):
     """What the user wants of an instance. What really runs is `InstanceStatus`, told by its host."""
 
@@ -364,6 +367,7 @@ class Instance(Resource, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "i"
 
     image_id: str
+    kind: str = NAMESPACE  # by its image, for ever
     instance_type: str
     subnet_id: str
     vpc_id: str
@@ -421,6 +425,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     zone: int
     address: str
     capacity: int = 500  # instances
+    kinds: tuple[str, ...] = (NAMESPACE,)  # of instances that it can run
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):

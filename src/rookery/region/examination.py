@@ -14,6 +14,7 @@ from rookery.region.settings import Settings
 def examine(name: str) -> Iterator[Finding]:
     shape = settings.read(settings.check_name(name)) or Settings(name=name)
     yield from requirements.machine()
+    yield requirements.guests()
     yield _port(shape)
 
 

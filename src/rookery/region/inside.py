@@ -1,12 +1,14 @@
-"""The way into an instance: its namespaces, without the network."""
+"""The way into an instance, without the network: into its namespaces, or over a guest's serial line."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 from rookery.host.control import GetInstance, InstanceReply
 from rookery.region import agents, directory
 from rookery.region.errors import NoAnswer
+from rookery.region.layout import CHECKOUT
 from rookery.region.status import current
 
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid")
@@ -19,8 +21,15 @@ def entering(name: str, instance: str, command: list[str]) -> tuple[list[str], d
     told = agents.ask(plan.control_socket(found.host), GetInstance(id=found.id), InstanceReply)
     if not told.pid:
         raise NoAnswer(f"{found.id} on {found.host} does not run: it is {told.state or 'unknown there'}")
+    if told.commands:
+        return [sys.executable, "-m", "rookery.vm.execute", told.commands, *command], _ours()
     enter = ["nsenter", f"--target={told.pid}", *NAMESPACES, "--wd=/", "--", *command]
     return enter, _environment()
+
+
+def _ours() -> dict[str, str]:
+    """Of a program of our own."""
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}
 
 
 def _environment() -> dict[str, str]:

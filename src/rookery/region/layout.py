@@ -11,6 +11,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 BPF_OBJECTS = CHECKOUT / "build" / "bpf"
+GUEST_IMAGES = CHECKOUT / "build" / "guests"
 SUBSTRATE = ipaddress.ip_network("100.64.0.0/16")  # RFC 6598; only inside the region's own namespaces
 MAPPING_SERVICE_ADDRESS = "100.64.0.2"
 DEFAULT_ACCOUNT = "123456789012"

@@ -16,13 +16,14 @@ from rookery.mapping.certificates import HOST, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import encode
 from rookery.model.keys import HOSTS, host_key
-from rookery.model.objects import Host
+from rookery.model.objects import GUEST, NAMESPACE, Host
 from rookery.region import namespaces, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.identities import issue_certificates
-from rookery.region.layout import BPF_OBJECTS, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
+from rookery.region.layout import BPF_OBJECTS, GUEST_IMAGES, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
 from rookery.store.sqlite import opened
+from rookery.vm.offer import offered
 
 BPF_FILESYSTEM = Path("/sys/fs/bpf")
 
@@ -63,6 +64,7 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         state_directory=str(plan.state / name),
         run_directory=str(plan.host_run(name)),
         bpf_objects=str(BPF_OBJECTS),
+        guest_images=str(GUEST_IMAGES),
         services_namespace=plan.services_namespace(name),
         dns_upstreams=list(settings.dns_upstreams),
     )
@@ -90,9 +92,10 @@ def _host_files(settings: Settings) -> None:
 
 
 def _register_hosts(settings: Settings) -> None:
+    kinds = (NAMESPACE, GUEST) if offered(GUEST_IMAGES).ok else (NAMESPACE,)
     rows = {
         host_key(host_name(i)): encode(
-            Host(name=host_name(i), zone=settings.zone_of(i), address=settings.address_of(i))
+            Host(name=host_name(i), zone=settings.zone_of(i), address=settings.address_of(i), kinds=kinds)
         )
         for i in range(settings.hosts)
     }

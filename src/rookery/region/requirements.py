@@ -17,9 +17,11 @@ from rookery.host.doctor import probe_host
 from rookery.region import owned
 from rookery.region.called import COMMAND
 from rookery.region.errors import CannotStart
-from rookery.region.layout import BPF_OBJECTS, CHECKOUT
+from rookery.region.layout import BPF_OBJECTS, CHECKOUT, GUEST_IMAGES
 from rookery.region.parts import parts_of
 from rookery.region.settings import Settings
+from rookery.vm.offer import offered
+from rookery.vm.qemu import accelerator
 
 OBJECTS = ("host_egress.bpf.o", "host_ingress.bpf.o")
 LIBRARIES = ("apsw", "botocore", "cryptography", "msgspec", "pyroute2", "starlette", "uvicorn", "websockets")
@@ -53,6 +55,13 @@ def machine() -> Iterator[Finding]:
             yield Finding(what=probe.name, ok=probe.ok, sentence=probe.sentence)
     for name, kernel in probe_all().items():
         yield Finding(what=name, ok=kernel.ok, sentence=kernel.sentence, required=name not in NICE_TO_HAVE)
+
+
+def guests() -> Finding:
+    """`doctor` alone asks: where a processor does not really run the answer takes seconds, and no region waits for it."""
+    offer = offered(GUEST_IMAGES)
+    sentence = f"{offer.sentence}, by {accelerator()}" if offer.ok else f"{offer.sentence} (for instances with a kernel of their own)"
+    return Finding(what="guests", ok=offer.ok, sentence=sentence, required=False)
 
 
 def check_machine() -> None:

@@ -135,6 +135,7 @@ FILTERS: Filters = {
     "state-reason-code": lambda instance, view: state_reason(instance, view.status(instance.id))[0] or None,
     "subnet-id": _of_first(lambda found: found.subnet_id),
     "tenancy": lambda instance, view: "default",
+    "virtualization-type": lambda instance, view: IMAGES[instance.image_id].virtualization or None,
     "vpc-id": _of_first(lambda found: found.vpc_id),
     **METADATA_FILTERS,
     **NAME_FILTERS,

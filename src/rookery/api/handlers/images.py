@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rookery.api.filters import Filters, apply_filters, matcher
-from rookery.api.handlers.image_catalogue import IMAGES, OWNER, OWNER_ALIAS, Image, known_image
+from rookery.api.handlers.image_catalogue import (
+    IMAGES,
+    OWNER,
+    OWNER_ALIAS,
+    Image,
+    known_image,
+    virtualization,
+)
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import render_tags
@@ -25,7 +32,7 @@ FILTERS: Filters = {
     "platform": lambda image, view: None,
     "root-device-type": lambda image, view: "instance-store",
     "state": lambda image, view: "available",
-    "virtualization-type": lambda image, view: None,
+    "virtualization-type": lambda image, view: image.virtualization or None,
 }
 
 
@@ -69,4 +76,5 @@ def shape(image: Image) -> dict[str, Any]:
         "BlockDeviceMappings": [],
         "ProductCodes": [],
         "Tags": render_tags(image.tags),
+        **virtualization(image),
     }

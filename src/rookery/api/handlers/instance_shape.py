@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rookery.api.handlers.image_catalogue import IMAGES
+from rookery.api.handlers.image_catalogue import IMAGES, virtualization
 from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import (
     GUEST_SHUTDOWN,
@@ -103,6 +103,7 @@ def _nature(instance: Instance) -> dict[str, Any]:
         "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
         "PlatformDetails": "Linux/UNIX",
         "ProductCodes": [],
+        **virtualization(IMAGES[instance.image_id]),
     }
 
 

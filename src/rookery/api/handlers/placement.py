@@ -26,10 +26,11 @@ def place(hosts: Iterable[Host], held: Callable[[str], int], count: int) -> list
     return chosen
 
 
-def hosts_in(hosts: Iterable[Host], zone: str) -> list[Host]:
-    """`zone` is AWS's name of it: its last letter says which one it is in the region."""
+def hosts_for(hosts: Iterable[Host], zone: str, kind: str) -> list[Host]:
+    """Those in the zone that can run instances of this kind. `zone` is AWS's name of it: its last letter says which one it is
+    in the region."""
     number = ord(zone[-1]) - ord("a")
-    return [host for host in hosts if host.zone == number]
+    return [host for host in hosts if host.zone == number and kind in host.kinds]
 
 
 def no_capacity(zone: str) -> ApiError:

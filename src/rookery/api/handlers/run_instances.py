@@ -19,7 +19,7 @@ from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, ho
 from rookery.api.handlers.metadata_defaults import launch_options
 from rookery.api.handlers.metadata_options import changed_options, check_shown_tags
 from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
-from rookery.api.handlers.placement import hosts_in, no_capacity, place
+from rookery.api.handlers.placement import hosts_for, no_capacity, place
 from rookery.api.handlers.private_names import launched_names
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
@@ -184,7 +184,7 @@ def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses
     room = how_many_fit(launch.plans, pools)
     if room < launch.least:
         raise first_full(launch.plans, pools)
-    hosts = place(hosts_in(view.hosts(), launch.zone), view.instances_on, min(launch.most, room))
+    hosts = place(hosts_for(view.hosts(), launch.zone, launch.image.kind), view.instances_on, min(launch.most, room))
     if len(hosts) < launch.least:
         raise no_capacity(launch.zone)
     return hosts
@@ -223,6 +223,7 @@ class Builder:
             created=request.now,
             tags=launch.instance_tags,
             image_id=launch.image.id,
+            kind=launch.image.kind,
             instance_type=launch.kind.name,
             subnet_id=interfaces[0].subnet_id,
             vpc_id=interfaces[0].vpc_id,

@@ -104,26 +104,27 @@ def open_pidfd(places: Places, instance: str) -> int | None:
 def start(places: Places, intent: InstanceIntent, netns: str, asks: list[str]) -> int:
     """Returns the init's pid when it is up; user data runs on in the background. `asks`: devices that get their address by
     DHCP. Raises InitError, NamespaceError."""
-    lock = take_lock(places, intent.id)
+    with namespace.inside(netns):
+        return launch(places, intent.id, COMMAND, _environment(places, intent, asks))
+
+
+def launch(places: Places, instance: str, command: tuple[str, ...], environment: dict[str, str]) -> int:
+    """The pid that the command writes into the pid file before it says "ready". Raises InitError."""
+    lock = take_lock(places, instance)
     if lock is None:
         raise InitError("an earlier init of the instance still lives")
-    places.pid_file(intent.id).unlink(missing_ok=True)
-    console = console_file(places, intent.id)
+    places.pid_file(instance).unlink(missing_ok=True)
+    console = console_file(places, instance)
     try:
-        with namespace.inside(netns), console.open("ab") as log:
+        with console.open("ab") as log:
             setsid = subprocess.Popen(
-                COMMAND,
-                stdin=lock,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd="/",
-                env=_environment(places, intent, asks),
+                command, stdin=lock, stdout=subprocess.PIPE, stderr=log, cwd="/", env=environment
             )
     finally:
         os.close(lock)
     with setsid:
         _await_ready(setsid, console)
-    return find(places, intent.id)
+    return find(places, instance)
 
 
 def _environment(places: Places, intent: InstanceIntent, asks: list[str]) -> dict[str, str]:
@@ -160,8 +161,13 @@ def _await_ready(setsid: subprocess.Popen[bytes], console: Path) -> None:
     readable, _, _ = select.select([setsid.stdout], [], [], READY_WITHIN)
     if readable and setsid.stdout.readline() == b"ready\n":
         return
-    said = console.read_text(errors="replace").strip().rpartition("\n")[2]
+    said = last_words(console)
     raise InitError(f"the init did not come up{f': {said}' if said else f' within {READY_WITHIN:.0f} s'}")
+
+
+def last_words(console: Path) -> str:
+    """The last line."""
+    return console.read_text(errors="replace").strip().rpartition("\n")[2]
 
 
 def end(places: Places, instance: str, within: float) -> None:

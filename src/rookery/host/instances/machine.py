@@ -7,12 +7,13 @@ StepFailed   a step could not be taken; the fleet tries again later. A boot that
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
-from rookery.host.instances import guest, init, namespace, network, record
+from rookery.host.instances import init, namespace, network, record
+from rookery.host.instances.compute import Compute, Entrance
 from rookery.host.instances.guest import UserDataError
 from rookery.host.instances.init import InitError
 from rookery.host.instances.namespace import NamespaceError
@@ -20,9 +21,9 @@ from rookery.host.instances.network import NetworkError
 from rookery.host.instances.plan import Found, Phase, Plug, Step, ipv6_of, plugs_of
 from rookery.host.instances.record import Places, Record
 from rookery.intent.host import InstanceIntent, InterfaceIntent
+from rookery.model.objects import NAMESPACE
 
-STOP_WITHIN = 8.0  # seconds for a guest to end on request: boot.sh gives its processes five
-TERMINATE_WITHIN = 2.0  # it has no network any more, and nobody will see what it writes
+TERMINATE_WITHIN = 2.0  # seconds; it has no network any more, and nobody will see what it writes
 
 
 class StepFailed(Exception):
@@ -55,12 +56,11 @@ BOOT_REFUSED = (NamespaceError, NetworkError, InitError, UserDataError, WiringEr
 class Machine:
     """The instances of one host."""
 
-    def __init__(self, region: str, places: Places, wiring: Wiring, has_services: bool):
-        """`has_services`: instances get their addresses and user data from the host's services, by asking."""
-        self._region = region
+    def __init__(self, places: Places, wiring: Wiring, kinds: Mapping[str, Compute]):
+        """`kinds`: by their names (rookery.model.objects.Instance.kind)."""
         self.places = places
         self._wiring = wiring
-        self._has_services = has_services
+        self._kinds = kinds
         self._holder: dict[str, str] = {}  # device -> the instance it is plugged into
 
     def prepare(self) -> None:
@@ -78,8 +78,15 @@ class Machine:
             (instance, network.device_name(number)) for instance, one in kept if one for number in one.interfaces.values()
         ]
 
-    def netns(self, instance: str) -> str:
-        return f"rookery-{self._region}-{instance}"
+    def _compute(self, kind: str) -> Compute:
+        """Raises InitError."""
+        if kind not in self._kinds:
+            raise InitError(f"this host runs no instances of the kind {kind!r}")
+        return self._kinds[kind]
+
+    def entrance(self, instance: str) -> Entrance:
+        kept = record.read(self.places, instance)
+        return self._compute(kept.kind).entrance(instance) if kept else Entrance()
 
     def known(self) -> list[str]:
         return self.places.known()
@@ -164,7 +171,7 @@ class Machine:
         old = record.read(self.places, wanted.id)
         if old is not None:
             self._clear(wanted.id, old)
-        fresh = _wired(Record(boot=wanted.boot, since=time.time()), wanted)
+        fresh = _wired(Record(boot=wanted.boot, kind=wanted.kind, since=time.time()), wanted)
         record.write(self.places, wanted.id, fresh)
         try:
             self._start(wanted)
@@ -173,22 +180,17 @@ class Machine:
             record.write(self.places, wanted.id, _ended(fresh, failure=str(error) or type(error).__name__))
 
     def _start(self, wanted: InstanceIntent) -> None:
-        name = self.netns(wanted.id)
-        network.create_namespace(name)
+        compute = self._compute(wanted.kind)
+        compute.make(wanted.id)
         for interface in wanted.interfaces:
-            self._plug(wanted.id, interface)
-        guest.write_files(self.places, wanted, self.places.state, self._has_services)
-        init.start(self.places, wanted, name, self._asking(wanted.interfaces))
+            self._plug(compute, wanted.id, interface)
+        compute.start(wanted)
 
-    def _asking(self, interfaces: Iterable[InterfaceIntent]) -> list[str]:
-        """The devices whose addresses the guest asks for."""
-        return [network.inside_name(interface) for interface in interfaces] if self._has_services else []
-
-    def _plug(self, instance: str, interface: InterfaceIntent) -> None:
-        device = network.plug(self.netns(instance), interface)
+    def _plug(self, compute: Compute, instance: str, interface: InterfaceIntent) -> None:
+        device = compute.plug(instance, interface)
         self._holder[device.name] = instance
         self._wiring.added(device.ifindex, self.devices())
-        network.open_device(self.netns(instance), interface, device.ifindex, self._has_services)
+        compute.open_device(instance, interface, device.ifindex)
 
     def _wire(self, wanted: InstanceIntent) -> None:
         """What is in the way goes first, also a device that an interrupted try left unfinished."""
@@ -196,48 +198,53 @@ class Machine:
         kept = record.read(self.places, wanted.id)
         if kept is None:
             return
+        compute = self._compute(kept.kind)
         stays = {plug.interface for plug in plugs_of(wanted).intersection(self._plugged(wanted.id, kept))}
-        self._unplug(wanted.id, {k: number for k, number in kept.interfaces.items() if k not in stays})
+        self._unplug(wanted.id, {k: number for k, number in kept.interfaces.items() if k not in stays}, compute)
         whole = _wired(kept, wanted)
         started = {eni: index for eni, index in whole.indexes.items() if eni in stays}
         record.write(self.places, wanted.id, msgspec.structs.replace(whole, indexes=started, ipv6=kept.ipv6))
         for interface in wanted.interfaces:
             if interface.id not in stays:
-                self._plug(wanted.id, interface)
-                for device in self._asking([interface]):
-                    init.ask(self.places, wanted.id, device)
+                self._plug(compute, wanted.id, interface)
+                compute.plugged(wanted.id, interface)
             elif kept.ipv6 != whole.ipv6:
-                network.readdress(self.netns(wanted.id), interface)
+                compute.readdress(wanted.id, interface)
         record.write(self.places, wanted.id, whole)
 
     def _halt(self, instance: str) -> None:
         kept = record.read(self.places, instance) or Record(boot=0, since=time.time())
-        init.end(self.places, instance, STOP_WITHIN)
+        compute = self._compute(kept.kind)
+        compute.end(instance, compute.stop_within)
         self._clear(instance, kept)
         record.write(self.places, instance, _ended(kept, stopped=True))
 
     def _remove(self, instance: str) -> None:
         kept = record.read(self.places, instance)
+        compute = self._compute(kept.kind if kept else NAMESPACE)
         if kept is not None:
             self._unplug(instance, kept.interfaces)
-        init.end(self.places, instance, TERMINATE_WITHIN)
-        namespace.remove(self.netns(instance))
+        compute.end(instance, TERMINATE_WITHIN)
+        compute.remove(instance)
         record.forget(self.places, instance)
 
     def _clear(self, instance: str, kept: Record) -> None:
-        """A namespace without processes would still answer pings: what does not run has none."""
-        init.end(self.places, instance, 0)
+        compute = self._compute(kept.kind)
+        compute.end(instance, 0)
         self._unplug(instance, kept.interfaces)
-        namespace.remove(self.netns(instance))
+        compute.remove(instance)
 
-    def _unplug(self, instance: str, interfaces: dict[str, int]) -> None:
-        """Only what is this instance's: an interface that moved on is plugged into another one by now."""
+    def _unplug(self, instance: str, interfaces: dict[str, int], holder: Compute | None = None) -> None:
+        """Only what is this instance's: an interface that moved on is plugged into another one by now. `holder`: the
+        instance runs on, and lets go of the devices first."""
         for name in map(network.device_name, interfaces.values()):
             if self._holder.get(name) != instance:
                 continue
             if ifindex := network.ifindex_of(name):
                 network.close_device(ifindex)
                 self._wiring.removing(ifindex)
+                if holder is not None:
+                    holder.let_go(instance, name)
                 network.unplug(name)
             self._holder.pop(name, None)
         self._wiring.removed(self.devices())

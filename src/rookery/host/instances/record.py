@@ -3,6 +3,9 @@
 <state directory>/instances/<id>/   instance.json  fstab  console.log  guest/ (seen inside as /run/instance)
 <run directory>/instances/<id>.pid  machine's pid and start time of the init; gone after a restart of the machine
 <run directory>/instances/<id>.lock held by the unshare process above the init for as long as it lives
+Of an instance in an emulator the init is the emulator. Its sockets:
+<run directory>/instances/<id>.control    its own (QMP)
+<run directory>/instances/<id>.commands   for commands inside
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.model.objects import NAMESPACE
+
 FILE = "instance.json"
 _ID = re.compile(r"i-[0-9a-f]{8,17}")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     boot: int
+    kind: str = NAMESPACE
     since: float  # unix seconds: of the boot, or of its end
     stopped: bool = False  # this boot was ended, or its end was noticed
     failure: str = ""  # why this boot could not be done
@@ -52,6 +58,12 @@ class Places:
 
     def lock_file(self, instance: str) -> Path:
         return self.run / "instances" / f"{instance}.lock"
+
+    def control(self, instance: str) -> Path:
+        return self.run / "instances" / f"{instance}.control"
+
+    def commands(self, instance: str) -> Path:
+        return self.run / "instances" / f"{instance}.commands"
 
     def prepare(self) -> None:
         for parent in (self.state, self.run):
@@ -93,8 +105,8 @@ def write(places: Places, instance: str, record: Record) -> None:
 
 
 def forget(places: Places, instance: str) -> None:
-    for file in (places.pid_file(instance), places.lock_file(instance)):
-        file.unlink(missing_ok=True)
+    for file in (places.pid_file, places.lock_file, places.control, places.commands):
+        file(instance).unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         shutil.rmtree(places.folder(instance))
 
