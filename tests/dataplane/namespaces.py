@@ -146,6 +146,8 @@ def _add_instance(made: World, space: HostSpace, number: int) -> None:
     run("ip", "netns", "add", name)
     run("ip", "link", "add", f"v{number}", "mtu", str(HOST_SIDE_MTU), "netns", space.namespace, "type", "veth",
         "peer", "name", "eth0", "address", me.mac.hex(":"), "mtu", "1500", "netns", name)  # fmt: skip
+    # A link-local address that is still being asked for answers nobody for a second or two.
+    run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
     run("ip", "-n", space.namespace, "link", "set", f"v{number}", "up")
     run("ip", "-n", name, "address", "add", f"{me.primary}/24", "dev", "eth0")
     run("ip", "-n", name, "link", "set", "lo", "up")

@@ -107,6 +107,9 @@ def left_of(name: str) -> list[str]:
     return left
 
 
+LINKS_OF_A_HOST = 2  # of the substrate and of the services: their devices came first
+
+
 def _left_at(plan: Layout, host: str) -> list[str]:
     links = subprocess.run(
         ["ip", "-n", plan.host_namespace(host), "-o", "link"], capture_output=True, text=True, check=True
@@ -115,7 +118,8 @@ def _left_at(plan: Layout, host: str) -> list[str]:
     for folder in (plan.state / host / "instances", plan.host_run(host) / "instances"):
         left += os.listdir(folder)
     pins = plan.pins / host
-    left += sorted(os.listdir(pins / "links"))[1:] if (pins / "links").exists() else []  # the substrate's stays
+    links_of_instances = sorted(os.listdir(pins / "links"), key=int)[LINKS_OF_A_HOST:] if (pins / "links").exists() else []
+    left += links_of_instances
     for table in ("interfaces", "local_interfaces", "mappings", "routes"):
         left += [f"{table}: {rows}" for rows in [_rows(pins / "maps" / table)] if rows]
     return left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import struct
 
@@ -211,9 +212,9 @@ def test_no_damage_to_a_good_query_breaks_it(changes, length):
         damaged[at] = value
     heard = ask_whole(RESOLVER, guest(), bytes(damaged[:length]))
     if heard:
-        assert (
-            dnslib.DNSRecord.parse(heard).header.id == dns.message.from_wire(heard, ignore_trailing=False).id
-        )
+        assert dns.message.from_wire(heard, ignore_trailing=False).id == int.from_bytes(heard[:2])
+        with contextlib.suppress(dnslib.DNSError):  # it reads no label that is not text
+            assert dnslib.DNSRecord.parse(heard).header.id == int.from_bytes(heard[:2])
 
 
 LABEL = st.binary(min_size=1, max_size=63)
