@@ -263,6 +263,51 @@ class Event(NamedTuple):
     padding: int
 
 
+class EdgeSet(NamedTuple):
+    living: int
+    address: bytes
+
+
+class EdgeNode(NamedTuple):
+    admitted: int
+
+
+class Gateway(NamedTuple):
+    flags: int
+    route_table: int
+
+
+class PublicKey(NamedTuple):
+    address: bytes
+
+
+class Public(NamedTuple):
+    vni: int
+    interface: int
+    private: bytes
+
+
+class Translation(NamedTuple):
+    public: bytes
+    interface: int
+
+
+class BlockKey(NamedTuple):
+    prefix_length: int
+    address: bytes
+
+
+class Block(NamedTuple):
+    vni: int
+
+
+class UplinkConfig(NamedTuple):
+    ifindex: int
+    mtu: int
+    mac: bytes
+    padding: int
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -314,10 +359,29 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Traffic: Struct("=QQ"),
     BusyCounter: Struct("=IIQQ"),
     Event: Struct("=QQIIII16s16s4s4s2s2sBBBBHHI"),
+    EdgeSet: Struct("=I64s"),
+    EdgeNode: Struct("=I"),
+    Gateway: Struct("=II"),
+    PublicKey: Struct("=16s"),
+    Public: Struct("=II16s"),
+    Translation: Struct("=16sI"),
+    BlockKey: Struct("=I16s"),
+    Block: Struct("=I"),
+    UplinkConfig: Struct("=II6sH"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
 }
+
+
+class EdgeConstant(IntEnum):
+    EDGES_MAX = 16
+    INTERNET_MTU = 1500
+
+
+class GatewayFlag(IntFlag):
+    INTERNET = 1
+    EGRESS_ONLY = 2
 
 
 class InterfaceFlag(IntFlag):
@@ -373,6 +437,8 @@ class RouteKind(IntEnum):
     BLACKHOLE = 2
     INTERFACE = 3
     PEER = 4
+    INTERNET = 5
+    EGRESS_ONLY = 6
 
 
 class RouteConstant(IntEnum):
@@ -468,14 +534,25 @@ class Verdict(IntEnum):
     DROP_SERVICE_ALLOWANCE = 50
     DROP_SERVICE_FRAGMENT = 51
     DROP_SERVICE_REPLY = 52
+    DROP_NO_EDGE = 53
+    DROP_NO_GATEWAY = 54
+    DROP_NO_PUBLIC_ADDRESS = 55
+    DROP_UNKNOWN_PUBLIC_ADDRESS = 56
+    DROP_PRIVATE_DESTINATION = 57
+    DROP_PRIVATE_SOURCE = 58
+    DROP_NOT_AN_EDGE = 59
+    DROP_UNASKED = 60
+    DROP_TRANSLATION = 61
     DROP_SERVICE_OPTIONS = 53
-    VERDICTS = 64
+    VERDICTS = 96
 
 
 class Program(IntEnum):
     HOST_EGRESS = 1
     HOST_INGRESS = 2
     HOST_SERVICES = 3
+    BLACKFOOT_OUTWARD = 4
+    BLACKFOOT_INWARD = 5
 
 
 class Step(IntEnum):
@@ -504,6 +581,11 @@ class Step(IntEnum):
     FORWARDED = 23
     SERVED = 24
     SERVICE_ANSWERED = 25
+    EDGE_CHOSEN = 26
+    SOURCE_TRANSLATED = 27
+    DESTINATION_TRANSLATED = 28
+    SENT_OUTSIDE = 29
+    FROM_EDGE = 30
 
 
 class WhatIfMark(IntEnum):
