@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import dns.edns
@@ -116,6 +117,7 @@ def test_only_queries_are_implemented(opcode):
         question(NAME)[:12] + b"\1a" * 128 + b"\0\0\1\0\1",  # 257 bytes of name
         question(NAME)[:-4] + b"\0\0\0\1",  # type 0
     ],
+    ids=itertools.count(),  # their own ids are random
 )
 def test_malformed_messages_are_said_to_be_so(query):
     heard = server().quick(guest(), query, False)
@@ -123,7 +125,7 @@ def test_malformed_messages_are_said_to_be_so(query):
 
 
 @pytest.mark.parametrize(
-    "nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")]
+    "nothing", [b"", b"\0", question(NAME)[:11], altered(question(NAME), 2, b"\x81\x80")], ids=itertools.count()
 )
 def test_no_header_and_answers_are_met_with_silence(nothing):
     assert ask_whole(server(), guest(), nothing) is None
