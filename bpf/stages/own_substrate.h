@@ -16,7 +16,9 @@ static __noinline enum verdict leave_substrate_to_kernel(struct __sk_buff *skb, 
 	__u32 offset = ETH_HLEN + offsetof(struct iphdr, daddr);
 	__be32 destination;
 
-	if (!config || skb->pkt_type != FOR_THIS_NODE || skb->protocol != bpf_htons(ETH_P_IP))
+	if (!config || skb->pkt_type != FOR_THIS_NODE)
+		return NOT_OURS;
+	if (skb->protocol != bpf_htons(ETH_P_IP))          /* the substrate is IPv4 */
 		return skb->protocol == bpf_htons(ETH_P_IPV6) ? DROP_DESTINATION_NOT_HERE : NOT_OURS;
 	if (bpf_skb_load_bytes(skb, offset, &destination, sizeof(destination)))
 		return DROP_TRUNCATED;

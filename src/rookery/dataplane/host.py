@@ -95,8 +95,11 @@ class HostDataplane(NodeDataplane):
         return ServicesConfig._make(SERVICES_LAYOUT.unpack(packed))
 
     def choose_edges(self, living: EdgeSet) -> None:
-        """To which edges flows that leave a VPC are spread from now on."""
-        syscall.update(self._edges, ONLY_KEY, EDGES_LAYOUT.pack(*living))
+        """To which edges flows that leave a VPC are spread from now on. Raises DataplaneError."""
+        try:
+            syscall.update(self._edges, ONLY_KEY, EDGES_LAYOUT.pack(*living))
+        except OSError as error:
+            raise DataplaneError(f"cannot write edges: {error.strerror}") from error
 
     @property
     def edges(self) -> EdgeSet:
