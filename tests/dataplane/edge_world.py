@@ -14,12 +14,11 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from rookery.dataplane import formats
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.formats import Verdict
 from rookery.dataplane.host import HostDataplane

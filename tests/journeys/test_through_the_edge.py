@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from scapy.packet import Packet
 
 from rookery.dataplane.formats import Verdict
 from tests.dataplane.edges import Region, region
-from tests.dataplane.packets import IP, UDP, Ether, ROUTER, mac_text
+from tests.dataplane.packets import IP, ROUTER, UDP, Ether, mac_text
 from tests.dataplane.plan_edge import SERVER
 
 

@@ -84,7 +84,7 @@ class _Answers(asyncio.DatagramProtocol):
         if data == self.question() and addr[1] == GENEVE_PORT:
             self._liveness.answered(addr[0])
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         """Nobody there: as good as no answer."""
 
 
