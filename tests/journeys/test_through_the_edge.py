@@ -13,7 +13,9 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane import formats
-from rookery.dataplane.formats import GatewayFlag, RouteKind, Verdict
+from rookery.dataplane.formats import GatewayFlag, RouteKind, Step, Verdict
+from rookery.host.lines import line_of
+from rookery.trace.telling import step_line
 from tests.dataplane import plan, plan_edge
 from tests.dataplane.edges import Region
 from tests.dataplane.packets import IP, ROUTER, mac_text, steps
@@ -134,3 +136,20 @@ def test_an_appliance_gets_what_comes_in_and_passes_it_on(whole: Region) -> None
     answer = ip(A, SERVER) / TCP(sport=443, dport=1111, flags="SA")
     out = whole.edge.outward(whole.leave(16, answer).frame)
     assert out.frame[14:] == bytes(ip(A_PUBLIC, SERVER) / TCP(sport=443, dport=1111, flags="SA"))
+
+
+def test_every_step_at_an_edge_is_told_in_words(whole: Region) -> None:
+    left = whole.leave(11, ip(A, SERVER) / syn())
+    turned = whole.edge.outward(whole.leave(11, ip(A, B_PUBLIC) / syn()).frame)
+    runs = [left, whole.edge.outward(left.frame), turned, whole.arrive(turned.frame)]
+    told = {
+        event.step: step_line(line_of(event, host="edge-1", names={}, boot=0.0), {"100.64.1.20": "edge-1"})
+        for run in runs
+        for event in run.events
+    }
+    assert told[Step.EDGE_CHOSEN] == "edge chosen: edge-1 leads out of the VPC"
+    assert told[Step.ROUTE_FOUND] == "route found: internet gateway"
+    assert told[Step.SOURCE_TRANSLATED] == "source translated: seen outside as 203.0.113.5"
+    assert told[Step.SENT_OUTSIDE] == "sent outside: 203.0.113.5 -> 192.0.2.80"
+    assert told[Step.DESTINATION_TRANSLATED] == "destination translated: 10.7.2.7 in VPC 000007"
+    assert told[Step.FROM_EDGE] == "verified: edge-1 is an edge, and speaks for the internet"
