@@ -329,13 +329,14 @@ def flow_hash(inner: Inner) -> int:
     return value
 
 
-def wrap(substrate: Substrate, me: Interface, inner: Inner, hop: Hop) -> Outcome:
+def wrap(substrate: Substrate, number: int, vni: int, inner: Inner, hop: Hop) -> Outcome:
+    """`number` and `vni`: of the origin."""
     total = len(inner.frame) - 14 + WRAPPING
     total = total if total <= 0xFFFF else 0
     ip = ipv4_header(total, 17, substrate.address.packed, hop.host.packed, True)
     udp = struct.pack("!HHHH", 0xC000 | flow_hash(inner) >> 18, 6081, total - 20 if total else 0, 0)
     geneve = struct.pack("!BBHI", 4, 0, 0x6558, hop.vni << 8)
-    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, me.number, me.vni << 8, hop.led_to)
+    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, number, vni << 8, hop.led_to)
     carried = hop.mac + inner.frame[6:]
     return Outcome("SENT", bytes(12) + b"\x08\x00" + ip + udp + geneve + origin + carried, substrate.ifindex)
 
@@ -345,6 +346,10 @@ def verify(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) ->
     if claim.interface == 0:
         check_edge(host, claim, inner, outer_source)
         return 0, b""
+    return verify_interface(host, claim, inner, outer_source)
+
+
+def verify_interface(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> tuple[int, bytes]:
     if claim.origin_vni != claim.vni and (claim.vni, claim.origin_vni) not in host.peerings:
         raise Dropped("DROP_NOT_PEERED")
     place = place_of(host, claim.origin_vni, inner.source)
@@ -446,7 +451,7 @@ def forward(host: Host, me: Interface, inner: Inner, hop: Hop, ifindex: int) -> 
         return deliver(host, Claim(hop.vni, me.vni, me.number, hop.led_to), inner, substrate.address)
     if hop.host not in substrate.network and not substrate.gateway:
         raise Dropped("DROP_NOT_CONFIGURED")
-    return wrap(substrate, me, inner, hop)
+    return wrap(substrate, me.number, me.vni, inner, hop)
 
 
 def is_overlay(frame: bytes) -> bool:
