@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "formats/edge.h"
 #include "formats/maps.h"
 #include "formats/services.h"
 #include "formats/verdict.h"
@@ -39,6 +40,18 @@ struct formats {
 	struct traffic traffic;
 	struct busy_counter busy_counter;
 	struct event event;
+	struct edge_set edge_set;
+	struct edge_node edge_node;
+	struct gateway gateway;
+	struct public_key public_key;
+	struct public public;
+	struct translation translation;
+	struct block_key block_key;
+	struct block block;
+	struct uplink_config uplink_config;
+	enum edge_constant edge_constant;
+	enum gateway_flag gateway_flag;
+	enum uplink_flag uplink_flag;
 	struct caller caller;
 	struct services_config services_config;
 	struct service_budget service_budget;

@@ -137,6 +137,8 @@ enum route_kind {
 	ROUTE_BLACKHOLE = 2,
 	ROUTE_INTERFACE = 3,               /* target: number of an interface of this VPC, found in `forwarders` */
 	ROUTE_PEER = 4,                    /* target: the peer VPC, in which the destination is looked up */
+	ROUTE_INTERNET = 5,                /* through the VPC's internet gateway: to an edge */
+	ROUTE_EGRESS_ONLY = 6,             /* ... its egress-only internet gateway */
 };
 
 enum route_constant {

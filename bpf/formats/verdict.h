@@ -52,14 +52,25 @@ enum verdict {
 	DROP_SERVICE_FRAGMENT = 51,        /* services take no fragments */
 	DROP_SERVICE_REPLY = 52,           /* what a service sent is no answer to an interface of this host */
 	DROP_SERVICE_OPTIONS = 53,         /* services take no IP options and no extension headers */
+	DROP_NO_EDGE = 54,                 /* the route leads to the internet, and this host knows no living edge */
+	DROP_NO_GATEWAY = 55,              /* the VPC has no gateway of that kind attached */
+	DROP_NO_PUBLIC_ADDRESS = 56,       /* the sender has no public address: no way out */
+	DROP_UNKNOWN_PUBLIC_ADDRESS = 57,  /* from outside, to an address that no interface has */
+	DROP_PRIVATE_DESTINATION = 58,     /* through a gateway to an address that the internet does not have */
+	DROP_PRIVATE_SOURCE = 59,          /* from outside, with a source that the internet does not have, or of a VPC */
+	DROP_NOT_AN_EDGE = 60,             /* claims to come from outside, and no edge sent it */
+	DROP_UNASKED = 61,                 /* from outside to a subnet whose way out is egress-only, and nobody there asked */
+	DROP_TRANSLATION = 62,             /* the kernel refused to rewrite the packet */
 
-	VERDICTS = 64,                     /* room: values stay stable, they are read by other versions */
+	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
 
 enum program {
 	HOST_EGRESS = 1,                   /* from the instance */
 	HOST_INGRESS = 2,                  /* from the substrate */
 	HOST_SERVICES = 3,                 /* from the host's services */
+	BLACKFOOT_OUTWARD = 4,             /* of an edge: from the substrate */
+	BLACKFOOT_INWARD = 5,              /* of an edge: from outside */
 };
 
 enum step {
@@ -88,6 +99,11 @@ enum step {
 	STEP_FORWARDED = 23,               /* verified: the sender may speak for others; detail: its number */
 	STEP_SERVED = 24,                  /* detail: enum service */
 	STEP_SERVICE_ANSWERED = 25,        /* detail: enum service */
+	STEP_EDGE_CHOSEN = 26,             /* outer_destination: the edge */
+	STEP_SOURCE_TRANSLATED = 27,       /* source: the public address */
+	STEP_DESTINATION_TRANSLATED = 28,  /* destination: the private address */
+	STEP_SENT_OUTSIDE = 29,
+	STEP_FROM_EDGE = 30,               /* verified: an edge speaks for the internet */
 };
 
 enum what_if_mark {

@@ -69,6 +69,8 @@ struct packet {
 	struct address destination;
 	struct head head;                  /* how the instance's own frame begins, not the substrate's */
 	__u16 headers;                     /* bytes of IP and transport header */
+	__u8 leads_out;                    /* enum route_kind of the route that leads out of the VPC; 0: none does */
+	bool from_outside;                 /* an edge speaks for the internet */
 	__u32 offset;                      /* where that frame begins */
 	__u32 length;                      /* bytes of that frame; of everything until it is found */
 	__u32 largest;                     /* bytes of the largest IP packet in it: a segment of a super-packet */
@@ -194,6 +196,19 @@ static __always_inline bool load_words(struct __sk_buff *skb, __u32 offset, void
 
 	if (!from)
 		return !bpf_skb_load_bytes(skb, offset, to, bytes);
+#pragma unroll
+	for (__u32 at = 0; at < bytes; at += 4)
+		*(__u32 *)(to + at) = *(const __u32 *)(from + at);
+	return true;
+}
+
+/* As load_words(). */
+static __always_inline bool store_words(struct __sk_buff *skb, __u32 offset, const void *from, __u32 bytes)
+{
+	void *to = (void *)in_place(skb, offset, bytes);
+
+	if (!to)
+		return !bpf_skb_store_bytes(skb, offset, from, bytes, 0);
 #pragma unroll
 	for (__u32 at = 0; at < bytes; at += 4)
 		*(__u32 *)(to + at) = *(const __u32 *)(from + at);

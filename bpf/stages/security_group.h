@@ -4,6 +4,7 @@
 #ifndef ROOKERY_SECURITY_GROUP_H
 #define ROOKERY_SECURITY_GROUP_H
 
+#include "stages/from_edge.h"
 #include "stages/related.h"
 #include "stages/rules.h"
 
@@ -39,6 +40,12 @@ static __always_inline bool is_untracked(const struct packet *packet, struct que
 	return answer->open & family && reverse_is_anywhere(packet, question, answer);
 }
 
+/* Through an egress-only gateway: what comes back is let in because of the flow, and of no rule. */
+static __always_inline bool answers_need_flow(const struct packet *packet)
+{
+	return packet->leads_out == ROUTE_EGRESS_ONLY;
+}
+
 /* May it pass by the rules, and need it be remembered? */
 static __noinline enum verdict ask_groups(struct packet *packet, const struct ends *ends, bool *untracked)
 {
@@ -49,7 +56,7 @@ static __noinline enum verdict ask_groups(struct packet *packet, const struct en
 	packet->rule = answer.rule;
 	if (answer.rule == RULE_NONE)
 		return packet->direction == EGRESS ? DROP_SECURITY_GROUP_EGRESS : DROP_SECURITY_GROUP_INGRESS;
-	*untracked = !opens(packet) || is_untracked(packet, &question, &answer);
+	*untracked = !opens(packet) || (!answers_need_flow(packet) && is_untracked(packet, &question, &answer));
 	return CONTINUE;
 }
 
@@ -76,6 +83,8 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *
 		tell(packet, STEP_RELATED, CONTINUE, packet->list);
 		return CONTINUE;
 	}
+	if (packet->from_outside && is_unasked(packet))
+		return DROP_UNASKED;
 	return admit(packet, ends, known);
 }
 

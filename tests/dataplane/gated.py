@@ -24,7 +24,8 @@ from rookery.dataplane.formats import (
     Step,
     Verdict,
 )
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, rule_rows
 from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text, wrapped

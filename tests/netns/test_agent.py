@@ -15,7 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from rookery.dataplane.addresses import substrate_text
+from rookery.dataplane.formats import Gateway, GatewayFlag
+from rookery.host.edge_probes import edge_set
 from rookery.host.instances import namespace, network
+from rookery.intent.host import EdgeIntent, GatewayIntent
 from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, run
 from tests.waiting import until
 
@@ -160,11 +164,16 @@ def test_without_the_mapping_service_everything_goes_on_and_its_return_brings_wh
     assert hosts.pings(a, b) and hosts.pings(c, a)
 
 
-def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
+@pytest.mark.parametrize(
+    ("interface", "verdict"),
+    [(12, "drop_source_not_at_host"), (0, "drop_not_an_edge")],
+    ids=["in an instance's name", "in the internet's name"],
+)
+def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts, interface: int, verdict: str):
     a, b = Guest(7, 5, "host-1"), Guest(7, 6, "host-2")
     hosts.launch(a, b)
     vpc = (7 << 8).to_bytes(4)
-    geneve = bytes.fromhex("04006558") + vpc + bytes.fromhex("ff520103") + bytes(4) + vpc + bytes(4)
+    geneve = bytes.fromhex("04006558") + vpc + bytes.fromhex("ff520103") + interface.to_bytes(4) + vpc + bytes(4)
     inner = bytes.fromhex(b.mac.replace(":", "") + a.mac.replace(":", "") + "0800")
     packet = bytes.fromhex("4500001c0000000040010000") + socket.inet_aton(a.address) + socket.inet_aton(b.address)
     with socket.socket(socket.AF_UNIX) as watcher:
@@ -181,10 +190,10 @@ def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
         assert time.monotonic() - started < 1.0
         seen = [lines.readline() for _ in range(2)]
     (alarm,) = hosts.ask("host-2", type="status")["alarms"]
-    assert alarm.startswith("drop_source_not_at_host at ") and ": 1 packets, first " in alarm
+    assert alarm.startswith(f"{verdict} at ") and ": 1 packets, first " in alarm
     assert any(b'"step":"dropped"' in line and b'"source":"10.7.1.5"' in line for line in seen)
     assert any(b'"step":"alarm"' in line for line in seen)
-    assert '"alarm":{"verdict":"drop_source_not_at_host"' in hosts.log("host-2")
+    assert f'"alarm":{{"verdict":"{verdict}"' in hosts.log("host-2")
 
 
 def test_the_control_socket_answers_root_only_and_says_what_it_cannot(hosts: TwoHosts):
@@ -289,3 +298,24 @@ def test_an_agent_refuses_a_substrate_that_cannot_carry_its_instances(hosts: Two
 
 def test_devices_are_named_after_the_interface():
     assert network.device_name(0x1A2B3C4D) == "eni1a2b3c4d"
+
+
+def test_edges_are_admitted_and_all_chosen_while_none_answers(hosts: TwoHosts):
+    """There is nobody at these addresses: the host keeps to both. One that is taken away is chosen no more."""
+    edges = [EdgeIntent(name=f"edge-{n}", address=f"100.64.1.{20 + n}") for n in (1, 2)]
+    gateway = GatewayIntent(vni=7, internet=True, egress_only=False)
+    hosts.launch(Guest(7, 5, "host-1"))
+    hosts.wait_applied("host-1", hosts.service.change("host-1", rules=(*edges, gateway)))
+    kernel = hosts.open_dataplane("host-1")
+    try:
+        assert {substrate_text(key.address) for key, _ in kernel.edge_nodes.items()} == {e.address for e in edges}
+        assert [row for _, row in kernel.gateways.items()] == [Gateway(GatewayFlag.INTERNET, 0)]
+        until(lambda: kernel.edges == edge_set(e.address for e in edges), lambda: hosts.log("host-1"))
+        hosts.kill_agent("host-1")
+        assert kernel.edges.living == 2
+        hosts.start_agent("host-1")
+        gone = hosts.service.change("host-1", unrule=(edges[0].key,))
+        hosts.wait_applied("host-1", gone)
+        until(lambda: kernel.edges == edge_set([edges[1].address]), lambda: hosts.log("host-1"))
+    finally:
+        kernel.close()

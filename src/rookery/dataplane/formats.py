@@ -22,6 +22,18 @@ class InterfaceNumber(NamedTuple):
     interface: int
 
 
+class VpcNumber(NamedTuple):
+    """Key of `gateways`: a bare number in C too."""
+
+    vni: int
+
+
+class EdgeAddress(NamedTuple):
+    """Key of `edge_nodes`: a bare substrate address in C."""
+
+    address: bytes
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -269,6 +281,51 @@ class Event(NamedTuple):
     padding: int
 
 
+class EdgeSet(NamedTuple):
+    living: int
+    address: bytes
+
+
+class EdgeNode(NamedTuple):
+    admitted: int
+
+
+class Gateway(NamedTuple):
+    flags: int
+    route_table: int
+
+
+class PublicKey(NamedTuple):
+    address: bytes
+
+
+class Public(NamedTuple):
+    vni: int
+    interface: int
+    private: bytes
+
+
+class Translation(NamedTuple):
+    public: bytes
+    interface: int
+
+
+class BlockKey(NamedTuple):
+    prefix_length: int
+    address: bytes
+
+
+class Block(NamedTuple):
+    vni: int
+
+
+class UplinkConfig(NamedTuple):
+    ifindex: int
+    mtu: int
+    mac: bytes
+    flags: int
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -290,6 +347,8 @@ class ServiceBudget(NamedTuple):
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
+    VpcNumber: Struct("=I"),
+    EdgeAddress: Struct("=4s"),
     InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
     Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
@@ -320,10 +379,33 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Traffic: Struct("=QQ"),
     BusyCounter: Struct("=IIQQ"),
     Event: Struct("=QQIIII16s16s4s4s2s2sBBBBHHI"),
+    EdgeSet: Struct("=I64s"),
+    EdgeNode: Struct("=I"),
+    Gateway: Struct("=II"),
+    PublicKey: Struct("=16s"),
+    Public: Struct("=II16s"),
+    Translation: Struct("=16sI"),
+    BlockKey: Struct("=I16s"),
+    Block: Struct("=I"),
+    UplinkConfig: Struct("=II6sH"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
 }
+
+
+class EdgeConstant(IntEnum):
+    EDGES_MAX = 16
+    INTERNET_MTU = 1500
+
+
+class GatewayFlag(IntFlag):
+    INTERNET = 1
+    EGRESS_ONLY = 2
+
+
+class UplinkFlag(IntFlag):
+    CLOSING = 1
 
 
 class InterfaceFlag(IntFlag):
@@ -379,6 +461,8 @@ class RouteKind(IntEnum):
     BLACKHOLE = 2
     INTERFACE = 3
     PEER = 4
+    INTERNET = 5
+    EGRESS_ONLY = 6
 
 
 class RouteConstant(IntEnum):
@@ -475,13 +559,24 @@ class Verdict(IntEnum):
     DROP_SERVICE_FRAGMENT = 51
     DROP_SERVICE_REPLY = 52
     DROP_SERVICE_OPTIONS = 53
-    VERDICTS = 64
+    DROP_NO_EDGE = 54
+    DROP_NO_GATEWAY = 55
+    DROP_NO_PUBLIC_ADDRESS = 56
+    DROP_UNKNOWN_PUBLIC_ADDRESS = 57
+    DROP_PRIVATE_DESTINATION = 58
+    DROP_PRIVATE_SOURCE = 59
+    DROP_NOT_AN_EDGE = 60
+    DROP_UNASKED = 61
+    DROP_TRANSLATION = 62
+    VERDICTS = 96
 
 
 class Program(IntEnum):
     HOST_EGRESS = 1
     HOST_INGRESS = 2
     HOST_SERVICES = 3
+    BLACKFOOT_OUTWARD = 4
+    BLACKFOOT_INWARD = 5
 
 
 class Step(IntEnum):
@@ -510,6 +605,11 @@ class Step(IntEnum):
     FORWARDED = 23
     SERVED = 24
     SERVICE_ANSWERED = 25
+    EDGE_CHOSEN = 26
+    SOURCE_TRANSLATED = 27
+    DESTINATION_TRANSLATED = 28
+    SENT_OUTSIDE = 29
+    FROM_EDGE = 30
 
 
 class WhatIfMark(IntEnum):

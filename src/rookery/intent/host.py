@@ -32,7 +32,7 @@ class RouteIntent(msgspec.Struct, frozen=True, kw_only=True):
 
     table: int
     destination: str  # CIDR of either family; prefix lists are spelled out
-    kind: str  # local, blackhole, interface, peer
+    kind: str  # local, blackhole, interface, peer, internet, egress_only
     target: int = 0  # number of an interface; VNI of the peer
 
     @property
@@ -66,6 +66,7 @@ class InterfaceServices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     dns_support: bool = True
     dns_hostnames: bool = False
     dhcp: DhcpIntent = DhcpIntent()
+    public: tuple[tuple[str, str], ...] = ()  # (private address, its public one)
 
 
 class InterfaceIntent(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +188,54 @@ class PeeringIntent(msgspec.Struct, frozen=True, kw_only=True, tag="peering"):
         return ("peering", self.vni, self.peer)
 
 
+class EdgeIntent(msgspec.Struct, frozen=True, kw_only=True, tag="edge"):
+    """An edge of the region: every host and every other edge knows it."""
+
+    name: str
+    address: str  # on the substrate
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("edge", 0, self.name)
+
+
+class GatewayIntent(msgspec.Struct, frozen=True, kw_only=True, tag="gateway"):
+    """What leads out of the VPC `vni`. For hosts that have its instances, and for edges."""
+
+    vni: int
+    internet: bool
+    egress_only: bool
+    route_table: int = 0  # number of the internet gateway's route table; 0: none
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("gateway", self.vni, "")
+
+
+class PublicIntent(msgspec.Struct, frozen=True, kw_only=True, tag="public"):
+    """A public IPv4 address and the private one for which it stands, in a VPC with an internet gateway. For edges."""
+
+    address: str
+    vni: int
+    interface: int
+    private: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("public", 0, self.address)
+
+
+class BlockIntent(msgspec.Struct, frozen=True, kw_only=True, tag="block"):
+    """An IPv6 block of a VPC with a gateway. For edges."""
+
+    cidr: str
+    vni: int
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return ("block", 0, self.cidr)
+
+
 class NameIntent(msgspec.Struct, frozen=True, kw_only=True, tag="name"):
     """A name of an instance that follows from no address: i-0123....ec2.internal, and later a public one's private answer.
     Known in the VPC `vni`, and to hosts that hold it."""
@@ -212,7 +261,19 @@ class ZoneIntent(msgspec.Struct, frozen=True, kw_only=True, tag="zone"):
         return ("zone", self.vni, self.name)
 
 
-RuleIntent = GroupSetIntent | PolicyIntent | AclIntent | ForwarderIntent | PeeringIntent | NameIntent | ZoneIntent
+RuleIntent = (
+    GroupSetIntent
+    | PolicyIntent
+    | AclIntent
+    | ForwarderIntent
+    | PeeringIntent
+    | EdgeIntent
+    | GatewayIntent
+    | PublicIntent
+    | BlockIntent
+    | NameIntent
+    | ZoneIntent
+)
 RuleKey = tuple[str, int, int | str]  # kind, and by kind
 
 

@@ -7,6 +7,7 @@ from rookery.model.objects import Resource
 INTENDED = "intended/"
 CLAIMS = "claims/"
 HOSTS = "infrastructure/host/"
+POOLS = "infrastructure/pool/"
 OBSERVED = "observed/"  # what hosts say, and how far they are
 OBSERVED_INSTANCES = "observed/instance/"
 OBSERVED_CONSOLES = "observed/console/"
@@ -53,6 +54,15 @@ def console_key(instance_id: str) -> str:
 
 def host_key(name: str) -> str:
     return f"{HOSTS}{name}"
+
+
+def pool_key(cidr: str) -> str:
+    return f"{POOLS}{cidr.partition('/')[0]}"
+
+
+def public_claim(address: str) -> str:
+    """Exists while an account holds this public address, allocated or assigned."""
+    return f"{CLAIMS}public/{address}"
 
 
 def credential_key(access_key: str) -> str:

@@ -85,17 +85,18 @@ class Subnet(Resource, frozen=True, kw_only=True):
 
 
 class RouteTableAssociation(msgspec.Struct, frozen=True):
-    """`subnet_id` empty: the main association of the VPC."""
+    """`subnet_id` and `gateway_id` empty: the main association of the VPC. `gateway_id`: igw-..., for what comes in through it."""
 
     id: str
     subnet_id: str = ""
+    gateway_id: str = ""
 
 
 class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """A route that somebody wrote. Whether it is a black hole is not stored: it follows from its target."""
 
     destination: str  # CIDR of either family, canonical; or the id of a prefix list
-    target: str  # id: eni-..., pcx-...
+    target: str  # id: eni-..., pcx-..., igw-..., eigw-...
 
 
 class RouteTable(Resource, frozen=True, kw_only=True):
@@ -115,7 +116,7 @@ class RouteTable(Resource, frozen=True, kw_only=True):
 
     @property
     def is_main(self) -> bool:
-        return any(not a.subnet_id for a in self.associations)
+        return any(not a.subnet_id and not a.gateway_id for a in self.associations)
 
 
 class SecurityGroupRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -223,6 +224,35 @@ class PeeringSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     dns_resolution: bool = False  # AllowDnsResolutionFromRemoteVpc
 
 
+class InternetGateway(Resource, frozen=True, kw_only=True):
+    KIND: ClassVar[str] = "internet-gateway"
+    PREFIX: ClassVar[str] = "igw"
+
+    attached_vpc_id: str = ""  # empty: detached
+    attached: float = 0.0
+
+
+class EgressOnlyInternetGateway(Resource, frozen=True, kw_only=True):
+    KIND: ClassVar[str] = "egress-only-internet-gateway"
+    PREFIX: ClassVar[str] = "eigw"
+
+    attached_vpc_id: str
+
+
+class ElasticIp(Resource, frozen=True, kw_only=True):
+    """A public IPv4 address of an account; which interface's private address it stands for, if any."""
+
+    KIND: ClassVar[str] = "elastic-ip"
+    PREFIX: ClassVar[str] = "eipalloc"
+
+    address: str
+    pool: str = "amazon"
+    association_id: str = ""  # eipassoc-...
+    interface_id: str = ""
+    private_address: str = ""
+    domain_name: str = ""  # reverse DNS, as asked for
+
+
 class VpcPeering(Resource, frozen=True, kw_only=True):
     """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
     stored is what was last decided."""
@@ -306,6 +336,7 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     description: str = ""
     source_dest_check: bool = True
     attachment: Attachment | None = None
+    public_address: str = ""  # assigned by itself, of the primary address; an Elastic IP takes its place
 
     @property
     def number(self) -> int:
@@ -419,13 +450,21 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """A physical host (`infrastructure/host/<name>`). `zone` 0 is the first zone: 'a' in every AWS region."""
+    """A physical host (`infrastructure/host/<name>`), or an edge, which holds no instances. `zone` 0 is the first zone: 'a' in every
+    AWS region."""
 
     name: str
     zone: int
     address: str
     capacity: int = 500  # instances
     kinds: tuple[str, ...] = (NAMESPACE,)  # of instances that it can run
+    is_edge: bool = False
+
+
+class AddressPool(msgspec.Struct, frozen=True, kw_only=True):
+    """Public IPv4 addresses of the region (`infrastructure/pool/<first address>`): the edges announce them."""
+
+    cidr: str
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -445,6 +484,9 @@ RESOURCES: tuple[type[Resource], ...] = (
     PrefixList,
     SubnetCidrReservation,
     VpcPeering,
+    InternetGateway,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,
