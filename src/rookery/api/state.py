@@ -17,6 +17,7 @@ from rookery.model.codec import KINDS, decode, decode_resource, kind_of
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
     AccessKey,
+    AddressPool,
     ConsoleOutput,
     Host,
     Instance,
@@ -84,7 +85,8 @@ class State:
         self.revision = -1
         self.changed: dict[str, int] = {}  # store key -> revision of its last change
         self.realms: dict[tuple[str, str], Realm] = {}
-        self.hosts: dict[str, Host] = {}
+        self.hosts: dict[str, Host] = {}  # edges hold no instances, and are not here
+        self.pools: dict[str, AddressPool] = {}  # by first address
         self.instances_on: dict[str, int] = {}
         self.statuses: dict[str, InstanceStatus] = {}
         self.consoles: dict[str, bytes] = {}  # as the store has them: few are asked for
@@ -186,7 +188,10 @@ class State:
 
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
-            _set(self.hosts, key[len(keys.HOSTS) :], decode(Host, value) if value else None)
+            host = decode(Host, value) if value else None
+            _set(self.hosts, key[len(keys.HOSTS) :], None if host and host.is_edge else host)
+        elif key.startswith(keys.POOLS):
+            _set(self.pools, key[len(keys.POOLS) :], decode(AddressPool, value) if value else None)
 
     def _apply_credentials(self, key: str, value: bytes | None, _revision: int) -> None:
         _set(self.access_keys, key[len(keys.CREDENTIALS) :], decode(AccessKey, value) if value else None)
