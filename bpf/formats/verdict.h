@@ -60,7 +60,7 @@ enum verdict {
 	DROP_NOT_AN_EDGE = 59,             /* claims to come from outside, and no edge sent it */
 	DROP_UNASKED = 60,                 /* from outside to a subnet whose way out is egress-only, and nobody there asked */
 	DROP_TRANSLATION = 61,             /* the kernel refused to rewrite the packet */
-	DROP_SERVICE_OPTIONS = 53,         /* services take no IP options and no extension headers */
+	DROP_SERVICE_OPTIONS = 62,         /* services take no IP options and no extension headers */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };

@@ -29,7 +29,7 @@ PLAY = """
         domain_name: example.org
         dns_servers: [AmazonProvidedDNS]
         ntp_servers: [169.254.169.123]
-        netbios_node_type: 2
+        netbios_name_servers: [10.0.1.9]
         inherit_existing: false
         delete_old: true
         tags: {Name: main}

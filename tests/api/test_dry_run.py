@@ -185,6 +185,7 @@ def valid_calls(here):
         "DisassociateRouteTable": {"AssociationId": here.association},
         "ImportKeyPair": {"KeyName": "mine", "PublicKeyMaterial": public_key()},
         "ModifyInstanceAttribute": {**instance, "DisableApiTermination": {"Value": True}},
+        "ModifyInstanceMetadataDefaults": {"HttpTokens": "required"},
         "ModifyInstanceMetadataOptions": {**instance, "HttpTokens": "required"},
         "ModifyManagedPrefixList": {"PrefixListId": here.list, "MaxEntries": 9},
         "ModifyNetworkInterfaceAttribute": {**interface, "Description": {"Value": "told"}},

@@ -229,3 +229,44 @@ def test_an_instance_keeps_the_public_key_it_was_launched_with(here):
     stored = here.view.get(Instance, instance_id)
     assert stored.key_name == "me"
     assert stored.public_key.startswith("ssh-ed25519 ")
+
+
+def defaults(here):
+    return here.view.call("GetInstanceMetadataDefaults")["AccountLevel"]
+
+
+def test_a_launch_that_says_nothing_takes_the_accounts_defaults(here):
+    assert defaults(here) == {}
+    before = running(here)
+    said = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"}
+    here.view.call("ModifyInstanceMetadataDefaults", **said)
+    assert defaults(here) == {**said, "ManagedBy": "account"}
+    assert options(here, running(here)) == {**NOBODY_SAID, **said}
+    other = running(here, MetadataOptions={"HttpTokens": "optional"})
+    assert options(here, other) == {**NOBODY_SAID, **said, "HttpTokens": "optional"}
+    assert options(here, before) == NOBODY_SAID
+    assert refusal(here, TagSpecifications=tagged("a/b")) == "InvalidParameterValue"
+
+
+def test_a_default_is_taken_back(here):
+    here.view.call("ModifyInstanceMetadataDefaults", HttpTokens="required", HttpPutResponseHopLimit=3)
+    here.view.call("ModifyInstanceMetadataDefaults", HttpTokens="no-preference")
+    assert defaults(here) == {"HttpPutResponseHopLimit": 3, "ManagedBy": "account"}
+    here.view.call(
+        "ModifyInstanceMetadataDefaults", HttpPutResponseHopLimit=-1, HttpTokensEnforced="disabled"
+    )
+    assert defaults(here) == {}
+    assert options(here, running(here)) == NOBODY_SAID
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"HttpPutResponseHopLimit": 0}, "InvalidParameterValue"),
+        ({"HttpPutResponseHopLimit": -2}, "InvalidParameterValue"),
+        ({"HttpTokensEnforced": "enabled"}, "UnsupportedOperation"),
+    ],
+)
+def test_defaults_that_cannot_be_are_refused(here, given, code):
+    assert here.view.refusal("ModifyInstanceMetadataDefaults", **given) == code

@@ -41,8 +41,9 @@ from tests.dataplane.packets import (
     wrapped,
 )
 from tests.dataplane.packets_ipv6 import router_solicitation, solicitation
+from tests.dataplane.packets_services import answer, caller, question, udp
 
-EGRESS, INGRESS = "host_egress", "host_ingress"
+EGRESS, INGRESS, SERVICES = "host_egress", "host_ingress", "host_services"
 ANY_TRACE = 5
 
 
@@ -148,7 +149,7 @@ DROPS = [
     Drop("a route across a peering", "DROP_DESTINATION_CHECK", INGRESS, wrapped(frame_to_11("10.6.1.5", "198.51.100.9"), interface=31, target=18, **PEER)),
     Drop("a destination that lives elsewhere", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.2.7"))),
     Drop("a destination of nobody", "DROP_DESTINATION_NOT_HERE", INGRESS, wrapped(frame_to_11(to="10.7.1.99"))),
-    Drop("the metadata service", "DROP_LINK_LOCAL", EGRESS, frame_from_11("169.254.169.254", ROUTER)),
+    Drop("the metadata service at another port", "DROP_LINK_LOCAL", EGRESS, frame_from_11("169.254.169.254", ROUTER)),
 ]  # fmt: skip
 TESTED_ELSEWHERE = {
     "CONTINUE": "no outcome",
@@ -161,7 +162,7 @@ TESTED_ELSEWHERE = {
     "DROP_DECAPSULATION": "test_what_the_kernel_refuses_to_unwrap_is_dropped",
 }
 
-TESTED_ON_OTHER_PAGES = {  # where there are rules, or IPv6
+TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_SECURITY_GROUP_EGRESS": "test_security_groups",
     "DROP_SECURITY_GROUP_INGRESS": "test_security_groups",
     "DROP_NETWORK_ACL_EGRESS": "test_network_acl",
@@ -170,6 +171,11 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, or IPv6
     "DROP_ALLOWANCE_EXCEEDED": "test_connections",
     "DROP_MALFORMED_NEIGHBOUR": "test_neighbour_discovery",
     "DROP_NEIGHBOUR_UNANSWERED": "test_neighbour_discovery",
+    "SERVED": "test_services",
+    "DROP_SERVICE_ALLOWANCE": "test_services",
+    "DROP_SERVICE_FRAGMENT": "test_services",
+    "DROP_SERVICE_OPTIONS": "test_services",
+    "DROP_SERVICE_REPLY": "test_service_answers",
 }
 
 
@@ -209,6 +215,7 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
                 (wrapped(frame_to_11(content=ICMP(type=3, code=1) / ping[IP])), INGRESS)]  # fmt: skip
     plan_ipv6.fill(host_a, {11: plan.DEVICE})
     packets += [(solicitation("2001:db8:7:1::6"), EGRESS), (router_solicitation(), EGRESS)]
+    packets += [(question("169.254.169.253", udp(53)), EGRESS), (answer("253", caller(), udp(9, 53)), SERVICES)]
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})

@@ -19,7 +19,7 @@ from tests.faults.harm import Pinging, everything, kill, part, ping, until
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.parametrize("name", ["host-1", "host-2", "mapping", "api"])
+@pytest.mark.parametrize("name", ["host-1", "host-1-services", "host-2", "mapping", "api"])
 def test_a_killed_part_comes_back_and_not_one_packet_is_lost_meanwhile(one, name: str):
     pings = Pinging(one)
     dead = kill(one, name)

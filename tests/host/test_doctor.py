@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
+from rookery.host import doctor
 from rookery.host.doctor import TOOLS, probe_host
 from rookery.host.instances import namespace
+from rookery.host.services.kernel_clock import UNKEPT
 
 
 def test_every_probe_has_a_name_of_its_own_and_a_sentence():
@@ -15,6 +17,12 @@ def test_every_probe_has_a_name_of_its_own_and_a_sentence():
     assert len({probe.name for probe in probes}) == len(probes)
     assert all(probe.sentence for probe in probes)
     assert namespace.named("rookery-doctor-") == []
+
+
+@pytest.mark.parametrize(("error", "said"), [(UNKEPT, "nobody keeps it"), (3_400, "right within 3 ms")])
+def test_the_hosts_clock_is_instances_clock(monkeypatch: pytest.MonkeyPatch, error: int, said: str):
+    monkeypatch.setattr(doctor, "largest_error", lambda: error)
+    assert next(probe for probe in probe_host() if probe.name == "clock").sentence.startswith(said)
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch):

@@ -125,6 +125,30 @@ def test_a_peering_and_a_forwarder_come_and_go_alone():
     assert journal.rows["peerings"] == journal.rows["forwarders"] == {}
 
 
+WAY = RouteIntent(table=3, destination="10.8.0.0/16", kind="interface", target=6)
+NEXT = msgspec.structs.replace(FORWARDER, interface=7, mac="02:00:00:00:00:07")
+NEXT_WAY = msgspec.structs.replace(WAY, target=7)
+THERE_ALL_THE_TIME = [("put", "forwarders"), ("put", "routes"), ("delete", "forwarders")]
+
+
+def led(way: RouteIntent, forwarder: ForwarderIntent) -> HostIntent:
+    intent = ruled(POLICY, ACL, forwarder)
+    return msgspec.structs.replace(intent, routes=intent.routes | {way.key: way})
+
+
+def test_a_route_leads_to_a_forwarder_that_is_there_all_the_time():
+    journal = Journal()
+    kernel = Kernel(journal)
+    kernel.become(led(WAY, FORWARDER), plugged(5))
+    journal.entries.clear()
+    more = {"put_rules": [NEXT], "put_routes": [NEXT_WAY], "delete_rules": [FORWARDER.key]}
+    kernel.change(Delta(base=1, generation=2, **more), {})
+    assert journal.entries == THERE_ALL_THE_TIME
+    journal.entries.clear()
+    kernel.become(led(WAY, FORWARDER), plugged(5))
+    assert journal.entries == THERE_ALL_THE_TIME
+
+
 def test_rules_that_cannot_be_kept_shut_their_interfaces_and_are_told():
     kernel, journal = kernel_with(*EVERY_RULE)
     many = tuple(msgspec.structs.replace(SSH, id=f"sgr-{n}") for n in range(RuleConstant.BITS + 1))

@@ -18,7 +18,16 @@ from websockets.exceptions import ConnectionClosedError
 from rookery.host.instances import namespace
 from rookery.intent.host import HostIntent, InstanceIntent, MappingIntent, RouteIntent, RuleIntent, RuleKey
 from rookery.mapping.certificates import Identity, peer_uris, server_context
-from rookery.mapping.protocol import Applied, Delta, FromHost, Hello, InstanceReport, Snapshot, ToHost
+from rookery.mapping.protocol import (
+    Applied,
+    ConsoleReport,
+    Delta,
+    FromHost,
+    Hello,
+    InstanceReport,
+    Snapshot,
+    ToHost,
+)
 from rookery.model.objects import InstanceStatus
 
 encode = msgspec.msgpack.Encoder().encode
@@ -33,6 +42,7 @@ class FakeMappingService:
         self.intents: dict[str, HostIntent] = {}
         self.applied: dict[str, int] = {}
         self.statuses: dict[str, InstanceStatus] = {}
+        self.consoles: dict[str, bytes] = {}
         self.history: list[InstanceStatus] = []
         self._connections: dict[str, ServerConnection] = {}
         self._context: ssl.SSLContext = server_context(identity)
@@ -112,7 +122,7 @@ class FakeMappingService:
 
     async def _converse(self, connection: ServerConnection) -> None:
         host = peer_uris(connection.transport.get_extra_info("peercert"))[0].rsplit("/", 1)[-1]
-        answers: dict[type, Callable[[Any], Any]] = {Applied: self._note_applied(host), InstanceReport: self._note}
+        answers: dict[type, Callable[[Any], Any]] = {Applied: self._note_applied(host), InstanceReport: self._note, ConsoleReport: self._hear}
         try:
             async for frame in connection:
                 message = decode(frame)
@@ -149,6 +159,9 @@ class FakeMappingService:
     def _note(self, message: InstanceReport) -> None:
         self.history += message.statuses
         self.statuses |= {status.id: status for status in message.statuses}
+
+    def _hear(self, message: ConsoleReport) -> None:
+        self.consoles |= {output.id: output.output for output in message.outputs}
 
 
 def _changed(old: dict, put: tuple, delete: tuple) -> dict:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import selectors
 import socket
 
-UDP_NO_CHECK6_RX = 102
-IPV6_UNICAST_HOPS_OF_METADATA = 7
+UDP_NO_CHECK6_RX, SO_RCVBUFFORCE = 102, 33
+HOPS_OF_TIME = 7  # another hop limit than the usual
 UDP = (("fd00:ec2::67", 67), ("fd00:ec2::253", 53), ("fd00:ec2::123", 123), ("fd00:ec2::547", 547))
 TCP = (("fd00:ec2::253", 53), ("fd00:ec2::254", 80))
 
@@ -18,12 +18,13 @@ def listen(selector: selectors.BaseSelector) -> None:
     for at in UDP:
         here = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         here.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_RX, 1)
+        here.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # a slow reader is no loss on the path
+        if at[1] == 123:
+            here.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, HOPS_OF_TIME)
         here.bind(at)
         selector.register(here, selectors.EVENT_READ, answer)
     for at in TCP:
         listener = socket.create_server(at, family=socket.AF_INET6, backlog=64)
-        if at[1] == 80:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, IPV6_UNICAST_HOPS_OF_METADATA)
         selector.register(listener, selectors.EVENT_READ, accept)
 
 

@@ -136,7 +136,9 @@ class Guest:
 
 
 class TwoHosts:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, with_services: bool = False):
+        """With services there is a way to them: guests ask for their addresses, and who is to answer the test brings along."""
+        self.with_services = with_services
         self.region = f"t{secrets.token_hex(3)}"
         self.folder = folder
         self.pins = Path("/sys/fs/bpf") / f"rookery-{self.region}"
@@ -146,6 +148,9 @@ class TwoHosts:
 
     def netns(self, name: str) -> str:
         return f"rookery-{self.region}-{name}"
+
+    def services(self, host: str) -> str:
+        return self.netns(f"{host}-services")
 
     def build(self) -> None:
         run("make", "-C", str(CHECKOUT / "bpf"), f"OUT={OBJECTS}")
@@ -189,6 +194,7 @@ class TwoHosts:
             run_directory=str(self.folder / "run" / host),
             bpf_objects=str(OBJECTS),
             max_mappings=4096,
+            services_namespace=self.services(host) if self.with_services else "",
             heal_seconds=0.5,
         )
 
@@ -249,6 +255,13 @@ class TwoHosts:
             with client.makefile("rb") as answers:
                 return json.loads(answers.readline())
 
+    def answers(self, host: str) -> bool:
+        """Whether its agent does."""
+        try:
+            return bool(self.ask(host, type="status")["connected"])
+        except OSError:
+            return False
+
     def pid(self, guest: Guest) -> int:
         return self.ask(guest.host, type="instance", id=guest.id)["pid"]
 
@@ -288,9 +301,9 @@ class TwoHosts:
 
 
 @contextmanager
-def built(folder: Path) -> Iterator[TwoHosts]:
+def built(folder: Path, with_services: bool = False) -> Iterator[TwoHosts]:
     """Gone at the end of the block, however it ends."""
-    hosts = TwoHosts(folder)
+    hosts = TwoHosts(folder, with_services)
     try:
         hosts.build()
         yield hosts

@@ -20,6 +20,7 @@ from tests.conftest import bring_up
 from tests.rules.appliance import Tables, forwarded
 from tests.rules.conftest import ACTORS, ALL, Stage, furnish, make_stage
 
+pytestmark = pytest.mark.real_packets
 LARGEST = 9001
 NARROW = 1500
 PEER_NET = "10.31.0.0/16"

@@ -96,6 +96,13 @@ def test_all_addresses_of_the_interface_are_given():
     assert leases(heard(message(dhcp6.DHCP6_Solicit, CLIENT, identity()), several)).keys() == {ADDRESS, "2001:db8:7:1::50"}
 
 
+def test_an_answer_is_one_packet_however_many_addresses_there_are():
+    many = guest(mtu=1500, ipv6_addresses=tuple(f"2001:db8:7:1::{n:x}" for n in range(0x100, 0x180)))
+    told = answer(message(dhcp6.DHCP6_Solicit, CLIENT, dhcp6.DHCP6OptRapidCommit(), identity()), many)
+    assert told is not None and 1500 - 48 - 28 < len(told) <= 1500 - 48
+    assert next(iter(leases(dhcp6._dhcp6_dispatcher(told)))) == "2001:db8:7:1::100"
+
+
 def test_the_option_set_says_how_long_an_address_is_preferred():
     long = guest(dhcp=msgspec.structs.replace(AWS_DEFAULT, ipv6_preferred_seconds=2_147_483_647))
     found = heard(message(dhcp6.DHCP6_Solicit, CLIENT, identity()), long)

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from rookery.host import services_feed
+from rookery.host.services import follower
 from rookery.host.services.feed import Snapshot, framed
 from rookery.host.services.follower import Follower
 from rookery.host.services.view import Guest, View
@@ -137,7 +140,7 @@ def test_a_change_that_concerns_no_service_is_not_sent(tmp_path: Path):
 
 def test_what_was_known_stays_while_the_agent_is_away(tmp_path: Path):
     async def scene() -> None:
-        async with following(tmp_path / "feed") as (view, follower):
+        async with following(tmp_path / "feed") as (view, services):
             first = ServicesFeed()
             first.publish(whole(FIVE))
             async with first.at(tmp_path / "feed"):
@@ -145,7 +148,7 @@ def test_what_was_known_stays_while_the_agent_is_away(tmp_path: Path):
             assert knows(view, FIVE)
             second = ServicesFeed()
             async with second.at(tmp_path / "feed"):
-                follower.say("")
+                services.say("")
                 await until(lambda: not second.problem, "a reader")
                 assert knows(view, FIVE), "an agent that knows nothing yet says nothing"
                 second.publish(whole(SIX))
@@ -159,11 +162,28 @@ def test_the_agent_hears_whether_guests_can_reach_the_services(tmp_path: Path):
         feed = ServicesFeed()
         assert feed.problem == NOBODY
         async with feed.at(tmp_path / "feed"):
-            async with following(tmp_path / "feed") as (_, follower):
+            async with following(tmp_path / "feed") as (_, services):
                 await until(lambda: feed.problem == "not started yet", feed.problem)
-                follower.say("")
+                services.say("")
+                await until(lambda: feed.problem == "the agent has told nothing yet", feed.problem)
+                feed.publish(whole(FIVE))
                 await until(lambda: feed.problem == "", feed.problem)
             await until(lambda: feed.problem == NOBODY, feed.problem)
+
+    run(scene)
+
+
+def test_services_that_say_nothing_count_as_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(services_feed, "SILENCE", 0.05)
+    monkeypatch.setattr(follower, "SAY_SECONDS", 0.2)
+
+    async def scene() -> None:
+        feed = ServicesFeed()
+        feed.publish(whole(FIVE))
+        async with feed.at(tmp_path / "feed"), following(tmp_path / "feed") as (_, services):
+            services.say("")
+            await until(lambda: feed.problem.startswith("stuck"), "silence")
+            await until(lambda: feed.problem == "", "a word")
 
     run(scene)
 
@@ -181,7 +201,7 @@ def test_a_large_snapshot_comes_in_parts_and_is_taken_whole(tmp_path: Path):
     run(scene)
 
 
-def test_a_reader_that_does_not_keep_up_is_cut_and_begins_anew(tmp_path: Path, monkeypatch):
+def test_a_reader_that_does_not_keep_up_is_cut_and_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(services_feed, "BACKLOG", 1 << 20)
     large = NameIntent(vni=7, name="large.example", addresses=("10.7.1.5",) * 10_000)
 

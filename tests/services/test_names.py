@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from rookery.dataplane.formats import AskedAt, CallerSource
+from rookery.host.services import names
 from rookery.host.services.caller import Caller
 from rookery.host.services.datagrams import Datagram
 from rookery.host.services.names import SLOW_AT_ONCE, Full, Names, Places
@@ -45,10 +47,10 @@ def test_questions_of_one_guest_that_wait_are_bounded_and_anothers_are_not_among
     view.replace([FIVE.instance, SIX.instance], [])
 
     async def scene() -> None:
-        names = Names(view, resolver)
+        port = Names(view, resolver)
         for _ in range(3 * SLOW_AT_ONCE):
-            names.take(asked_by(FIVE))
-        names.take(asked_by(SIX))
+            port.take(asked_by(FIVE))
+        port.take(asked_by(SIX))
         await asyncio.sleep(0)
 
     asyncio.run(scene())
@@ -56,10 +58,32 @@ def test_questions_of_one_guest_that_wait_are_bounded_and_anothers_are_not_among
 
 
 def test_a_place_is_free_again_when_its_taker_is_done():
-    places = Places(each=1, together=2)
-    with places.one(5), places.one(6):
-        for taken in (5, 7):
-            with pytest.raises(Full), places.one(taken):
-                pass
-    with places.one(5), places.one(7):
+    places = Places(each=1)
+    with places.one(5), places.one(6), pytest.raises(Full), places.one(5):
         pass
+    with places.one(5):
+        pass
+
+
+def test_questions_over_tcp_have_a_pace_of_each_guests_own(monkeypatch: pytest.MonkeyPatch):
+    """On a clock that stands still but while somebody sleeps."""
+    now, slept = [100.25], []
+
+    async def sleep(seconds: float) -> None:
+        if seconds:
+            slept.append(seconds)
+            now[0] += seconds
+
+    monkeypatch.setattr(names, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(names, "asyncio", SimpleNamespace(sleep=sleep))
+
+    async def scene() -> None:
+        pace = names.Pace(each=3)
+        for _ in range(3):
+            await pace.one(5)
+        await pace.one(6)
+        assert slept == []
+        await pace.one(5)
+        assert slept == [0.75]
+
+    asyncio.run(scene())

@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from rookery.region import namespaces
 from rookery.region.inside import entering
+from rookery.region.layout import Layout
 from rookery.region.ready import host_states
 from rookery.region.status import PartState, current, live_generation, look
 from tests.waiting import until
 
 ADDRESS = "10.40.1.10"
-TELLS = "#!/bin/sh\necho heard: $1\nenv\n"  # what a client runs when it has heard something
+TELLS = "#!/bin/sh\necho heard: $1\nenv\necho heard all\n"  # what a client runs when it has heard something
+WRITE = f"cat > /tmp/tells << 'END'\n{TELLS}END\nchmod +x /tmp/tells\n"
 LEASE = {"ip": ADDRESS, "mask": "24", "router": "10.40.1.1", "serverid": "10.40.1.1", "lease": "3600", "broadcast": "10.40.1.255",
          "mtu": "1500", "hostname": "ip-10-40-1-10", "dns": "10.40.0.2", "domain": "ec2.internal"}  # fmt: skip
 
@@ -28,6 +32,8 @@ class Scene(NamedTuple):
     region: Any
     ec2: Any
     vpc: str
+    subnet: str
+    instance: str
     enter: list[str]  # the beginning of a command line that runs in the instance, whether its agent lives or not
     interface: str
 
@@ -39,20 +45,58 @@ class Scene(NamedTuple):
 
     def asks_with(self, client: str) -> dict[str, str]:
         """The environment in which the client's script ran last."""
-        write = f"cat > /tmp/tells << 'END'\n{TELLS}END\nchmod +x /tmp/tells\n"
-        said = self.inside("sh", "-c", write + client).rpartition("heard:")[2].splitlines()
-        return dict(line.split("=", 1) for line in said[1:] if "=" in line)
+        said = self.inside("sh", "-c", WRITE + client).rpartition("heard:")[2].splitlines()
+        return variables(said[1:])
 
-    def udhcpc(self) -> dict[str, str]:
-        return self.asks_with("busybox udhcpc -i eth0 -f -q -n -t 10 -T 1 -s /tmp/tells -O mtu -O ntpsrv -O wins")
+    def udhcpc(self, device: str = "eth0") -> dict[str, str]:
+        return self.asks_with(f"busybox udhcpc -i {device} -f -q -n -t 10 -T 1 -s /tmp/tells -O mtu -O ntpsrv -O wins")
 
     def dhclient(self, family: str) -> dict[str, str]:
-        files = f"-lf /tmp/leases{family} -pf /tmp/pid{family}"
-        return self.asks_with(f"dhclient {family} -1 {files} -sf /tmp/tells eth0; dhclient {family} -x {files} > /tmp/end")
+        """Its own script would take the address away at its end."""
+        files = f"-lf /tmp/leases{family} -pf /tmp/pid{family} -sf /tmp/tells"
+        return self.asks_with(f"dhclient {family} -1 {files} eth0; dhclient {family} -x {files} eth0 > /tmp/end")
 
     def now(self, answer: dict[str, Any]) -> None:
         generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
         until(lambda: live_generation(self.region.name) >= generation, "every host has it")
+
+
+def variables(lines: Iterable[str]) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+class RunningClient:
+    """busybox's, which goes on renewing."""
+
+    def __init__(self, scene: Scene):
+        command = WRITE + "exec busybox udhcpc -i eth0 -f -s /tmp/tells -p /tmp/renewing -O ntpsrv"
+        self._scene = scene
+        self._process = subprocess.Popen(
+            [*scene.enter, "sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def hears(self, what: str) -> dict[str, str]:
+        """Once it has run its script for that."""
+        lines = self._process.stdout
+        assert lines is not None
+        assert any(line == f"heard: {what}\n" for line in lines), "it ended"
+        return variables(line.rstrip() for line in iter(lines.readline, "heard all\n"))
+
+    def renews(self) -> dict[str, str]:
+        """By unicast to its server, as it does after half an hour."""
+        self._scene.inside("sh", "-c", "kill -USR1 $(cat /tmp/renewing)")
+        return self.hears("renew")
+
+    def end(self) -> None:
+        self._scene.inside("sh", "-c", "kill $(cat /tmp/renewing)")
+        self._process.communicate(timeout=20)
+
+
+@pytest.fixture
+def client(scene: Scene) -> Iterator[RunningClient]:
+    made = RunningClient(scene)
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +115,7 @@ def scene(region: Any) -> Iterator[Scene]:
     waiter = ec2.get_waiter("instance_running")
     waiter.wait(InstanceIds=[made["InstanceId"]], WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
     enter, _ = entering(region.name, made["InstanceId"], [])
-    yield Scene(region, ec2, vpc, enter, made["NetworkInterfaces"][0]["NetworkInterfaceId"])
+    yield Scene(region, ec2, vpc, subnet, made["InstanceId"], enter, made["NetworkInterfaces"][0]["NetworkInterfaceId"])
     ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
 
 
@@ -113,8 +157,9 @@ def test_iscs_client_for_ipv6_gets_the_interfaces_address_and_nothing_else(scene
     assert not {"new_dhcp6_name_servers", "new_dhcp6_domain_search"} & told.keys()
 
 
-def test_another_option_set_arrives_with_the_next_lease_and_the_address_stays(scene: Scene):
+def test_another_option_set_arrives_with_the_next_renewal_and_the_address_stays(scene: Scene, client: RunningClient):
     """T1-22."""
+    assert client.hears("bound")["domain"] == "ec2.internal"
     configured = [
         {"Key": "domain-name", "Values": ["corp.example"]},
         {"Key": "domain-name-servers", "Values": ["192.0.2.53", "AmazonProvidedDNS"]},
@@ -124,12 +169,13 @@ def test_another_option_set_arrives_with_the_next_lease_and_the_address_stays(sc
     try:
         scene.now(scene.ec2.associate_dhcp_options(DhcpOptionsId=made, VpcId=scene.vpc))
         changed = {**LEASE, "dns": "192.0.2.53 10.40.0.2", "domain": "corp.example", "ntpsrv": "192.0.2.123"}
-        until(lambda: scene.udhcpc().get("domain") == "corp.example", "the services have it, too")
-        told = scene.udhcpc()
+        del changed["mtu"]  # this client does not ask for it, and skips what it did not ask for
+        until(lambda: client.renews().get("domain") == "corp.example", "the services have it, too")
+        told = client.renews()
         assert {name: told.get(name) for name in changed} == changed
         scene.now(scene.ec2.associate_dhcp_options(DhcpOptionsId="default", VpcId=scene.vpc))
-        until(lambda: "domain" not in scene.udhcpc(), "the services have it, too")
-        told = scene.udhcpc()
+        until(lambda: "domain" not in client.renews(), "the services have it, too")
+        told = client.renews()
         assert told["ip"] == ADDRESS and "dns" not in told and "ntpsrv" not in told
     finally:
         first = scene.ec2.describe_dhcp_options(Filters=[{"Name": "value", "Values": ["AmazonProvidedDNS"]}])
@@ -137,12 +183,43 @@ def test_another_option_set_arrives_with_the_next_lease_and_the_address_stays(sc
         scene.now(
             scene.ec2.associate_dhcp_options(DhcpOptionsId=of_the_account["DhcpOptionsId"], VpcId=scene.vpc)
         )
-        until(lambda: scene.udhcpc().get("domain") == "ec2.internal", "as before")
+        until(lambda: client.renews().get("domain") == "ec2.internal", "as before")
 
 
 def healthy(scene: Scene) -> list[PartState]:
     found = look(scene.region.name)
     return found.parts if found.healthy else []
+
+
+def test_an_interface_plugged_into_a_running_instance_gets_its_own_primary_address(scene: Scene):
+    """T2-01."""
+    wanted = {"SubnetId": scene.subnet, "PrivateIpAddress": "10.40.1.20"}
+    made = scene.ec2.create_network_interface(**wanted)["NetworkInterface"]
+    attached = {"NetworkInterfaceId": made["NetworkInterfaceId"], "InstanceId": scene.instance, "DeviceIndex": 1}
+    attachment = scene.ec2.attach_network_interface(**attached)["AttachmentId"]
+    try:
+        until(lambda: "eth1" in scene.inside("ls", "/sys/class/net"), "the device")
+        assert scene.inside("cat", "/sys/class/net/eth1/address").strip() == made["MacAddress"]
+        told = scene.udhcpc("eth1")
+        assert (told["ip"], told["hostname"], told["router"]) == ("10.40.1.20", "ip-10-40-1-20", "10.40.1.1")
+        assert scene.udhcpc()["ip"] == ADDRESS
+    finally:
+        scene.ec2.detach_network_interface(AttachmentId=attachment)
+        until(lambda: detached(scene, made["NetworkInterfaceId"]), "it is out")
+        scene.ec2.delete_network_interface(NetworkInterfaceId=made["NetworkInterfaceId"])
+
+
+def detached(scene: Scene, interface: str) -> bool:
+    found = scene.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"]
+    return found[0]["Status"] == "available"
+
+
+@pytest.mark.parametrize("address", ["169.254.169.123", "fd00:ec2::123"])
+def test_ntpsecs_client_sees_the_hosts_time_at_stratum_3(scene: Scene, address: str):
+    """Instance and host have one clock: what differs is what the exchange cost."""
+    told = json.loads(scene.inside("ntpdig", "-j", "-p", "3", address))
+    assert (told["ip"], told["stratum"], told["leap"]) == (address, 3, "no-leap")
+    assert abs(told["offset"]) < 0.05
 
 
 @pytest.mark.parametrize("parts", [["-services"], [""], ["-services", ""]], ids=["services", "agent", "both"])
@@ -159,4 +236,12 @@ def test_leases_outlive_the_death_of_those_who_give_them(scene: Scene, parts: li
         return all(now[one.name].restarts == one.restarts + 1 and not now[one.name].problem for one in victims)
 
     until(back, "the supervisor starts them again")
+    assert scene.udhcpc()["ip"] == ADDRESS
+
+
+def test_the_services_namespace_comes_back_when_somebody_removes_it(scene: Scene):
+    host = next(one.name for one in host_states(current(scene.region.name)) if one.status and one.status.instances)
+    until(lambda: healthy(scene), "after the test before")
+    namespaces.remove(Layout(scene.region.name).services_namespace(host))
+    until(lambda: namespaces.is_sound(Layout(scene.region.name).services_namespace(host)), "the agent mends it")
     assert scene.udhcpc()["ip"] == ADDRESS

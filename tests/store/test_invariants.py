@@ -18,6 +18,7 @@ from rookery.model.objects import (
     CidrAssociation,
     DhcpOptions,
     Live,
+    MetadataDefaults,
     MetadataOptions,
     NetworkAclAssociation,
     NetworkInterface,
@@ -47,6 +48,8 @@ OPTIONS = DhcpOptions(
     **things.OWNER, id="dopt-1", configurations=(("domain-name", ("example.org",)),), is_default=True
 )
 ZONE = PrivateZone(**things.OWNER, id="zone-1", name="example.org", vpc_ids=(GROUP.vpc_id,))
+
+DEFAULTS = MetadataDefaults(**things.OWNER, id="imd-1", tokens="required")
 
 
 def peering(number: int, status: str = "active", **times: float) -> VpcPeering:
@@ -201,6 +204,7 @@ def _twin(resources: list[Resource]) -> Resource:
         (with_more(lambda _: replace(ZONE, vpc_ids=("vpc-9",))), "is of vpc-9, which is gone"),
         (lambda: stored(*sound(), ZONE, replace(ZONE, id="zone-2")), "has 2 zones"),
         (changed(3, metadata=MetadataOptions(tags="enabled"), tags={"a/b": ""}), "no part of a path"),
+        (lambda: stored(*sound(), DEFAULTS, replace(DEFAULTS, id="imd-2")), "has 2 defaults of metadata"),
         (changed(3, metadata=MetadataOptions(hop_limit=65)), "hop limit 65"),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),

@@ -135,6 +135,17 @@ def test_a_neighbour_on_the_same_host_is_reached_in_one_leg(known: Directory):
     assert told.next_hop == "10.0.1.9"
 
 
+def test_a_packet_to_a_service_ends_at_the_host(known: Directory):
+    steps = [event("served", detail=0x254, source="10.0.1.5", destination="169.254.169.254")]
+    served = WhatIfReply(verdict="served", frame=b"", steps=steps)
+    agents = Agents(arp_reply("10.0.1.1"), served)
+    told = journey(known, "web", "169.254.169.254", Probe.of(80, None), agents)
+    assert (told.served, told.delivered, len(agents.asked)) == (True, False, 2)
+    *_, step, end = tell(told)
+    assert step.endswith("given to the host's metadata service: no security group, network ACL or route is asked")
+    assert end == "served at host-1: given to the services of the host"
+
+
 def test_when_nobody_answers_arp_no_packet_is_sent(known: Directory):
     silent = WhatIfReply(verdict="drop_arp_unanswered", frame=b"", steps=[])
     agents = Agents(silent)
@@ -278,6 +289,10 @@ def gate(step: str, rule: str, direction: str = "egress", **more: object) -> Eve
         (
             gate("acl_allowed", "acl-1 rule 100 (allow all protocols from 0.0.0.0/0)", "ingress"),
             "ingress: allowed by acl-1 rule 100 (allow all protocols from 0.0.0.0/0)",
+        ),
+        (
+            event("service_answered", detail=0x253, source="10.0.0.2", destination="10.0.1.5"),
+            "answered by the host's DNS service: 10.0.0.2 -> 10.0.1.5",
         ),
         (event("route_found", detail=3), "route found: to an interface"),
         (event("route_found", detail=4), "route found: peering"),

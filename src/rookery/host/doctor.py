@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rookery.host.instances import namespace
 from rookery.host.instances.namespace import NamespaceError
+from rookery.host.services.kernel_clock import UNKEPT, largest_error
 
 TOOLS = {"ip": "iproute2", "tini": "tini", "unshare": "util-linux", "nsenter": "util-linux", "setsid": "util-linux",
          "mount": "mount", "ethtool": "ethtool"}  # fmt: skip
@@ -28,7 +29,7 @@ class Probe(NamedTuple):
 
 def probe_host() -> list[Probe]:
     """All of them, also when an early one fails: a person fixes all in one go."""
-    probes: list[Callable[[], Probe]] = [_root, _namespaces, _own_processes, _bpf_fs, _memory, _tun]
+    probes: list[Callable[[], Probe]] = [_root, _namespaces, _own_processes, _bpf_fs, _memory, _clock, _tun]
     return [*(probe() for probe in probes), *map(_tool, TOOLS)]
 
 
@@ -73,6 +74,14 @@ def _memory() -> Probe:
     enough = free >= LEAST_MEMORY_MIB
     advice = "" if enough else f": {LEAST_MEMORY_MIB} MiB are the least for a region of four hosts"
     return Probe("memory", enough, f"{free} MiB available{advice}")
+
+
+def _clock() -> Probe:
+    """Instances get the host's time, whatever it is."""
+    error = largest_error()
+    if error >= UNKEPT:
+        return Probe("clock", True, "nobody keeps it; instances get this time all the same: apt install chrony")
+    return Probe("clock", True, f"right within {error / 1000:.0f} ms, the kernel believes")
 
 
 def _tun() -> Probe:

@@ -1,7 +1,8 @@
 """The host's tables, kept to what the intent says. Pure choice of rows in rookery.host.rows; here they are applied.
 
 An order that never opens a hole: what takes away a device's right to speak goes before the mappings change, what gives it
-comes after; mappings, routes and rules are there before the first packet of an interface. Other rules are another list: its
+comes after; mappings, routes and rules are there before the first packet of an interface. A route leads to a forwarder that is there
+before it and goes after it. Other rules are another list: its
 rows are there before an interface goes over to it, and the old one's go when no interface needs them.
 """
 
@@ -118,8 +119,10 @@ class Kernel:
 
     def _become_ways(self, intent: HostIntent) -> None:
         self.peerings.become(rows.peerings(intent.rules.values()))
-        self.forwarders.become(rows.forwarders(intent.rules.values()))
+        forwarders = rows.forwarders(intent.rules.values())
+        self.forwarders.include(forwarders)
         self.routes.become(rows.with_roots(rows.routes(intent.routes.values())))
+        self.forwarders.shift(forwarders)
         self.delegated.become(rows.delegated(intent.mappings.values()))
         self.mappings.become(rows.mappings(intent.mappings.values()))
 
@@ -143,9 +146,10 @@ class Kernel:
 
     def _change_ways(self, delta: Delta) -> None:
         self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
-        self.forwarders.change(rows.forwarders(delta.put_rules), rows.forwarder_keys(delta.delete_rules))
+        self.forwarders.change(rows.forwarders(delta.put_rules), ())
         put, delete = rows.routes(delta.put_routes), rows.route_keys(delta.delete_routes)
         self.routes.change(*rows.change_of_routes(put, delete, self.routes.wanted))
+        self.forwarders.change({}, rows.forwarder_keys(delta.delete_rules))
         self.delegated.change(rows.delegated(delta.put_mappings), rows.delegated_keys(delta.delete_mappings))
         self.mappings.change(rows.mappings(delta.put_mappings), rows.mapping_keys(delta.delete_mappings))
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -28,6 +29,7 @@ PART_ROWS = 1000  # of a snapshot: encoding one part must not hold up the agent
 BACKLOG = 16 << 20  # bytes of changes that may wait for a reader
 SLOWEST_WRITE = 5.0  # seconds for a reader to take what was sent
 NOBODY = "not connected to the agent"
+SILENCE = 10.0  # seconds after which a reader that should say something every two counts as stuck
 
 T = TypeVar("T")
 log = logging.getLogger("rookery.host.feed")
@@ -70,13 +72,20 @@ class _Reader:
 
 
 class ServicesFeed:
-    """`problem`: why guests cannot reach this host's services, as the services tell; empty: they can."""
-
     def __init__(self) -> None:
-        self.problem = NOBODY
+        self._said = NOBODY
+        self._heard = 0.0
         self._intent: HostIntent | None = None
         self._readers: set[_Reader] = set()
         self._over = asyncio.Event()
+
+    @property
+    def problem(self) -> str:
+        """Why guests cannot reach this host's services, as the services tell; empty: they can."""
+        silent = time.monotonic() - self._heard
+        if self._readers and silent > SILENCE:
+            return f"stuck: it has said nothing for {silent:.0f} seconds"
+        return self._said
 
     def publish(self, update: Update) -> None:
         """At once, before anybody awaits: the dictionaries of an intent change with the next update."""
@@ -108,6 +117,7 @@ class ServicesFeed:
     async def _serve(self, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
         reader = _Reader()
         self._readers.add(reader)
+        self._heard = time.monotonic()
         if self._intent is not None:
             reader.begin(_whole(self._intent))
         ways_to_end = (_send(reader, outgoing), self._listen(incoming), self._over.wait())
@@ -117,7 +127,7 @@ class ServicesFeed:
         finally:
             self._readers.discard(reader)
             if not self._readers:
-                self.problem = NOBODY
+                self._said = NOBODY
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,7 +136,8 @@ class ServicesFeed:
 
     async def _listen(self, incoming: asyncio.StreamReader) -> None:
         while True:
-            self.problem = (await from_services(incoming)).problem
+            self._said = (await from_services(incoming)).problem
+            self._heard = time.monotonic()
 
 
 def _tell_end(ends: Iterable[object]) -> None:

@@ -10,6 +10,7 @@ the agent does not start, or says so and tries again with its next full pass.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import NamedTuple
 
@@ -29,7 +30,8 @@ ADDRESSES = frozenset(service_address(service) for service in Service)
 CALLERS = f"{CallerConstant.PREFIX:x}::/16"
 GATEWAY = "fe80::1"  # nobody: a name for the host's side, which asks no neighbour
 NUD_PERMANENT = 0x80
-IFF_UP = 1
+IFF_UP, IFF_NOARP = 0x1, 0x80
+SILENT = IFF_UP | IFF_NOARP  # a segment of two, who know each other: no groups are joined and told about (RFC 3810)
 ADDRESSES_BY_HAND = 1  # IN6_ADDR_GEN_MODE_NONE
 SWITCHES = (("disable_ipv6", 0), ("accept_ra", 0), ("accept_dad", 0), ("addr_gen_mode", ADDRESSES_BY_HAND))
 
@@ -59,8 +61,9 @@ def ensure(name: str) -> tuple[ServicesConfig, bool]:
 
 
 def _ensure_namespace(name: str) -> bool:
-    if namespace.exists(name):
+    if os.path.ismount(namespace.NAMED / name):
         return False
+    namespace.remove(name)  # a crash may leave the name without what it names
     namespace.create(name)
     return True
 
@@ -97,34 +100,38 @@ def _make_pair(name: str) -> Pair:
 
 def _open_here(pair: Pair) -> bool:
     with IPRoute() as route:
-        if _is_open(route, pair.here, HOST_MAC):
+        if _is_open(route, pair.here, HOST_MAC, IFF_UP):
             return False
         network.without_ipv6(HOST_SIDE)
         route.link("set", index=pair.here, address=HOST_MAC, mtu=MTU, state="up")
     return True
 
 
-def _is_open(route: IPRoute, index: int, mac: str) -> bool:
+def _is_open(route: IPRoute, index: int, mac: str, flags: int) -> bool:
     link = route.link("get", index=index)[0]
-    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & IFF_UP)
-    return found == (mac, MTU, IFF_UP)
+    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & flags)
+    return found == (mac, MTU, flags)
 
 
 def _open_there(name: str, pair: Pair) -> bool:
     with namespace.inside(name), IPRoute() as route:
-        if _is_open(route, pair.there, SERVICES_MAC) and _is_addressed(route, pair.there) and _leads_back(route, pair.there):
+        if _is_whole(route, pair.there):
             return False
         for switch, value in SWITCHES:
             network.switch(SERVICES_SIDE, switch, value)
         route.link("set", index=network.LOOPBACK, state="up")
-        route.link("set", index=pair.there, address=SERVICES_MAC, mtu=MTU, state="up")
+        route.link("set", index=pair.there, address=SERVICES_MAC, mtu=MTU, state="up", arp=False)
         _address(route, pair.there)
         _lead_back(route, pair.there)
     return True
 
 
-def _is_addressed(route: IPRoute, index: int) -> bool:
-    return _addresses(route, index) == ADDRESSES
+def _is_whole(route: IPRoute, index: int) -> bool:
+    return (
+        _is_open(route, index, SERVICES_MAC, SILENT)
+        and _addresses(route, index) == ADDRESSES
+        and _leads_back(route, index)
+    )
 
 
 def _addresses(route: IPRoute, index: int) -> set[str]:

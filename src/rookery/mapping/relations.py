@@ -63,9 +63,7 @@ class Touched:
         self.instances: set[str] = set()
         self.tables: set[int] = set()  # numbers: their routes
         self.vpcs: set[str] = set()  # which table and network ACL are in effect in their subnets
-        self.rules: set[int] = (
-            set()
-        )  # VNIs: group sets, forwarders, policies, network ACLs, peerings, names, zones
+        self.rules: set[int] = set()  # VNIs: policies, network ACLs, peerings, zones, gateways
         self.edges = False  # out of which VPCs something leads
         self.everywhere = False  # which edges there are
         self.gone: list[InterfaceFacts] = []

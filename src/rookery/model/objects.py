@@ -367,6 +367,19 @@ class MetadataOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     tags: str = "disabled"  # or "enabled": the instance's tags are in it
 
 
+class MetadataDefaults(Resource, frozen=True, kw_only=True):
+    """What launches of an account in an AWS region take for their MetadataOptions where they say nothing. At most one.
+    Empty, 0: nothing said here either."""
+
+    KIND: ClassVar[str] = "instance-metadata-defaults"
+    PREFIX: ClassVar[str] = "imd"  # no API shows it
+
+    tokens: str = ""
+    hop_limit: int = 0
+    endpoint: str = ""
+    tags_in_metadata: str = ""
+
+
 class PrivateNameOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By which private names an instance is known. ip-10-0-0-5 always answers."""
 
@@ -471,6 +484,7 @@ RESOURCES: tuple[type[Resource], ...] = (
     ElasticIp,
     DhcpOptions,
     PrivateZone,
+    MetadataDefaults,
     NetworkInterface,
     KeyPair,
     Instance,

@@ -22,6 +22,7 @@ from rookery.model.objects import (
     Instance,
     KeyPair,
     Live,
+    MetadataDefaults,
     NetworkAcl,
     NetworkInterface,
     PeeringSide,
@@ -384,12 +385,14 @@ def zones_are_of_vpcs_and_one_of_a_name_in_each(held: Held) -> Iterator[str]:
     yield from (f"{name} has {count} zones" for name, count in names.items() if count > 1)
 
 
-def metadata_shows_only_tags_that_fit_its_paths(held: Held) -> Iterator[str]:
+def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
     for instance in held.all(Instance):
         if instance.metadata.tags == "enabled" and any("/" in key or " " in key for key in instance.tags):
             yield f"{instance.id} shows tags whose keys are no part of a path"
         if not 1 <= instance.metadata.hop_limit <= 64:
             yield f"{instance.id} has the hop limit {instance.metadata.hop_limit}"
+    defaults = Counter((one.account, one.region) for one in held.all(MetadataDefaults))
+    yield from (f"{realm} has {count} defaults of metadata" for realm, count in defaults.items() if count > 1)
 
 
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
@@ -419,5 +422,5 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     vpcs_have_an_options_set_or_want_none,
     dns_hostnames_need_dns_support,
     zones_are_of_vpcs_and_one_of_a_name_in_each,
-    metadata_shows_only_tags_that_fit_its_paths,
+    metadata_can_be_asked_for,
 )

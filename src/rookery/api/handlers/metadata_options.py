@@ -31,10 +31,15 @@ MEMBERS = {
 def changed_options(before: MetadataOptions, given: Mapping[str, Any]) -> MetadataOptions:
     """`given` as MetadataOptions of RunInstances. Raises InvalidParameterValue, UnsupportedOperation."""
     honour_only(given, MEMBERS)
-    hops = given.get("HttpPutResponseHopLimit")
-    if hops is not None and not 1 <= hops <= MOST_HOPS:
-        raise invalid_value("HttpPutResponseHopLimit", hops, f"It lies between 1 and {MOST_HOPS}.")
+    if given.get("HttpPutResponseHopLimit") is not None:
+        check_hop_limit(given["HttpPutResponseHopLimit"])
     return replace(before, **{MEMBERS[name]: given[name] for name in MEMBERS if given.get(name) is not None})
+
+
+def check_hop_limit(hops: int) -> None:
+    """Raises InvalidParameterValue."""
+    if not 1 <= hops <= MOST_HOPS:
+        raise invalid_value("HttpPutResponseHopLimit", hops, f"It lies between 1 and {MOST_HOPS}.")
 
 
 def check_shown_tags(options: MetadataOptions, tags: Collection[str]) -> None:

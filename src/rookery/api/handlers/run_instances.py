@@ -16,6 +16,7 @@ from rookery.api.handlers.instance_state import PENDING
 from rookery.api.handlers.instance_type_catalogue import DEFAULT_TYPE, InstanceType, offered_type
 from rookery.api.handlers.key_pairs import key_pair_named
 from rookery.api.handlers.launch_interfaces import InterfacePlan, first_full, how_many_fit, plan_interfaces
+from rookery.api.handlers.metadata_defaults import launch_options
 from rookery.api.handlers.metadata_options import changed_options, check_shown_tags
 from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
 from rookery.api.handlers.placement import hosts_in, no_capacity, place
@@ -129,7 +130,7 @@ def checked_launch(request: Request, view: View) -> Launch:
         )
     zone = placed_in(plans[0].subnet)
     honour_only(parameters, HONOURED, {**TRUE_ANYWAY, **zone})
-    metadata = changed_options(MetadataOptions(), parameters.get("MetadataOptions") or {})
+    metadata = changed_options(launch_options(view), parameters.get("MetadataOptions") or {})
     instance_tags = tags_for(request, "instance", TAGGED)
     check_shown_tags(metadata, instance_tags)
     return Launch(

@@ -16,9 +16,10 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import check_count, check_tag_names, checked_tags
-from rookery.model.objects import RESOURCES, Instance, PrivateZone, Resource, SecurityGroup
+from rookery.model.objects import RESOURCES, Instance, MetadataDefaults, PrivateZone, Resource, SecurityGroup
 
-_KINDS = {kind.PREFIX: kind for kind in RESOURCES if kind is not PrivateZone}  # nobody asks for zones by id
+_WITHOUT_ID = (PrivateZone, MetadataDefaults)  # nobody knows theirs
+_KINDS = {kind.PREFIX: kind for kind in RESOURCES if kind not in _WITHOUT_ID}
 
 
 class Tagged(NamedTuple):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import struct
 import time
 
 from rookery.host.services import ntp
 from rookery.host.services.datagrams import Datagram
+from rookery.host.services.kernel_clock import largest_error
 from rookery.host.services.view import View
 
 LOOK_SECONDS = 16.0  # between two looks at the kernel's opinion of its clock
-TIMEX_BYTES = 256  # struct timex is 208 on 64 bits
-TIMEX = struct.Struct("@Iqqq")  # modes, offset, freq, maxerror
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Clock:
@@ -34,11 +30,3 @@ class Clock:
             self._looked = time.monotonic()
             self._error = largest_error()
         return self._error
-
-
-def largest_error() -> int:
-    """Microseconds; what the kernel believes of its clock (adjtimex(2), which only looks with no mode set)."""
-    answer = ctypes.create_string_buffer(TIMEX_BYTES)
-    if LIBC.adjtimex(answer) < 0:
-        return ntp.MOST_DISPERSION
-    return int(TIMEX.unpack_from(answer)[3])

@@ -6,7 +6,6 @@ import logging
 import time
 
 SECONDS = 10.0  # between two of one subject
-MOST_SUBJECTS = 100
 
 
 class Complaints:
@@ -14,16 +13,14 @@ class Complaints:
         self._log = log
         self._told: dict[str, float] = {}
 
-    def tell(self, subject: str, error: BaseException) -> None:
-        """An OSError is the network's; everything else is a fault of ours, told with the place where it happened."""
-        now = time.monotonic()
-        subject = f"{subject}: {type(error).__name__}"
-        if now - self._told.get(subject, -SECONDS) < SECONDS:
+    def tell(self, subject: str, error: BaseException, interface: int = 0) -> None:
+        """`subject`: a service, of which there are few. An OSError is the network's; everything else is a fault of ours, told
+        with the place where it happened."""
+        now, kind = time.monotonic(), f"{subject}: {type(error).__name__}"
+        if now - self._told.get(kind, -SECONDS) < SECONDS:
             return
-        if len(self._told) >= MOST_SUBJECTS:
-            self._told.clear()
-        self._told[subject] = now
+        self._told[kind] = now
         if isinstance(error, OSError):
-            self._log.warning("%s: %s", subject, error)
+            self._log.warning("%s of interface %#x: %s", subject, interface, error)
         else:
-            self._log.error("%s: %s", subject, error, exc_info=error)
+            self._log.error("%s of interface %#x: %s", subject, interface, error, exc_info=error)

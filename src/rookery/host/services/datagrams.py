@@ -19,7 +19,7 @@ from rookery.host.services.complaints import Complaints
 from rookery.host.services.sockets import SO_TIMESTAMPNS
 
 LARGEST = 4096  # bytes; none of the services takes a longer datagram
-AT_ONCE = 16  # datagrams of one bucket before the others' turn
+AT_ONCE = 8  # datagrams of one bucket before the others' turn
 TIMESPEC = struct.Struct("@qq")
 ANCILLARY = socket.CMSG_SPACE(TIMESPEC.size)
 NANOSECONDS = 1_000_000_000
@@ -86,7 +86,7 @@ class DatagramPort:
         try:
             self._take(Datagram(payload, who, source[1], _stamp(ancillary), bucket))
         except Exception as error:  # noqa: BLE001 - a fault that one guest can cause must not be everybody's
-            self._complaints.tell(f"{self._name}, interface {who.interface:#x}", error)
+            self._complaints.tell(self._name, error, who.interface)
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:

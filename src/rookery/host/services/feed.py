@@ -2,7 +2,7 @@
 endian), on a unix socket that only root can open.
 
     agent -> services   Snapshot first (in parts), then Change after Change; a Snapshot again whenever the agent has one
-    services -> agent   Serving, at once and whenever that changes
+    services -> agent   Serving, at once, whenever that changes, and every two seconds
 
 FeedError   the other end speaks another language; caught by both ends, which hang up
 """

@@ -14,6 +14,7 @@ from rookery.intent.host import InstanceIntent, NameIntent, ZoneIntent
 
 FIRST_BACKOFF = 0.02  # seconds
 LONGEST_BACKOFF = 0.2
+SAY_SECONDS = 2.0  # between two words to the agent that say that this process is not stuck
 
 log = logging.getLogger("rookery.host.services.feed")
 
@@ -22,7 +23,7 @@ class Follower:
     def __init__(self, path: Path, view: View):
         self._path = path
         self._view = view
-        self._serving = Serving(problem="not started yet")
+        self._problem = "not started yet"
         self._told = ""
         self._writer: asyncio.StreamWriter | None = None
         self._instances: list[InstanceIntent] = []  # of a snapshot that is not whole yet
@@ -30,6 +31,16 @@ class Follower:
 
     async def run(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_following())
+            tasks.create_task(self._keep_saying())
+
+    async def _keep_saying(self) -> None:
+        while True:
+            await asyncio.sleep(SAY_SECONDS)
+            self.say(self._problem)
+
+    async def _keep_following(self) -> None:
         backoff = FIRST_BACKOFF
         while True:
             began = time.monotonic()
@@ -43,9 +54,10 @@ class Follower:
 
     def say(self, problem: str) -> None:
         """To the agent, for its status: why guests cannot reach the services; empty: they can."""
-        self._serving = Serving(problem=problem)
+        self._problem = problem
         if self._writer is not None:
-            self._writer.write(framed(self._serving))
+            told = problem or ("" if self._view.version else "the agent has told nothing yet")
+            self._writer.write(framed(Serving(problem=told)))
 
     def _tell(self, sentence: str) -> None:
         """Once, however often it is tried again."""
@@ -58,7 +70,7 @@ class Follower:
         reader, writer = await asyncio.open_unix_connection(self._path)
         self._writer = writer
         try:
-            self.say(self._serving.problem)
+            self.say(self._problem)
             while True:
                 self._take(await from_agent(reader))
                 self._told = ""
@@ -76,5 +88,6 @@ class Follower:
         self._rows += frame.rows
         if frame.last:
             self._view.replace(self._instances, self._rows)
+            self.say(self._problem)
             log.info("the agent's snapshot: %d instances, %d names and zones", len(self._instances), len(self._rows))
             self._instances, self._rows = [], []

@@ -61,8 +61,6 @@ class Services:
         self._follower = Follower(config.feed_socket, view)
         self._view, self._key = view, key
         self._leases, self._clock, self._names = Leases(view), Clock(view), Names(view, resolver)
-        # Its one thread visits the namespace; should it not come home, no other work is given to it.
-        self._visitor = ThreadPoolExecutor(1, thread_name_prefix="visitor")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -115,8 +113,10 @@ class Services:
             yield
 
     async def _sockets(self) -> Sockets:
+        """By a thread of its own: one that did not come home from the namespace must do no other work."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._visitor, open_in, self._namespace)
+            with ThreadPoolExecutor(1, thread_name_prefix="visitor") as visitor:
+                return await asyncio.get_running_loop().run_in_executor(visitor, open_in, self._namespace)
         except NamespaceError as error:
             raise OSError(str(error)) from error
 

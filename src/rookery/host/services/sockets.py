@@ -18,11 +18,13 @@ from rookery.host.services.caller import service_address
 
 DATAGRAM_BUCKETS = 32
 STREAM_BUCKETS = 8
-QUEUE_BYTES = 64 << 10  # of one bucket; the kernel counts twice as much for its own
+QUEUE_BYTES = 64 << 10  # of one bucket; the kernel takes twice as much, and counts its own bytes, too
+NAMES_QUEUE_BYTES = 768 << 10  # ... of DNS: all that an interface may ask in a second can come at once
 BACKLOG = 64  # connections of one bucket that wait to be accepted
 
 SO_ATTACH_REUSEPORT_CBPF = 51  # asm-generic/socket.h, as what follows without a name in Python
 SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33  # more than net.core.rmem_max
 IPV6_FREEBIND = 78  # linux/in6.h
 UDP_NO_CHECK6_RX = 102  # linux/udp.h
 
@@ -55,16 +57,16 @@ def open_in(name: str) -> Sockets:
             dhcp=_datagrams(Service.DHCP, ServicePort.PORT_DHCP),
             dhcpv6=_datagrams(Service.DHCPV6, ServicePort.PORT_DHCPV6),
             time=stamped,
-            dns=_datagrams(Service.DNS, ServicePort.PORT_DNS),
+            dns=_datagrams(Service.DNS, ServicePort.PORT_DNS, NAMES_QUEUE_BYTES),
             dns_streams=_streams(Service.DNS, ServicePort.PORT_DNS),
             metadata=_streams(Service.METADATA, ServicePort.PORT_METADATA),
         )
 
 
-def _datagrams(service: Service, port: ServicePort) -> list[socket.socket]:
+def _datagrams(service: Service, port: ServicePort, queue: int = QUEUE_BYTES) -> list[socket.socket]:
     buckets = _bound(socket.SOCK_DGRAM, service, port, DATAGRAM_BUCKETS)
     for bucket in buckets:
-        bucket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE_BYTES)
+        bucket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, queue)
         bucket.setsockopt(socket.IPPROTO_UDP, UDP_NO_CHECK6_RX, 1)  # IPv4 allows none, and the guest's may be that
     return buckets
 

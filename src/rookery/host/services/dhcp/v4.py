@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from rookery.host.services.dhcp.message import IP_AND_UDP, NONE, Kind, Option, Question, parse, reply
@@ -146,6 +147,7 @@ def _is_ipv4(address: str) -> bool:
     return ":" not in address
 
 
+@lru_cache(4096)
 def _packed(address: str) -> bytes:
     return ipaddress.IPv4Address(address).packed
 

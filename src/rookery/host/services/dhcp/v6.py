@@ -17,6 +17,7 @@ from rookery.intent.host import InterfaceIntent
 
 VALID_BEYOND_PREFERRED = 310  # seconds; with the default of 140, what AWS hands out: 140 and 450
 LONGEST = 4096
+IP_AND_UDP = 48
 DUID_LINK_LAYER, ETHERNET = 3, 1
 IDENTITY = struct.Struct("!4sII")  # IAID, T1, T2
 LEASE = struct.Struct("!16sII")  # address, preferred, valid
@@ -162,12 +163,19 @@ def _association(question: Question, identity: bytes, interface: InterfaceIntent
     if question.kind == Kind.REQUEST and not _on_link(named, interface):
         return IDENTITY.pack(identity[:4], 0, 0) + _encoded(*_status(Status.NOT_ON_LINK))
     preferred = interface.services.dhcp.ipv6_preferred_seconds
-    own = [ipaddress.IPv6Address(address) for address in interface.ipv6_addresses]
+    own = [ipaddress.IPv6Address(address) for address in interface.ipv6_addresses[: _room(question, interface)]]
     leases = [(address, preferred, preferred + VALID_BEYOND_PREFERRED) for address in own]
     if question.kind in (Kind.RENEW, Kind.REBIND):
         leases += [(address, 0, 0) for address in dict.fromkeys(named) if address not in own]
     body = b"".join(_encoded(Option.ADDRESS, LEASE.pack(address.packed, *times)) for address, *times in leases)
     return IDENTITY.pack(identity[:4], preferred // 2, preferred * 4 // 5) + body
+
+
+def _room(question: Question, interface: InterfaceIntent) -> int:
+    """How many addresses an answer has room for that is one packet: some fifty of a small MTU."""
+    names = len(question.first(Option.CLIENT) or b"") + len(server_identity(interface))
+    options = 4 * HEADER.size + names + IDENTITY.size  # of both names, rapid commit and the association
+    return (interface.mtu - IP_AND_UDP - 4 - options) // (HEADER.size + LEASE.size)
 
 
 def _addresses_in(identity: bytes) -> list[ipaddress.IPv6Address]:
