@@ -9,6 +9,7 @@ from rookery.model.objects import NetworkInterface
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
 from rookery.testing.things import OWNER
+from tests.api.edge_scene import without_internet_gateway
 from tests.api.security_scene import (
     default_group,
     default_vpc,
@@ -119,6 +120,7 @@ def test_without_a_vpc_a_group_is_made_in_the_default_one(ec2, refused):
         ec2.describe_security_groups(GroupNames=["web"])
     for subnet in ec2.describe_subnets()["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    without_internet_gateway(ec2, default_vpc(ec2))
     ec2.delete_vpc(VpcId=default_vpc(ec2))
     with refused("VPCIdNotSpecified"):
         ec2.create_security_group(GroupName="web", Description="d")

@@ -229,6 +229,32 @@ resource "aws_default_network_acl" "closed" {
     ignore_changes = [subnet_ids]
   }
 }
+resource "aws_internet_gateway" "main" {
+  vpc_id = aws_vpc.main.id
+  tags   = { Name = "main" }
+}
+resource "aws_egress_only_internet_gateway" "main" {
+  vpc_id = aws_vpc.main.id
+}
+resource "aws_route" "out" {
+  route_table_id         = aws_route_table.data.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.main.id
+}
+resource "aws_route" "out_ipv6" {
+  route_table_id              = aws_route_table.data.id
+  destination_ipv6_cidr_block = "::/0"
+  egress_only_gateway_id      = aws_egress_only_internet_gateway.main.id
+}
+resource "aws_eip" "web" {
+  domain     = "vpc"
+  tags       = { Name = "web" }
+  depends_on = [aws_internet_gateway.main]
+}
+resource "aws_eip_association" "web" {
+  allocation_id = aws_eip.web.id
+  instance_id   = aws_instance.web.id
+}
 resource "aws_vpc" "partner" {
   cidr_block = "10.1.0.0/16"
 }
@@ -333,6 +359,7 @@ def hop_limit(ec2):
 @pytest.mark.usefixtures("obedient_hosts")
 def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2, tmp_path):
     (tmp_path / "main.tf").write_text(CONFIGURATION)
+    api.add_pool()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -373,6 +400,9 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2,
     assert len(ec2.describe_dhcp_options()["DhcpOptions"]) == 1
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
+    assert ec2.describe_addresses()["Addresses"] == []
+    assert len(ec2.describe_internet_gateways()["InternetGateways"]) == 1  # the default VPC's
+    assert ec2.describe_egress_only_internet_gateways()["EgressOnlyInternetGateways"] == []
     assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
     assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
     assert ec2.describe_managed_prefix_lists()["PrefixLists"] == []

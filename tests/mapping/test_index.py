@@ -17,8 +17,9 @@ from rookery.mapping.copy import IntentCopy
 from rookery.mapping.index import Index
 from rookery.mapping.protocol import Snapshot
 from rookery.model.codec import encode
+from rookery.model.keys import host_key
 from rookery.store.interface import Batch, Change, Entry, Range
-from tests.mapping.wild import HOSTS, WORLD, key, things
+from tests.mapping.wild import EDGES, HOSTS, WORLD, key, things
 
 MTU = 1500
 
@@ -59,9 +60,9 @@ class IndexAgainstWhole(RuleBasedStateMachine):
         self._store(dict.fromkeys(gone) | {key(thing): encode(thing) for thing in changed})
         self._tell(self.index.load(self._range()))
 
-    @rule(name=st.sampled_from(HOSTS[:2]))
+    @rule(name=st.sampled_from((*HOSTS[:2], *EDGES)))
     def a_host_comes(self, name: str) -> None:
-        if name in self.copies:
+        if name in self.copies or (name in EDGES and host_key(name) not in self.state):
             return
         self.index.subscribe(name)
         intent = self.index.intent(name)
@@ -77,10 +78,9 @@ class IndexAgainstWhole(RuleBasedStateMachine):
         self.copies[name] = IntentCopy()
         self.copies[name].take_part(whole)
 
-    @rule(name=st.sampled_from(HOSTS[:2]))
+    @rule(name=st.sampled_from((*HOSTS[:2], *EDGES)))
     def a_host_goes(self, name: str) -> None:
-        if self.copies.pop(name, None):
-            self.index.unsubscribe(name)
+        self._cut(name)
 
     @invariant()
     def every_host_has_what_the_whole_state_says(self) -> None:
@@ -91,6 +91,10 @@ class IndexAgainstWhole(RuleBasedStateMachine):
             assert msgspec.structs.replace(copy.intent, generation=self.revision) == right
             assert self.index.digest(name) == digest_of(right)
             assert copy.digest() == digest_of(right)
+
+    def _cut(self, name: str) -> None:
+        if self.copies.pop(name, None):
+            self.index.unsubscribe(name)
 
     def _commit(self, changes: dict[str, bytes | None]) -> None:
         self._store(changes)
@@ -108,6 +112,9 @@ class IndexAgainstWhole(RuleBasedStateMachine):
             self.state.pop(name, None)
             if value is not None:
                 self.state[name] = Entry(name, value, self.revision, self._time())
+        for name in EDGES:  # one that was taken away is cut
+            if host_key(name) not in self.state:
+                self._cut(name)
 
     def _time(self) -> float:
         return 1_700_000_000.5 + self.revision

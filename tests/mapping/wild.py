@@ -15,8 +15,11 @@ from rookery.model.objects import (
     ConnectionTracking,
     DhcpOptions,
     DnsRecord,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Host,
     Instance,
+    InternetGateway,
     MetadataOptions,
     NetworkAcl,
     NetworkAclAssociation,
@@ -52,6 +55,10 @@ PEERINGS = tuple(f"pcx-{n:017x}" for n in (0x41, 0x42))
 OPTIONS = tuple(f"dopt-{n:017x}" for n in (0x51, 0x52))
 ZONES = tuple(f"zone-{n:017x}" for n in (0x61, 0x62, 0x63))
 ZONE_NAMES = ("internal.example", "other.example")
+GATEWAYS = tuple(f"igw-{n:017x}" for n in (0x71, 0x72))
+EGRESS_ONLY = tuple(f"eigw-{n:017x}" for n in (0x81, 0x82))
+ELASTIC_IPS = tuple(f"eipalloc-{n:017x}" for n in (0x91, 0x92, 0x93))
+EDGES = ("edge-1", "edge-2")
 ADDRESSES = ("10.0.1.4", "10.0.1.5", "10.0.2.4", "10.0.2.5")
 IPV6_ADDRESSES = ("2001:db8:0:1::4", "2001:db8:0:1::5")
 PREFIXES = ("10.0.1.16/28", "2001:db8:0:1:a::/80")
@@ -76,8 +83,12 @@ def subnet(identity: str, vpc_id: str, cidr: str, ipv6: tuple[str, ...] = ()) ->
     )
 
 
-def table(identity: str, vpc_id: str, subnet_ids: list[str], routes: tuple[Route, ...] = ()) -> RouteTable:
-    associations = tuple(RouteTableAssociation(f"as-{s}", s) for s in subnet_ids)
+def table(identity: str, vpc_id: str, ends: list[str], routes: tuple[Route, ...] = ()) -> RouteTable:
+    """`ends`: subnets and internet gateways; empty: the main association."""
+    associations = tuple(
+        RouteTableAssociation(f"as-{end}", gateway_id=end) if end.startswith("igw-") else RouteTableAssociation(f"as-{end}", end)
+        for end in ends
+    )
     return RouteTable(**OWNER, id=identity, vpc_id=vpc_id, associations=associations, routes=routes)
 
 
@@ -173,6 +184,29 @@ def peering(identity: str, one: str, other: str, status: str = "active") -> VpcP
     )
 
 
+def internet_gateway(identity: str, vpc_id: str) -> InternetGateway:
+    return InternetGateway(**OWNER, id=identity, attached_vpc_id=vpc_id)
+
+
+def egress_only_gateway(identity: str, vpc_id: str) -> EgressOnlyInternetGateway:
+    return EgressOnlyInternetGateway(**OWNER, id=identity, attached_vpc_id=vpc_id)
+
+
+def elastic_ip(identity: str, interface_id: str, private: str) -> ElasticIp:
+    """Each has an address of its own, as the claims of addresses see to."""
+    return ElasticIp(
+        **OWNER,
+        id=identity,
+        address=f"203.0.113.{int(identity[-2:], 16)}",
+        interface_id=interface_id,
+        private_address=private,
+    )
+
+
+def edge(name: str, last: int) -> Host:
+    return Host(name=name, zone=0, address=f"100.64.250.{last}", is_edge=True)
+
+
 vpc_ids = st.sampled_from(VPCS)
 some_ipv6 = st.lists(st.sampled_from(IPV6_CIDRS), max_size=1).map(tuple)
 vpcs = st.builds(vpc, vpc_ids, st.lists(st.sampled_from(CIDRS), min_size=1, max_size=2), some_ipv6)
@@ -207,13 +241,13 @@ subnets = st.builds(
 routes = st.builds(
     Route,
     st.sampled_from((*REMOTES, *LISTS)),
-    st.sampled_from((*INTERFACES[:3], *PEERINGS, "eni-00000000000000099", "pcx-99", "igw-1", "")),
+    st.sampled_from((*INTERFACES[:3], *PEERINGS, "eni-00000000000000099", "pcx-99", "igw-1", "", *GATEWAYS, *EGRESS_ONLY)),
 )
 tables = st.builds(
     table,
     st.sampled_from(TABLES),
     vpc_ids,
-    st.lists(st.sampled_from(("", *SUBNETS)), max_size=2),
+    st.lists(st.sampled_from(("", *SUBNETS, *GATEWAYS)), max_size=2),
     st.lists(routes, max_size=4).map(tuple),
 )
 group_rules = st.builds(
@@ -299,6 +333,13 @@ instances = st.builds(
     ),
 )
 hosts = st.builds(host, st.sampled_from(HOSTS), st.integers(10, 12))
+edges = st.builds(edge, st.sampled_from(EDGES), st.integers(10, 12))
+maybe_vpcs = st.sampled_from((*VPCS, ""))
+internet_gateways = st.builds(internet_gateway, st.sampled_from(GATEWAYS), maybe_vpcs)
+egress_only_gateways = st.builds(egress_only_gateway, st.sampled_from(EGRESS_ONLY), vpc_ids)
+elastic_ips = st.builds(
+    elastic_ip, st.sampled_from(ELASTIC_IPS), st.sampled_from((*INTERFACES, "")), st.sampled_from(ADDRESSES)
+)
 things = st.one_of(
     vpcs,
     subnets,
@@ -317,13 +358,21 @@ things = st.one_of(
     told_vpcs,
     option_sets,
     zones,
+    edges,
+    internet_gateways,
+    egress_only_gateways,
+    elastic_ips,
 )
 
 # host-1: instances 1, 2 of the first VPC | host-2: 3 of the first, 4 of the second | host-3: 5 of the third
 # the first VPC and the second are peers, the third has asked the second; the first's main table leads to instance 2
 # the second VPC has an options set; the second and the third have a zone
+# out of the first leads an internet gateway, by which instance 1 has a public address
 WORLD = [
     *(host(name, 10 + n) for n, name in enumerate(HOSTS)),
+    edge(EDGES[0], 10),
+    internet_gateway(GATEWAYS[0], VPCS[0]),
+    elastic_ip(ELASTIC_IPS[0], INTERFACES[0], "10.0.1.4"),
     vpc(VPCS[0], [CIDRS[0]], IPV6_CIDRS[:1]),
     vpc(VPCS[1], [CIDRS[1]], dhcp_options_id=OPTIONS[0]),
     vpc(VPCS[2], [CIDRS[2]]),

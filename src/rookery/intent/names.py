@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rookery.intent.host import InstanceIntent, NameIntent, ZoneIntent
 from rookery.intent.things import InstanceThing, PrivateZoneThing, VpcThing
@@ -36,9 +36,30 @@ def has_resource_name(instance: InstanceThing) -> bool:
     return instance.wanted != "terminated" and (options.resource_name_a or options.resource_name_aaaa)
 
 
+def public_dns_name(address: str, region: str) -> str:
+    """`ec2-203-0-113-25.compute-1.amazonaws.com`; the first region is older than the rule here, too."""
+    zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"ec2-{address.replace('.', '-')}.{zone}.amazonaws.com"
+
+
 def names_of(instance: InstanceThing, intent: InstanceIntent) -> tuple[NameIntent, ...]:
+    """`intent` is the instance's."""
+    return (*_resource_names(instance, intent), *_public_names(instance, intent))
+
+
+def _public_names(instance: InstanceThing, intent: InstanceIntent) -> Iterator[NameIntent]:
+    """Inside its VPC a public name leads to the private address, where the VPC gives its instances such names."""
+    if instance.wanted == "terminated":
+        return
+    for interface in intent.interfaces:
+        for private, public in interface.services.public if interface.services.dns_hostnames else ():
+            name = public_dns_name(public, instance.region)
+            yield NameIntent(vni=interface.vni, name=name, addresses=(private,))
+
+
+def _resource_names(instance: InstanceThing, intent: InstanceIntent) -> tuple[NameIntent, ...]:
     """The resource name, which leads to the primary address of the primary interface and to its first IPv6 address, as far
-    as the instance's options say. `intent` is the instance's."""
+    as the instance's options say."""
     if not has_resource_name(instance) or not intent.interfaces:
         return ()
     primary = intent.interfaces[0]

@@ -8,8 +8,15 @@ from typing import NamedTuple
 from rookery.intent.host import RouteIntent
 from rookery.intent.peering import peer_of
 from rookery.intent.prefix_list import cidrs_of
-from rookery.intent.things import TableThing, Things, VpcThing
-from rookery.model.objects import NetworkInterface, PrefixList, Route, VpcPeering
+from rookery.intent.things import GatewayThing, TableThing, Things, VpcThing
+from rookery.model.objects import (
+    EgressOnlyInternetGateway,
+    InternetGateway,
+    NetworkInterface,
+    PrefixList,
+    Route,
+    VpcPeering,
+)
 
 TERMINATED = "terminated"
 
@@ -21,6 +28,8 @@ class Way(NamedTuple):
 
 LOCAL = Way("local")
 BLACKHOLE = Way("blackhole")
+INTERNET = Way("internet")
+EGRESS_ONLY = Way("egress_only")
 
 
 def routes_of(table: TableThing, vpc: VpcThing, things: Things) -> list[RouteIntent]:
@@ -59,7 +68,15 @@ def way_of(route: Route, vpc: VpcThing, things: Things) -> Way:
         return _to_interface(route.target, vpc, things)
     if prefix == VpcPeering.PREFIX:
         return _to_peer(route.target, vpc, things)
+    if prefix == InternetGateway.PREFIX:
+        return _to_gateway(things.internet_gateways.get(route.target), vpc, INTERNET)
+    if prefix == EgressOnlyInternetGateway.PREFIX:
+        return _to_gateway(things.egress_only_gateways.get(route.target), vpc, EGRESS_ONLY)
     return BLACKHOLE
+
+
+def _to_gateway(gateway: GatewayThing | None, vpc: VpcThing, way: Way) -> Way:
+    return way if gateway and gateway.attached_vpc_id == vpc.id else BLACKHOLE
 
 
 def _to_interface(target: str, vpc: VpcThing, things: Things) -> Way:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rookery.intent.dhcp import NOTHING, dhcp_intent
+from rookery.intent.gateways import public_addresses
 from rookery.intent.host import DhcpIntent, InstanceMetadata, InterfaceServices
 from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, Things, VpcThing
 from rookery.intent.zones import zone_id
@@ -30,6 +31,7 @@ def interface_services(
         dns_support=vpc.enable_dns_support,
         dns_hostnames=vpc.enable_dns_hostnames,
         dhcp=_dhcp(vpc, things),
+        public=public_addresses(interface, things.elastic_ips_of(interface.id)),
     )
 
 

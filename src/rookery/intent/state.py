@@ -10,8 +10,11 @@ from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
     RESOURCES,
     DhcpOptions,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Host,
     Instance,
+    InternetGateway,
     NetworkInterface,
     PrefixList,
     Resource,
@@ -99,3 +102,14 @@ class State:
     @property
     def dhcp_options(self) -> Mapping[str, DhcpOptions]:
         return self._by_id(DhcpOptions)
+
+    @property
+    def internet_gateways(self) -> Mapping[str, InternetGateway]:
+        return self._by_id(InternetGateway)
+
+    @property
+    def egress_only_gateways(self) -> Mapping[str, EgressOnlyInternetGateway]:
+        return self._by_id(EgressOnlyInternetGateway)
+
+    def elastic_ips_of(self, interface_id: str) -> Iterable[ElasticIp]:
+        return (one for one in self.all(ElasticIp) if one.interface_id == interface_id)

@@ -3,7 +3,7 @@ keeps of them (rookery.mapping.facts)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rookery.model.objects import (
@@ -227,6 +227,9 @@ class InterfaceThing(Protocol):
     def source_dest_check(self) -> bool: ...
 
     @property
+    def public_address(self) -> str: ...
+
+    @property
     def attachment(self) -> AttachmentThing | None: ...
 
 
@@ -287,6 +290,41 @@ class InstanceThing(Protocol):
     def private_names(self) -> PrivateNameOptions: ...
 
 
+class GatewayThing(Protocol):
+    """Of either kind."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def attached_vpc_id(self) -> str: ...
+
+
+class ElasticIpThing(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def interface_id(self) -> str: ...
+
+    @property
+    def private_address(self) -> str: ...
+
+
+class HostThing(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def is_edge(self) -> bool: ...
+
+
 class Things(Protocol):
     """All that there is, by id, where one thing names another: what it names may be gone."""
 
@@ -313,3 +351,12 @@ class Things(Protocol):
 
     @property
     def dhcp_options(self) -> Mapping[str, DhcpOptionsThing]: ...
+
+    @property
+    def internet_gateways(self) -> Mapping[str, GatewayThing]: ...
+
+    @property
+    def egress_only_gateways(self) -> Mapping[str, GatewayThing]: ...
+
+    def elastic_ips_of(self, interface_id: str) -> Iterable[ElasticIpThing]:
+        """Those that are associated with the interface."""

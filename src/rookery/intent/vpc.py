@@ -25,7 +25,8 @@ def effective_tables(tables: Iterable[TableThing]) -> dict[str, int]:
     found: dict[str, int] = {}
     for table in sorted(tables, key=lambda table: table.id):
         for association in table.associations:
-            found.setdefault(association.subnet_id, table.number)
+            if not association.gateway_id:
+                found.setdefault(association.subnet_id, table.number)
     return found
 
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rookery.intent.gateways import (
+    block_intents,
+    edge_intents,
+    gateway_intent,
+    public_addresses,
+    public_intents,
+)
 from rookery.intent.groups import distinct, group_set
 from rookery.intent.host import (
+    GatewayIntent,
     GroupSetIntent,
     HostIntent,
     InstanceIntent,
@@ -30,12 +38,24 @@ from rookery.intent.policy import acl_intent, policy_intent
 from rookery.intent.route import routes_of
 from rookery.intent.state import State
 from rookery.intent.vpc import InEffect, effective_acl, effective_acls, effective_table, effective_tables
-from rookery.model.objects import Instance, NetworkAcl, NetworkInterface, PrivateZone, RouteTable, Subnet, Vpc
+from rookery.model.objects import (
+    EgressOnlyInternetGateway,
+    Instance,
+    InternetGateway,
+    NetworkAcl,
+    NetworkInterface,
+    PrivateZone,
+    RouteTable,
+    Subnet,
+    Vpc,
+)
 
 
 def host_intent(state: State, host: str) -> HostIntent:
     """Its instances, every mapping of the VPCs in which one of them runs and of their peers, the routes of the tables they
     use and the rules of all of these."""
+    if host in state.hosts and state.hosts[host].is_edge:
+        return _edge_intent(state, host)
     instances = [_instance(state, instance) for instance in state.all(Instance) if instance.host == host]
     active = [i for instance in instances if instance.wanted == RUNNING for i in instance.interfaces]
     own = [vpc for vpc in state.all(Vpc) if vpc.vni in {interface.vni for interface in active}]
@@ -46,6 +66,8 @@ def host_intent(state: State, host: str) -> HostIntent:
         *_peerings(state, own),
         *_zones(state, own),
         *_names(state, held),
+        *_gateways(state, own),
+        *edge_intents(state.hosts.values()),
     ]
     return HostIntent(
         host=host,
@@ -55,6 +77,45 @@ def host_intent(state: State, host: str) -> HostIntent:
         routes=_routes(state, {interface.route_table for interface in active}),
         rules={rule.key: rule for rule in (*rules, *_of_interfaces(state, held))},
     )
+
+
+def _edge_intent(state: State, host: str) -> HostIntent:
+    """All of the VPCs out of which something leads, and their public addresses."""
+    own = [vpc for vpc in state.all(Vpc) if _gateway(state, vpc)]
+    held = {vpc.vni for vpc in own}
+    gateways = list(_gateways(state, own))
+    rules = [
+        *_names(state, held),
+        *gateways,
+        *edge_intents(state.hosts.values()),
+        *_publics(state, held),
+        *(block for vpc in own for block in block_intents(vpc)),
+        *_of_interfaces(state, held),
+    ]
+    return HostIntent(
+        host=host,
+        generation=state.generation,
+        mappings=_mappings(state, held),
+        routes=_routes(state, {gateway.route_table for gateway in gateways}),
+        rules={rule.key: rule for rule in rules},
+    )
+
+
+def _gateway(state: State, vpc: Vpc) -> GatewayIntent | None:
+    tables = [table for table in state.all(RouteTable) if table.vpc_id == vpc.id]
+    return gateway_intent(vpc, state.all(InternetGateway), state.all(EgressOnlyInternetGateway), tables)
+
+
+def _gateways(state: State, own: list[Vpc]) -> Iterator[GatewayIntent]:
+    return filter(None, (_gateway(state, vpc) for vpc in own))
+
+
+def _publics(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
+    for interface in state.all(NetworkInterface):
+        vpc, _ = _place(state, interface)
+        if vpc is not None and vpc.vni in vnis:
+            pairs = public_addresses(interface, state.elastic_ips_of(interface.id))
+            yield from public_intents(interface, vpc.vni, pairs)
 
 
 def _instance(state: State, instance: Instance) -> InstanceIntent:

@@ -26,7 +26,10 @@ from rookery.model.objects import (
     ConnectionTracking,
     DhcpOptions,
     DnsRecord,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Instance,
+    InternetGateway,
     MetadataOptions,
     NetworkAcl,
     NetworkAclAssociation,
@@ -180,6 +183,7 @@ class InterfaceFacts(Numbered, gc=False):
     tracking: ConnectionTracking = ConnectionTracking()
     source_dest_check: bool = True
     attachment: AttachmentFacts | None = None
+    public_address: str = ""
     revision: int = 0
     time: int = 0
     rows: tuple[MappingIntent, ...] = ()
@@ -232,9 +236,24 @@ class InstanceFacts(msgspec.Struct, gc=False):
         self.metadata, self.private_names = _same(self.metadata), _same(self.private_names)
 
 
+class GatewayFacts(msgspec.Struct):
+    """Of either kind."""
+
+    id: str
+    attached_vpc_id: str = ""
+
+
+class ElasticIpFacts(msgspec.Struct, gc=False):
+    id: str
+    address: str
+    interface_id: str = ""
+    private_address: str = ""
+
+
 class HostFacts(msgspec.Struct):
     name: str
     address: str
+    is_edge: bool = False
 
     @property
     def id(self) -> str:
@@ -253,6 +272,8 @@ Fact = (
     | PrivateZoneFacts
     | InterfaceFacts
     | InstanceFacts
+    | GatewayFacts
+    | ElasticIpFacts
     | HostFacts
 )
 
@@ -269,6 +290,9 @@ TYPES: dict[str, type[Fact]] = {
     PrivateZone.KIND: PrivateZoneFacts,
     NetworkInterface.KIND: InterfaceFacts,
     Instance.KIND: InstanceFacts,
+    InternetGateway.KIND: GatewayFacts,
+    EgressOnlyInternetGateway.KIND: GatewayFacts,
+    ElasticIp.KIND: ElasticIpFacts,
     HOST: HostFacts,
 }
 SHARED = (

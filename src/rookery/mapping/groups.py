@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 
@@ -14,6 +14,10 @@ class Groups:
         """Do not change the groups while reading it."""
         found = self._groups.get(key, ())
         return (found,) if isinstance(found, str) else found
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of the groups that have a member. Do not change them while reading."""
+        return iter(self._groups)
 
     def move(self, member: str, old: str | None, new: str | None) -> None:
         """From the group `old` into the group `new`; empty or None: none."""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from rookery.intent.digest import digest_of_sum
+from rookery.intent.gateways import public_addresses, public_intents
 from rookery.intent.groups import distinct
 from rookery.intent.host import (
     HostIntent,
@@ -18,6 +19,7 @@ from rookery.intent.host import (
     InterfaceIntent,
     MappingIntent,
     NameIntent,
+    PublicIntent,
     RouteIntent,
 )
 from rookery.intent.instance import RUNNING, instance_intent, interface_intent, interface_mappings
@@ -25,11 +27,12 @@ from rookery.intent.names import has_resource_name, names_of
 from rookery.intent.route import routes_of
 from rookery.mapping.addresses import Addresses, Changes, Key
 from rookery.mapping.change import HostChange
-from rookery.mapping.facts import InterfaceFacts, Unreadable, identify, read_fact
+from rookery.mapping.facts import InstanceFacts, InterfaceFacts, Unreadable, identify, read_fact
 from rookery.mapping.relations import Relations, Touched
 from rookery.mapping.rules import Rules
 from rookery.mapping.share import GroupsIn, Needs, Share
 from rookery.mapping.vpc_rules import Changes as RuleChanges
+from rookery.mapping.vpc_rules import VpcRules
 from rookery.store.interface import Batch, Range
 
 log = logging.getLogger("rookery.mapping.index")
@@ -90,18 +93,18 @@ class Index:
 
     def subscribe(self, host: str) -> None:
         """From now on `feed` tells what changes for it."""
-        self._shares[host] = Share()
+        self._shares[host] = Share(self._edge_needs() if self._is_edge(host) else None)
         for identity in self._relations.placed.of(host):
             self._hand(identity, host, self._instance(identity))
         share = self._shares[host]
         needs = share.needs()
-        share.held = self._held(needs)
+        share.held = self._held(share)
         for vni in share.held:
             self._holders[vni].add(host)
         for table in needs.tables:
             self._users[table].add(host)
         share.routes.replace(self._routes(needs.tables))
-        share.rules.replace(self._rules.of(needs))
+        share.rules.replace(self._rules.of(needs, share.is_edge))
 
     def unsubscribe(self, host: str) -> None:
         share = self._shares.pop(host)
@@ -117,7 +120,8 @@ class Index:
         rules = dict(share.rules.now)
         for vni in share.held:
             mappings |= self._rows_in(vni)
-            rules |= self._rules.of_vpcs.of(vni)
+            for layer in self._rules.layers(share.is_edge):
+                rules |= layer.of(vni)
         return HostIntent(
             host=host,
             generation=self.generation,
@@ -134,7 +138,8 @@ class Index:
         """That of `intent(host)`, without going through what whole VPCs have."""
         share = self._shares[host]
         mappings = sum(map(self._addresses.sum_of, share.held))
-        return digest_of_sum(host, share.row_sum() + mappings + self._rules.of_vpcs.sum_of(share.held))
+        ruled = sum(layer.sum_of(share.held) for layer in self._rules.layers(share.is_edge))
+        return digest_of_sum(host, share.row_sum() + mappings + ruled)
 
     def _take(self, key: str, value: bytes | None, revision: int, time: float, touched: Touched) -> None:
         found = identify(key)
@@ -152,18 +157,21 @@ class Index:
     def _settle(self, touched: Touched) -> dict[str, HostChange]:
         self._relations.settle(touched)
         rows = self._claim_rows(touched)
+        self._settle_publics(touched)
         for identity in touched.instances:
             self._rules.settle_names(identity, self._names(identity))
         self._rules.forget(touched.rules)
         changes: defaultdict[str, HostChange] = defaultdict(HostChange)
-        before = self._settle_instances(touched, changes)
+        before = self._settle_instances(touched, changes) | self._settle_edges(touched)
         needing = {host for host, needs in before.items() if needs != self._shares[host].needs()}
         ruled = needing.union(*(self._holders.get(vni, ()) for vni in touched.rules))
-        self._settle_vpcs(rows, self._rules.of_vpcs.changes(), ruled, changes)
+        if touched.everywhere:
+            ruled.update(self._shares)
+        self._settle_vpcs(rows, ruled, changes)
         self._settle_routes(touched, before, changes)
         for host in ruled:
             share = self._shares[host]
-            changes[host].rules |= share.rules.replace(self._rules.of(share.needs()))
+            changes[host].rules |= share.rules.replace(self._rules.of(share.needs(), share.is_edge))
         return {host: change for host, change in changes.items() if len(change)}
 
     def _claim_rows(self, touched: Touched) -> Changes:
@@ -194,6 +202,38 @@ class Index:
                 interface, vpc, subnet, host.address, generation=interface.revision, issued=interface.time
             )
         )
+
+    def _settle_publics(self, touched: Touched) -> None:
+        changed: dict[str, tuple[PublicIntent, ...]] = {gone.id: () for gone in touched.gone}
+        for identity in touched.interfaces:
+            fact = self._relations.interfaces.get(identity)
+            if fact is not None:
+                changed[identity] = self._publics(fact)
+        self._rules.settle_publics(changed)
+
+    def _publics(self, interface: InterfaceFacts) -> tuple[PublicIntent, ...]:
+        vpc, _ = self._relations.vpc_of(interface)
+        pairs = public_addresses(interface, self._relations.elastic_ips_of(interface.id))
+        return public_intents(interface, vpc.vni, pairs) if vpc and pairs else ()
+
+    def _is_edge(self, host: str) -> bool:
+        found = self._relations.hosts.get(host)
+        return found is not None and found.is_edge
+
+    def _edge_needs(self) -> Needs:
+        """The VPCs out of which something leads, and the tables of what comes in."""
+        gateways = filter(None, map(self._relations.gateway_of, self._relations.vpcs_with_gateways()))
+        places = [(gateway.vni, gateway.route_table) for gateway in gateways]
+        return Needs(vnis=frozenset(vni for vni, _ in places), tables=frozenset(table for _, table in places))
+
+    def _settle_edges(self, touched: Touched) -> dict[str, Needs]:
+        """What the edges needed before, should that differ."""
+        edges = [host for host, share in self._shares.items() if share.is_edge] if touched.edges else []
+        before = {host: self._shares[host].needs() for host in edges}
+        needs = self._edge_needs() if edges else Needs()
+        for host in edges:
+            self._shares[host].edge = needs
+        return before
 
     def _settle_instances(self, touched: Touched, changes: dict[str, HostChange]) -> dict[str, Needs]:
         """Gives and takes instances; returns what the hosts concerned needed before."""
@@ -236,60 +276,68 @@ class Index:
 
     def _names(self, identity: str) -> tuple[NameIntent, ...]:
         fact = self._relations.instances.get(identity)
-        return names_of(fact, self._instance(identity)) if fact and has_resource_name(fact) else ()
+        return names_of(fact, self._instance(identity)) if fact and self._may_have_names(fact) else ()
 
-    def _held(self, needs: Needs) -> frozenset[int]:
-        """The VPCs of its instances and their peers."""
+    def _may_have_names(self, instance: InstanceFacts) -> bool:
+        interfaces = (self._relations.interfaces[one] for one in self._relations.attached.of(instance.id))
+        return has_resource_name(instance) or any(
+            one.public_address or self._relations.elastic_ips_of(one.id) for one in interfaces
+        )
+
+    def _held(self, share: Share) -> frozenset[int]:
+        """The VPCs that it needs, and a host's peers of them."""
+        needs = share.needs()
+        if share.is_edge:
+            return needs.vnis
         own = filter(None, map(self._relations.vpc_numbered.get, needs.vnis))
         return needs.vnis | {peer.vni for vpc in own for peer in self._relations.peers(vpc)}
 
-    def _settle_vpcs(
-        self,
-        rows: Changes,
-        rules: dict[int, RuleChanges],
-        moved: Iterable[str],
-        changes: dict[str, HostChange],
-    ) -> None:
+    def _settle_vpcs(self, rows: Changes, moved: Iterable[str], changes: dict[str, HostChange]) -> None:
         """What whole VPCs have. `moved`: hosts that may hold other VPCs now."""
         by_vni: defaultdict[int, Changes] = defaultdict(dict)
         for key, row in rows.items():
             by_vni[key[0]][key] = row
+        ruled = {layer: layer.changes() for layer in self._rules.layers(is_edge=True)}
         for host in moved:
-            self._move_vpcs(host, by_vni, rules, changes)
+            self._move_vpcs(host, by_vni, ruled, changes)
         for vni, changed in by_vni.items():
             for host in self._holders.get(vni, ()):
                 changes[host].mappings |= changed
-        for vni, ruled in rules.items():
-            for host in self._holders.get(vni, ()):
-                changes[host].rules |= self._but_held(ruled, self._shares[host].held)
+        for layer, by_layer in ruled.items():
+            for vni, rules in by_layer.items():
+                for host in self._holders.get(vni, ()):
+                    self._rule(host, layer, rules, changes)
+
+    def _rule(self, host: str, layer: VpcRules, rules: RuleChanges, changes: dict[str, HostChange]) -> None:
+        share = self._shares[host]
+        if layer in self._rules.layers(share.is_edge):
+            changes[host].rules |= _but_held(layer, rules, share.held)
 
     def _move_vpcs(
         self,
         host: str,
         changed: dict[int, Changes],
-        ruled: dict[int, RuleChanges],
+        ruled: dict[VpcRules, dict[int, RuleChanges]],
         changes: dict[str, HostChange],
     ) -> None:
         """The whole of the VPCs that the host now has, and none of those that it has no more."""
         share = self._shares[host]
-        held, holds = share.held, self._held(share.needs())
+        held, holds = share.held, self._held(share)
         share.held = holds
         for vni in holds - held:
             self._holders[vni].add(host)
             changes[host].mappings |= self._rows_in(vni)
-            changes[host].rules |= self._rules.of_vpcs.of(vni)
         for vni in held - holds:
             _withdraw(self._holders, (vni,), host)
             addresses = self._addresses.of.get(vni, {})
             changes[host].mappings |= dict.fromkeys(((vni, address) for address in addresses), None)
             changes[host].mappings |= dict.fromkeys(changed.get(vni, ()), None)
-            had = [*self._rules.of_vpcs.of(vni), *ruled.get(vni, ())]
-            changes[host].rules |= self._but_held(dict.fromkeys(had, None), holds)
-
-    def _but_held(self, changes: RuleChanges, held: frozenset[int]) -> RuleChanges:
-        """Without the end of a row that another VPC of the host still has."""
-        held_rules = self._rules.of_vpcs
-        return {key: row for key, row in changes.items() if row is not None or not held_rules.is_held(key, held)}
+        for layer in self._rules.layers(share.is_edge):
+            for vni in holds - held:
+                changes[host].rules |= layer.of(vni)
+            for vni in held - holds:
+                had = [*layer.of(vni), *ruled[layer].get(vni, ())]
+                changes[host].rules |= _but_held(layer, dict.fromkeys(had, None), holds)
 
     def _settle_routes(
         self, touched: Touched, before: dict[str, Needs], changes: dict[str, HostChange]
@@ -309,6 +357,11 @@ class Index:
         tables = (relations.table_numbered.get(number) for number in numbers)
         pairs = ((table, relations.vpcs.get(table.vpc_id)) for table in tables if table)
         return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, relations)}
+
+
+def _but_held(layer: VpcRules, changes: RuleChanges, held: frozenset[int]) -> RuleChanges:
+    """Without the end of a row that another VPC of the host still has."""
+    return {key: row for key, row in changes.items() if row is not None or not layer.is_held(key, held)}
 
 
 def _withdraw(groups: dict[int, set[str]], keys: Iterable[int], host: str) -> None:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rookery.intent.gateways import gateway_intent
+from rookery.intent.host import GatewayIntent
 from rookery.intent.peering import joined, peers_of
 from rookery.intent.route import is_prefix_list
 from rookery.intent.vpc import (
@@ -20,7 +22,9 @@ from rookery.mapping.facts import (
     TYPES,
     AclFacts,
     DhcpOptionsFacts,
+    ElasticIpFacts,
     Fact,
+    GatewayFacts,
     GroupFacts,
     HostFacts,
     InstanceFacts,
@@ -35,7 +39,10 @@ from rookery.mapping.facts import (
 from rookery.mapping.groups import Groups
 from rookery.model.objects import (
     DhcpOptions,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Instance,
+    InternetGateway,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
@@ -56,7 +63,9 @@ class Touched:
         self.instances: set[str] = set()
         self.tables: set[int] = set()  # numbers: their routes
         self.vpcs: set[str] = set()  # which table and network ACL are in effect in their subnets
-        self.rules: set[int] = set()  # VNIs: policies, network ACLs, peerings, zones
+        self.rules: set[int] = set()  # VNIs: policies, network ACLs, peerings, zones, gateways
+        self.edges = False  # out of which VPCs something leads
+        self.everywhere = False  # which edges there are
         self.gone: list[InterfaceFacts] = []
 
 
@@ -73,6 +82,9 @@ class Relations:
         self.peerings: dict[str, PeeringFacts] = self._facts[VpcPeering.KIND]
         self.dhcp_options: dict[str, DhcpOptionsFacts] = self._facts[DhcpOptions.KIND]
         self.zones: dict[str, PrivateZoneFacts] = self._facts[PrivateZone.KIND]
+        self.internet_gateways: dict[str, GatewayFacts] = self._facts[InternetGateway.KIND]
+        self.egress_only_gateways: dict[str, GatewayFacts] = self._facts[EgressOnlyInternetGateway.KIND]
+        self.elastic_ips: dict[str, ElasticIpFacts] = self._facts[ElasticIp.KIND]
         self.vpcs: dict[str, VpcFacts] = self._facts[Vpc.KIND]
         self.hosts: dict[str, HostFacts] = self._facts[HOST]
         self.table_numbered: dict[int, TableFacts] = {}
@@ -89,6 +101,8 @@ class Relations:
         self._peerings_of = Groups()  # VPC id -> ids of active peerings
         self._zones_of = Groups()  # VPC id -> ids of private zones
         self._vpcs_with = Groups()  # id of a DHCP options set -> VPC ids
+        self._gateways_of = Groups()  # VPC id -> ids of gateways of both kinds
+        self._elastic_ips_of = Groups()  # interface id -> ids of Elastic IPs
         self._members: Counter[str] = Counter()  # security group id -> interfaces
         self._led_by = Groups()  # id of a route's target -> table ids
         self._reads = Groups()  # prefix list id -> ids of tables and security groups
@@ -103,6 +117,9 @@ class Relations:
             VpcPeering.KIND: self._peering_changed,
             DhcpOptions.KIND: self._dhcp_options_changed,
             PrivateZone.KIND: self._zone_changed,
+            InternetGateway.KIND: self._gateway_changed,
+            EgressOnlyInternetGateway.KIND: self._gateway_changed,
+            ElasticIp.KIND: self._elastic_ip_changed,
             Vpc.KIND: self._vpc_changed,
             HOST: self._host_changed,
         }
@@ -148,6 +165,22 @@ class Relations:
 
     def zones_of(self, vpc: VpcFacts) -> list[PrivateZoneFacts]:
         return [self.zones[zone] for zone in self._zones_of.of(vpc.id)]
+
+    def gateway_of(self, vpc: VpcFacts) -> GatewayIntent | None:
+        """None: nothing leads out of the VPC."""
+        ids = self._gateways_of.of(vpc.id)
+        return gateway_intent(
+            vpc,
+            [self.internet_gateways[one] for one in ids if one in self.internet_gateways],
+            [self.egress_only_gateways[one] for one in ids if one in self.egress_only_gateways],
+            [self.tables[table] for table in self._tables_of.of(vpc.id)],
+        )
+
+    def vpcs_with_gateways(self) -> list[VpcFacts]:
+        return [self.vpcs[vpc] for vpc in self._gateways_of if vpc in self.vpcs]
+
+    def elastic_ips_of(self, interface_id: str) -> list[ElasticIpFacts]:
+        return [self.elastic_ips[one] for one in self._elastic_ips_of.of(interface_id)]
 
     def vpc_of(self, interface: InterfaceFacts) -> tuple[VpcFacts | None, SubnetFacts | None]:
         subnet = self.subnets.get(interface.subnet_id)
@@ -206,6 +239,10 @@ class Relations:
         self._reads.move_all(identity, _lists_of_table(old), _lists_of_table(new))
         touched.interfaces |= self.interfaces.keys() & (_targets(old) | _targets(new))
         touched.vpcs |= {fact.vpc_id for fact in (old, new) if fact}
+        if _leads_in(old) or _leads_in(new):
+            touched.edges = True
+            for fact in filter(None, (old, new)):
+                self._touch_rules(fact.vpc_id, touched)
         if old:
             touched.tables.add(old.number)
             self.table_numbered.pop(old.number, None)
@@ -290,6 +327,27 @@ class Relations:
         for vpc in before | now:
             self._touch_rules(vpc, touched)
 
+    def _gateway_changed(
+        self, identity: str, old: GatewayFacts | None, new: GatewayFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._gateways_of.move(identity, _attached(old), _attached(new))
+        touched.tables |= self._tables_to(identity)
+        touched.edges = True
+        for vpc in filter(None, (_attached(old), _attached(new))):
+            self._touch_rules(vpc, touched)
+
+    def _elastic_ip_changed(
+        self, identity: str, old: ElasticIpFacts | None, new: ElasticIpFacts | None, touched: Touched
+    ) -> None:
+        before, now = (fact.interface_id or None if fact else None for fact in (old, new))
+        self._elastic_ips_of.move(identity, before, now)
+        for interface in self.interfaces.keys() & {before, now}:
+            touched.interfaces.add(interface)
+            if self.interfaces[interface].instance_id:
+                touched.instances.add(self.interfaces[interface].instance_id)
+
     def _tables_to(self, target: str) -> set[int]:
         return {self.tables[table].number for table in self._led_by.of(target)}
 
@@ -304,6 +362,9 @@ class Relations:
         if old == new:
             return
         touched.tables |= {self.tables[table].number for table in self._tables_of.of(identity)}
+        if self._gateways_of.of(identity):
+            touched.edges = True
+            touched.rules |= {fact.vni for fact in (old, new) if fact}
         self._vpcs_with.move(identity, _get(old, "dhcp_options_id"), _get(new, "dhcp_options_id"))
         self._touch_instances_of(identity, touched)
         if old and new:
@@ -330,6 +391,8 @@ class Relations:
     ) -> None:
         if _get(old, "address") != _get(new, "address"):
             touched.interfaces.update(self._on_host.of(identity))
+        if old != new and any(fact.is_edge for fact in (old, new) if fact):
+            touched.everywhere = touched.edges = True
 
     def _touch_instances_of(self, vpc: str, touched: Touched) -> None:
         for subnet in self._subnets_of.of(vpc):
@@ -347,6 +410,15 @@ def _get(fact: Fact | None, name: str) -> Any:
 
 def _host(interface: InterfaceFacts | None) -> str | None:
     return interface.attachment.host if interface and interface.attachment else None
+
+
+def _attached(gateway: GatewayFacts | None) -> str | None:
+    return gateway.attached_vpc_id or None if gateway else None
+
+
+def _leads_in(table: TableFacts | None) -> bool:
+    """It is a gateway's."""
+    return table is not None and any(association.gateway_id for association in table.associations)
 
 
 def _targets(table: TableFacts | None) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from rookery.intent.gateways import block_intents, edge_intents
 from rookery.intent.groups import distinct
 from rookery.intent.host import (
     AclIntent,
@@ -17,6 +18,7 @@ from rookery.intent.host import (
     MappingIntent,
     NameIntent,
     PolicyIntent,
+    PublicIntent,
     RuleIntent,
     RuleKey,
 )
@@ -34,6 +36,8 @@ class Rules:
     def __init__(self, relations: Relations):
         self._relations = relations
         self.of_vpcs = VpcRules()
+        self.of_edges = VpcRules()  # what edges alone have of a VPC: its public addresses
+        self._publics: dict[str, tuple[PublicIntent, ...]] = {}  # by interface id
         self._names: dict[str, tuple[NameIntent, ...]] = {}  # by instance id
         self._members: Counter[tuple[int, int]] = Counter()  # (VNI, group set) -> interfaces
         self._policies: defaultdict[int, dict[GroupsIn, PolicyIntent]] = defaultdict(dict)  # by VNI
@@ -44,6 +48,22 @@ class Rules:
         was, now = (fact.rows[0] if fact.rows else None), (rows[0] if rows else None)
         self._settle_group_set(fact, was, now)
         self._settle_forwarder(fact, was, now)
+
+    def settle_publics(self, changed: dict[str, tuple[PublicIntent, ...]]) -> None:
+        """By interface: all that it has from now on. What leaves goes before what comes: an address may move from one to
+        another."""
+        for interface in changed:
+            for row in self._publics.pop(interface, ()):
+                self.of_edges.delete(row.vni, row.key)
+        for interface, rows in changed.items():
+            for row in rows:
+                self.of_edges.put(row.vni, row)
+            if rows:
+                self._publics[interface] = rows
+
+    def layers(self, is_edge: bool) -> tuple[VpcRules, ...]:
+        """What is the same for all that hold a VPC."""
+        return (self.of_vpcs, self.of_edges) if is_edge else (self.of_vpcs,)
 
     def settle_names(self, instance: str, names: tuple[NameIntent, ...]) -> None:
         """`names`: all that the instance has from now on."""
@@ -62,9 +82,20 @@ class Rules:
             self._policies.pop(vni, None)
             self._acls.pop(vni, None)
 
-    def of(self, needs: Needs) -> dict[RuleKey, RuleIntent]:
-        """What a host has beside the rules of the VPCs that it holds; as rookery.intent.whole has it."""
-        return {row.key: row for row in self._of_needs(needs)}
+    def of(self, needs: Needs, is_edge: bool) -> dict[RuleKey, RuleIntent]:
+        """What a host or an edge has beside layers(); as rookery.intent.whole has it."""
+        rows = self._of_edge(needs) if is_edge else self._of_needs(needs)
+        return {row.key: row for row in (*rows, *edge_intents(self._relations.hosts.values()))}
+
+    def _of_edge(self, needs: Needs) -> Iterator[RuleIntent]:
+        for vpc in filter(None, map(self._relations.vpc_numbered.get, needs.vnis)):
+            yield from self._gateway(vpc)
+            yield from block_intents(vpc)
+
+    def _gateway(self, vpc: VpcFacts) -> Iterator[RuleIntent]:
+        gateway = self._relations.gateway_of(vpc)
+        if gateway:
+            yield gateway
 
     def _of_needs(self, needs: Needs) -> Iterator[RuleIntent]:
         """Should a fault give one set of groups to two VPCs, the smaller VNI wins."""
@@ -79,6 +110,7 @@ class Rules:
             for peer in relations.peers(vpc):
                 yield from peering_intents(vpc, peer)
             yield from zone_intents(vpc, relations.zones_of(vpc))
+            yield from self._gateway(vpc)
 
     def _policy(self, vpc: VpcFacts, groups: GroupsIn) -> PolicyIntent:
         made = self._policies[vpc.vni]

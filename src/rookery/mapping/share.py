@@ -54,9 +54,11 @@ class Rows(Generic[R]):
 
 
 class Share:
-    """`held`: the VNIs of its instances and of their peers."""
+    """`held`: the VNIs of its instances and of their peers; of an edge, those out of which something leads.
+    `edge`: what an edge needs; None: it is a host."""
 
-    def __init__(self) -> None:
+    def __init__(self, edge: Needs | None = None) -> None:
+        self.edge = edge
         self.instances: dict[str, _Held] = {}
         self.held: frozenset[int] = frozenset()
         self.routes: Rows[RouteIntent] = Rows()
@@ -64,8 +66,12 @@ class Share:
         self._counts: tuple[Counter[Any], ...] = tuple(Counter() for _ in Needs._fields)
         self._instance_sum = 0
 
+    @property
+    def is_edge(self) -> bool:
+        return self.edge is not None
+
     def needs(self) -> Needs:
-        return Needs(*map(frozenset, self._counts))
+        return self.edge if self.edge is not None else Needs(*map(frozenset, self._counts))
 
     def row_sum(self) -> int:
         """Of its own; not of what its VPCs have."""
