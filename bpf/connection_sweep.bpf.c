@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Forgets the flows whose time is over. Never attached: the agent runs it by BPF_PROG_TEST_RUN, every few seconds. A system call's
  * program, for it walks millions of buckets: packets and other tasks go on meanwhile, as they would not beside a packet's. */
+#include "stages/host_tables.h"
 #include "stages/packet.h"
-#include "stages/tables.h"
 
 char program_license[] SEC("license") = "GPL";
 

@@ -51,6 +51,7 @@ struct formats {
 	struct uplink_config uplink_config;
 	enum edge_constant edge_constant;
 	enum gateway_flag gateway_flag;
+	enum uplink_flag uplink_flag;
 	struct caller caller;
 	struct services_config services_config;
 	struct service_budget service_budget;

@@ -14,6 +14,7 @@
 #include "stages/security_group.h"
 #include "stages/service.h"
 #include "stages/source_check.h"
+#include "stages/substrate.h"
 #include "stages/to_service.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
@@ -31,7 +32,7 @@ static __always_inline enum verdict receive(struct __sk_buff *skb, struct packet
 	packet->outer_source = config->address;
 	packet->vni = hop->vni;
 	if (!packet->what_if) count(packet, SENT);
-	if ((verdict = verify_source(packet, &sender))) return verdict;
+	if ((verdict = verify_interface(packet, &sender))) return verdict;
 	if ((verdict = find_destination(packet, config, &local))) return verdict;
 	if ((verdict = admit_to(skb, packet, &sender, local))) return verdict;
 	return deliver(skb, packet, &sender, local);

@@ -2,9 +2,11 @@
 /* From the substrate: TC ingress of the host's substrate device. */
 #include "stages/decapsulate.h"
 #include "stages/deliver.h"
+#include "stages/from_edge.h"
 #include "stages/interface.h"
 #include "stages/parse.h"
 #include "stages/receiving_gate.h"
+#include "stages/substrate.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
 

@@ -7,7 +7,7 @@ char program_license[] SEC("license") = "GPL";
 static __always_inline enum verdict answer(struct __sk_buff *skb, struct packet *packet)
 {
 	const struct interface_config *interface;
-	struct translation new = {};
+	struct new_addresses new = {};
 	enum verdict verdict;
 	__u32 service;
 

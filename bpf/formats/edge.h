@@ -67,12 +67,16 @@ struct block {
 };
 _Static_assert(sizeof(struct block) == 4, "shared format");
 
+enum uplink_flag {
+	UPLINK_CLOSING = 1,                /* probes go unanswered, so that hosts turn to other edges; packets go on */
+};
+
 /* `uplink`, on edges: one row, key 0. */
 struct uplink_config {
 	__u32 ifindex;                     /* 0: not configured */
 	__u32 mtu;                         /* largest IP packet */
 	__u8 mac[6];
-	__u16 padding;
+	__u16 flags;                       /* enum uplink_flag */
 };
 _Static_assert(sizeof(struct uplink_config) == 16, "shared format");
 

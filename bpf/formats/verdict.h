@@ -51,16 +51,16 @@ enum verdict {
 	DROP_SERVICE_ALLOWANCE = 50,       /* the interface has sent services as many packets as it may in this second */
 	DROP_SERVICE_FRAGMENT = 51,        /* services take no fragments */
 	DROP_SERVICE_REPLY = 52,           /* what a service sent is no answer to an interface of this host */
-	DROP_NO_EDGE = 53,                 /* the route leads to the internet, and this host knows no living edge */
-	DROP_NO_GATEWAY = 54,              /* the VPC has no gateway of that kind attached */
-	DROP_NO_PUBLIC_ADDRESS = 55,       /* the sender has no public address: no way out */
-	DROP_UNKNOWN_PUBLIC_ADDRESS = 56,  /* from outside, to an address that no interface has */
-	DROP_PRIVATE_DESTINATION = 57,     /* through a gateway to an address that the internet does not have */
-	DROP_PRIVATE_SOURCE = 58,          /* from outside, with a source that the internet does not have, or of a VPC */
-	DROP_NOT_AN_EDGE = 59,             /* claims to come from outside, and no edge sent it */
-	DROP_UNASKED = 60,                 /* from outside to a subnet whose way out is egress-only, and nobody there asked */
-	DROP_TRANSLATION = 61,             /* the kernel refused to rewrite the packet */
-	DROP_SERVICE_OPTIONS = 62,         /* services take no IP options and no extension headers */
+	DROP_SERVICE_OPTIONS = 53,         /* services take no IP options and no extension headers */
+	DROP_NO_EDGE = 54,                 /* the route leads to the internet, and this host knows no living edge */
+	DROP_NO_GATEWAY = 55,              /* the VPC has no gateway of that kind attached */
+	DROP_NO_PUBLIC_ADDRESS = 56,       /* the sender has no public address: no way out */
+	DROP_UNKNOWN_PUBLIC_ADDRESS = 57,  /* from outside, to an address that no interface has */
+	DROP_PRIVATE_DESTINATION = 58,     /* through a gateway to an address that the internet does not have */
+	DROP_PRIVATE_SOURCE = 59,          /* from outside, with a source that the internet does not have, or of a VPC */
+	DROP_NOT_AN_EDGE = 60,             /* claims to come from outside, and no edge sent it */
+	DROP_UNASKED = 61,                 /* from outside to a subnet whose way out is egress-only, and nobody there asked */
+	DROP_TRANSLATION = 62,             /* the kernel refused to rewrite the packet */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_ARP_H
 #define ROOKERY_ARP_H
 
+#include "stages/device.h"
 #include "stages/interface.h"
 #include "stages/service.h"
 #include "stages/source_check.h"

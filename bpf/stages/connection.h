@@ -4,6 +4,7 @@
 #define ROOKERY_CONNECTION_H
 
 #include "stages/gate.h"
+#include "stages/host_tables.h"
 
 enum connection_constant {
 	TCP_FIN = 0x01,

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_DELIVER_H
 #define ROOKERY_DELIVER_H
 
+#include "stages/device.h"
 #include "stages/interface.h"
 #include "stages/verify.h"
 

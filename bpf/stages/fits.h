@@ -3,6 +3,8 @@
 #ifndef ROOKERY_FITS_H
 #define ROOKERY_FITS_H
 
+#include "formats/edge.h"
+#include "stages/device.h"
 #include "stages/interface.h"
 #include "stages/report.h"
 #include "stages/wrapping.h"
@@ -132,16 +134,24 @@ static __noinline enum verdict refuse_size(struct __sk_buff *skb, struct packet 
 	return send_back(skb, packet);
 }
 
+/* Without don't-fragment the edge cuts it. */
+static __always_inline bool exceeds_internet(const struct packet *packet)
+{
+	return packet->largest > INTERNET_MTU && packet->leads_out && packet->dont_fragment;
+}
+
 static __always_inline enum verdict check_size(struct __sk_buff *skb, struct packet *packet,
 					       const struct interface_config *interface,
 					       const struct substrate_config *config)
 {
 	__u32 mtu = path_mtu(interface, config);
 
-	if (packet->largest <= mtu)
+	if (packet->largest <= mtu && !exceeds_internet(packet))
 		return CONTINUE;
 	if (!packet->dont_fragment || packet->unanswerable)
 		return DROP_TOO_BIG;
+	if (packet->leads_out && mtu > INTERNET_MTU)
+		mtu = INTERNET_MTU;
 	return refuse_size(skb, packet, interface, mtu);
 }
 

@@ -4,6 +4,7 @@
 #define ROOKERY_FRAGMENT_H
 
 #include "stages/gate.h"
+#include "stages/host_tables.h"
 
 enum fragment_constant {
 	FRAGMENT_SECONDS = 30,             /* RFC 791: a receiver gives up an unfinished packet after some such time */

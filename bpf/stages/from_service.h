@@ -4,6 +4,7 @@
 #define ROOKERY_FROM_SERVICE_H
 
 #include "stages/caller.h"
+#include "stages/device.h"
 #include "stages/translate.h"
 
 enum from_service_constant {
@@ -71,7 +72,7 @@ static __always_inline bool find_service_address(const struct packet *packet, co
 
 /* Where the guest sent its question, from there the answer comes. */
 static __always_inline enum verdict find_way_back(const struct packet *packet, const struct interface_config *interface,
-						  __u32 service, struct translation *new)
+						  __u32 service, struct new_addresses *new)
 {
 	bool gives_addresses = service == SERVICE_DHCP || service == SERVICE_DHCPV6;
 
@@ -87,7 +88,7 @@ static __always_inline enum verdict find_way_back(const struct packet *packet, c
 }
 
 static __always_inline enum verdict check_answer_size(const struct packet *packet, const struct interface_config *interface,
-						      const struct translation *new)
+						      const struct new_addresses *new)
 {
 	__u32 smaller = is_ipv4(&new->destination) ? FAMILIES_APART : 0;
 
@@ -96,7 +97,7 @@ static __always_inline enum verdict check_answer_size(const struct packet *packe
 
 static __always_inline enum verdict answer_guest(struct __sk_buff *skb, struct packet *packet,
 						 const struct interface_config *interface, __u32 service,
-						 const struct translation *new)
+						 const struct new_addresses *new)
 {
 	bool done = is_ipv4(&new->destination) ? translate_to_ipv4(skb, packet, new) : translate_to_ipv6(skb, packet, new);
 

@@ -92,6 +92,9 @@ struct packet {
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
+	bool leads_out;                    /* through a gateway of the VPC */
+	bool from_outside;                 /* an edge speaks for the internet */
+	bool always_tracked;               /* its answers are let in because of the flow, not of any rule */
 };
 
 /* Of the run that a CPU is busy with, and of no other: programs of one CPU do not interrupt each other. The stack's 512 bytes are
@@ -186,6 +189,19 @@ static __always_inline bool load_words(struct __sk_buff *skb, __u32 offset, void
 
 	if (!from)
 		return !bpf_skb_load_bytes(skb, offset, to, bytes);
+#pragma unroll
+	for (__u32 at = 0; at < bytes; at += 4)
+		*(__u32 *)(to + at) = *(const __u32 *)(from + at);
+	return true;
+}
+
+/* As load_words(). */
+static __always_inline bool store_words(struct __sk_buff *skb, __u32 offset, const void *from, __u32 bytes)
+{
+	void *to = (void *)in_place(skb, offset, bytes);
+
+	if (!to)
+		return !bpf_skb_store_bytes(skb, offset, from, bytes, 0);
 #pragma unroll
 	for (__u32 at = 0; at < bytes; at += 4)
 		*(__u32 *)(to + at) = *(const __u32 *)(from + at);

@@ -7,18 +7,7 @@
 
 #include "stages/connection.h"
 #include "stages/parse.h"
-
-/* Errors that name the packet they are about (RFC 792, RFC 4443). A redirect is none: nobody redirects in a VPC. */
-static __always_inline bool quotes(const struct packet *packet)
-{
-	__u8 type = packet->icmp_type;
-
-	if (packet->fragment == FRAGMENT_LATER || !carries_icmp(&packet->source, packet->protocol))
-		return false;
-	if (is_ipv4(&packet->source))
-		return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM;
-	return type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER_PROBLEM;
-}
+#include "stages/quote.h"
 
 /* Both read the addresses as if the quoted packet had left. Where its transport header begins; 0: this is no such packet. */
 static __always_inline __u32 read_quoted_ipv4(struct __sk_buff *skb, __u32 offset, struct connection_key *key)

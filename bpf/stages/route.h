@@ -3,53 +3,12 @@
 #ifndef ROOKERY_ROUTE_H
 #define ROOKERY_ROUTE_H
 
-#include "stages/mapping.h"
-
-/* An interface: of whoever has the destination's address, or the one to which a route leads. */
-struct next_hop {
-	__be32 host;
-	__u32 vni;                         /* the VPC in which it lives: a peer's, perhaps */
-	__u32 subnet;
-	__u64 group_set;                   /* of the destination; 0: not known here */
-	__u8 mac[6];
-};
+#include "stages/next_hop.h"
+#include "stages/to_edge.h"
 
 static __always_inline bool is_for_router(const struct packet *packet, const struct interface_config *interface)
 {
 	return same_mac(packet->head.frame.h_dest, interface->router_mac);
-}
-
-static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, struct next_hop *hop)
-{
-	const struct mapping *mapping = mapping_of(vni, &packet->destination);
-
-	if (!mapping)
-		return DROP_NO_MAPPING;
-	packet->outer_destination = mapping->host;
-	tell(packet, STEP_MAPPING_FOUND, CONTINUE, mapping->generation);
-	hop->host = mapping->host;
-	hop->vni = vni;
-	hop->subnet = mapping->subnet;
-	hop->group_set = mapping->group_set;
-	__builtin_memcpy(hop->mac, mapping->mac, ETH_ALEN);
-	return CONTINUE;
-}
-
-/* An appliance. Whose groups the destination has does not matter: it is another interface that gets the packet. */
-static __always_inline enum verdict to_forwarder(struct packet *packet, __u32 number, struct next_hop *hop)
-{
-	const struct forwarder *forwarder = forwarder_of(packet->vni, number);
-
-	if (!forwarder)
-		return DROP_NO_FORWARDER;
-	packet->outer_destination = forwarder->host;
-	packet->led_to = number;
-	tell(packet, STEP_FORWARDER_FOUND, CONTINUE, number);
-	hop->host = forwarder->host;
-	hop->vni = packet->vni;
-	hop->subnet = forwarder->subnet;
-	__builtin_memcpy(hop->mac, forwarder->mac, ETH_ALEN);
-	return CONTINUE;
 }
 
 /* No transit: only the peer's own addresses are looked up there, and never its routes. */
@@ -59,19 +18,10 @@ static __always_inline enum verdict to_peer(struct packet *packet, __u32 peer, s
 	return to_owner(packet, peer, hop);
 }
 
-static __always_inline const struct route *longest_route(const struct packet *packet,
-							 const struct interface_config *interface)
-{
-	struct route_key key = { .prefix_length = ROUTE_TABLE_BITS + 8 * sizeof(struct address),
-				 .table = interface->route_table, .destination = packet->destination };
-
-	return bpf_map_lookup_elem(&routes, &key);
-}
-
 static __always_inline enum verdict find_route(struct packet *packet, const struct interface_config *interface,
 					       struct next_hop *hop)
 {
-	const struct route *route = longest_route(packet, interface);
+	const struct route *route = longest_route(interface->route_table, &packet->destination);
 
 	if (!route || route->kind == ROUTE_NONE)
 		return DROP_NO_ROUTE;
@@ -85,6 +35,9 @@ static __always_inline enum verdict find_route(struct packet *packet, const stru
 		return to_peer(packet, route->target, hop);
 	case ROUTE_BLACKHOLE:
 		return DROP_BLACKHOLE;
+	case ROUTE_INTERNET:
+	case ROUTE_EGRESS_ONLY:
+		return to_edge(packet, route->kind, hop);
 	}
 	return DROP_NO_ROUTE;              /* a kind of a newer version: refused, not guessed */
 }

@@ -4,6 +4,7 @@
 #define ROOKERY_RULES_H
 
 #include "stages/gate.h"
+#include "stages/host_tables.h"
 
 struct question {
 	__u64 list;

@@ -4,6 +4,7 @@
 #ifndef ROOKERY_SECURITY_GROUP_H
 #define ROOKERY_SECURITY_GROUP_H
 
+#include "stages/from_edge.h"
 #include "stages/related.h"
 #include "stages/rules.h"
 
@@ -49,7 +50,7 @@ static __noinline enum verdict ask_groups(struct packet *packet, const struct en
 	packet->rule = answer.rule;
 	if (answer.rule == RULE_NONE)
 		return packet->direction == EGRESS ? DROP_SECURITY_GROUP_EGRESS : DROP_SECURITY_GROUP_INGRESS;
-	*untracked = !opens(packet) || is_untracked(packet, &question, &answer);
+	*untracked = !opens(packet) || (!packet->always_tracked && is_untracked(packet, &question, &answer));
 	return CONTINUE;
 }
 
@@ -76,6 +77,8 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *
 		tell(packet, STEP_RELATED, CONTINUE, packet->list);
 		return CONTINUE;
 	}
+	if (packet->from_outside && is_unasked(packet))
+		return DROP_UNASKED;
 	return admit(packet, ends, known);
 }
 

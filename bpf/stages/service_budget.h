@@ -5,6 +5,7 @@
 
 #include "formats/services.h"
 #include "stages/gate.h"
+#include "stages/host_tables.h"
 
 enum budget_constant {
 	BUDGET_SECOND_SHIFT = 32,

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What do the programs of a host share? All objects declare the same maps; the loader gives them the same pinned ones. */
+/* What do the programs of hosts and of edges know alike? All objects of a node declare the same maps; the loader gives them the same
+ * pinned ones. */
 #ifndef ROOKERY_TABLES_H
 #define ROOKERY_TABLES_H
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "formats/edge.h"
 #include "formats/maps.h"
-#include "formats/services.h"
 #include "formats/verdict.h"
 
 /* Without preallocation an element is never reused while a program still reads it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct interface_config);
-} interfaces SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 20);   /* the loader sets what the host's configuration says */
@@ -52,20 +45,20 @@ struct {
 } peerings SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct local_interface_key);
-	__type(value, struct local_interface);
-} local_interfaces SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(max_entries, 1 << 16);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct route_key);
 	__type(value, struct route);
 } routes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct gateway);
+} gateways SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -100,76 +93,5 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 19);
 } events SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1 << 20);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct rule_address_key);
-	__type(value, struct rule_bits);
-} rule_addresses SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 16);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct rule_group_key);
-	__type(value, struct rule_bits);
-} rule_groups SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1 << 20);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct rule_port_key);
-	__type(value, struct rule_ports);
-} rule_ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 20);   /* the loader sets what the host's configuration says */
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct connection_key);
-	__type(value, struct connection);
-} connections SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct allowance);
-} allowances SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct services_config);
-} services SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct service_budget);
-} service_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, __u32);
-} interface_devices SEC(".maps");
-
-/* A fragment that comes so late that its first one was thrown out is one that a receiver would have given up. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, struct fragment_key);
-	__type(value, struct fragment_ports);
-} fragments SEC(".maps");
 
 #endif

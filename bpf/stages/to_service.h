@@ -31,7 +31,7 @@ static __always_inline enum verdict give_to_service(struct __sk_buff *skb, struc
 						    const struct address *caller)
 {
 	const struct services_config *services = find_services();
-	struct translation new = { .source = *caller };
+	struct new_addresses new = { .source = *caller };
 	enum verdict verdict;
 
 	if (!services)

@@ -4,16 +4,12 @@
 #ifndef ROOKERY_TRANSLATE_H
 #define ROOKERY_TRANSLATE_H
 
+#include "stages/checksum.h"
 #include "stages/parse.h"
 #include "stages/wrapping.h"
 
-enum translate_constant {
-	TCP_CHECKSUM = 16,                 /* where it is in the header */
-	UDP_CHECKSUM = 6,
-};
-
 /* New addresses. Who gets the frame, and from whom. */
-struct translation {
+struct new_addresses {
 	struct address source;
 	struct address destination;
 	__u8 to[ETH_ALEN];
@@ -33,7 +29,7 @@ struct ipv6_frame {
 	struct ipv6_header ip;
 };
 
-static __always_inline void write_macs(struct ethhdr *ethernet, const struct translation *new, __be16 protocol)
+static __always_inline void write_macs(struct ethhdr *ethernet, const struct new_addresses *new, __be16 protocol)
 {
 	__builtin_memcpy(ethernet->h_dest, new->to, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, new->from, ETH_ALEN);
@@ -50,19 +46,14 @@ static __always_inline void covered_by_checksum(__be32 *words, const struct addr
 		words[2] = words[6] = 0;
 }
 
-/* The kernel knows what is in the field: a checksum, or only the pseudo header's sum, for a device to go on with. UDP may have
- * none. */
-static __always_inline bool mend_checksum(struct __sk_buff *skb, const struct packet *packet, const struct translation *new,
+static __always_inline bool mend_checksum(struct __sk_buff *skb, const struct packet *packet, const struct new_addresses *new,
 					  __u32 transport)
 {
-	bool udp = packet->protocol == IPPROTO_UDP;
 	__be32 before[8], now[8];
 
 	covered_by_checksum(before, &packet->source, &packet->destination);
 	covered_by_checksum(now, &new->source, &new->destination);
-	return !bpf_l4_csum_replace(skb, transport + (udp ? UDP_CHECKSUM : TCP_CHECKSUM), 0,
-				    bpf_csum_diff(before, sizeof(before), now, sizeof(now), 0),
-				    BPF_F_PSEUDO_HDR | (udp ? BPF_F_MARK_MANGLED_0 : 0));
+	return mend_transport(skb, packet->protocol, transport, bpf_csum_diff(before, sizeof(before), now, sizeof(now), 0));
 }
 
 /* `packet` as it came: IPv4 without options. */
@@ -77,7 +68,7 @@ static __always_inline void write_ipv6(struct ipv6_header *ip, const struct pack
 }
 
 /* ... IPv6 without extension headers. What has a checksum of its own needs no identification (RFC 6864), as it is not cut. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *packet, const struct translation *new)
+static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *packet, const struct new_addresses *new)
 {
 	const struct ipv6_header *old = &packet->head.ipv6;
 
@@ -95,7 +86,7 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct packet *pa
 }
 
 /* From either family. */
-static __always_inline bool translate_to_ipv6(struct __sk_buff *skb, const struct packet *packet, const struct translation *new)
+static __always_inline bool translate_to_ipv6(struct __sk_buff *skb, const struct packet *packet, const struct new_addresses *new)
 {
 	struct ipv6_frame frame;
 
@@ -113,7 +104,7 @@ static __always_inline bool translate_to_ipv6(struct __sk_buff *skb, const struc
 }
 
 /* From IPv6. */
-static __always_inline bool translate_to_ipv4(struct __sk_buff *skb, const struct packet *packet, const struct translation *new)
+static __always_inline bool translate_to_ipv4(struct __sk_buff *skb, const struct packet *packet, const struct new_addresses *new)
 {
 	struct ipv4_frame frame;
 

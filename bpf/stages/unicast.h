@@ -3,7 +3,7 @@
 #ifndef ROOKERY_UNICAST_H
 #define ROOKERY_UNICAST_H
 
-#include "stages/interface.h"
+#include "stages/packet.h"
 
 static __always_inline bool is_multicast(const struct address *address)
 {
@@ -52,12 +52,6 @@ static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 static __always_inline enum verdict refuse_neighbour_discovery(const struct packet *packet)
 {
 	return is_neighbour_discovery(packet) ? DROP_NEIGHBOUR_UNANSWERED : CONTINUE;
-}
-
-/* The source check may be off: a subnet without IPv6 carries none all the same. */
-static __always_inline enum verdict refuse_family(const struct packet *packet, const struct interface_config *interface)
-{
-	return is_ipv4(&packet->source) || has_ipv6(interface) ? CONTINUE : DROP_NO_ROUTE;
 }
 
 #endif

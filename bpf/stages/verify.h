@@ -44,7 +44,8 @@ static __always_inline enum verdict verify_forwarder(const struct packet *packet
 	return CONTINUE;
 }
 
-static __always_inline enum verdict verify_source(const struct packet *packet, struct sender *sender)
+/* What an interface sent. */
+static __always_inline enum verdict verify_interface(const struct packet *packet, struct sender *sender)
 {
 	const struct mapping *source;
 	enum verdict verdict;

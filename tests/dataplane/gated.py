@@ -16,7 +16,8 @@ from scapy.packet import Packet
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import Ifindex, InterfaceNumber, LocalInterfaceKey, MappingKey, Step, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, rule_rows
 from tests.dataplane.packets import IP, ROUTER, TCP, UDP, Ether, frame_from_11, mac_text, wrapped

@@ -9,7 +9,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw, bind_layers
 
 from rookery.dataplane.formats import Step
-from rookery.dataplane.host import WhatIf
+from rookery.dataplane.node import WhatIf
 from tests.dataplane import plan
 
 GENEVE_PORT = 6081

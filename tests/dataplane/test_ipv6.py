@@ -23,7 +23,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.formats import Ifindex, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, plan_ipv6
 from tests.dataplane.packets import IP, ROUTER, RookeryGeneve, mac_text, steps, wrapped

@@ -14,7 +14,8 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.formats import CounterKey, Ifindex, InterfaceFlag, InterfaceNumber, Step, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, plan_ipv6
 from tests.dataplane.packets import IP, steps

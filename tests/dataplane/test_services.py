@@ -25,7 +25,8 @@ from rookery.dataplane.formats import (
     Verdict,
 )
 from rookery.dataplane.formats import Route as RouteRow
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, plan_ipv6
 from tests.dataplane.packets import ROUTER, arp_from_11, mac_text, steps

@@ -16,7 +16,8 @@ import pytest
 from scapy.packet import Packet
 
 from rookery.dataplane.formats import Ifindex, PeeringKey, Step, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line

@@ -17,7 +17,8 @@ from scapy.packet import Packet, Raw
 
 from rookery.dataplane.events import Event
 from rookery.dataplane.formats import CounterKey, Traffic, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan
 from tests.dataplane.objects import built_objects

@@ -26,7 +26,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.formats import Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, plan_ipv6
 from tests.dataplane.objects import built_objects

@@ -21,7 +21,8 @@ import pytest
 from scapy.packet import Packet
 
 from rookery.dataplane.formats import Ifindex, PeeringKey, Verdict
-from rookery.dataplane.host import HostDataplane, WhatIf
+from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import WhatIf
 from tests.dataplane import plan
 from tests.dataplane.objects import built_objects
 from tests.dataplane.packets import IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text

@@ -17,6 +17,7 @@ from rookery.host.control import EventLine, WhatIf, WhatIfReply
 from rookery.model.objects import (
     Attachment,
     CidrAssociation,
+    ElasticIp,
     Host,
     Instance,
     NetworkInterface,
@@ -26,7 +27,7 @@ from rookery.model.objects import (
 )
 from rookery.region.directory import Directory
 from rookery.region.errors import Ambiguous, NotFound
-from rookery.trace.journey import journey, next_hop
+from rookery.trace.journey import from_outside, journey, next_hop
 from rookery.trace.packet import Probe
 from rookery.trace.telling import drop_line, step_line, tell
 
@@ -320,3 +321,69 @@ def test_a_packet_that_no_rule_admits_is_told_with_the_groups(known: Directory):
         f"and it belongs to no tracked flow: {rule}"
     )
     assert drop_line(drop, known).endswith(f"it belongs to no tracked flow: {rule}")
+
+
+EDGE = Host(name="edge-1", zone=0, address="100.64.1.20", is_edge=True)
+TO_EDGE = bytes(Ether() / IP(src="100.64.1.10", dst=EDGE.address) / UDP(dport=6081) / b"geneve")
+OUT = event("sent_outside", source="203.0.113.5", destination="192.0.2.80")
+
+
+def with_edge(known: Directory) -> Directory:
+    """i-db is 203.0.113.7 outside."""
+    public = ElasticIp(id="eipalloc-1", address="203.0.113.7", interface_id="eni-00000007", **OWNER)
+    return Directory([*known.resources.values(), public], [*HOSTS, EDGE])
+
+
+def test_a_packet_to_the_internet_leaves_at_an_edge(known: Directory):
+    sent = WhatIfReply(verdict="sent", frame=TO_EDGE, steps=[])
+    translated = event("source_translated", source="203.0.113.5")
+    out = WhatIfReply(verdict="sent", frame=b"", steps=[translated, OUT])
+    agents = Agents(arp_reply("10.0.1.1"), sent, out)
+    told = journey(with_edge(known), "web", "192.0.2.80", Probe.of(443, None), agents)
+    assert [(host, ask.program) for host, ask in agents.asked[2:]] == [("edge-1", "blackfoot_outward")]
+    assert agents.asked[2][1].frame[14:] == TO_EDGE[14:]
+    assert (told.left_at, told.seen_as, told.delivered) == ("edge-1", "203.0.113.5", False)
+    lines = list(tell(told))
+    assert "  edge-1   source translated: seen outside as 203.0.113.5" in lines
+    assert lines[-1] == "left the region at edge-1, seen outside as 203.0.113.5"
+
+
+def test_a_packet_to_a_public_address_of_the_region_turns_back_at_the_edge(known: Directory):
+    sent = WhatIfReply(verdict="sent", frame=TO_EDGE, steps=[])
+    back = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[event("wrapped")])
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000007")
+    agents = Agents(arp_reply("10.0.1.1"), sent, back, delivered)
+    told = journey(with_edge(known), "web", "203.0.113.7", Probe.of(443, None), agents)
+    assert [host for host, _ in agents.asked] == ["host-1", "host-1", "edge-1", "host-2"]
+    assert (told.delivered_to, told.left_at) == ("i-db", "")
+
+
+def test_a_packet_that_an_edge_drops_ends_there(known: Directory):
+    sent = WhatIfReply(verdict="sent", frame=TO_EDGE, steps=[])
+    dropped = WhatIfReply(verdict="drop_no_public_address", frame=b"", steps=[])
+    told = journey(with_edge(known), "web", "192.0.2.80", Probe.of(443, None), Agents(arp_reply("10.0.1.1"), sent, dropped))
+    assert list(tell(told))[-1] == (
+        "dropped (drop_no_public_address): the sender has no public address: no way out to the internet"
+    )
+
+
+@pytest.mark.parametrize("destination", ["203.0.113.7", "db"])
+def test_a_packet_from_outside_comes_in_through_an_edge(known: Directory, destination: str):
+    wrapped = WhatIfReply(verdict="sent", frame=WRAPPED, steps=[])
+    delivered = WhatIfReply(verdict="delivered", frame=b"", steps=[], delivered_to="eni-00000007")
+    agents = Agents(wrapped, delivered)
+    told = from_outside(with_edge(known), "192.0.2.80", destination, Probe.of(443, None), agents)
+    assert [(host, ask.program) for host, ask in agents.asked] == [
+        ("edge-1", "blackfoot_inward"), ("host-2", "host_ingress"),
+    ]  # fmt: skip
+    made = Ether(agents.asked[0][1].frame)
+    assert (made[IP].src, made[IP].dst) == ("192.0.2.80", "203.0.113.7")
+    assert next(iter(tell(told))) == "the internet (192.0.2.80) at edge-1 sends to 203.0.113.7: tcp port 443"
+    assert told.delivered_to == "i-db"
+
+
+def test_what_has_no_public_address_is_not_reached_from_outside(known: Directory):
+    with pytest.raises(NotFound, match="i-near has no public address"):
+        from_outside(with_edge(known), "192.0.2.80", "near", Probe.of(None, None), Agents())
+    with pytest.raises(NotFound, match="no edge"):
+        from_outside(known, "192.0.2.80", "203.0.113.7", Probe.of(None, None), Agents())

@@ -39,7 +39,7 @@ def mappings(
 
 
 def trace(
-    instance: Annotated[str, typer.Argument(help="Where the packet begins: instance id, or Name tag.")],
+    instance: Annotated[str, typer.Argument(help="Where the packet begins: instance id, or Name tag; or an address outside.")],
     destination: Annotated[str, typer.Argument(help="Address, instance id, or Name tag.")],
     *,
     tcp: TcpPort = None,
@@ -50,7 +50,7 @@ def trace(
 ) -> None:
     """Run a made packet through the real programs and maps and tell every step. It leaves no mark.
 
-    Exit code 0: delivered, or given to a service of the host; 1: dropped.
+    Exit code 0: delivered, given to a service of the host, or sent outside; 1: dropped.
     """
     from rookery.trace.journey import travel  # noqa: PLC0415
     from rookery.trace.packet import Probe  # noqa: PLC0415
@@ -64,7 +64,7 @@ def trace(
     else:
         for line in tell(journey):
             print(line)
-    sys.exit(0 if journey.delivered or journey.served else 1)
+    sys.exit(0 if journey.delivered or journey.served or journey.left_at else 1)
 
 
 def watch(name: Name = "dev", as_json: AsJson = False) -> None:

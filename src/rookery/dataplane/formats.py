@@ -22,6 +22,18 @@ class InterfaceNumber(NamedTuple):
     interface: int
 
 
+class VpcNumber(NamedTuple):
+    """Key of `gateways`: a bare number in C too."""
+
+    vni: int
+
+
+class EdgeAddress(NamedTuple):
+    """Key of `edge_nodes`: a bare substrate address in C."""
+
+    address: bytes
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -305,7 +317,7 @@ class UplinkConfig(NamedTuple):
     ifindex: int
     mtu: int
     mac: bytes
-    padding: int
+    flags: int
 
 
 class Caller(NamedTuple):
@@ -329,6 +341,8 @@ class ServiceBudget(NamedTuple):
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
+    VpcNumber: Struct("=I"),
+    EdgeAddress: Struct("=4s"),
     InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIII"),
     Gates: Struct("=QQIIII"),
     MappingKey: Struct("=I16s"),
@@ -382,6 +396,10 @@ class EdgeConstant(IntEnum):
 class GatewayFlag(IntFlag):
     INTERNET = 1
     EGRESS_ONLY = 2
+
+
+class UplinkFlag(IntFlag):
+    CLOSING = 1
 
 
 class InterfaceFlag(IntFlag):
@@ -534,16 +552,16 @@ class Verdict(IntEnum):
     DROP_SERVICE_ALLOWANCE = 50
     DROP_SERVICE_FRAGMENT = 51
     DROP_SERVICE_REPLY = 52
-    DROP_NO_EDGE = 53
-    DROP_NO_GATEWAY = 54
-    DROP_NO_PUBLIC_ADDRESS = 55
-    DROP_UNKNOWN_PUBLIC_ADDRESS = 56
-    DROP_PRIVATE_DESTINATION = 57
-    DROP_PRIVATE_SOURCE = 58
-    DROP_NOT_AN_EDGE = 59
-    DROP_UNASKED = 60
-    DROP_TRANSLATION = 61
-    DROP_SERVICE_OPTIONS = 62
+    DROP_SERVICE_OPTIONS = 53
+    DROP_NO_EDGE = 54
+    DROP_NO_GATEWAY = 55
+    DROP_NO_PUBLIC_ADDRESS = 56
+    DROP_UNKNOWN_PUBLIC_ADDRESS = 57
+    DROP_PRIVATE_DESTINATION = 58
+    DROP_PRIVATE_SOURCE = 59
+    DROP_NOT_AN_EDGE = 60
+    DROP_UNASKED = 61
+    DROP_TRANSLATION = 62
     VERDICTS = 96
 
 

@@ -46,8 +46,20 @@ class InterfaceNumber(NamedTuple):
     """Key of `allowances`, `service_budgets` and `interface_devices`: a bare number in C too."""
 
     interface: int
+
+
+class VpcNumber(NamedTuple):
+    """Key of `gateways`: a bare number in C too."""
+
+    vni: int
+
+
+class EdgeAddress(NamedTuple):
+    """Key of `edge_nodes`: a bare substrate address in C."""
+
+    address: bytes
 '''
-BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I"}
+BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I", "VpcNumber": "=I", "EdgeAddress": "=4s"}
 
 
 class Type(NamedTuple):

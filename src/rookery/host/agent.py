@@ -30,6 +30,7 @@ from rookery.host.alarms import AlarmBook, is_forged
 from rookery.host.answers import Answers, monotonic_zero
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
+from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
 from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.fleet import Fleet
 from rookery.host.instances.machine import Machine, StepFailed
@@ -155,6 +156,7 @@ class Agent:
                 tasks.create_task(self._look_for_alarms())
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._keep_listening())
+                tasks.create_task(self._keep_probing())
 
     async def _follow(self) -> None:
         """The intent. While no service answers nothing arrives, and everything goes on."""
@@ -218,6 +220,13 @@ class Agent:
             except DataplaneError as error:
                 log.error("sweep of the tracked flows: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _keep_probing(self) -> None:
+        """The edges. Before the intent names them, whoever was chosen before stays so."""
+        state = self._state
+        while state.intent is None:
+            await asyncio.sleep(PROBE_SECONDS)
+        await EdgeProbes(state.config.address, lambda: state.kernel.edges, state.dataplane.choose_edges).run()
 
     async def _keep_listening(self) -> None:
         """To what the instances say on their consoles."""

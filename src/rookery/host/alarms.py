@@ -14,6 +14,7 @@ FORGED = frozenset(
         "drop_source_not_mapped",
         "drop_malformed_geneve",
         "drop_unknown_option",
+        "drop_not_an_edge",
         "drop_source_address",
         "drop_source_mac",
     }

@@ -28,7 +28,8 @@ class GetInstance(msgspec.Struct, frozen=True, tag="instance"):
 class WhatIf(msgspec.Struct, frozen=True, tag="what-if", kw_only=True):
     """Run `frame` through the loaded program, leaving no mark.
 
-    `program` is host_egress (then `interface` is the eni id whose device it leaves from) or host_ingress."""
+    `program` is host_egress (then `interface` is the eni id whose device it leaves from) or host_ingress; at an edge
+    blackfoot_outward (from the substrate) or blackfoot_inward (from outside)."""
 
     program: str
     frame: bytes

@@ -19,7 +19,7 @@ from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
 from rookery.host.rule_book import RuleBook
 from rookery.host.rule_lists import CompiledList
-from rookery.intent.host import HostIntent, InstanceIntent
+from rookery.intent.host import EdgeIntent, HostIntent, InstanceIntent, RuleIntent, RuleKey
 from rookery.mapping.protocol import Delta
 
 
@@ -46,6 +46,12 @@ class Tables(Protocol):
 
     @property
     def peerings(self) -> Table[Any, Any]: ...
+
+    @property
+    def gateways(self) -> Table[Any, Any]: ...
+
+    @property
+    def edge_nodes(self) -> Table[Any, Any]: ...
 
     @property
     def rule_addresses(self) -> Table[Any, Any]: ...
@@ -77,6 +83,8 @@ class Kernel:
         self.routes = KeptTable(tables.routes)
         self.forwarders = KeptTable(tables.forwarders)
         self.peerings = KeptTable(tables.peerings)
+        self.gateways = KeptTable(tables.gateways)
+        self.edge_nodes = KeptTable(tables.edge_nodes)
         self.rule_addresses = KeptTable(tables.rule_addresses)
         self.rule_groups = KeptTable(tables.rule_groups)
         self.rule_ports = KeptTable(tables.rule_ports)
@@ -88,6 +96,7 @@ class Kernel:
         self.book = RuleBook()
         self._instances: Mapping[str, InstanceIntent] = {}
         self._devices: rows.Devices = {}
+        self._edges: dict[RuleKey, EdgeIntent] = {}
         self._switching = threading.Lock()
         self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
 
@@ -117,7 +126,15 @@ class Kernel:
                 allowances.heal()
             self._whole = True
 
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """Substrate addresses of the region's edges, living or not."""
+        return tuple(sorted(edge.address for edge in list(self._edges.values())))
+
     def _become_ways(self, intent: HostIntent) -> None:
+        self._edges = _edges(intent.rules.values())
+        self.edge_nodes.become(rows.edge_nodes(self._edges.values()))
+        self.gateways.become(rows.gateways(intent.rules.values()))
         self.peerings.become(rows.peerings(intent.rules.values()))
         forwarders = rows.forwarders(intent.rules.values())
         self.forwarders.include(forwarders)
@@ -145,6 +162,10 @@ class Kernel:
                 self._remove_lists(before)
 
     def _change_ways(self, delta: Delta) -> None:
+        kept = {key: edge for key, edge in self._edges.items() if key not in delta.delete_rules}
+        self._edges = kept | _edges(delta.put_rules)
+        self.edge_nodes.shift(rows.edge_nodes(self._edges.values()))
+        self.gateways.change(rows.gateways(delta.put_rules), rows.gateway_keys(delta.delete_rules))
         self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
         self.forwarders.change(rows.forwarders(delta.put_rules), ())
         put, delete = rows.routes(delta.put_routes), rows.route_keys(delta.delete_routes)
@@ -216,6 +237,8 @@ class Kernel:
             self.rule_addresses,
             self.rule_ports,
             self.rule_groups,
+            self.edge_nodes,
+            self.gateways,
             self.peerings,
             self.forwarders,
             self.routes,
@@ -223,6 +246,10 @@ class Kernel:
             self.mappings,
         )
         return sum(table.heal() for table in tables) + sum(allowances.heal() for allowances in self.allowances)
+
+
+def _edges(rules: Iterable[RuleIntent]) -> dict[RuleKey, EdgeIntent]:
+    return {rule.key: rule for rule in rules if isinstance(rule, EdgeIntent)}
 
 
 def _addresses(lists: Iterable[CompiledList]) -> dict[Any, Any]:

@@ -9,8 +9,12 @@ from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, mac_bytes, substrate_bytes
 from rookery.dataplane.formats import (
     DelegatedKey,
+    EdgeAddress,
+    EdgeNode,
     Forwarder,
     ForwarderKey,
+    Gateway,
+    GatewayFlag,
     Ifindex,
     InterfaceConfig,
     InterfaceFlag,
@@ -25,10 +29,13 @@ from rookery.dataplane.formats import (
     RouteConstant,
     RouteKey,
     RouteKind,
+    VpcNumber,
 )
 from rookery.host.rule_book import RuleBook
 from rookery.intent.host import (
+    EdgeIntent,
     ForwarderIntent,
+    GatewayIntent,
     InstanceIntent,
     InterfaceIntent,
     MappingIntent,
@@ -178,6 +185,24 @@ def peerings(intents: Iterable[RuleIntent]) -> dict[PeeringKey, Peering]:
 
 def peering_keys(keys: Iterable[RuleKey]) -> list[PeeringKey]:
     return [PeeringKey(vni, int(peer)) for kind, vni, peer in keys if kind == "peering"]
+
+
+def gateways(intents: Iterable[RuleIntent]) -> dict[VpcNumber, Gateway]:
+    return {VpcNumber(i.vni): _gateway(i) for i in intents if isinstance(i, GatewayIntent)}
+
+
+def _gateway(intent: GatewayIntent) -> Gateway:
+    internet = GatewayFlag.INTERNET if intent.internet else 0
+    egress_only = GatewayFlag.EGRESS_ONLY if intent.egress_only else 0
+    return Gateway(flags=int(internet | egress_only), route_table=intent.route_table)
+
+
+def gateway_keys(keys: Iterable[RuleKey]) -> list[VpcNumber]:
+    return [VpcNumber(vni) for kind, vni, _ in keys if kind == "gateway"]
+
+
+def edge_nodes(intents: Iterable[EdgeIntent]) -> dict[EdgeAddress, EdgeNode]:
+    return {EdgeAddress(substrate_bytes(i.address)): EdgeNode(admitted=1) for i in intents}
 
 
 def _mapping(intent: MappingIntent) -> formats.Mapping:

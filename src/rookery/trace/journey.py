@@ -1,4 +1,5 @@
-"""A made packet's way from an instance to its destination, through the programs and maps that are loaded now.
+"""A made packet's way from an instance to its destination, through the programs and maps that are loaded now. Out of the region and
+into it, too: then an edge is one of the legs.
 
 First, as a guest would, ARP or neighbour discovery for the next hop; then the packet, with the MAC that it gave; then the
 bytes that left the first host go into the host they are addressed to. Every program runs as a what-if (BPF_PROG_TEST_RUN): it leaves no mark.
@@ -9,11 +10,12 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from rookery.host.control import EventLine, WhatIf, WhatIfReply
-from rookery.model.objects import NetworkInterface, Subnet
+from rookery.model.objects import ElasticIp, NetworkInterface, Subnet
 from rookery.region import agents, directory
 from rookery.region.directory import Directory
 from rookery.region.errors import NotFound
@@ -23,6 +25,9 @@ from rookery.trace import packet
 from rookery.trace.packet import Probe
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
+OUTWARD, INWARD = "blackfoot_outward", "blackfoot_inward"
+SENT_OUTSIDE = "sent_outside"  # the step after which a packet is the internet's
+INTERNET = "the internet"
 SENT, DELIVERED, ANSWERED, SERVED = "sent", "delivered", "answered", "served"
 IPV6_ROUTER = "fe80:ec2::1"  # of every subnet
 
@@ -58,6 +63,8 @@ class Journey(msgspec.Struct, kw_only=True):
     verdict: str = ""
     delivered_to: str = ""  # instance id, or the interface's if it is attached to none
     destination_host: str = ""
+    left_at: str = ""  # the edge at which it left the region
+    seen_as: str = ""  # its source outside
 
     @property
     def served(self) -> bool:
@@ -66,10 +73,12 @@ class Journey(msgspec.Struct, kw_only=True):
 
 
 def travel(name: str, instance: str, destination: str, probe: Probe) -> Journey:
-    """Raises NotFound, Ambiguous, NoAnswer, MalformedFrame."""
+    """`instance` may be an address outside the region: the packet comes in through an edge.
+    Raises NotFound, Ambiguous, NoAnswer, MalformedFrame."""
     plan = current(name).layout
     known = directory.read(plan)
-    return journey(known, instance, destination, probe, asking(plan))
+    begin = from_outside if _is_address(instance) else journey
+    return begin(known, instance, destination, probe, asking(plan))
 
 
 def asking(plan: Layout) -> Ask:
@@ -93,13 +102,58 @@ def journey(known: Directory, instance: str, destination: str, probe: Probe, ask
         destination=wanted,
         probe=str(probe),
         next_hop=next_hop(known.subnet_of(interface), wanted),
-        hosts={host.address: host.name for host in known.hosts.values()},
-        interfaces={one.number: one.id for one in known.all(NetworkInterface)},
+        **_names(known),
     )
-    walk = _Walk(told, known, ask, interface)
+    walk = _FromInstance(told, known, ask, interface)
     if walk.resolve():
         walk.send(probe)
     return told
+
+
+def from_outside(known: Directory, source: str, destination: str, probe: Probe, ask: Ask) -> Journey:
+    """Through the first edge: any other would do the same. `destination`: a public address, or an instance that has one."""
+    edges = sorted(host.name for host in known.hosts.values() if host.is_edge)
+    if not edges:
+        raise NotFound("the region has no edge: nothing comes in from outside")
+    told = Journey(
+        source_instance=INTERNET,
+        source_interface="",
+        source_host=edges[0],
+        source=source,
+        destination=_public_address(known, destination),
+        probe=str(probe),
+        next_hop="",
+        **_names(known),
+    )
+    _Walk(told, known, ask).come_in(probe)
+    return told
+
+
+def _names(known: Directory) -> dict[str, Any]:
+    return {
+        "hosts": {host.address: host.name for host in known.hosts.values()},
+        "interfaces": {one.number: one.id for one in known.all(NetworkInterface)},
+    }
+
+
+def _is_address(word: str) -> bool:
+    try:
+        ipaddress.ip_address(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _public_address(known: Directory, word: str) -> str:
+    if _is_address(word):
+        return str(ipaddress.ip_address(word))
+    instance = known.instance(word)
+    interface = known.interface(instance.interface_ids[0])
+    elastic = [one.address for one in known.all(ElasticIp) if one.interface_id == interface.id]
+    found = next(iter(elastic), interface.public_address)
+    if not found:
+        raise NotFound(f"{instance.id} has no public address")
+    return found
 
 
 def _source(interface: NetworkInterface, destination: str) -> str:
@@ -121,12 +175,71 @@ def next_hop(subnet: Subnet, destination: str) -> str:
 
 
 class _Walk:
-    def __init__(self, told: Journey, known: Directory, ask: Ask, interface: NetworkInterface):
+    """From node to node."""
+
+    def __init__(self, told: Journey, known: Directory, ask: Ask):
         self.told = told
         self.known = known
         self.ask = ask
-        self.interface = interface
         self.mark = secrets.randbelow(0xFFFF) + 1
+
+    def come_in(self, probe: Probe) -> None:
+        told = self.told
+        frame = packet.ip_frame(packet.NO_MAC, packet.NO_MAC, told.source, told.destination, probe)
+        reply = self._run(told.source_host, "packet", WhatIf(program=INWARD, frame=frame, trace=self.mark))
+        if reply.verdict == SENT:
+            self._arrive(reply.frame)
+
+    def _arrive(self, frame: bytes) -> None:
+        address = packet.outer_destination(frame)
+        host = self.known.host_at(address)
+        if host not in self.known.hosts:
+            raise NotFound(f"the packet was sent to {address}, which is no host of this region")
+        if self.known.hosts[host].is_edge:
+            self._cross(host, packet.on_the_substrate(frame))
+            return
+        request = WhatIf(program=INGRESS, frame=packet.on_the_substrate(frame), trace=self.mark)
+        reply = self._run(host, "packet", request)
+        if reply.verdict == DELIVERED:
+            self._delivered(reply.delivered_to, host)
+
+    def _cross(self, edge: str, frame: bytes) -> None:
+        """Out, or back in: the destination may be a public address of this very region."""
+        reply = self._run(edge, "packet", WhatIf(program=OUTWARD, frame=frame, trace=self.mark))
+        if reply.verdict != SENT:
+            return
+        last = reply.steps[-1] if reply.steps else None
+        if last and last.step == SENT_OUTSIDE:
+            self.told.left_at, self.told.seen_as = edge, last.source
+        else:
+            self._arrive(reply.frame)
+
+    def _delivered(self, interface_id: str, host: str) -> None:
+        self.told.delivered = True
+        self.told.delivered_to = self.known.instance_of(interface_id) or interface_id
+        self.told.destination_host = host
+
+    def _run(self, host: str, what: str, request: WhatIf) -> WhatIfReply:
+        reply = self.ask(host, request)
+        self.told.verdict = reply.verdict
+        self.told.legs.append(
+            Leg(
+                host=host,
+                program=request.program,
+                what=what,
+                sent=request.frame.hex(),
+                verdict=reply.verdict,
+                steps=reply.steps,
+                delivered_to=reply.delivered_to,
+            )
+        )
+        return reply
+
+
+class _FromInstance(_Walk):
+    def __init__(self, told: Journey, known: Directory, ask: Ask, interface: NetworkInterface):
+        super().__init__(told, known, ask)
+        self.interface = interface
 
     def resolve(self) -> bool:
         """Asks for the next hop's MAC; False: nobody answered, and a guest would send nothing."""
@@ -151,34 +264,3 @@ class _Walk:
     def _leave(self, what: str, frame: bytes) -> WhatIfReply:
         request = WhatIf(program=EGRESS, frame=frame, trace=self.mark, interface=self.interface.id)
         return self._run(self.told.source_host, what, request)
-
-    def _arrive(self, frame: bytes) -> None:
-        address = packet.outer_destination(frame)
-        host = self.known.host_at(address)
-        if host not in self.known.hosts:
-            raise NotFound(f"the packet was sent to {address}, which is no host of this region")
-        request = WhatIf(program=INGRESS, frame=packet.on_the_substrate(frame), trace=self.mark)
-        reply = self._run(host, "packet", request)
-        if reply.verdict == DELIVERED:
-            self._delivered(reply.delivered_to, host)
-
-    def _delivered(self, interface_id: str, host: str) -> None:
-        self.told.delivered = True
-        self.told.delivered_to = self.known.instance_of(interface_id) or interface_id
-        self.told.destination_host = host
-
-    def _run(self, host: str, what: str, request: WhatIf) -> WhatIfReply:
-        reply = self.ask(host, request)
-        self.told.verdict = reply.verdict
-        self.told.legs.append(
-            Leg(
-                host=host,
-                program=request.program,
-                what=what,
-                sent=request.frame.hex(),
-                verdict=reply.verdict,
-                steps=reply.steps,
-                delivered_to=reply.delivered_to,
-            )
-        )
-        return reply

@@ -24,6 +24,8 @@ def tell(journey: Journey) -> Iterator[str]:
         yield from (f"  {leg.host:<8} {line}" for line in _leg(journey, leg))
     if journey.delivered:
         yield f"delivered to {journey.delivered_to} at {journey.destination_host}"
+    elif journey.left_at:
+        yield f"left the region at {journey.left_at}, seen outside as {journey.seen_as}"
     elif journey.served:
         yield f"served at {journey.source_host}: {sentence(journey.verdict)}"
     else:

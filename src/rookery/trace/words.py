@@ -6,12 +6,12 @@ from rookery.dataplane.formats import RouteKind, Service, Step, Verdict
 
 VERDICTS: dict[Verdict, str] = {
     Verdict.CONTINUE: "on to the next stage",
-    Verdict.SENT: "sent on: over the substrate, or to the receiving gate of this same host",
+    Verdict.SENT: "sent on: over the substrate, out of the region, or to the receiving gate of this same host",
     Verdict.DELIVERED: "delivered to the instance",
-    Verdict.ANSWERED: "answered by the host itself",
-    Verdict.NOT_OURS: "no packet of the overlay for this host: left to the host's kernel",
+    Verdict.ANSWERED: "answered by the host or the edge itself",
+    Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
     Verdict.SERVED: "given to the services of the host",
-    Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, or one to the services",
+    Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
     Verdict.DROP_MALFORMED_IP: "the IP header contradicts itself: version, header length or total length",
@@ -20,7 +20,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_MULTICAST: "broadcast or multicast: a VPC has none",
     Verdict.DROP_SOURCE_MAC: "the sender's MAC is not the interface's",
     Verdict.DROP_SOURCE_ADDRESS: "the sender's address does not belong to the interface",
-    Verdict.DROP_NO_ROUTE: "no route of the subnet's route table leads there",
+    Verdict.DROP_NO_ROUTE: "no route of the subnet's or the gateway's route table leads there, or none outside the edge",
     Verdict.DROP_BLACKHOLE: "the route leads into a black hole",
     Verdict.DROP_NO_MAPPING: "nobody in this VPC has the destination's address",
     Verdict.DROP_WRONG_SUBNET: "sent past the router, but the destination is in another subnet",
@@ -49,6 +49,15 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_SERVICE_FRAGMENT: "a fragment, and services take none",
     Verdict.DROP_SERVICE_REPLY: "from a service, but no answer to an interface of this host",
     Verdict.DROP_SERVICE_OPTIONS: "IP options or extension headers, and services take none",
+    Verdict.DROP_NO_EDGE: "the route leads to the internet, and no edge is known to live",
+    Verdict.DROP_NO_GATEWAY: "the VPC has no gateway of that kind attached",
+    Verdict.DROP_NO_PUBLIC_ADDRESS: "the sender has no public address: no way out to the internet",
+    Verdict.DROP_UNKNOWN_PUBLIC_ADDRESS: "from outside, to an address that no interface of the region has",
+    Verdict.DROP_PRIVATE_DESTINATION: "through a gateway to an address that the internet does not have",
+    Verdict.DROP_PRIVATE_SOURCE: "from outside, with a source that the internet does not have, or that is a VPC's",
+    Verdict.DROP_NOT_AN_EDGE: "claims to come from outside, and no edge sent it",
+    Verdict.DROP_UNASKED: "from outside to a subnet whose way out is egress-only, and nobody there asked",
+    Verdict.DROP_TRANSLATION: "the kernel refused to rewrite the packet's addresses",
 }
 
 STEPS: dict[Step, str] = {
@@ -77,6 +86,11 @@ STEPS: dict[Step, str] = {
     Step.FORWARDED: "verified: {target} at {outer_source} may speak for others",
     Step.SERVED: "given to the host's {service} service: no security group, network ACL or route is asked",
     Step.SERVICE_ANSWERED: "answered by the host's {service} service: {source} -> {destination}",
+    Step.EDGE_CHOSEN: "edge chosen: {outer_destination} leads out of the VPC",
+    Step.SOURCE_TRANSLATED: "source translated: seen outside as {source}",
+    Step.DESTINATION_TRANSLATED: "destination translated: {destination} in VPC {vni:06x}",
+    Step.SENT_OUTSIDE: "sent outside: {source} -> {destination}",
+    Step.FROM_EDGE: "verified: {outer_source} is an edge, and speaks for the internet",
 }
 
 SERVICES: dict[Service, str] = {
@@ -93,4 +107,6 @@ ROUTES: dict[RouteKind, str] = {
     RouteKind.BLACKHOLE: "blackhole",
     RouteKind.INTERFACE: "to an interface",
     RouteKind.PEER: "peering",
+    RouteKind.INTERNET: "internet gateway",
+    RouteKind.EGRESS_ONLY: "egress-only internet gateway",
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who gets the packet next, and where does that one live? */
+#ifndef ROOKERY_NEXT_HOP_H
+#define ROOKERY_NEXT_HOP_H
+
+#include "stages/mapping.h"
+
+/* An interface: of whoever has the destination's address, or the one to which a route leads. Or an edge. */
+struct next_hop {
+	__be32 host;
+	__u32 vni;                         /* the VPC in which it lives: a peer's, perhaps */
+	__u32 subnet;                      /* 0: none, of an edge */
+	__u64 group_set;                   /* of the destination; 0: not known here */
+	__u8 mac[6];
+};
+
+static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, struct next_hop *hop)
+{
+	const struct mapping *mapping = mapping_of(vni, &packet->destination);
+
+	if (!mapping)
+		return DROP_NO_MAPPING;
+	packet->outer_destination = mapping->host;
+	tell(packet, STEP_MAPPING_FOUND, CONTINUE, mapping->generation);
+	hop->host = mapping->host;
+	hop->vni = vni;
+	hop->subnet = mapping->subnet;
+	hop->group_set = mapping->group_set;
+	__builtin_memcpy(hop->mac, mapping->mac, ETH_ALEN);
+	return CONTINUE;
+}
+
+/* An appliance. Whose groups the destination has does not matter: it is another interface that gets the packet. */
+static __always_inline enum verdict to_forwarder(struct packet *packet, __u32 number, struct next_hop *hop)
+{
+	const struct forwarder *forwarder = forwarder_of(packet->vni, number);
+
+	if (!forwarder)
+		return DROP_NO_FORWARDER;
+	packet->outer_destination = forwarder->host;
+	packet->led_to = number;
+	tell(packet, STEP_FORWARDER_FOUND, CONTINUE, number);
+	hop->host = forwarder->host;
+	hop->vni = packet->vni;
+	hop->subnet = forwarder->subnet;
+	__builtin_memcpy(hop->mac, forwarder->mac, ETH_ALEN);
+	return CONTINUE;
+}
+
+static __always_inline const struct route *longest_route(__u32 table, const struct address *destination)
+{
+	struct route_key key = { .prefix_length = ROUTE_TABLE_BITS + 8 * sizeof(struct address), .table = table,
+				 .destination = *destination };
+
+	return bpf_map_lookup_elem(&routes, &key);
+}
+
+#endif

@@ -1,0 +1,131 @@
+"""Which edges live? A probe to each every tenth of a second, which the edge's own program sends back (bpf/stages/reflect.h): three in
+a row without an answer, and no flow is led there any more; three answers in a row, and it is.
+
+When none answers all stay: it is likelier that this host has lost the substrate than that all edges died at once, and where
+nobody lives there is nothing to lose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rookery.dataplane.addresses import substrate_bytes
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.formats import EdgeConstant, EdgeSet
+
+PROBE_SECONDS = 0.1
+IN_A_ROW = 3
+GENEVE_PORT = 6081
+# RFC 8926: no options, control bit; no VNI. Behind it: who asks, and which round it is.
+PROBE = struct.Struct("!BBHIQQ")
+CONTROL, INNER_ETHERNET = 0x80, 0x6558
+
+log = logging.getLogger("rookery.host")
+
+
+@dataclass
+class _Known:
+    lives: bool = False
+    against: int = 0  # rounds in a row that say otherwise
+    answered: bool = False  # in this round
+
+
+class Liveness:
+    """Of the edges that the intent names, by their addresses. Pure: somebody else sends and waits."""
+
+    def __init__(self) -> None:
+        self._edges: dict[str, _Known] = {}
+
+    def know(self, edges: Iterable[str]) -> None:
+        """These there are. A new one must answer before it is chosen."""
+        self._edges = {edge: self._edges.get(edge, _Known()) for edge in edges}
+
+    def answered(self, edge: str) -> None:
+        """In the round that is not over yet."""
+        if edge in self._edges:
+            self._edges[edge].answered = True
+
+    def end_round(self) -> None:
+        for known in self._edges.values():
+            known.against = 0 if known.answered == known.lives else known.against + 1
+            if known.against == IN_A_ROW:
+                known.lives, known.against = known.answered, 0
+            known.answered = False
+
+    @property
+    def living(self) -> tuple[str, ...]:
+        """To which flows are led, at most as many as the programs choose among."""
+        living = [edge for edge, known in self._edges.items() if known.lives]
+        return tuple(sorted(living or self._edges)[: EdgeConstant.EDGES_MAX])
+
+
+def edge_set(addresses: Iterable[str]) -> EdgeSet:
+    packed = [substrate_bytes(address) for address in addresses]
+    return EdgeSet(living=len(packed), address=b"".join(packed).ljust(4 * EdgeConstant.EDGES_MAX, b"\0"))
+
+
+class _Answers(asyncio.DatagramProtocol):
+    """Of the round that is going on: what comes later comes too late."""
+
+    def __init__(self, liveness: Liveness, me: int):
+        self._liveness = liveness
+        self._me = me
+        self.round = 0
+
+    def question(self) -> bytes:
+        return PROBE.pack(0, CONTROL, INNER_ETHERNET, 0, self._me, self.round)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if data == self.question() and addr[1] == GENEVE_PORT:
+            self._liveness.answered(addr[0])
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody there: as good as no answer."""
+
+
+class EdgeProbes:
+    """`edges`: addresses of those that there are, now. `choose`: writes down who lives; called when that changes."""
+
+    def __init__(self, address: str, edges: Callable[[], Iterable[str]], choose: Callable[[EdgeSet], None]):
+        self._address = address
+        self._edges = edges
+        self._choose = choose
+        self._chosen: tuple[str, ...] | None = None
+        self.liveness = Liveness()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises OSError when this host has not the address that it should have."""
+        loop, me = asyncio.get_running_loop(), secrets.randbits(64)
+        transport, answers = await loop.create_datagram_endpoint(
+            lambda: _Answers(self.liveness, me), local_addr=(self._address, 0)
+        )
+        with contextlib.closing(transport):
+            while True:
+                await self._round(transport, answers)
+
+    async def _round(self, transport: asyncio.DatagramTransport, answers: _Answers) -> None:
+        edges = tuple(self._edges())
+        self.liveness.know(edges)
+        answers.round += 1
+        for edge in edges:
+            transport.sendto(answers.question(), (edge, GENEVE_PORT))
+        await asyncio.sleep(PROBE_SECONDS)
+        self.liveness.end_round()
+        self._tell()
+
+    def _tell(self) -> None:
+        living = self.liveness.living
+        if living == self._chosen:
+            return
+        try:
+            self._choose(edge_set(living))
+        except DataplaneError as error:
+            log.error("edges that live: %s", error)
+            return
+        log.info("edges that live: %s", ", ".join(living) or "none")
+        self._chosen = living
