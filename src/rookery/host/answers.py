@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 
 import msgspec
 
 from rookery.dataplane import formats
-from rookery.dataplane.addresses import address_text, mac_text, substrate_text
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import DelegatedKey, MappingKey, RouteConstant
 from rookery.dataplane.host import PROGRAMS, ProgramName
 from rookery.host.control import (
     GetInstance,
     GetMappings,
     GetStatus,
     InstanceReply,
-    MappingRow,
     MappingsReply,
     Request,
     StatusReply,
@@ -28,16 +24,9 @@ from rookery.host.control import (
 )
 from rookery.host.control_socket import CannotAnswer
 from rookery.host.instances import init, namespace
-from rookery.host.lines import line_of
-from rookery.host.rows import VPC_BITS
+from rookery.host.lines import line_of, monotonic_zero
 from rookery.host.state import AgentState
-
-Mapped = MappingKey | DelegatedKey
-
-
-def monotonic_zero() -> float:
-    """Unix time at which CLOCK_MONOTONIC, the clock of events, was 0."""
-    return time.time() - time.monotonic()
+from rookery.host.tables_told import Mapped, counters_by_verdict, held_mappings, mapping_rows
 
 
 class Answers:
@@ -78,14 +67,8 @@ class Answers:
         """The intent's rows as they are now; the kernel's a moment later, for a dump may take a second."""
         kernel = self._state.kernel
         intended: dict[Mapped, formats.Mapping] = {**kernel.mappings.wanted, **kernel.delegated.wanted}
-        found = await asyncio.to_thread(self._kernel_mappings)
-        keys = [key for key in intended.keys() | found.keys() if vni in (0, key.vni)]
-        ordered = sorted(keys, key=lambda key: (key.vni, key.address, key))
-        return MappingsReply(rows=[_row(key, intended.get(key), found.get(key)) for key in ordered])
-
-    def _kernel_mappings(self) -> dict[Mapped, formats.Mapping]:
-        dataplane = self._state.dataplane
-        return {**dict(dataplane.mappings.items()), **dict(dataplane.delegated.items())}
+        found = await asyncio.to_thread(held_mappings, self._state.dataplane)
+        return MappingsReply(rows=mapping_rows(intended, found, vni))
 
     def _instance(self, instance: str) -> InstanceReply:
         state = self._state
@@ -127,39 +110,3 @@ def _program(name: str) -> ProgramName:
         if name == known:
             return known
     raise CannotAnswer(f"there is no program {name!r}")
-
-
-def _row(key: Mapped, intended: formats.Mapping | None, found: formats.Mapping | None) -> MappingRow:
-    one = found or intended
-    assert one is not None
-    return MappingRow(
-        vni=key.vni,
-        address=mapped_text(key),
-        intended_host=substrate_text(intended.host) if intended else "",
-        kernel_host=substrate_text(found.host) if found else "",
-        interface=one.interface,
-        mac=mac_text(one.mac),
-        generation=one.generation,
-        issued=one.issued,
-    )
-
-
-def mapped_text(key: Mapped) -> str:
-    """An address, or a delegated prefix."""
-    address = address_text(key.address)
-    if isinstance(key, MappingKey):
-        return address
-    bits = key.prefix_length - VPC_BITS
-    return f"{address}/{bits if ':' in address else bits - RouteConstant.IPV4_BITS}"
-
-
-def counters_by_verdict(
-    counters: Mapping[formats.CounterKey, formats.Traffic],
-) -> dict[str, dict[str, int]]:
-    """Added up over devices: verdict -> {"packets": ..., "bytes": ...}."""
-    total: dict[str, dict[str, int]] = {}
-    for key, traffic in counters.items():
-        row = total.setdefault(formats.Verdict(key.verdict).name.lower(), {"packets": 0, "bytes": 0})
-        row["packets"] += traffic.packets
-        row["bytes"] += traffic.bytes
-    return total
