@@ -53,7 +53,7 @@ class Answers:
             generation=state.generation,
             connected=state.connected(),
             instances=len(state.machine.known()),
-            mappings=len(state.kernel.mappings.wanted),
+            mappings=len(state.kernel.ways.mappings.wanted),
             attach=state.dataplane.attach_mode,
             counters=counters_by_verdict(state.dataplane.counters()),
             alarms=[*map(str, state.alarms.all), *([state.fault] if state.fault else []), *state.refused],
@@ -66,7 +66,7 @@ class Answers:
     async def _mappings(self, vni: int) -> MappingsReply:
         """The intent's rows as they are now; the kernel's a moment later, for a dump may take a second."""
         kernel = self._state.kernel
-        intended: dict[Mapped, formats.Mapping] = {**kernel.mappings.wanted, **kernel.delegated.wanted}
+        intended: dict[Mapped, formats.Mapping] = {**kernel.ways.mappings.wanted, **kernel.ways.delegated.wanted}
         found = await asyncio.to_thread(held_mappings, self._state.dataplane)
         return MappingsReply(rows=mapping_rows(intended, found, vni))
 
