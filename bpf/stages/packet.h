@@ -62,6 +62,8 @@ struct packet {
 	struct address destination;
 	struct head head;                  /* how the instance's own frame begins, not the substrate's */
 	__u16 headers;                     /* bytes of IP and transport header */
+	__u8 leads_out;                    /* enum route_kind of the route that leads out of the VPC; 0: none does */
+	bool from_outside;                 /* an edge speaks for the internet */
 	__u32 offset;                      /* where that frame begins */
 	__u32 length;                      /* bytes of that frame; of everything until it is found */
 	__u32 largest;                     /* bytes of the largest IP packet in it: a segment of a super-packet */
@@ -92,9 +94,6 @@ struct packet {
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
-	bool leads_out;                    /* through a gateway of the VPC */
-	bool from_outside;                 /* an edge speaks for the internet */
-	bool always_tracked;               /* its answers are let in because of the flow, not of any rule */
 };
 
 /* Of the run that a CPU is busy with, and of no other: programs of one CPU do not interrupt each other. The stack's 512 bytes are

@@ -40,6 +40,12 @@ static __always_inline bool is_untracked(const struct packet *packet, struct que
 	return answer->open & family && reverse_is_anywhere(packet, question, answer);
 }
 
+/* Through an egress-only gateway: what comes back is let in because of the flow, and of no rule. */
+static __always_inline bool answers_need_flow(const struct packet *packet)
+{
+	return packet->leads_out == ROUTE_EGRESS_ONLY;
+}
+
 /* May it pass by the rules, and need it be remembered? */
 static __noinline enum verdict ask_groups(struct packet *packet, const struct ends *ends, bool *untracked)
 {
@@ -50,7 +56,7 @@ static __noinline enum verdict ask_groups(struct packet *packet, const struct en
 	packet->rule = answer.rule;
 	if (answer.rule == RULE_NONE)
 		return packet->direction == EGRESS ? DROP_SECURITY_GROUP_EGRESS : DROP_SECURITY_GROUP_INGRESS;
-	*untracked = !opens(packet) || (!packet->always_tracked && is_untracked(packet, &question, &answer));
+	*untracked = !opens(packet) || (!answers_need_flow(packet) && is_untracked(packet, &question, &answer));
 	return CONTINUE;
 }
 

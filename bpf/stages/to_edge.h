@@ -29,8 +29,7 @@ static __noinline enum verdict to_edge(struct packet *packet, __u32 kind, struct
 	packet->outer_destination = choose_edge(packet);
 	if (!packet->outer_destination)
 		return DROP_NO_EDGE;
-	packet->leads_out = true;
-	packet->always_tracked = kind == ROUTE_EGRESS_ONLY;
+	packet->leads_out = kind;
 	tell(packet, STEP_EDGE_CHOSEN, CONTINUE, 0);
 	hop->host = packet->outer_destination;
 	hop->vni = packet->vni;

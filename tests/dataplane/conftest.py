@@ -11,7 +11,8 @@ import pytest
 from rookery.dataplane.counters import OVERFLOW_DEVICE
 from rookery.dataplane.formats import BusyConstant
 from rookery.dataplane.host import HostDataplane
-from tests.dataplane import plan
+from tests.dataplane import edges, plan
+from tests.dataplane.edges import Edge
 from tests.dataplane.gated import Gated
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
@@ -92,3 +93,16 @@ def host_a(shared_dataplane: HostDataplane, model_a: Host) -> HostDataplane:
 def gated(host_a: HostDataplane) -> Gated:
     """Host A, instance 11 behind rules that the test writes."""
     return Gated(host_a)
+
+
+@pytest.fixture(scope="module")
+def one_edge() -> Iterator[Edge]:
+    with edges.edge() as made:
+        yield made
+
+
+@pytest.fixture
+def edge(one_edge: Edge) -> Edge:
+    """Loaded once, its tables as in the plan."""
+    one_edge.restore()
+    return one_edge

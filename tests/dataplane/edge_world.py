@@ -6,7 +6,8 @@
     instance 14                    wire
       no public address
 
-Edge n is 100.64.1.(19 + n) on the substrate, 100.127.n.2 and 2001:db8:fe:n::2 outside, where the router has .1 and ::1."""
+Edge n is 100.64.1.(19 + n) on the substrate, 198.51.100.(4n + 2) and 2001:db8:fe:n::2 outside, where the router has one less: public
+addresses, for a router's errors from a private one would not be let in."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.formats import Verdict
 from rookery.dataplane.host import HostDataplane
@@ -72,13 +74,23 @@ class EdgeWorld:
 
     def ways_in(self, *edges: int) -> None:
         """What the router knows from the edges' announcements."""
-        for block, gateway in ((POOL, "100.127.{}.2"), (BLOCK, "2001:db8:fe:{}::2")):
-            ways = [word for n in edges for word in ("nexthop", "via", gateway.format(n))]
+        for family, block in enumerate((POOL, BLOCK)):
+            ways = [word for n in edges for word in ("nexthop", "via", outside(n, 2)[family])]
             run("ip", "-n", self.name("router"), "route", "replace", block, *ways)
 
     def ways_out(self, *edges: int) -> None:
         """What the host knows from its probes."""
         self.host.choose_edges(plan_edge.living(*(EDGES[n] for n in edges)))
+
+
+def outside(number: int, end: int) -> tuple[str, str]:
+    """Addresses between edge `number` and the router. `end`: 1 is the router's, 2 the edge's."""
+    return f"198.51.100.{4 * number + end}", f"2001:db8:fe:{number}::{end}"
+
+
+def lead_out(namespace: str, number: int) -> None:
+    for gateway in outside(number, 1):
+        run("ip", "-n", namespace, "route", "replace", "default", "via", gateway)
 
 
 def _pair(one: tuple[str, str], other: tuple[str, str], mtu: int) -> None:
@@ -99,13 +111,13 @@ def _sysctl(namespace: str, *settings: str) -> None:
     run("ip", "netns", "exec", namespace, "sysctl", "-qw", *settings)
 
 
-def _build_substrate(made: EdgeWorld) -> None:
+def _build_substrate(made: EdgeWorld, mtu: int) -> None:
     wire = made.name("wire")
-    run("ip", "-n", wire, "link", "add", "bridge", "mtu", "1700", "type", "bridge", "mcast_snooping", "0")
+    run("ip", "-n", wire, "link", "add", "bridge", "mtu", str(mtu), "type", "bridge", "mcast_snooping", "0")
     run("ip", "-n", wire, "link", "set", "bridge", "up")
     nodes = {"a": plan.HOST_A} | {f"edge-{n}": address for n, address in EDGES.items()}
     for node, address in nodes.items():
-        _pair((made.name(node), "u0"), (wire, node), 1700)
+        _pair((made.name(node), "u0"), (wire, node), mtu)
         run("ip", "-n", wire, "link", "set", "dev", node, "master", "bridge")
         _address(made.name(node), "u0", f"{address}/16")
         run("ip", "netns", "exec", made.name(node), "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
@@ -122,25 +134,27 @@ def _build_outside(made: EdgeWorld) -> None:
         run("ip", "-n", server, "route", "add", "default", "via", gateway)
 
 
-def _build_edge(made: EdgeWorld, number: int) -> None:
+def _build_edge(made: EdgeWorld, number: int, mode: AttachMode, substrate_mtu: int) -> None:
     name, router = made.name(f"edge-{number}"), made.name("router")
     space = made.edges[number] = EdgeSpace(name, number, Path("/sys/fs/bpf") / name)
     _pair((name, "x0"), (router, f"edge-{number}"), 1500)
-    _address(name, "x0", f"100.127.{number}.2/30", f"2001:db8:fe:{number}::2/64")
-    _address(router, f"edge-{number}", f"100.127.{number}.1/30", f"2001:db8:fe:{number}::1/64")
+    for namespace, device, end in ((router, f"edge-{number}", 1), (name, "x0", 2)):
+        ipv4, ipv6 = outside(number, end)
+        _address(namespace, device, f"{ipv4}/30", f"{ipv6}/64")
     plan_edge.open_doors(name)
-    for gateway in (f"100.127.{number}.1", f"2001:db8:fe:{number}::1"):
-        run("ip", "-n", name, "route", "add", "default", "via", gateway)
+    lead_out(name, number)
     space.real = EdgeDataplane.open(space.pins, built_objects(), 256, 256)
-    load_edge(space)
+    space.real.use_attach_mode(mode)
+    load_edge(space, substrate_mtu)
 
 
-def load_edge(space: EdgeSpace) -> None:
+def load_edge(space: EdgeSpace, substrate_mtu: int = 1700) -> None:
     """Rows, then programs."""
     substrate, uplink = (plan_edge.ifindex(space.namespace, device) for device in ("u0", "x0"))
     real = space.real
     assert real
     plan_edge.fill_edge(real, space.address, substrate, uplink)
+    real.configure_substrate(real.substrate._replace(mtu=substrate_mtu))
 
     def work() -> None:
         real.attach_substrate(substrate)
@@ -150,7 +164,7 @@ def load_edge(space: EdgeSpace) -> None:
 
 
 @contextmanager
-def edge_world(mtu: int = 1500, substrate_mtu: int = 1700) -> Iterator[EdgeWorld]:
+def edge_world(mtu: int = 1500, substrate_mtu: int = 1700, mode: AttachMode = "tcx") -> Iterator[EdgeWorld]:
     """Everything attached and configured; nothing of it is left afterwards."""
     prefix = f"rookery-t{secrets.token_hex(3)}"
     space = HostSpace(f"{prefix}-a", Path("/sys/fs/bpf") / f"{prefix}-a", plan.host_a())
@@ -159,15 +173,15 @@ def edge_world(mtu: int = 1500, substrate_mtu: int = 1700) -> Iterator[EdgeWorld
         for name in ("wire", "a", "edge-1", "edge-2", "router", "server"):
             run("ip", "netns", "add", made.name(name))
             run("ip", "-n", made.name(name), "link", "set", "lo", "up")
-        _build_substrate(made)
+        _build_substrate(made, substrate_mtu)
         _build_outside(made)
         for number in EDGES:
-            _build_edge(made, number)
+            _build_edge(made, number, mode, substrate_mtu)
         for number in INSTANCES:
             namespaces._add_instance(made.inside, space, number)
         namespaces._configure(space, mtu, substrate_mtu)
         plan_edge.fill_host(made.host)
-        attach(space)
+        attach(space, mode)
         made.ways_in(*EDGES)
         yield made
     finally:

@@ -6,18 +6,20 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from scapy.packet import Packet
 
 from rookery.dataplane.edge import EdgeDataplane
-from rookery.dataplane.formats import Ifindex
+from rookery.dataplane.formats import Ifindex, Verdict
 from rookery.dataplane.host import HostDataplane
-from rookery.dataplane.node import WhatIf
+from rookery.dataplane.node import NodeDataplane, WhatIf
 from tests.dataplane import plan, plan_edge, plan_ipv6
-from tests.dataplane.namespaces import inside
+from tests.dataplane.namespaces import inside, run
 from tests.dataplane.objects import built_objects
 from tests.dataplane.packets import IP, ROUTER, Ether, mac_text
+from tests.dataplane.rule_rows import clear_rules
 
 ANY_TRACE = 3
 HOSTS = {"100.64.1.10": plan.host_a, "100.64.1.11": plan.host_b, "100.64.1.12": plan.host_c}
@@ -28,16 +30,28 @@ HOME = {number: str(host) for number, _, host in plan.ADDRESSES.values()}
 class Edge:
     namespace: str
     real: EdgeDataplane
+    address: IPv4Address
     substrate: int  # ifindex
     uplink: int
 
     def outward(self, wire: bytes) -> WhatIf:
         return inside(self.namespace, lambda: self.real.what_if("blackfoot_outward", wire, self.substrate, ANY_TRACE))
 
+    def in_namespace(self, *words: str) -> None:
+        run("ip", "netns", "exec", self.namespace, *words)
+
     def inward(self, packet: Packet | bytes) -> WhatIf:
         """`packet`: an IP packet from the router outside; bytes: a frame of its."""
         frame = packet if isinstance(packet, bytes) else bytes(from_router(packet))
         return inside(self.namespace, lambda: self.real.what_if("blackfoot_inward", frame, self.uplink, ANY_TRACE))
+
+
+    def restore(self) -> None:
+        """As it was made."""
+        for table in (self.real.publics, self.real.translations, self.real.blocks):
+            table.delete_many([key for key, _ in table.items()])
+        empty(self.real)
+        plan_edge.fill_edge(self.real, self.address, self.substrate, self.uplink)
 
 
 def from_router(packet: Packet) -> Packet:
@@ -62,24 +76,43 @@ class Region:
         return self.hosts[IP(wire[14:]).dst].what_if("host_ingress", wire, plan.DEVICE, ANY_TRACE)
 
 
-def _open_host(path: Path, address: str) -> HostDataplane:
-    host = HostDataplane.open(path, built_objects(), max_mappings=256)
-    plan.fill(host, HOSTS[address]())
-    host.mappings.put_many(plan_ipv6.mapping_rows())
-    host.routes.put_many(plan_ipv6.route_rows())
-    plan_edge.fill_host(host)
-    return host
+    def travel(self, number: int, packet: Packet) -> WhatIf:
+        """Out of its host, through the edge, and to the host where that sends it."""
+        left = self.leave(number, packet)
+        assert left.verdict is Verdict.SENT
+        back = self.edge.outward(left.frame)
+        assert back.verdict is Verdict.SENT
+        return self.arrive(back.frame)
+
+    def restore(self) -> None:
+        """As it was made."""
+        self.edge.restore()
+        for address, host in self.hosts.items():
+            for table in (host.interfaces, host.local_interfaces, host.connections, host.edge_nodes):
+                table.delete_many([key for key, _ in table.items()])
+            empty(host)
+            clear_rules(host)
+            plan.fill(host, HOSTS[address]())
+            host.mappings.put_many(plan_ipv6.mapping_rows())
+            host.routes.put_many(plan_ipv6.route_rows())
+            plan_edge.fill_host(host, plan_edge.EDGE_1)
+
+
+def empty(node: NodeDataplane) -> None:
+    for table in (node.mappings, node.delegated, node.forwarders, node.peerings, node.routes, node.gateways):
+        table.delete_many([key for key, _ in table.items()])
 
 
 @contextmanager
-def edge() -> Iterator[Edge]:
+def edge(address: IPv4Address = plan_edge.EDGE_1) -> Iterator[Edge]:
     name = f"rookery-t{secrets.token_hex(4)}"
     path = Path("/sys/fs/bpf") / name
     with plan_edge.lonely_edge(name) as (substrate, uplink):
         try:
             real = EdgeDataplane.open(path, built_objects(), max_mappings=256, max_public_addresses=256)
-            plan_edge.fill_edge(real, plan_edge.EDGE_1, substrate, uplink)
-            yield Edge(name, real, substrate, uplink)
+            made = Edge(name, real, address, substrate, uplink)
+            made.restore()
+            yield made
             real.close()
         finally:
             EdgeDataplane.remove_pins(path)
@@ -93,8 +126,7 @@ def region() -> Iterator[Region]:
         try:
             for address in HOSTS:
                 path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
-                made[path] = at[address] = _open_host(path, address)
-                at[address].choose_edges(plan_edge.living(plan_edge.EDGE_1))
+                made[path] = at[address] = HostDataplane.open(path, built_objects(), max_mappings=256)
             yield Region(at, one)
         finally:
             for path, host in made.items():

@@ -57,9 +57,9 @@ def inside(namespace: str, work: Callable[[], T]) -> T:
     return results[0]
 
 
-def run(*words: str) -> str:
+def run(*words: str, ok: tuple[int, ...] = (0,)) -> str:
     done = subprocess.run(words, capture_output=True, check=False, text=True)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}{done.stdout}"
+    assert done.returncode in ok, f"{' '.join(words)}: {done.stderr}{done.stdout}"
     return done.stdout
 
 
@@ -84,8 +84,8 @@ class World:
     def instance(self, number: int) -> str:
         return f"{self.prefix}-i{number}"
 
-    def execute(self, number: int, *words: str) -> str:
-        return run("ip", "netns", "exec", self.instance(number), *words)
+    def execute(self, number: int, *words: str, ok: tuple[int, ...] = (0,)) -> str:
+        return run("ip", "netns", "exec", self.instance(number), *words, ok=ok)
 
     def begin(self, number: int, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

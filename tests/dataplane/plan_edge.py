@@ -42,6 +42,7 @@ EDGE_1, EDGE_2 = IPv4Address("100.64.1.20"), IPv4Address("100.64.1.21")
 SERVER, SERVER_IPV6 = "192.0.2.80", "2001:db8:ff::80"
 ROUTER, ROUTER_IPV6, ROUTER_MAC = "100.127.0.1", "2001:db8:fe::1", "02:00:00:00:ff:01"
 UPLINK, UPLINK_IPV6, UPLINK_MAC = "100.127.0.20", "2001:db8:fe::20", "02:00:00:00:ff:20"
+SUBSTRATE_MAC = "02:00:00:00:fe:20"
 PUBLIC = {  # (vni, private): public
     (plan.VPC, "10.7.1.5"): "203.0.113.5",
     (plan.VPC, "10.7.1.50"): "203.0.113.50",
@@ -147,8 +148,8 @@ def lonely_edge(namespace: str) -> Iterator[tuple[int, int]]:
     run("ip", "netns", "add", namespace)
     here = ("ip", "-n", namespace)
     try:
-        for device, address in (("u0", f"{EDGE_1}/16"), ("x0", f"{UPLINK}/24")):
-            run(*here, "link", "add", device, "type", "veth", "peer", "name", f"{device}-end")
+        for device, address, mac in (("u0", f"{EDGE_1}/16", SUBSTRATE_MAC), ("x0", f"{UPLINK}/24", UPLINK_MAC)):
+            run(*here, "link", "add", device, "address", mac, "type", "veth", "peer", "name", f"{device}-end")
             run(*here, "link", "set", device, "up")
             run(*here, "link", "set", f"{device}-end", "up")
             run(*here, "address", "add", address, "dev", device)

@@ -8,10 +8,13 @@ import hashlib
 import random
 import socket
 import sys
+import time
 
 PORT = 7000
 UDP_SEGMENT = 103
 SO_RCVBUFFORCE = 33
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+SLOWLY = 0.003  # between two reads of a download that shall last
 
 
 def data(size: int) -> bytes:
@@ -68,6 +71,52 @@ def gso(address: str, size: str, segment: str) -> None:
     print(told(data(int(size))))
 
 
+def cuttable(address: str, size: str, datagrams: str) -> None:
+    """UDP without don't-fragment, whatever path MTU is known."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
+        here.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        here.connect((address, PORT))
+        for _ in range(int(datagrams)):
+            here.send(data(int(size)))
+    print(told(data(int(size)) * int(datagrams)))
+
+
+def refused(address: str) -> None:
+    """Nobody listens there: the other end's kernel says so, and ours knows whom it means."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
+        here.settimeout(5)
+        here.connect((address, PORT + 1))
+        here.send(b"anybody?")
+        try:
+            here.recv(1)
+        except ConnectionRefusedError:
+            print("refused")
+
+
+def offer(address: str, size: str) -> None:
+    """Sends to whoever connects."""
+    with socket.create_server((address, PORT), family=family(address)) as listener:
+        print("ready", flush=True)
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(data(int(size)))
+
+
+def fetch(address: str, milliseconds: str) -> None:
+    """Slowly: says after each part of so much time that it goes on."""
+    received, said = bytearray(), time.monotonic()
+    with socket.create_connection((address, PORT), timeout=10) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        while part := connection.recv(8192):
+            received += part
+            time.sleep(SLOWLY)
+            if time.monotonic() - said >= int(milliseconds) / 1000:
+                print("another part", flush=True)
+                said = time.monotonic()
+    print(told(bytes(received)), flush=True)
+
+
 if __name__ == "__main__":
-    ROLES = {"serve-tcp": serve_tcp, "tcp": tcp, "serve-udp": serve_udp, "udp": udp, "gso": gso}
+    ROLES = {"serve-tcp": serve_tcp, "tcp": tcp, "serve-udp": serve_udp, "udp": udp, "gso": gso, "cuttable": cuttable,
+             "refused": refused, "offer": offer, "fetch": fetch}  # fmt: skip
     ROLES[sys.argv[1]](*sys.argv[2:])

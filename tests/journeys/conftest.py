@@ -1,0 +1,23 @@
+"""A region for journeys that cross the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dataplane import edges
+from tests.dataplane.edges import Region
+
+
+@pytest.fixture(scope="module")
+def one_region() -> Iterator[Region]:
+    with edges.region() as made:
+        yield made
+
+
+@pytest.fixture
+def whole(one_region: Region) -> Region:
+    """Three hosts and an edge, loaded once, their tables as in the plan."""
+    one_region.restore()
+    return one_region
