@@ -80,7 +80,7 @@ def _row(edge: Any) -> tuple[str, ...]:
     use = "draining" if told.draining else "in use"
     passed = (_packets(told.outward, "sent"), _packets(told.inward, "sent"))
     dropped = sum(_packets(side, verdict) for side in (told.outward, told.inward) for verdict in side if "drop_" in verdict)
-    counts = (told.publics, told.blocks, *passed, dropped)
+    counts = [told.publics, told.blocks, *passed, dropped]
     return (edge.name, edge.address, use, *map(str, counts), health)
 
 
