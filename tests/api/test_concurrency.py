@@ -105,6 +105,8 @@ def test_a_reset_leaves_the_default_vpc_and_frees_every_claim(two):
     vpc_id = one.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     one.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")
     one.create_route_table(VpcId=vpc_id, ClientToken="once")
+    api.add_pool()
+    one.allocate_address(Domain="vpc")
     assert api.run(reset(api.store, "123456789012")) == ["us-east-1"]
     (left,) = one.describe_vpcs()["Vpcs"]
     assert left["IsDefault"] is True

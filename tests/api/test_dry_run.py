@@ -16,6 +16,7 @@ from rookery.api import handlers
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.operation import HANDLERS
 from rookery.api.wire.service import service
+from tests.api.edge_scene import without_internet_gateway
 
 WEB = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 DNS = {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
@@ -48,6 +49,7 @@ class Region:
         self._peerings()
         self._instances(api)
         self._routes()
+        self._gateways(api)
         ec2.create_key_pair(KeyName="me", KeyType="ed25519")
         reserved = ec2.create_subnet_cidr_reservation(
             SubnetId=self.subnet, Cidr="10.1.1.128/28", ReservationType="explicit"
@@ -119,6 +121,22 @@ class Region:
         made = self.ec2.associate_route_table(RouteTableId=self.table, SubnetId=self.subnet)
         self.association = made["AssociationId"]
 
+    def _gateways(self, api):
+        api.add_pool()
+        self.gateway, self.free_gateway = [
+            self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"] for _ in range(2)
+        ]
+        self.ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
+        self.leaving = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=self.leaving, VpcId=self.peer)
+        made = self.ec2.create_egress_only_internet_gateway(VpcId=self.vpc)["EgressOnlyInternetGateway"]
+        self.egress_only = made["EgressOnlyInternetGatewayId"]
+        self.free_address, self.address = [
+            self.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2)
+        ]
+        made = self.ec2.associate_address(AllocationId=self.address, NetworkInterfaceId=self.spare)
+        self.address_association = made["AssociationId"]
+
     def way(self, to):
         return {"DestinationCidrBlock": to, "NetworkInterfaceId": self.spare}
 
@@ -142,14 +160,19 @@ def valid_calls(here):
     permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}
     return {
         "AcceptVpcPeeringConnection": pending,
+        "AllocateAddress": {"Domain": "vpc"},
+        "AssociateAddress": {"AllocationId": here.free_address, **instance},
         "AssociateDhcpOptions": {"DhcpOptionsId": here.other_options, "VpcId": here.vpc},
         "AssociateRouteTable": {"RouteTableId": here.empty_table, "SubnetId": here.empty},
+        "AttachInternetGateway": {"InternetGatewayId": here.free_gateway, "VpcId": here.bare},
         "AttachNetworkInterface": {**interface, **instance, "DeviceIndex": 1},
         "AuthorizeSecurityGroupEgress": {**group, "IpPermissions": [DNS]},
         "AuthorizeSecurityGroupIngress": {**group, "IpPermissions": [DNS]},
         "CreateDefaultSubnet": {"AvailabilityZone": "us-east-1a"},
         "CreateDefaultVpc": {},
         "CreateDhcpOptions": {"DhcpConfigurations": NTP},
+        "CreateEgressOnlyInternetGateway": {"VpcId": here.peer},
+        "CreateInternetGateway": {},
         "CreateKeyPair": {"KeyName": "new", "KeyType": "ed25519"},
         "CreateManagedPrefixList": {"PrefixListName": "y", "MaxEntries": 1, "AddressFamily": "IPv4"},
         "CreateNetworkAcl": {"VpcId": here.vpc},
@@ -168,6 +191,8 @@ def valid_calls(here):
         "CreateVpc": {"CidrBlock": "10.200.0.0/16"},
         "CreateVpcPeeringConnection": {"VpcId": here.bare, "PeerVpcId": here.peer},
         "DeleteDhcpOptions": {"DhcpOptionsId": here.other_options},
+        "DeleteEgressOnlyInternetGateway": {"EgressOnlyInternetGatewayId": here.egress_only},
+        "DeleteInternetGateway": {"InternetGatewayId": here.free_gateway},
         "DeleteKeyPair": {"KeyName": "me"},
         "DeleteManagedPrefixList": {"PrefixListId": here.list},
         "DeleteNetworkAcl": acl,
@@ -181,9 +206,12 @@ def valid_calls(here):
         "DeleteTags": tagged,
         "DeleteVpc": {"VpcId": here.bare},
         "DeleteVpcPeeringConnection": pcx,
+        "DetachInternetGateway": {"InternetGatewayId": here.leaving, "VpcId": here.peer},
         "DetachNetworkInterface": {"AttachmentId": here.attachment},
+        "DisassociateAddress": {"AssociationId": here.address_association},
         "DisassociateRouteTable": {"AssociationId": here.association},
         "ImportKeyPair": {"KeyName": "mine", "PublicKeyMaterial": public_key()},
+        "ModifyAddressAttribute": {"AllocationId": here.address, "DomainName": "mail.example.com"},
         "ModifyInstanceAttribute": {**instance, "DisableApiTermination": {"Value": True}},
         "ModifyInstanceMetadataDefaults": {"HttpTokens": "required"},
         "ModifyInstanceMetadataOptions": {**instance, "HttpTokens": "required"},
@@ -197,6 +225,7 @@ def valid_calls(here):
         "ModifyVpcPeeringConnectionOptions": {**pcx, "RequesterPeeringConnectionOptions": DNS_OPTION},
         "RebootInstances": {"InstanceIds": [here.running]},
         "RejectVpcPeeringConnection": pending,
+        "ReleaseAddress": {"AllocationId": here.free_address},
         "ReplaceNetworkAclAssociation": {"AssociationId": here.guarding, **acl},
         "ReplaceNetworkAclEntry": {**acl, **ENTRY, "RuleAction": "deny"},
         "ReplaceRoute": {**table, "DestinationCidrBlock": "10.77.0.0/16", **pcx},
@@ -204,6 +233,7 @@ def valid_calls(here):
             "AssociationId": here.association,
             "RouteTableId": here.empty_table,
         },
+        "ResetAddressAttribute": {"AllocationId": here.address, "Attribute": "domain-name"},
         "ResetInstanceAttribute": {**instance, "Attribute": "sourceDestCheck"},
         "ResetNetworkInterfaceAttribute": {**interface, "SourceDestCheck": "true"},
         "RestoreManagedPrefixListVersion": {
@@ -239,6 +269,7 @@ def without_default_vpc(api):
     elsewhere = api.client(region="us-west-2")
     forsake(elsewhere)
     (vpc,) = elsewhere.describe_vpcs()["Vpcs"]
+    without_internet_gateway(elsewhere, vpc["VpcId"])
     elsewhere.delete_vpc(VpcId=vpc["VpcId"])
     return elsewhere
 

@@ -204,7 +204,14 @@ def test_chance_never_draws_an_address_that_the_launch_itself_asks_for(here):
             ],
             "InvalidParameterCombination",
         ),
-        ([{"DeviceIndex": 0, "SubnetId": "{a}", "AssociatePublicIpAddress": True}], "UnsupportedOperation"),
+        (
+            [{"DeviceIndex": 0, "SubnetId": "{a}", "AssociatePublicIpAddress": True}],
+            "InsufficientAddressCapacity",
+        ),
+        (
+            [{"DeviceIndex": 0, "NetworkInterfaceId": "{spare}", "AssociatePublicIpAddress": True}],
+            "InvalidParameterCombination",
+        ),
         ([{"DeviceIndex": 0, "SubnetId": "{a}", "Groups": ["sg-1"]}], "InvalidGroupId.Malformed"),
         ([{"DeviceIndex": n, "SubnetId": "{a}"} for n in range(3)], "AttachmentLimitExceeded"),
         (

@@ -244,15 +244,16 @@ def test_an_interface_of_another_vpc_is_no_target(ec2, refused, appliance):
 
 def test_tables_are_found_by_their_routes(ec2, table_id, middle):
     instance_id, interface_id = instance(ec2, middle)
-    ec2.create_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0", InstanceId=instance_id)
+    ec2.create_route(RouteTableId=table_id, DestinationCidrBlock="10.77.0.0/16", InstanceId=instance_id)
     for name, value in {
-        "route.destination-cidr-block": "0.0.0.0/0",
+        "route.destination-cidr-block": "10.77.0.0/16",
         "route.instance-id": instance_id,
         "route.network-interface-id": interface_id,
-        "route.origin": "CreateRoute",
     }.items():
         found = ec2.describe_route_tables(Filters=[{"Name": name, "Values": [value]}])["RouteTables"]
         assert [table["RouteTableId"] for table in found] == [table_id], name
+    written = ec2.describe_route_tables(Filters=[{"Name": "route.origin", "Values": ["CreateRoute"]}])["RouteTables"]
+    assert len(written) == 2  # the default VPC's leads to its internet gateway
     ec2.terminate_instances(InstanceIds=[instance_id])
     holes = [{"Name": "route.state", "Values": ["blackhole"]}]
     assert len(ec2.describe_route_tables(Filters=holes)["RouteTables"]) == 1

@@ -119,6 +119,7 @@ def test_without_a_vpc_a_group_is_made_in_the_default_one(ec2, refused):
         ec2.describe_security_groups(GroupNames=["web"])
     for subnet in ec2.describe_subnets()["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    without_internet_gateway(ec2, default_vpc(ec2))
     ec2.delete_vpc(VpcId=default_vpc(ec2))
     with refused("VPCIdNotSpecified"):
         ec2.create_security_group(GroupName="web", Description="d")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.api.edge_scene import without_internet_gateway
+
 
 @pytest.mark.parametrize(
     "cidr", ["10.0.0.0/15", "10.0.0.0/29", "169.254.0.0/16", "127.0.0.0/16", "224.0.0.0/16"]
@@ -149,6 +151,9 @@ def test_there_is_one_default_vpc(ec2, refused):
         ec2.create_default_subnet(AvailabilityZone="us-east-1a")
     for subnet in ec2.describe_subnets()["Subnets"]:
         ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    with refused("DependencyViolation"):
+        ec2.delete_vpc(VpcId=vpc["VpcId"])  # its internet gateway
+    without_internet_gateway(ec2, vpc["VpcId"])
     ec2.delete_vpc(VpcId=vpc["VpcId"])
     with refused("DefaultVpcDoesNotExist"):
         ec2.create_default_subnet(AvailabilityZone="us-east-1a")

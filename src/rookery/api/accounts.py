@@ -12,7 +12,7 @@ from rookery.api.handlers.peering_state import IN_FORCE, as_of, deleted_by
 from rookery.api.ids import RandomIds
 from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request
-from rookery.api.state import State, claim_key
+from rookery.api.state import State, claim_key, public_address_of
 from rookery.api.zones import zones_of
 from rookery.model import keys
 from rookery.model.codec import decode, decode_resource, encode, kind_of
@@ -91,8 +91,13 @@ def _put_new(resource: Resource, puts: dict[str, bytes], compares: list[Compare]
 async def _everything_of(store: Store, account: str) -> list[str]:
     resources = (await store.range(f"{keys.INTENDED}{account}/")).entries
     tokens = (await store.range(f"{keys.TOKENS}{account}/")).entries
-    claims = [claim_key(decode_resource(entry.key, entry.value)) for entry in resources]
-    return [entry.key for entry in (*resources, *tokens)] + [claim for claim in claims if claim]
+    claims = [claim for entry in resources for claim in _claims_of(decode_resource(entry.key, entry.value))]
+    return [entry.key for entry in (*resources, *tokens)] + claims
+
+
+def _claims_of(resource: Resource) -> list[str]:
+    number, address = claim_key(resource), public_address_of(resource)
+    return [*filter(None, [number]), *(keys.public_claim(one) for one in (address,) if one)]
 
 
 async def _zone_numbers(store: Store) -> list[int]:

@@ -1,7 +1,7 @@
 """From a handler's outcome to the store's transaction: all of it, or nothing.
 
 Comparing the head key of the account and region makes its transactions serializable; comparing claims with "absent" keeps
-every VNI and number unique over all accounts.
+every VNI, number and public address unique over all accounts.
 
 A peering connection has two accounts. Whatever puts one compares the heads of both and writes both, so that what its two
 sides do in the same moment is serializable too. Nothing else is ever written to another account.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rookery.api.idempotency import KEPT_SECONDS, TokenRecord
 from rookery.api.operation import Outcome, Request
-from rookery.api.state import Realm, RealmView, claim_key
+from rookery.api.state import Realm, RealmView, claim_key, public_address_of
 from rookery.model import keys
 from rookery.model.codec import encode
 from rookery.model.objects import Resource, VpcPeering
@@ -41,6 +41,7 @@ def transaction_of(
             _claim(made, resource)
     for resource in outcome.deletes:
         _delete(made, resource)
+    _claim_public_addresses(made, outcome, view)
     _compare_others(made, request, outcome, view)
     if token is not None:
         made.puts[token[0]] = encode(token[1])
@@ -83,6 +84,26 @@ def _claim(made: Transaction, resource: Resource) -> None:
         raise Conflict(f"{resource.id} drew a number twice")
     made.compares.append(Compare(claim, 0))
     made.puts[claim] = resource.id.encode()
+
+
+def _claim_public_addresses(made: Transaction, outcome: Outcome, view: RealmView) -> None:
+    """They come and go while their holder lives. One that changes hands within the outcome stays claimed."""
+    known = [view.get(type(one), one.id) for one in (*outcome.puts, *outcome.deletes)]
+    before = {public_address_of(one): one.id for one in known if one is not None}
+    after: dict[str, str] = {}
+    for one in outcome.puts:
+        address = public_address_of(one)
+        if address and address in after:
+            raise ValueError(f"{one.id} and {after[address]} would hold {address}")
+        after[address] = one.id
+    for address in (before.keys() | after.keys()) - {""}:
+        claim = keys.public_claim(address)
+        if address not in after:
+            made.deletes.append(claim)
+        elif address not in before:
+            made.compares.append(Compare(claim, 0))
+        if after.get(address) not in (None, before.get(address)):
+            made.puts[claim] = after[address].encode()
 
 
 def _delete(made: Transaction, resource: Resource) -> None:

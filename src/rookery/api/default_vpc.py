@@ -1,4 +1,7 @@
-"""The default VPC: 172.31.0.0/16 and a /20 for each zone. There is no internet gateway yet, hence no default route."""
+"""The default VPC: 172.31.0.0/16, a /20 for each zone, and an internet gateway to which everything else is routed.
+
+Its subnets give public addresses to what is launched in them, as far as the region has any.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ from msgspec.structs import replace
 
 from rookery.api.cidr import network
 from rookery.api.default_options import needed_options
-from rookery.api.default_security import guarded, new_default_acl, new_default_group
+from rookery.api.default_security import EVERYWHERE, guarded, new_default_acl, new_default_group
 from rookery.api.operation import Ids, Request, View
 from rookery.api.zones import Zone, zones
 from rookery.model.objects import (
     CidrAssociation,
     DhcpOptions,
+    InternetGateway,
     Resource,
+    Route,
     RouteTable,
     RouteTableAssociation,
     Subnet,
@@ -24,8 +29,8 @@ SUBNET_PREFIX = 20
 
 
 def default_vpc(request: Request, view: View) -> tuple[Resource, ...]:
-    """The VPC first, then its main route table, default security group and network ACL, then its subnets, and the default
-    DHCP options set where it is missing."""
+    """The VPC first, then its main route table, internet gateway, default security group and network ACL, then its subnets, and the
+    default DHCP options set where it is missing."""
     options, missing = needed_options(request, view)
     return (*build_default_vpc(options, request.now, request.ids, zones(request, view)), *missing)
 
@@ -43,7 +48,9 @@ def build_default_vpc(
     acl = new_default_acl(vpc, ids)
     for subnet in subnets:
         acl = guarded(acl, subnet.id, ids)
-    return (vpc, main_route_table(vpc, ids), new_default_group(vpc, ids), acl, *subnets)
+    gateway = new_gateway(vpc, ids)
+    table = replace(main_route_table(vpc, ids), routes=(Route(EVERYWHERE, gateway.id),))
+    return (vpc, table, gateway, new_default_group(vpc, ids), acl, *subnets)
 
 
 def new_vpc(options: DhcpOptions, now: float, ids: Ids, cidr: str) -> Vpc:
@@ -54,6 +61,18 @@ def new_vpc(options: DhcpOptions, now: float, ids: Ids, cidr: str) -> Vpc:
         created=now,
         cidr_associations=(CidrAssociation(ids.new("vpc-cidr-assoc"), cidr),),
         dhcp_options_id=options.id,
+    )
+
+
+def new_gateway(vpc: Vpc, ids: Ids) -> InternetGateway:
+    """Attached to it."""
+    return InternetGateway(
+        account=vpc.account,
+        region=vpc.region,
+        id=ids.new(InternetGateway.PREFIX),
+        created=vpc.created,
+        attached_vpc_id=vpc.id,
+        attached=vpc.created,
     )
 
 

@@ -76,6 +76,20 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidVpcPeeringConnectionId.Malformed",
         ),
         IdErrors(
+            "igw",
+            "internetGateway",
+            "InvalidInternetGatewayID.NotFound",
+            "InvalidInternetGatewayId.Malformed",
+        ),
+        IdErrors(
+            "eigw",
+            "egressOnlyInternetGateway",
+            "InvalidEgressOnlyInternetGatewayId.NotFound",
+            "InvalidEgressOnlyInternetGatewayId.Malformed",
+        ),
+        IdErrors("eipalloc", "allocation", "InvalidAllocationID.NotFound", "InvalidParameterValue"),
+        IdErrors("eipassoc", "association", "InvalidAssociationID.NotFound", "InvalidParameterValue"),
+        IdErrors(
             "eni-attach",
             "attachment",
             "InvalidAttachmentID.NotFound",

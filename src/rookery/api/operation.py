@@ -20,7 +20,9 @@ import msgspec
 from rookery.api.held import Held
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
+    AddressPool,
     ConsoleOutput,
+    ElasticIp,
     Host,
     InstanceStatus,
     NetworkInterface,
@@ -99,6 +101,15 @@ class View(Protocol):
 
     def detaching(self) -> Iterable[NetworkInterface]:
         """Those whose host still has to unplug them (an index, not a scan)."""
+
+    def public_pools(self) -> Collection[AddressPool]:
+        """Of the Rookery region. Empty: it has no public addresses."""
+
+    def public_addresses(self) -> Collection[str]:
+        """Those that are held, by whichever account: they are not free, and nothing else is told of them."""
+
+    def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
+        """Those associated with it (an index, not a scan)."""
 
     def hosts(self) -> Iterable[Host]: ...
 

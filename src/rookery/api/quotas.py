@@ -20,6 +20,9 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     security_groups: int = 2500
     security_group_rules: int = 60  # per group, direction and family
     network_interfaces: int = 5000
+    internet_gateways: int = 5
+    egress_only_gateways: int = 5
+    elastic_ips: int = 5
     instances: int = 1000
     key_pairs: int = 5000
     peerings_per_vpc: int = 50  # active ones

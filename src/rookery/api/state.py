@@ -19,6 +19,7 @@ from rookery.model.objects import (
     AccessKey,
     AddressPool,
     ConsoleOutput,
+    ElasticIp,
     Host,
     Instance,
     InstanceStatus,
@@ -46,6 +47,7 @@ class Realm:
         self.by_vpc: dict[tuple[type[Resource], str], dict[str, Resource]] = {}
         self.addresses: dict[str, Held] = {}  # by subnet id
         self.detaching: dict[str, NetworkInterface] = {}  # by id
+        self.elastic_ips: dict[str, dict[str, ElasticIp]] = {}  # by network interface and id: associated ones
         self.accepted: dict[str, VpcPeering] = {}  # by id: those that lie with other accounts
         self.tokens: dict[str, TokenRecord] = {}  # by store key, oldest first
 
@@ -60,6 +62,8 @@ class Realm:
             self.addresses.setdefault(resource.subnet_id, Held()).hold(resource)
             if resource.attachment and resource.attachment.detaching:
                 self.detaching[resource.id] = resource
+        if isinstance(resource, ElasticIp) and resource.interface_id:
+            self.elastic_ips.setdefault(resource.interface_id, {})[resource.id] = resource
 
     def delete(self, kind: type[Resource], resource_id: str) -> None:
         self._unindex(self.by_id.get(kind, {}).pop(resource_id, None))
@@ -71,6 +75,14 @@ class Realm:
         if isinstance(resource, NetworkInterface):
             self.addresses.setdefault(resource.subnet_id, Held()).release(resource)
             self.detaching.pop(resource.id, None)
+        if isinstance(resource, ElasticIp) and resource.interface_id:
+            self._forget_association(resource)
+
+    def _forget_association(self, elastic_ip: ElasticIp) -> None:
+        associated = self.elastic_ips[elastic_ip.interface_id]
+        del associated[elastic_ip.id]
+        if not associated:
+            del self.elastic_ips[elastic_ip.interface_id]
 
 
 class State:
@@ -87,6 +99,7 @@ class State:
         self.realms: dict[tuple[str, str], Realm] = {}
         self.hosts: dict[str, Host] = {}  # edges hold no instances, and are not here
         self.pools: dict[str, AddressPool] = {}  # by first address
+        self.public_addresses: set[str] = set()  # held by whomever
         self.instances_on: dict[str, int] = {}
         self.statuses: dict[str, InstanceStatus] = {}
         self.consoles: dict[str, bytes] = {}  # as the store has them: few are asked for
@@ -193,6 +206,11 @@ class State:
         elif key.startswith(keys.POOLS):
             _set(self.pools, key[len(keys.POOLS) :], decode(AddressPool, value) if value else None)
 
+    def _apply_claims(self, key: str, value: bytes | None, _revision: int) -> None:
+        if key.startswith(keys.PUBLIC_CLAIMS):
+            change = self.public_addresses.discard if value is None else self.public_addresses.add
+            change(key[len(keys.PUBLIC_CLAIMS) :])
+
     def _apply_credentials(self, key: str, value: bytes | None, _revision: int) -> None:
         _set(self.access_keys, key[len(keys.CREDENTIALS) :], decode(AccessKey, value) if value else None)
 
@@ -210,6 +228,7 @@ _APPLY: dict[str, Any] = {
     "intended": State._apply_intended,
     "observed": State._apply_observed,
     "infrastructure": State._apply_infrastructure,
+    "claims": State._apply_claims,
     "credentials": State._apply_credentials,
     "accounts": State._apply_accounts,
     "tokens": State._apply_tokens,
@@ -230,6 +249,13 @@ def claim_key(resource: Resource) -> str | None:
     if isinstance(resource, Subnet | NetworkInterface | RouteTable | NetworkAcl):
         return keys.number_claim(resource.number)
     return None
+
+
+def public_address_of(resource: Resource) -> str:
+    """The public address it holds now, of which there is a claim; empty: none."""
+    if isinstance(resource, ElasticIp):
+        return resource.address
+    return resource.public_address if isinstance(resource, NetworkInterface) else ""
 
 
 class RealmView:
@@ -276,6 +302,15 @@ class RealmView:
 
     def hosts(self) -> Iterable[Host]:
         return self._state.hosts.values()
+
+    def public_pools(self) -> Collection[AddressPool]:
+        return self._state.pools.values()
+
+    def public_addresses(self) -> Collection[str]:
+        return self._state.public_addresses
+
+    def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
+        return self._realm.elastic_ips.get(interface_id, {}).values()
 
     def instances_on(self, host: str) -> int:
         return self._state.instances_on.get(host, 0)

@@ -6,6 +6,7 @@ from rookery.model.objects import Resource
 
 INTENDED = "intended/"
 CLAIMS = "claims/"
+PUBLIC_CLAIMS = "claims/public/"
 HOSTS = "infrastructure/host/"
 POOLS = "infrastructure/pool/"
 OBSERVED = "observed/"  # what hosts say, and how far they are
@@ -62,7 +63,7 @@ def pool_key(cidr: str) -> str:
 
 def public_claim(address: str) -> str:
     """Exists while an account holds this public address, allocated or assigned."""
-    return f"{CLAIMS}public/{address}"
+    return f"{PUBLIC_CLAIMS}{address}"
 
 
 def credential_key(access_key: str) -> str:

@@ -250,6 +250,7 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     association_id: str = ""  # eipassoc-...
     interface_id: str = ""
     private_address: str = ""
+    ended_association_id: str = ""  # the last one that ended: to end it again is no error
     domain_name: str = ""  # reverse DNS, as asked for
 
 
@@ -337,6 +338,7 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     source_dest_check: bool = True
     attachment: Attachment | None = None
     public_address: str = ""  # assigned by itself, of the primary address; an Elastic IP takes its place
+    wants_public_address: bool = False  # gets one whenever its instance starts
 
     @property
     def number(self) -> int:

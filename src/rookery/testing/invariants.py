@@ -11,15 +11,18 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from itertools import combinations
 from typing import TypeVar
 
-from rookery.api.state import claim_key
+from rookery.api.state import claim_key, public_address_of
 from rookery.model import keys
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
     NO_OPTIONS,
     CidrAssociation,
     DhcpOptions,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Host,
     Instance,
+    InternetGateway,
     KeyPair,
     Live,
     MetadataDefaults,
@@ -29,6 +32,7 @@ from rookery.model.objects import (
     PrivateZone,
     Resource,
     RouteTable,
+    RouteTableAssociation,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -84,6 +88,11 @@ def keys_name_what_lies_there(held: Held) -> Iterator[str]:
 
 def claims_match_resources(held: Held) -> Iterator[str]:
     wanted = {claim: one.id for one in held.resources.values() if (claim := claim_key(one))}
+    wanted |= {
+        keys.public_claim(address): one.id
+        for one in held.resources.values()
+        if (address := public_address_of(one))
+    }
     found = {entry.key: entry.value.decode() for entry in held.under(keys.CLAIMS)}
     for claim in sorted(wanted.keys() | found.keys()):
         if wanted.get(claim) != found.get(claim):
@@ -130,7 +139,63 @@ def route_tables_belong_to_their_vpc(held: Held) -> Iterator[str]:
             if association.subnet_id and (subnet is None or subnet.vpc_id != table.vpc_id):
                 yield f"{association.id} of {table.id} names {association.subnet_id}"
             associated[association.subnet_id] += bool(association.subnet_id)
+            associated[association.gateway_id] += bool(association.gateway_id)
+            yield from _of_gateway(held, table, association)
     yield from (f"{subnet} is associated {count} times" for subnet, count in associated.items() if count > 1)
+
+
+def _of_gateway(held: Held, table: RouteTable, association: RouteTableAssociation) -> Iterator[str]:
+    if not association.gateway_id:
+        return
+    gateway = held.get(InternetGateway, association.gateway_id, table)
+    if gateway is None or gateway.attached_vpc_id != table.vpc_id or association.subnet_id:
+        yield f"{association.id} of {table.id} names {association.gateway_id}"
+    yield from (
+        f"{table.id} is of a gateway, and leads to {route.target}"
+        for route in table.routes
+        if not route.target.startswith(f"{NetworkInterface.PREFIX}-")
+    )
+
+
+def vpcs_have_one_gateway_of_a_kind(held: Held) -> Iterator[str]:
+    gateways = [*held.all(InternetGateway), *held.all(EgressOnlyInternetGateway)]
+    attached = Counter((one.KIND, one.attached_vpc_id) for one in gateways if one.attached_vpc_id)
+    yield from (f"{vpc} has {count} of {kind}" for (kind, vpc), count in attached.items() if count > 1)
+    for one in gateways:
+        if one.attached_vpc_id and held.get(Vpc, one.attached_vpc_id, one) is None:
+            yield f"{one.id} is attached to {one.attached_vpc_id}, which is gone or elsewhere"
+
+
+def public_addresses_have_one_holder_and_stand_for_one_address(held: Held) -> Iterator[str]:
+    holders = Counter(address for one in held.resources.values() if (address := public_address_of(one)))
+    yield from (f"{address} has {count} holders" for address, count in holders.items() if count > 1)
+    covered = Counter((one.interface_id, one.private_address) for one in held.all(ElasticIp) if one.interface_id)
+    covered.update((one.id, one.primary) for one in held.all(NetworkInterface) if one.public_address)
+    yield from (f"{private} has {count} public addresses" for private, count in covered.items() if count > 1)
+
+
+def elastic_ips_are_associated_with_what_is_there(held: Held) -> Iterator[str]:
+    attached = {one.attached_vpc_id for one in held.all(InternetGateway)}
+    for one in held.all(ElasticIp):
+        if len({bool(one.association_id), bool(one.interface_id), bool(one.private_address)}) > 1:
+            yield f"{one.id} is half associated"
+        if not one.interface_id:
+            continue
+        interface = held.get(NetworkInterface, one.interface_id, one)
+        if interface is None or one.private_address not in interface.addresses:
+            yield f"{one.id} stands for {one.private_address} of {one.interface_id}, which is not there"
+        elif interface.vpc_id not in attached:
+            yield f"{one.id} is in {interface.vpc_id}, which has no internet gateway"
+
+
+def what_stopped_has_no_public_address_of_its_own(held: Held) -> Iterator[str]:
+    for interface in held.all(NetworkInterface):
+        if not interface.public_address:
+            continue
+        attached = interface.attachment
+        instance = held.get(Instance, attached.instance_id, interface) if attached else None
+        if instance is None or instance.wanted != "running" or (attached and attached.device_index):
+            yield f"{interface.id} has {interface.public_address}, and is no running instance's first"
 
 
 def addresses_are_their_subnets_and_nobody_elses(held: Held) -> Iterator[str]:
@@ -423,4 +488,8 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     dns_hostnames_need_dns_support,
     zones_are_of_vpcs_and_one_of_a_name_in_each,
     metadata_can_be_asked_for,
+    vpcs_have_one_gateway_of_a_kind,
+    public_addresses_have_one_holder_and_stand_for_one_address,
+    elastic_ips_are_associated_with_what_is_there,
+    what_stopped_has_no_public_address_of_its_own,
 )

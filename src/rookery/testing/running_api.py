@@ -18,8 +18,8 @@ import uvloop
 from rookery.api.credentials import add_key
 from rookery.api.server import ServerSettings, make_application, uvicorn_config
 from rookery.model.codec import decode, encode, kind_of
-from rookery.model.keys import INTENDED, LIVE, host_key, instance_status_key
-from rookery.model.objects import Host, Instance, InstanceStatus, Live
+from rookery.model.keys import INTENDED, LIVE, host_key, instance_status_key, pool_key
+from rookery.model.objects import AddressPool, Host, Instance, InstanceStatus, Live
 from rookery.region.layout import DEFAULT_ACCOUNT, DEFAULT_AWS_REGION, host_address, host_name
 from rookery.store.interface import Store
 
@@ -108,6 +108,10 @@ class RunningApi:
         ]
         self.run(self.store.txn([], {host_key(host.name): encode(host) for host in hosts}))
         return hosts
+
+    def add_pool(self, cidr: str = "198.18.0.0/24") -> None:
+        """Of public addresses."""
+        self.run(self.store.txn([], {pool_key(cidr): encode(AddressPool(cidr=cidr))}))
 
     def hosts_obey(self) -> None:
         """What hosts would report: every instance is what it is wanted to be, and every host knows of it."""

@@ -11,9 +11,12 @@ from rookery.api import handlers
 from rookery.api.default_security import default_acl, guarded, new_default_acl, new_default_group
 from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
+from rookery.api.state import public_address_of
 from rookery.model.objects import (
+    AddressPool,
     CidrAssociation,
     ConsoleOutput,
+    ElasticIp,
     Host,
     Instance,
     InstanceStatus,
@@ -61,6 +64,7 @@ class SmallView:
         self.consoles: dict[str, ConsoleOutput] = {}
         self.live = 1_000_000_000
         self.mtu = 1500
+        self.pools: list[AddressPool] = []
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
@@ -84,6 +88,16 @@ class SmallView:
 
     def hosts(self) -> list[Host]:
         return self._hosts
+
+    def public_pools(self) -> list[AddressPool]:
+        return self.pools
+
+    def public_addresses(self) -> set[str]:
+        holders = (*self.all(ElasticIp), *self.all(NetworkInterface))
+        return {address for one in holders if (address := public_address_of(one))}
+
+    def elastic_ips_of(self, interface_id: str) -> list[ElasticIp]:
+        return [one for one in self.all(ElasticIp) if one.interface_id == interface_id]
 
     def instances_on(self, host: str) -> int:
         return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))

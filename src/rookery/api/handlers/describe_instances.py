@@ -103,7 +103,7 @@ FILTERS: Filters = {
     "availability-zone": lambda instance, view: instance.zone,
     "availability-zone-id": lambda instance, view: zone_id(instance.region, instance.zone),
     "client-token": lambda instance, view: instance.client_token or None,
-    "dns-name": _none,
+    "dns-name": _of_primary(INTERFACE_FILTERS["association.public-dns-name"]),
     "iam-instance-profile.arn": _none,
     "image-id": lambda instance, view: instance.image_id,
     "instance-id": lambda instance, view: instance.id,
@@ -111,7 +111,7 @@ FILTERS: Filters = {
     "instance-state-code": lambda instance, view: state_in(view, instance).code,
     "instance-state-name": lambda instance, view: state_in(view, instance).name,
     "instance-type": lambda instance, view: instance.instance_type,
-    "ip-address": _none,
+    "ip-address": _of_primary(INTERFACE_FILTERS["association.public-ip"]),
     "ipv6-address": lambda instance, view: [
         address for found in interfaces_of(view, instance) for address in found.ipv6_addresses
     ],

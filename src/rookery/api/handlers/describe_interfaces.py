@@ -9,6 +9,7 @@ from rookery.api.filters import Filters, Value
 from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.interface_groups import GROUP_FILTERS
 from rookery.api.handlers.interface_shape import interface_shape, status_of
+from rookery.api.handlers.public_addresses import ASSOCIATION_FILTERS
 from rookery.api.handlers.timestamps import iso
 from rookery.api.operation import Outcome, Request, View, operation
 from rookery.intent.names import private_dns_name
@@ -30,16 +31,8 @@ def _none(found: NetworkInterface, view: View) -> None:
 
 
 FILTERS: Filters = {
-    "addresses.association.allocation-id": _none,
-    "addresses.association.association-id": _none,
-    "addresses.association.public-ip": _none,
     "addresses.primary": lambda found, view: (True, False)[: len(found.addresses)],
     "addresses.private-ip-address": lambda found, view: found.addresses,
-    "association.allocation-id": _none,
-    "association.association-id": _none,
-    "association.ip-owner-id": _none,
-    "association.public-dns-name": _none,
-    "association.public-ip": _none,
     "attachment.attach-time": _of_attachment(lambda attachment: iso(attachment.attached)),
     "attachment.attachment-id": _of_attachment(lambda attachment: attachment.id),
     "attachment.delete-on-termination": _of_attachment(lambda attachment: attachment.delete_on_termination),
@@ -50,6 +43,7 @@ FILTERS: Filters = {
     "availability-zone": lambda found, view: found.zone,
     "availability-zone-id": lambda found, view: zone_id(found.region, found.zone),
     "description": lambda found, view: found.description,
+    **ASSOCIATION_FILTERS,
     **GROUP_FILTERS,
     "interface-type": lambda found, view: "interface",
     "ipv6-addresses.ipv6-address": lambda found, view: found.ipv6_addresses,

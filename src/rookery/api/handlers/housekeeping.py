@@ -10,10 +10,12 @@ from collections.abc import Iterable
 
 from rookery.api.handlers.attach_interfaces import released
 from rookery.api.handlers.attachment_state import is_unplugged
-from rookery.api.handlers.instance_interfaces import attachment_of
+from rookery.api.handlers.elastic_ip_associations import all_disassociated
+from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
 from rookery.api.handlers.peering_state import is_forgotten
+from rookery.api.handlers.public_addresses import without_addresses
 from rookery.api.lookup import find
 from rookery.api.operation import Outcome, View
 from rookery.model.objects import Instance, InstanceStatus, NetworkInterface, Resource, VpcPeering
@@ -57,9 +59,11 @@ def may_forget(instance: Instance, status: InstanceStatus | None, hosts: Iterabl
 def after_shutdown(view: View, instance: Instance, now: float) -> tuple[list[Resource], list[Resource]]:
     """A guest that shut itself down stays down, or ends, as its owner said (InstanceInitiatedShutdownBehavior)."""
     if instance.shutdown_behavior == "stop":
-        return [stopped(instance, now, GUEST_SHUTDOWN)], []
+        interfaces = without_addresses(interfaces_of(view, instance))
+        return [stopped(instance, now, GUEST_SHUTDOWN), *interfaces], []
     freed, deleted = released_interfaces(view, instance)
-    return [terminated(instance, now, GUEST_SHUTDOWN), *freed], list(deleted)
+    elastic_ips = all_disassociated(view, deleted)
+    return [terminated(instance, now, GUEST_SHUTDOWN), *freed, *elastic_ips], list(deleted)
 
 
 def finished_detachments(view: View) -> Outcome:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from rookery.api.handlers.elastic_ip_associations import all_disassociated
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_state import (
     PENDING,
@@ -22,6 +23,8 @@ from rookery.api.handlers.instance_state import (
     State,
     state_in,
 )
+from rookery.api.handlers.public_addresses import with_addresses, without_addresses
+from rookery.api.handlers.public_pools import free_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.lookup import find_all
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -33,7 +36,7 @@ Change = Callable[[Instance, State], Instance]
 @operation("StartInstances")
 def start_instances(request: Request, view: View) -> Outcome:
     """The interfaces of what starts are written again, unchanged: a stopped instance has no mappings, and those of the
-    new boot must be newer than any that were seen before."""
+    new boot must be newer than any that were seen before. With its boot a public address comes, where one is due."""
     honour_only(request.parameters, {"InstanceIds"})
 
     def start(instance: Instance, state: State) -> Instance:
@@ -44,7 +47,12 @@ def start_instances(request: Request, view: View) -> Outcome:
         return started(instance, request.now)
 
     made = change_all(request, view, start)
-    interfaces = [each for instance in made.instances for each in interfaces_of(view, instance)]
+    free = free_addresses(view)
+    interfaces = [
+        each
+        for instance in made.instances
+        for each in with_addresses(view, interfaces_of(view, instance), free)
+    ]
     return Outcome(result={"StartingInstances": made.shapes}, puts=(*made.instances, *interfaces))
 
 
@@ -67,7 +75,8 @@ def stop_instances(request: Request, view: View) -> Outcome:
         return instance if instance.wanted == "stopped" else stopped(instance, request.now, USER_SHUTDOWN)
 
     made = change_all(request, view, stop)
-    return Outcome(result={"StoppingInstances": made.shapes}, puts=made.instances)
+    interfaces = [each for one in made.instances for each in without_addresses(interfaces_of(view, one))]
+    return Outcome(result={"StoppingInstances": made.shapes}, puts=(*made.instances, *interfaces))
 
 
 def stopped(instance: Instance, now: float, reason: str) -> Instance:
@@ -100,6 +109,7 @@ def terminate_instances(request: Request, view: View) -> Outcome:
         if instance.wanted != "terminated":
             freed, deleted = released_interfaces(view, instance)
             puts += [terminated(instance, request.now, USER_SHUTDOWN), *freed]
+            puts += all_disassociated(view, deleted)
             deletes += deleted
     shapes = [
         state_change(instance, state_in(view, instance), now_terminating(state_in(view, instance)))
@@ -120,10 +130,14 @@ def now_terminating(before: State) -> State:
 def released_interfaces(
     view: View, instance: Instance
 ) -> tuple[list[NetworkInterface], list[NetworkInterface]]:
-    """(those that become available, those that go with the instance)."""
+    """(those that become available, those that go with the instance). An Elastic IP stays with an interface that stays."""
     held = interfaces_of(view, instance)
     goes = [each for each in held if attachment_of(each).delete_on_termination]
-    stays = [replace(each, attachment=None) for each in held if not attachment_of(each).delete_on_termination]
+    stays = [
+        replace(each, attachment=None, public_address="", wants_public_address=False)
+        for each in held
+        if not attachment_of(each).delete_on_termination
+    ]
     return stays, goes
 
 

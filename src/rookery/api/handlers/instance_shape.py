@@ -20,6 +20,7 @@ from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_shape import instance_interface_shape
 from rookery.api.handlers.metadata_options import metadata_shape, metadata_state
 from rookery.api.handlers.private_names import names_shape, shown_name
+from rookery.api.handlers.public_addresses import primary_association
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
 from rookery.intent.zones import zone_id
@@ -110,6 +111,7 @@ def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterfa
     if instance.wanted == "terminated" or not interfaces:
         return {"NetworkInterfaces": [], "SecurityGroups": [], "PrivateDnsName": "", "PublicDnsName": ""}
     first = interfaces[0]
+    public = primary_association(view, first)
     return {
         "NetworkInterfaces": [instance_interface_shape(view, each) for each in interfaces],
         "SecurityGroups": groups_shape(view, first.groups),
@@ -118,7 +120,8 @@ def _network(view: View, instance: Instance, interfaces: Sequence[NetworkInterfa
         "PrivateIpAddress": first.primary,
         **({"Ipv6Address": first.ipv6_addresses[0]} if first.ipv6_addresses else {}),
         "PrivateDnsName": shown_name(instance, first),
-        "PublicDnsName": "",
+        "PublicDnsName": public.dns_name if public else "",
+        **({"PublicIpAddress": public.public} if public else {}),
         "SourceDestCheck": first.source_dest_check,
         "PrivateDnsNameOptions": names_shape(instance.private_names),
     }

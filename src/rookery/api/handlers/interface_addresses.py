@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, addresses_of, parse_address
 from rookery.api.handlers.delegated_prefixes import parse_prefix
+from rookery.api.handlers.elastic_ip_associations import disassociated_from, moved_along
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.held import ipv4_units
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import Instance, NetworkInterface, Subnet
+from rookery.model.objects import Instance, NetworkInterface, Resource, Subnet
 
 WAYS = ("PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "Ipv4Prefixes", "Ipv4PrefixCount")
 
@@ -78,7 +79,7 @@ def assign_these(
     view: View, found: NetworkInterface, addresses: SubnetAddresses, wanted: list[str], may_move: bool
 ) -> Outcome:
     """An address that another interface of the subnet holds moves only when allowed; its primary never, nor one of a
-    delegated prefix."""
+    delegated prefix. Its Elastic IP goes with it."""
     new = [address for address in wanted if addresses.holder(address) != found.id]
     check_limit(view, found, ipv4_units(found) + len(new))
     losers: dict[str, NetworkInterface] = {}
@@ -96,16 +97,19 @@ def assign_these(
                 "Resource.AlreadyAssigned", f"The address {address} is already assigned to {holder.id}."
             )
         losers[holder_id] = without(holder, [address])
-    return assigned(replace(found, addresses=(*found.addresses, *new)), new, losers.values())
+    elastic_ips = moved_along(view, losers.values(), found, new)
+    gainer = replace(found, addresses=(*found.addresses, *new))
+    return assigned(gainer, new, (*losers.values(), *elastic_ips))
 
 
-def assigned(gainer: NetworkInterface, addresses: list[str], losers: Iterable[NetworkInterface]) -> Outcome:
+def assigned(gainer: NetworkInterface, addresses: list[str], others: Iterable[Resource]) -> Outcome:
+    """`others`: what changes beside the interface that gets the addresses."""
     return Outcome(
         result={
             "NetworkInterfaceId": gainer.id,
             "AssignedPrivateIpAddresses": [{"PrivateIpAddress": address} for address in addresses],
         },
-        puts=(gainer, *losers) if addresses else (),
+        puts=(gainer, *others) if addresses else (),
     )
 
 
@@ -134,7 +138,8 @@ def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
         raise invalid_parameter(
             f"Some of the specified addresses are not assigned to interface {found.id} as secondary ones: {', '.join(foreign)}"
         )
-    return Outcome(puts=(without_prefixes(without(found, unwanted), prefixes),))
+    changed = without_prefixes(without(found, unwanted), prefixes)
+    return Outcome(puts=(changed, *disassociated_from(view, found, unwanted)))
 
 
 def without_prefixes(found: NetworkInterface, prefixes: Sequence[str]) -> NetworkInterface:

@@ -7,14 +7,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter, not_permitted
 from rookery.api.handlers.interface_groups import groups_instead, groups_shape
 from rookery.api.handlers.interface_shape import attachment_shape
 from rookery.api.handlers.interface_tracking import tracking_with
+from rookery.api.handlers.public_addresses import is_due, with_address, without_address
+from rookery.api.handlers.public_pools import free_addresses
 from rookery.api.handlers.unbuilt import honour_only, leaves
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import NetworkInterface
+from rookery.model.objects import Instance, NetworkInterface
 
 
 @operation("ModifyNetworkInterfaceAttribute")
@@ -74,6 +76,19 @@ def set_primary_ipv6(_view: View, found: NetworkInterface, value: bool) -> Netwo
     return replace(found, primary_ipv6=value)
 
 
+def set_public_address(view: View, found: NetworkInterface, value: bool) -> NetworkInterface:
+    """While its instance runs it has one at once, else from its next start."""
+    if not value:
+        return replace(without_address(found), wants_public_address=False)
+    if not found.attachment or found.attachment.device_index != 0:
+        raise not_permitted(
+            f"Only the network interface at device index 0 of an instance can be given a public IP address, and {found.id} is not."
+        )
+    wanting = replace(found, wants_public_address=True)
+    runs = find(view, Instance, found.attachment.instance_id).wanted == "running"
+    return with_address(view, wanting, free_addresses(view)) if runs and is_due(view, wanting) else wanting
+
+
 CHANGES: dict[str, Callable[[View, NetworkInterface, Any], NetworkInterface]] = {
     "Description": set_description,
     "Groups": set_groups,
@@ -81,6 +96,7 @@ CHANGES: dict[str, Callable[[View, NetworkInterface, Any], NetworkInterface]] = 
     "SourceDestCheck": set_source_dest_check,
     "Attachment": set_delete_on_termination,
     "EnablePrimaryIpv6": set_primary_ipv6,
+    "AssociatePublicIpAddress": set_public_address,
 }
 
 
@@ -103,7 +119,7 @@ def attribute_shape(view: View, found: NetworkInterface, attribute: str) -> dict
     if attribute == "groupSet":
         return {"Groups": groups_shape(view, found.groups)}
     if attribute == "associatePublicIpAddress":
-        return {"AssociatePublicIpAddress": False}
+        return {"AssociatePublicIpAddress": found.wants_public_address}
     raise invalid_parameter(f"Value ({attribute}) for parameter Attribute is invalid.")
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_tracking import tracking_shape
+from rookery.api.handlers.public_addresses import (
+    Association,
+    association_shape,
+    associations_of,
+    instance_association_shape,
+)
 from rookery.api.operation import View
 from rookery.api.tags import render_tags
 from rookery.intent.names import private_dns_name
@@ -22,7 +29,7 @@ def status_of(interface: NetworkInterface) -> str:
 def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     """`NetworkInterface` of DescribeNetworkInterfaces."""
     shape = {
-        **_common(view, interface),
+        **_common(view, interface, association_shape),
         "AvailabilityZone": interface.zone,
         "AvailabilityZoneId": zone_id(interface.region, interface.zone),
         "RequesterManaged": False,
@@ -40,11 +47,15 @@ def instance_interface_shape(view: View, interface: NetworkInterface) -> dict[st
     attachment = attachment_shape(view, interface)
     for only_outside in ("InstanceId", "InstanceOwnerId"):
         del attachment[only_outside]
-    return {**_common(view, interface), "Attachment": attachment}
+    return {**_common(view, interface, instance_association_shape), "Attachment": attachment}
 
 
-def _common(view: View, interface: NetworkInterface) -> dict[str, Any]:
+def _common(
+    view: View, interface: NetworkInterface, shape: Callable[[Association], dict[str, Any]]
+) -> dict[str, Any]:
+    associated = {private: shape(one) for private, one in associations_of(view, interface).items()}
     return {
+        **_association(associated, interface.primary),
         "NetworkInterfaceId": interface.id,
         "SubnetId": interface.subnet_id,
         "VpcId": interface.vpc_id,
@@ -54,7 +65,10 @@ def _common(view: View, interface: NetworkInterface) -> dict[str, Any]:
         "MacAddress": interface.mac,
         "PrivateDnsName": private_dns_name(interface.primary, interface.region),
         "PrivateIpAddress": interface.primary,
-        "PrivateIpAddresses": [address_shape(interface, address) for address in interface.addresses],
+        "PrivateIpAddresses": [
+            {**address_shape(interface, address), **_association(associated, address)}
+            for address in interface.addresses
+        ],
         "SourceDestCheck": interface.source_dest_check,
         "Status": status_of(interface),
         "Groups": groups_shape(view, interface.groups),
@@ -62,6 +76,11 @@ def _common(view: View, interface: NetworkInterface) -> dict[str, Any]:
         "Ipv6Addresses": [ipv6_shape(interface, address) for address in interface.ipv6_addresses],
         **_prefixes(interface),
     }
+
+
+def _association(associated: dict[str, Any], address: str) -> dict[str, Any]:
+    """A member only where there is one, as AWS answers."""
+    return {"Association": associated[address]} if address in associated else {}
 
 
 def ipv6_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:

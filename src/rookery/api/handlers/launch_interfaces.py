@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, subnet_full
@@ -30,7 +31,14 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import ConnectionTracking, NetworkInterface, Subnet, Vpc
 
-ONLY_FOR_NEW = ("SubnetId", "Description", "PrimaryIpv6", *sorted(ADDRESS_PARAMETERS), *GUARD_PARAMETERS)
+ONLY_FOR_NEW = (
+    "SubnetId",
+    "Description",
+    "PrimaryIpv6",
+    "AssociatePublicIpAddress",
+    *sorted(ADDRESS_PARAMETERS),
+    *GUARD_PARAMETERS,
+)
 AT_INSTANCE_LEVEL = ("SubnetId", *ADDRESSES_AT_INSTANCE_LEVEL)
 
 
@@ -45,6 +53,8 @@ class InterfacePlan(msgspec.Struct, frozen=True, kw_only=True):
     tracking: ConnectionTracking = ConnectionTracking()
     description: str = ""
     delete_on_termination: bool = True
+    wants_public_address: bool = False  # only of a launch's one interface
+    insists_on_it: bool = False  # the request said so, not the subnet
 
     @property
     def once(self) -> bool:
@@ -75,6 +85,7 @@ def plan_interfaces(
                 subnet=home,
                 groups=groups_in(view, home, launch_groups(view, parameters)),
                 wanted=wanted_at_instance_level(parameters),
+                wants_public_address=home.map_public_ip_on_launch,
             ),
         )
     check_plans(plans, kind)
@@ -107,7 +118,6 @@ def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[
         specification,
         {"NetworkInterfaceId", "DeviceIndex", "DeleteOnTermination", *ONLY_FOR_NEW},
         {
-            "AssociatePublicIpAddress": (False,),
             "AssociateCarrierIpAddress": (False,),
             "InterfaceType": ("interface",),
             "NetworkCardIndex": (0,),
@@ -115,7 +125,15 @@ def plan_of(view: View, specification: Mapping[str, Any], all_of_them: Sequence[
     )
     if specification.get("NetworkInterfaceId"):
         return plan_existing(view, specification)
-    return plan_new(view, specification)
+    planned = plan_new(view, specification)
+    return planned if len(all_of_them) > 1 else with_public_address(planned, specification)
+
+
+def with_public_address(plan: InterfacePlan, specification: Mapping[str, Any]) -> InterfacePlan:
+    """As the request says of the launch's one interface, else as its subnet does."""
+    asked = specification.get("AssociatePublicIpAddress")
+    wants = plan.subnet.map_public_ip_on_launch if asked is None else asked
+    return replace(plan, wants_public_address=wants, insists_on_it=bool(asked))
 
 
 def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rookery.api.errors import invalid_parameter
 from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
+from rookery.api.handlers.elastic_ip_associations import all_disassociated
 from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in
 from rookery.api.handlers.interface_shape import interface_shape
@@ -102,4 +103,4 @@ def delete_network_interface(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
     if found.attachment:
         raise invalid_parameter(f"Network interface '{found.id}' is currently in use.")
-    return Outcome(deletes=(found,))
+    return Outcome(puts=tuple(all_disassociated(view, [found])), deletes=(found,))

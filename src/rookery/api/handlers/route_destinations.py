@@ -12,7 +12,7 @@ from typing import Any
 from rookery.api.blocks import Block, block, is_ipv6, is_within, parse_block
 from rookery.api.cidr import network, parse_cidr
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
-from rookery.api.handlers.route_targets import is_interface
+from rookery.api.handlers.route_targets import is_egress_only, is_interface
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import PrefixList, Route, RouteTable, Subnet, Vpc
@@ -84,6 +84,17 @@ def check_destination(
             and ((replaces_local and one in local) or _is_whole_subnet(one, table.vpc_id, view))
         ):
             raise inside_vpc(one)
+
+
+def check_family(destination: str, target: str, view: View) -> None:
+    """An egress-only gateway is for IPv6. Raises InvalidParameterValue."""
+    if not is_egress_only(target):
+        return
+    prefix_list = view.get(PrefixList, destination)
+    if prefix_list.family == "IPv4" if prefix_list else not is_ipv6(destination):
+        raise invalid_parameter(
+            f"The destination {destination} of a route to the egress-only internet gateway {target} is not one of IPv6."
+        )
 
 
 def inside_vpc(destination: Block) -> ApiError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,11 +11,13 @@ from rookery.api.describe import describe
 from rookery.api.errors import (
     check_id,
     dependency_violation,
+    invalid_combination,
     invalid_parameter,
     missing_parameter,
     not_found,
     refuse_unbuilt,
 )
+from rookery.api.handlers.gateway_tables import check_gateway_table, gateway_for
 from rookery.api.handlers.routes import ROUTE_FILTERS, routes_shape
 from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find
@@ -23,8 +26,8 @@ from rookery.api.tags import render_tags, tags_for
 from rookery.model.objects import RouteTable, RouteTableAssociation, Subnet, Vpc
 
 FILTERS = {
-    "association.gateway-id": lambda _table, _view: None,
-    "association.main": lambda table, _view: [not one.subnet_id for one in table.associations],
+    "association.gateway-id": lambda table, _view: [one.gateway_id or None for one in table.associations],
+    "association.main": lambda table, _view: [_is_main(one) for one in table.associations],
     "association.route-table-association-id": lambda table, _view: [one.id for one in table.associations],
     "association.route-table-id": lambda table, _view: table.id if table.associations else None,
     "association.subnet-id": lambda table, _view: [one.subnet_id or None for one in table.associations],
@@ -33,6 +36,10 @@ FILTERS = {
     **ROUTE_FILTERS,
     "vpc-id": lambda table, _view: table.vpc_id,
 }
+
+
+def _is_main(association: RouteTableAssociation) -> bool:
+    return not association.subnet_id and not association.gateway_id
 
 
 @operation("CreateRouteTable")
@@ -82,10 +89,11 @@ def render_route_table(table: RouteTable, view: View) -> dict[str, Any]:
 
 def _render_association(table: RouteTable, association: RouteTableAssociation) -> dict[str, Any]:
     return {
-        "Main": not association.subnet_id,
+        "Main": _is_main(association),
         "RouteTableAssociationId": association.id,
         "RouteTableId": table.id,
         "SubnetId": association.subnet_id or None,
+        "GatewayId": association.gateway_id or None,
         "AssociationState": {"State": "associated"},
     }
 
@@ -101,19 +109,32 @@ def delete_route_table(request: Request, view: View) -> Outcome:
 @operation("AssociateRouteTable")
 def associate_route_table(request: Request, view: View) -> Outcome:
     given = request.parameters
-    refuse_unbuilt(given, "GatewayId", "PublicIpv4Pool")
+    refuse_unbuilt(given, "PublicIpv4Pool")
     table = find(view, RouteTable, given["RouteTableId"])
-    if "SubnetId" not in given:
-        raise missing_parameter("subnetId")
-    subnet = find(view, Subnet, given["SubnetId"])
-    _check_same_vpc(table, subnet)
+    subnet_id, gateway_id = _what_to_associate(given, table, view)
     for other in view.in_vpc(RouteTable, table.vpc_id):
         for one in other.associations:
-            if one.subnet_id == subnet.id:
+            if not _is_main(one) and (one.subnet_id, one.gateway_id) == (subnet_id, gateway_id):
                 return _already_associated(other, table, one)
-    added = RouteTableAssociation(request.ids.new("rtbassoc"), subnet.id)
+    added = RouteTableAssociation(request.ids.new("rtbassoc"), subnet_id, gateway_id)
     changed = replace(table, associations=(*table.associations, added))
     return Outcome(result=_association_answer("AssociationId", added), puts=(changed,))
+
+
+def _what_to_associate(given: Mapping[str, Any], table: RouteTable, view: View) -> tuple[str, str]:
+    """A subnet of the table's VPC, or a gateway."""
+    subnet_id, gateway_id = given.get("SubnetId"), given.get("GatewayId")
+    if subnet_id and gateway_id:
+        raise invalid_combination(
+            "A route table is associated with a subnet or with a gateway, not with both."
+        )
+    if gateway_id:
+        return "", gateway_for(gateway_id, table, view)
+    if not subnet_id:
+        raise missing_parameter("subnetId")
+    subnet = find(view, Subnet, subnet_id)
+    _check_same_vpc(table, subnet)
+    return subnet.id, ""
 
 
 def _check_same_vpc(table: RouteTable, subnet: Subnet) -> None:
@@ -136,21 +157,23 @@ def _association_answer(member: str, association: RouteTableAssociation) -> dict
 @operation("DisassociateRouteTable")
 def disassociate_route_table(request: Request, view: View) -> Outcome:
     table, association = _association(view, request.parameters["AssociationId"])
-    if not association.subnet_id:
+    if _is_main(association):
         raise invalid_parameter(f"cannot disassociate the main route table association {association.id}")
     return Outcome(puts=(_without(table, association),))
 
 
 @operation("ReplaceRouteTableAssociation")
 def replace_route_table_association(request: Request, view: View) -> Outcome:
-    """Of a subnet; of the main association: another table becomes the VPC's main one."""
+    """Of a subnet or a gateway; of the main association: another table becomes the VPC's main one."""
     before, association = _association(view, request.parameters["AssociationId"])
     table = find(view, RouteTable, request.parameters["RouteTableId"])
     if before.vpc_id != table.vpc_id:
         raise invalid_parameter(f"Route tables {before.id} and {table.id} belong to different networks")
     if before.id == table.id:
         return Outcome(result=_association_answer("NewAssociationId", association))
-    moved = RouteTableAssociation(request.ids.new("rtbassoc"), association.subnet_id)
+    if association.gateway_id:
+        check_gateway_table(table, view)
+    moved = replace(association, id=request.ids.new("rtbassoc"))
     after = replace(table, associations=(*table.associations, moved))
     return Outcome(
         result=_association_answer("NewAssociationId", moved), puts=(_without(before, association), after)

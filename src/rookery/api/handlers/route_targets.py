@@ -19,7 +19,14 @@ from rookery.api.errors import (
 )
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
-from rookery.model.objects import Instance, NetworkInterface, RouteTable, VpcPeering
+from rookery.model.objects import (
+    EgressOnlyInternetGateway,
+    Instance,
+    InternetGateway,
+    NetworkInterface,
+    RouteTable,
+    VpcPeering,
+)
 
 ACTIVE, BLACKHOLE = "active", "blackhole"
 FINAL = ("failed", "rejected", "expired", "deleted")  # no route can ever lead through such a peering again
@@ -35,27 +42,23 @@ class Gateway(msgspec.Struct, frozen=True):
 
 GATEWAYS: dict[str, tuple[Gateway, ...]] = {
     "GatewayId": (
-        Gateway("igw", "gateway", "InvalidGatewayID.NotFound"),
         Gateway("vgw", "gateway", "InvalidGatewayID.NotFound"),
         Gateway("vpce", "VPC endpoint", "InvalidVpcEndpointId.NotFound"),
     ),
     "NatGatewayId": (Gateway("nat", "natGateway", "InvalidNatGatewayID.NotFound"),),
     "TransitGatewayId": (Gateway("tgw", "transitGateway", "InvalidTransitGatewayID.NotFound"),),
-    "EgressOnlyInternetGatewayId": (
-        Gateway("eigw", "egressOnlyInternetGateway", "InvalidEgressOnlyInternetGatewayId.NotFound"),
-    ),
     "VpcEndpointId": (Gateway("vpce", "VPC endpoint", "InvalidVpcEndpointId.NotFound"),),
 }
 UNBUILT = ("LocalGatewayId", "CarrierGatewayId", "CoreNetworkArn", "OdbNetworkArn")
 
 
 def target_of(parameters: Mapping[str, Any], table: RouteTable, view: View) -> str:
-    """The id that the route will hold: eni-... or pcx-.... Raises unless exactly one target is given, and is one that
+    """The id that the route will hold: eni-..., pcx-..., igw-..., eigw-.... Raises unless exactly one target is given, and is one that
     `table` may have."""
     name = target_parameter(parameters)
     if name in UNBUILT:
         raise unsupported(f"The parameter {name} is not supported by Rookery yet.")
-    if name in GATEWAYS:
+    if name not in _RESOLVE:
         raise _nobodys(name, parameters[name])
     return _RESOLVE[name](parameters[name], table, view)
 
@@ -71,7 +74,7 @@ def target_parameter(parameters: Mapping[str, Any]) -> str:
 
 
 def given_targets(parameters: Mapping[str, Any]) -> list[str]:
-    return [name for name in (*_RESOLVE, *GATEWAYS, *UNBUILT) if parameters.get(name)]
+    return [name for name in dict.fromkeys((*_RESOLVE, *GATEWAYS, *UNBUILT)) if parameters.get(name)]
 
 
 def _nobodys(parameter: str, target_id: str) -> ApiError:
@@ -114,6 +117,25 @@ def _peering(peering_id: str, table: RouteTable, view: View) -> str:
     return peering.id
 
 
+def _gateway(gateway_id: str, table: RouteTable, view: View) -> str:
+    """Of the kinds that share this parameter one can exist: an internet gateway, attached to this VPC."""
+    gateway = view.get(InternetGateway, gateway_id)
+    if gateway is None and is_well_formed(InternetGateway.PREFIX, gateway_id):
+        raise ApiError("InvalidGatewayID.NotFound", f"The gateway ID '{gateway_id}' does not exist")
+    if gateway is None:
+        raise _nobodys("GatewayId", gateway_id)
+    if gateway.attached_vpc_id != table.vpc_id:
+        raise _strangers(table, "network gateway", gateway.id)
+    return gateway.id
+
+
+def _egress_only(gateway_id: str, table: RouteTable, view: View) -> str:
+    gateway = find(view, EgressOnlyInternetGateway, gateway_id)
+    if gateway.attached_vpc_id != table.vpc_id:
+        raise _strangers(table, "network gateway", gateway.id)
+    return gateway.id
+
+
 def _strangers(table: RouteTable, noun: str, target_id: str) -> ApiError:
     return invalid_parameter(f"route table {table.id} and {noun} {target_id} belong to different networks")
 
@@ -122,6 +144,8 @@ _RESOLVE: dict[str, Callable[[str, RouteTable, View], str]] = {
     "NetworkInterfaceId": _interface,
     "InstanceId": _instance,
     "VpcPeeringConnectionId": _peering,
+    "GatewayId": _gateway,
+    "EgressOnlyInternetGatewayId": _egress_only,
 }
 
 
@@ -129,18 +153,33 @@ def is_interface(target: str) -> bool:
     return target.startswith(f"{NetworkInterface.PREFIX}-")
 
 
-def state_of_target(target: str, view: View) -> str:
+def is_egress_only(target: str) -> bool:
+    return target.startswith(f"{EgressOnlyInternetGateway.PREFIX}-")
+
+
+def is_internet_gateway(target: str) -> bool:
+    return target.startswith(f"{InternetGateway.PREFIX}-")
+
+
+def state_of_target(target: str, vpc_id: str, view: View) -> str:
     """A black hole still wins over shorter prefixes; its packets are dropped."""
     if is_interface(target):
         interface = view.get(NetworkInterface, target)
         attachment = interface.attachment if interface else None
         return ACTIVE if attachment and not attachment.detaching else BLACKHOLE
+    if is_internet_gateway(target) or is_egress_only(target):
+        gateway = view.get(InternetGateway, target) or view.get(EgressOnlyInternetGateway, target)
+        return ACTIVE if gateway and gateway.attached_vpc_id == vpc_id else BLACKHOLE
     peering = view.get(VpcPeering, target)
     return ACTIVE if peering is not None and peering.status == "active" else BLACKHOLE
 
 
 def target_shape(target: str, view: View) -> dict[str, str]:
     """The members of `Route` that say where it leads."""
+    if is_internet_gateway(target):
+        return {"GatewayId": target}
+    if is_egress_only(target):
+        return {"EgressOnlyInternetGatewayId": target}
     if not is_interface(target):
         return {"VpcPeeringConnectionId": target}
     interface = view.get(NetworkInterface, target)

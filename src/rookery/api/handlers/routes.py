@@ -9,9 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter
+from rookery.api.handlers.gateway_tables import check_route_of_gateway
 from rookery.api.handlers.route_destinations import (
     PARAMETERS,
     check_destination,
+    check_family,
     check_route_limit,
     given_destination,
     local_blocks,
@@ -45,6 +47,8 @@ def create_route(request: Request, view: View) -> Outcome:
         raise already_there(destination)
     target = target_of(request.parameters, table, view)
     check_destination(spelled_out(destination, view), target, table, view)
+    check_family(destination, target, view)
+    check_route_of_gateway(Route(destination, target), table, view)
     if before is not None:
         if before.target != target:
             raise already_there(destination)
@@ -83,6 +87,8 @@ def replace_route(request: Request, view: View) -> Outcome:
     blocks = spelled_out(destination, view)
     check_destination(blocks, target, table, view, replaces_local=is_local)
     after = Route(destination, target)
+    check_family(destination, target, view)
+    check_route_of_gateway(after, table, view)
     if before is None:
         return Outcome(puts=(replace(table, routes=(*table.routes, after)),))
     routes = tuple(after if route is before else route for route in table.routes)
@@ -116,11 +122,11 @@ def routes_shape(table: RouteTable, view: View) -> list[dict[str, str]]:
     local = local_blocks(view.get(Vpc, table.vpc_id))
     written = {route.destination: route for route in table.routes}
     shapes = [
-        _shape(written[one], "CreateRouteTable", view) if one in written else _local_shape(one)
+        _shape(written[one], "CreateRouteTable", table, view) if one in written else _local_shape(one)
         for one in local
     ]
     return shapes + [
-        _shape(route, "CreateRoute", view) for route in table.routes if route.destination not in local
+        _shape(route, "CreateRoute", table, view) for route in table.routes if route.destination not in local
     ]
 
 
@@ -133,12 +139,12 @@ def _local_shape(destination: str) -> dict[str, str]:
     }
 
 
-def _shape(route: Route, origin: str, view: View) -> dict[str, str]:
+def _shape(route: Route, origin: str, table: RouteTable, view: View) -> dict[str, str]:
     return {
         member_of(route.destination): route.destination,
         **target_shape(route.target, view),
         "Origin": origin,
-        "State": state_of_target(route.target, view),
+        "State": state_of_target(route.target, table.vpc_id, view),
     }
 
 

@@ -21,6 +21,7 @@ from rookery.api.handlers.metadata_options import changed_options, check_shown_t
 from rookery.api.handlers.network_interfaces import check_interface_quota, new_interface
 from rookery.api.handlers.placement import hosts_in, no_capacity, place
 from rookery.api.handlers.private_names import launched_names
+from rookery.api.handlers.public_pools import free_addresses, no_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.user_data import checked_user_data
 from rookery.api.handlers.wanted_addresses import AT_INSTANCE_LEVEL
@@ -103,10 +104,12 @@ def run_instances(request: Request, view: View) -> Outcome:
     launch = checked_launch(request, view)
     subnets = {plan.subnet.id: plan.subnet for plan in launch.plans}
     pools = {subnet_id: addresses_of(view, subnet) for subnet_id, subnet in subnets.items()}
-    hosts = choose_hosts(launch, view, pools)
+    reservation = request.ids.new("r")
+    public = public_addresses(launch, view, reservation)
+    hosts = choose_hosts(launch, view, pools, public)
     check_instance_quota(request, view, len(hosts))
     check_interface_quota(request, view, len(hosts) * sum(plan.existing is None for plan in launch.plans))
-    builder = Builder(request, launch, pools)
+    builder = Builder(request, launch, pools, reservation, public)
     built = [builder.build(index, host) for index, host in enumerate(hosts)]
     instances = [instance for instance, _ in built]
     shapes = [instance_shape(view, instance, interfaces, PENDING) for instance, interfaces in built]
@@ -179,11 +182,26 @@ def check_instance_quota(request: Request, view: View, more: int) -> None:
         )
 
 
-def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses]) -> list[str]:
+def public_addresses(launch: Launch, view: View, seed: str) -> list[str] | None:
+    """One for each instance that could be launched; None: none is to have one. Where the region has no public addresses at all,
+    a subnet that would give them gives none: only a request that insists is refused."""
+    first, free = launch.plans[0], free_addresses(view)
+    if not first.wants_public_address or not (free.exist or first.insists_on_it):
+        return None
+    return free.draw(launch.most, seed)
+
+
+def choose_hosts(
+    launch: Launch, view: View, pools: Mapping[str, SubnetAddresses], public: list[str] | None
+) -> list[str]:
     """One for each instance that fits: between `least` and `most` of them."""
     room = how_many_fit(launch.plans, pools)
     if room < launch.least:
         raise first_full(launch.plans, pools)
+    if public is not None:
+        room = min(room, len(public))
+    if room < launch.least:
+        raise no_addresses()
     hosts = place(hosts_in(view.hosts(), launch.zone), view.instances_on, min(launch.most, room))
     if len(hosts) < launch.least:
         raise no_capacity(launch.zone)
@@ -193,18 +211,26 @@ def choose_hosts(launch: Launch, view: View, pools: Mapping[str, SubnetAddresses
 class Builder:
     """Makes the instances of one launch."""
 
-    def __init__(self, request: Request, launch: Launch, pools: Mapping[str, SubnetAddresses]):
+    def __init__(
+        self,
+        request: Request,
+        launch: Launch,
+        pools: Mapping[str, SubnetAddresses],
+        reservation: str,
+        public: list[str] | None,
+    ):
         self._request = request
         self._launch = launch
         self._pools = pools
-        self._reservation = request.ids.new("r")
+        self._reservation = reservation
+        self._public = public
 
     def build(self, index: int, host: str) -> tuple[Instance, list[NetworkInterface]]:
         """The `index`th instance, and its interfaces by device index."""
         instance_id = self._request.ids.new(Instance.PREFIX)
         plans = self._launch.plans
         built = {
-            plan.device_index: self._interface(plan, instance_id, host)
+            plan.device_index: self._interface(plan, instance_id, host, index)
             for plan in sorted(
                 plans, key=lambda plan: not plan.wanted.chosen
             )  # chance must not draw a chosen one
@@ -244,7 +270,7 @@ class Builder:
             shutdown_behavior=launch.options.get("InstanceInitiatedShutdownBehavior") or "stop",
         )
 
-    def _interface(self, plan: InterfacePlan, instance_id: str, host: str) -> NetworkInterface:
+    def _interface(self, plan: InterfacePlan, instance_id: str, host: str, index: int) -> NetworkInterface:
         attachment = Attachment(
             id=self._request.ids.new("eni-attach"),
             instance_id=instance_id,
@@ -253,7 +279,14 @@ class Builder:
             attached=self._request.now,
             delete_on_termination=plan.delete_on_termination,
         )
-        return replace(plan.existing or self._new_interface(plan), attachment=attachment)
+        interface = plan.existing or self._new_interface(plan)
+        return replace(interface, attachment=attachment, **self._public_address(plan, index))
+
+    def _public_address(self, plan: InterfacePlan, index: int) -> dict[str, Any]:
+        if not plan.wants_public_address:
+            return {}
+        given = {"public_address": self._public[index]} if self._public is not None else {}
+        return {"wants_public_address": True, **given}
 
     def _new_interface(self, plan: InterfacePlan) -> NetworkInterface:
         return new_interface(

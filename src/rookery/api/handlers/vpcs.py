@@ -22,8 +22,10 @@ from rookery.api.errors import (
     refuse_unbuilt,
 )
 from rookery.api.handlers.dhcp_options import shown_id
+from rookery.api.handlers.internet_gateways import check_internet_gateway_quota
 from rookery.api.handlers.peering import without_vpc
 from rookery.api.handlers.peering_blocks import added_block
+from rookery.api.handlers.vpc_gateways import has_gateways
 from rookery.api.handlers.vpc_ipv6 import (
     IPV6_FILTERS,
     admitting_ipv6,
@@ -110,6 +112,7 @@ def create_default_vpc(request: Request, view: View) -> Outcome:
             "DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region."
         )
     _check_quota(request, view)
+    check_internet_gateway_quota(request, view)
     made = default_vpc(request, view)
     return Outcome(result={"Vpc": _born(made[0])}, puts=made)
 
@@ -168,7 +171,7 @@ def delete_vpc(request: Request, view: View) -> Outcome:
     ]
     others = [*view.in_vpc(Subnet, vpc.id), *view.in_vpc(NetworkInterface, vpc.id)]
     own = [not table.is_main for table in tables] + [not guard.is_default for guard in guards]
-    if others or any(own):
+    if others or any(own) or has_gateways(view, vpc.id):
         raise dependency_violation("vpc", vpc.id)
     return Outcome(puts=without_vpc(request, view, vpc.id), deletes=(vpc, *tables, *guards))
 
