@@ -38,6 +38,9 @@ OWNERS = [(row[0], IPv4Address(a).packed) for (_, a), row in plan.ADDRESSES.item
     (number, IPv4Network(prefix)[4].packed) for (_, prefix), number in plan.DELEGATED.items()
 ]
 VPCS = (plan.VPC, plan.TWIN, plan.PEER, plan.THIRD, 9)
+EDGES = (IPv4Address("100.64.1.20"), IPv4Address("100.64.1.21"), IPv4Address("100.64.1.22"))
+OUTSIDE = [IPv4Address(a).packed for a in ("198.51.100.9", "192.0.2.80", "8.8.8.8", "172.32.0.1", "100.128.0.1", "192.168.0.1",
+                                           "172.31.255.255", "100.127.0.1", "127.0.0.1", "0.0.0.1", "240.0.0.1")]  # fmt: skip
 HOSTS = [h.packed for h in (plan.HOST_A, plan.HOST_B, plan.HOST_C, plan.FAR_HOST)]
 ANSWERS = (  # end of the service's address, protocol, port, kind of caller, where it asked, its port (0: any)
     ("123", 17, 123, 4, 1, 0), ("123", 17, 123, 6, 1, 0), ("253", 17, 53, 4, 1, 0), ("253", 6, 53, 4, 2, 0),
@@ -107,7 +110,7 @@ def instance_frame(rng: random.Random) -> bytes:
     if rng.random() < 0.25:
         return ethernet + b"\x08\x00" + question(rng)
     address = ADDRESSES[0] if rng.random() < 0.8 else rng.choice(ADDRESSES)
-    return ethernet + b"\x08\x00" + ip_packet(rng, address, rng.choice(ADDRESSES))
+    return ethernet + b"\x08\x00" + ip_packet(rng, address, rng.choice(OUTSIDE if rng.random() < 0.2 else ADDRESSES))
 
 
 def arp(rng: random.Random) -> bytes:
@@ -142,6 +145,8 @@ def substrate_frame(rng: random.Random) -> bytes:
         number = rng.choice(tuple(PLACES))
     if rng.random() < 0.1:
         origin_vni = rng.choice(VPCS)
+    if rng.random() < 0.15:
+        number, source, host, origin_vni = 0, rng.choice(OUTSIDE), rng.choice(EDGES).packed, plan.VPC
     given = options(rng, origin_option(rng, origin_vni, number))
     carried = rng.choice(MACS) + rng.choice(MACS) + rng.choice((b"\x08\x00",) * 9 + (b"\x08\x06",))
     if rng.random() < 0.3:
@@ -216,6 +221,10 @@ def change_world(rng: random.Random) -> model.Host:
     moved = rng.choice(sorted(host.mappings))
     host.mappings[moved] = replace(host.mappings[moved], host=rng.choice((plan.HOST_A, plan.HOST_B, plan.HOST_C)))
     host.peerings = {pair for pair in sorted(host.peerings) if rng.random() < 0.7}
+    host.edges = EDGES[: rng.randrange(4)]
+    host.edge_nodes = {edge for edge in EDGES if rng.random() < 0.8}
+    host.gateways = {vni for vni in (plan.VPC, plan.PEER) if rng.random() < 0.8}
+    host.routes[1, IPv4Network("0.0.0.0/0")] = rng.choice((model.Route("internet"),) * 3 + (model.Route("none"),))
     host.routes[1, IPv4Network("10.7.1.0/24")] = rng.choice(
         (model.Route("local"), model.Route("interface", 18), model.Route("interface", 11), model.Route("peer", plan.TWIN))
     )

@@ -12,6 +12,8 @@ from tests.dataplane.model_services import Question, Refused
 
 MASK32 = 0xFFFFFFFF
 WRAPPING = 66
+NOT_OUTSIDE = [IPv4Network(block) for block in ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                                                "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3")]  # fmt: skip
 HAVE_PORTS = (1, 6, 17)  # ICMPv6 inside IPv4 is a protocol like any other
 ANSWERS_ICMP = (0, 8, 13, 14)
 
@@ -63,7 +65,7 @@ class Local:
 
 @dataclass(frozen=True)
 class Route:
-    kind: str  # local, blackhole, interface, peer, none
+    kind: str  # local, blackhole, interface, peer, internet, none
     target: int = 0
 
 
@@ -86,6 +88,7 @@ class Hop:
     subnet: int
     mac: bytes
     led_to: int = 0
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,9 @@ class Host:
     peerings: set[tuple[int, int]] = field(default_factory=set)
     services: Services | None = None
     spent: int = 0  # packets to services, of everybody, in this second
+    edges: tuple[IPv4Address, ...] = ()  # that live
+    edge_nodes: set[IPv4Address] = field(default_factory=set)
+    gateways: set[int] = field(default_factory=set)  # VPCs with an internet gateway
 
 
 @dataclass(frozen=True)
@@ -283,12 +289,23 @@ def next_hop(host: Host, me: Interface, inner: Inner) -> Hop:
             raise Dropped("DROP_WRONG_SUBNET")
         return hop
     route = longest_route(host, me, inner.destination)
+    if route.kind == "internet":
+        return edge_for(host, me, inner)
     if route.kind != "interface":
         return owner(host, route.target if route.kind == "peer" else me.vni, inner.destination)
     forwarder = host.forwarders.get((me.vni, route.target))
     if forwarder is None:
         raise Dropped("DROP_NO_FORWARDER")
     return Hop(forwarder.host, me.vni, forwarder.subnet, forwarder.mac, route.target)
+
+
+def edge_for(host: Host, me: Interface, inner: Inner) -> Hop:
+    if me.vni not in host.gateways:
+        raise Dropped("DROP_NO_GATEWAY")
+    if not host.edges:
+        raise Dropped("DROP_NO_EDGE")
+    chosen = host.edges[(flow_hash(inner) >> 16) * len(host.edges) >> 16]
+    return Hop(chosen, me.vni, 0, inner.frame[:6], outside=True)
 
 
 def fragmentation_needed(me: Interface, inner: Inner, mtu: int, ifindex: int) -> Outcome:
@@ -301,7 +318,7 @@ def fragmentation_needed(me: Interface, inner: Inner, mtu: int, ifindex: int) ->
     return Outcome("ANSWERED", me.mac + me.router_mac + b"\x08\x00" + header + icmp + quoted, ifindex)
 
 
-def flow_port(inner: Inner) -> int:
+def flow_hash(inner: Inner) -> int:
     """Words as a little-endian machine loads them."""
     prefix = struct.unpack("<I", b"\0\0\xff\xff")[0]
     source, destination = (struct.unpack("<I", a.packed)[0] ^ prefix for a in (inner.source, inner.destination))
@@ -309,22 +326,30 @@ def flow_port(inner: Inner) -> int:
     value = inner.protocol
     for word in (source, destination, ports[0] << 16 | ports[1]):
         value = (value ^ word) * 0x9E3779B1 & MASK32
-    return 0xC000 | value >> 18
+    return value
 
 
-def wrap(substrate: Substrate, me: Interface, inner: Inner, hop: Hop) -> Outcome:
+def wrap(substrate: Substrate, number: int, vni: int, inner: Inner, hop: Hop) -> Outcome:
+    """`number` and `vni`: of the origin."""
     total = len(inner.frame) - 14 + WRAPPING
     total = total if total <= 0xFFFF else 0
     ip = ipv4_header(total, 17, substrate.address.packed, hop.host.packed, True)
-    udp = struct.pack("!HHHH", flow_port(inner), 6081, total - 20 if total else 0, 0)
+    udp = struct.pack("!HHHH", 0xC000 | flow_hash(inner) >> 18, 6081, total - 20 if total else 0, 0)
     geneve = struct.pack("!BBHI", 4, 0, 0x6558, hop.vni << 8)
-    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, me.number, me.vni << 8, hop.led_to)
+    origin = struct.pack("!HBBIII", 0xFF52, 1, 3, number, vni << 8, hop.led_to)
     carried = hop.mac + inner.frame[6:]
     return Outcome("SENT", bytes(12) + b"\x08\x00" + ip + udp + geneve + origin + carried, substrate.ifindex)
 
 
 def verify(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> tuple[int, bytes]:
-    """Subnet and MAC of the interface that sent it."""
+    """Subnet and MAC of the interface that sent it; of what comes from outside, none."""
+    if claim.interface == 0:
+        check_edge(host, claim, inner, outer_source)
+        return 0, b""
+    return verify_interface(host, claim, inner, outer_source)
+
+
+def verify_interface(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> tuple[int, bytes]:
     if claim.origin_vni != claim.vni and (claim.vni, claim.origin_vni) not in host.peerings:
         raise Dropped("DROP_NOT_PEERED")
     place = place_of(host, claim.origin_vni, inner.source)
@@ -334,6 +359,17 @@ def verify(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) ->
     if forwarder and forwarder.host == outer_source and not forwarder.source_check:
         return forwarder.subnet, forwarder.mac
     raise Dropped("DROP_SOURCE_NOT_AT_HOST" if place else "DROP_SOURCE_NOT_MAPPED")
+
+
+def check_edge(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> None:
+    if outer_source not in host.edge_nodes:
+        raise Dropped("DROP_NOT_AN_EDGE")
+    if claim.origin_vni != claim.vni:
+        raise Dropped("DROP_NOT_PEERED")
+    if claim.vni not in host.gateways:
+        raise Dropped("DROP_NO_GATEWAY")
+    if any(inner.source in network for network in NOT_OUTSIDE) or place_of(host, claim.vni, inner.source):
+        raise Dropped("DROP_PRIVATE_SOURCE")
 
 
 def receiver(host: Host, claim: Claim, inner: Inner) -> Local:
@@ -408,13 +444,14 @@ def forward(host: Host, me: Interface, inner: Inner, hop: Hop, ifindex: int) -> 
     if substrate is None:
         raise Dropped("DROP_NOT_CONFIGURED")
     mtu = min(me.mtu, max(substrate.mtu - WRAPPING, 0))
-    if inner.largest > mtu:
-        return fragmentation_needed(me, inner, mtu, ifindex)
+    most = min(mtu, 1500) if hop.outside and inner.dont_fragment else mtu
+    if inner.largest > most:
+        return fragmentation_needed(me, inner, most, ifindex)
     if hop.host == substrate.address:
         return deliver(host, Claim(hop.vni, me.vni, me.number, hop.led_to), inner, substrate.address)
     if hop.host not in substrate.network and not substrate.gateway:
         raise Dropped("DROP_NOT_CONFIGURED")
-    return wrap(substrate, me, inner, hop)
+    return wrap(substrate, me.number, me.vni, inner, hop)
 
 
 def is_overlay(frame: bytes) -> bool:

@@ -256,6 +256,17 @@ def fill_services(real: HostDataplane, host: Host) -> None:
     real.interface_devices.put_many({InterfaceNumber(number): Ifindex(device) for number, device in numbers.items()})
 
 
+def fill_edges(real: HostDataplane, host: Host) -> None:
+    """Those of the model and no others."""
+    for table in (real.edge_nodes, real.gateways):
+        table.delete_many([key for key, _ in table.items()])
+    packed = b"".join(edge.packed for edge in host.edges)
+    real.choose_edges(formats.EdgeSet(len(host.edges), packed.ljust(4 * formats.EdgeConstant.EDGES_MAX, b"\0")))
+    real.edge_nodes.put_many({formats.EdgeAddress(edge.packed): formats.EdgeNode(1) for edge in host.edge_nodes})
+    internet = formats.Gateway(formats.GatewayFlag.INTERNET, route_table=0)
+    real.gateways.put_many({formats.VpcNumber(vni): internet for vni in host.gateways})
+
+
 def fill(real: HostDataplane, host: Host) -> None:
     """Give a real data plane the tables of a model."""
     if host.substrate:
@@ -268,4 +279,5 @@ def fill(real: HostDataplane, host: Host) -> None:
     real.forwarders.put_many(forwarder_rows(host))
     real.peerings.put_many(peering_rows(host))
     fill_services(real, host)
+    fill_edges(real, host)
     rule_rows.allow_all(real, EVERYTHING, {number for number, _, _ in ADDRESSES.values()})

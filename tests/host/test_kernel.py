@@ -7,12 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.dataplane.formats import Allowance, Ifindex, InterfaceNumber, ServiceBudget
+from rookery.dataplane.formats import (
+    Allowance,
+    EdgeAddress,
+    EdgeNode,
+    Gateway,
+    GatewayFlag,
+    Ifindex,
+    InterfaceNumber,
+    Route,
+    RouteKind,
+    ServiceBudget,
+    VpcNumber,
+)
 from rookery.host import rows
 from rookery.host.allowances import ALLOWED
 from rookery.host.kernel import Kernel
 from rookery.host.rule_book import RuleBook
-from rookery.intent.host import HostIntent, RouteIntent
+from rookery.intent.host import EdgeIntent, GatewayIntent, HostIntent, RouteIntent, RuleIntent
 from rookery.mapping.protocol import Delta
 from tests.host.journal import TABLES, Journal, a_mapping, an_instance, an_intent, plugged
 
@@ -120,3 +132,61 @@ def test_an_interface_that_moved_never_speaks_through_the_device_it_left():
     assert (journal.rows["interfaces"], journal.rows["local_interfaces"]) == ({}, {})
     kernel.have_devices({(heir.id, 5): 106})
     assert [row.ifindex for row in journal.rows["interfaces"]] == [106]
+
+
+EDGES = [EdgeIntent(name="edge-1", address="100.64.1.20"), EdgeIntent(name="edge-2", address="100.64.1.21")]
+GATEWAY = GatewayIntent(vni=7, internet=True, egress_only=False)
+
+
+def with_edges(*rules: RuleIntent) -> HostIntent:
+    return msgspec.structs.replace(an_intent(5), rules={rule.key: rule for rule in rules})
+
+
+def admitted(journal: Journal) -> set[bytes]:
+    return {key.address for key in journal.rows["edge_nodes"]}
+
+
+def test_all_edges_are_admitted_and_the_gateways_known():
+    journal = Journal()
+    kernel = Kernel(journal)
+    both = msgspec.structs.replace(GATEWAY, vni=8, egress_only=True, route_table=9)
+    kernel.become(with_edges(*EDGES, GATEWAY, both), plugged(5))
+    assert admitted(journal) == {bytes((100, 64, 1, 20)), bytes((100, 64, 1, 21))}
+    assert kernel.edges == ("100.64.1.20", "100.64.1.21")
+    assert journal.rows["gateways"] == {
+        VpcNumber(7): Gateway(GatewayFlag.INTERNET, 0),
+        VpcNumber(8): Gateway(GatewayFlag.INTERNET | GatewayFlag.EGRESS_ONLY, 9),
+    }
+
+
+def test_an_edge_that_is_gone_is_admitted_no_more_and_one_that_moved_at_its_new_address():
+    """A deleted edge is named, and names are no addresses."""
+    journal = Journal()
+    kernel = Kernel(journal)
+    kernel.become(with_edges(*EDGES, GATEWAY), plugged(5))
+    kernel.change(Delta(base=1, generation=2, delete_rules=[EDGES[0].key, GATEWAY.key]), {})
+    assert (admitted(journal), journal.rows["gateways"]) == ({bytes((100, 64, 1, 21))}, {})
+    moved = msgspec.structs.replace(EDGES[1], address="100.64.1.99")
+    kernel.change(Delta(base=2, generation=3, put_rules=[moved]), {})
+    assert admitted(journal) == {bytes((100, 64, 1, 99))}
+    assert kernel.edges == ("100.64.1.99",)
+
+
+def test_forged_rows_of_edges_and_gateways_are_mended():
+    journal = Journal()
+    kernel = Kernel(journal)
+    kernel.become(with_edges(*EDGES, GATEWAY), plugged(5))
+    wanted = (dict(journal.rows["edge_nodes"]), dict(journal.rows["gateways"]))
+    journal.rows["edge_nodes"][EdgeAddress(bytes((6, 6, 6, 6)))] = EdgeNode(1)
+    journal.rows["gateways"].clear()
+    assert kernel.heal() == 2
+    assert (journal.rows["edge_nodes"], journal.rows["gateways"]) == wanted
+
+
+def test_routes_that_lead_out_have_a_root_that_keeps_them_from_ipv4():
+    out = RouteIntent(table=3, destination="::/0", kind="egress_only")
+    found = rows.with_roots(rows.routes([out]))
+    assert {row.kind for row in found.values()} == {RouteKind.NONE, RouteKind.EGRESS_ONLY}
+    assert rows.routes([RouteIntent(table=3, destination="0.0.0.0/0", kind="internet")]) == {
+        rows.route_key((3, "0.0.0.0/0")): Route(RouteKind.INTERNET, 0)
+    }

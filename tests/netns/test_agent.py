@@ -15,7 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from rookery.dataplane.addresses import substrate_text
+from rookery.dataplane.formats import Gateway, GatewayFlag
+from rookery.host.edge_probes import edge_set
 from rookery.host.instances import namespace, network
+from rookery.intent.host import EdgeIntent, GatewayIntent
 from tests.netns.two_hosts import ADDRESSES, Guest, TwoHosts, built, run
 from tests.waiting import until
 
@@ -289,3 +293,24 @@ def test_an_agent_refuses_a_substrate_that_cannot_carry_its_instances(hosts: Two
 
 def test_devices_are_named_after_the_interface():
     assert network.device_name(0x1A2B3C4D) == "eni1a2b3c4d"
+
+
+def test_edges_are_admitted_and_all_chosen_while_none_answers(hosts: TwoHosts):
+    """There is nobody at these addresses: the host keeps to both. One that is taken away is chosen no more."""
+    edges = [EdgeIntent(name=f"edge-{n}", address=f"100.64.1.{20 + n}") for n in (1, 2)]
+    gateway = GatewayIntent(vni=7, internet=True, egress_only=False)
+    hosts.launch(Guest(7, 5, "host-1"))
+    hosts.wait_applied("host-1", hosts.service.change("host-1", rules=(*edges, gateway)))
+    kernel = hosts.open_dataplane("host-1")
+    try:
+        assert {substrate_text(key.address) for key, _ in kernel.edge_nodes.items()} == {e.address for e in edges}
+        assert [row for _, row in kernel.gateways.items()] == [Gateway(GatewayFlag.INTERNET, 0)]
+        until(lambda: kernel.edges == edge_set(e.address for e in edges), lambda: hosts.log("host-1"))
+        hosts.kill_agent("host-1")
+        assert kernel.edges.living == 2
+        hosts.start_agent("host-1")
+        gone = hosts.service.change("host-1", unrule=(edges[0].key,))
+        hosts.wait_applied("host-1", gone)
+        until(lambda: kernel.edges == edge_set([edges[1].address]), lambda: hosts.log("host-1"))
+    finally:
+        kernel.close()
