@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rookery.blackfoot.agent import Agent, assemble
+from rookery.blackfoot.agent import Agent, DeviceLost, assemble
 from rookery.blackfoot.config import EdgeConfig, read_config
 from rookery.host.start import StartRefused, only_agent
 from rookery.log import log_to_stderr
@@ -38,6 +38,8 @@ def run(config: EdgeConfig) -> int:
         state = assemble(config)
         try:
             asyncio.run(_until_told(Agent(state)))
+        except* DeviceLost as lost:
+            raise StartRefused(str(lost.exceptions[0])) from lost
         finally:
             state.dataplane.close()
     return 0

@@ -3,12 +3,15 @@
 Towards the mapping service an edge is a host (its certificate names it as one: what makes it an edge is its row in the store, which
 only the operator writes). Everything it made works on without it: maps and links are pinned, BIRD is a process of its own. So its end is
 no event, and its start is the same as its recovery.
+
+DeviceLost   a device of the edge is gone; main tells it and ends, and the supervisor starts the next agent
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -38,6 +41,10 @@ HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most
 QUICK = 1000  # rows that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.blackfoot")
+
+
+class DeviceLost(Exception):
+    """A device was taken away: this agent knows it by its number only, and ends. The next one finds what is there then."""
 
 
 def assemble(config: EdgeConfig) -> EdgeState:
@@ -235,8 +242,19 @@ class Agent:
             self._applied(intent.generation)
         await self.announce()
 
+    def _check_devices(self) -> None:
+        """Raises DeviceLost."""
+        state = self._state
+        for name, ifindex in (
+            (state.config.substrate_device, state.substrate.ifindex),
+            (state.config.uplink_device, state.uplink.ifindex),
+        ):
+            if (name, ifindex) not in {(there, number) for number, there in socket.if_nameindex()}:
+                raise DeviceLost(f"the device {name} (number {ifindex}) is gone")
+
     def _mend(self) -> int:
         state = self._state
+        self._check_devices()
         state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
         return state.kernel.heal() + self._mend_programs() + self._mend_uplink() + uplink.open_doors(state.config)
 
