@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -38,6 +37,7 @@ from rookery.intent.host import BlockIntent, HostIntent
 from rookery.mapping.client import Subscription, Update
 
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
+DEVICE_LOOK_SECONDS = 0.2
 QUICK = 1000  # rows that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.blackfoot")
@@ -143,6 +143,7 @@ class Agent:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._watch.keep_looking())
+                tasks.create_task(self._keep_looking_at_devices())
 
     def _program_of(self, alarm: Alarm) -> str:
         return "blackfoot_inward" if alarm.device == self._state.config.uplink_device else "blackfoot_outward"
@@ -242,19 +243,14 @@ class Agent:
             self._applied(intent.generation)
         await self.announce()
 
-    def _check_devices(self) -> None:
+    async def _keep_looking_at_devices(self) -> None:
         """Raises DeviceLost."""
-        state = self._state
-        for name, ifindex in (
-            (state.config.substrate_device, state.substrate.ifindex),
-            (state.config.uplink_device, state.uplink.ifindex),
-        ):
-            if (name, ifindex) not in {(there, number) for number, there in socket.if_nameindex()}:
-                raise DeviceLost(f"the device {name} (number {ifindex}) is gone")
+        while not (lost := self._state.lost_device()):
+            await asyncio.sleep(DEVICE_LOOK_SECONDS)
+        raise DeviceLost(f"the device {lost} that this agent knew is gone")
 
     def _mend(self) -> int:
         state = self._state
-        self._check_devices()
         state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
         return state.kernel.heal() + self._mend_programs() + self._mend_uplink() + uplink.open_doors(state.config)
 

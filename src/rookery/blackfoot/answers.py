@@ -76,6 +76,7 @@ class Answers:
     def _edge(self) -> EdgeReply:
         state = self._state
         sessions, announced, problem = self._outside()
+        lost = state.lost_device()
         return EdgeReply(
             edge=state.config.name,
             draining=state.draining,
@@ -85,7 +86,7 @@ class Answers:
             blocks=len(state.kernel.blocks.wanted),
             outward=self._counted(state.substrate.ifindex),
             inward=self._counted(state.uplink.ifindex),
-            problem=state.fault or problem,
+            problem=f"the device {lost} is gone" if lost else state.fault or problem,
         )
 
     def _outside(self) -> tuple[list[SessionRow], list[str], str]:

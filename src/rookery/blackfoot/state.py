@@ -38,6 +38,12 @@ class EdgeState:
     def connected(self) -> bool:
         return self.subscription is not None and self.subscription.connected
 
+    def lost_device(self) -> str:
+        """A device that was taken away, or is another one now; empty: both are there."""
+        there = set(socket.if_nameindex())
+        mine = ((self.substrate.ifindex, self.config.substrate_device), (self.uplink.ifindex, self.config.uplink_device))
+        return next((name for number, name in mine if (number, name) not in there), "")
+
     def names(self) -> Mapping[int, str]:
         """ifindex -> id of an interface: an edge has no instance's."""
         return {}

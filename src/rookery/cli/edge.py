@@ -62,8 +62,8 @@ def _print_edges(found: list[Any]) -> None:
         return
     columns = ("edge", "address", "use", "public", "IPv6 blocks", "out", "in", "dropped", "health")
     print_table("", columns, [_row(edge) for edge in found])
-    columns = ("edge", "session", "neighbour", "state", "since", "BFD", "announced")
-    print_table("", columns, [row for edge in found if edge.edge for row in _sessions(edge.edge)])
+    heads = ("edge", "session", "neighbour", "state", "since", "BFD", "announced")
+    print_table("", heads, [row for edge in found if edge.edge for row in _sessions(edge.edge)])
     drops = [row for edge in found if edge.edge for row in _drops(edge.edge)]
     if drops:
         print_table("", ("edge", "from", "dropped", "packets"), drops)
@@ -74,14 +74,15 @@ def _print_edges(found: list[Any]) -> None:
 
 def _row(edge: Any) -> tuple[str, ...]:
     health = "TROUBLE" if edge.problem else "ok"
+    place: tuple[str, ...] = (edge.name, edge.address)
     if edge.edge is None:
-        return (edge.name, edge.address, *(["-"] * 6), health)
+        return (*place, *(["-"] * 6), health)
     told = edge.edge
     use = "draining" if told.draining else "in use"
     passed = (_packets(told.outward, "sent"), _packets(told.inward, "sent"))
     dropped = sum(_packets(side, verdict) for side in (told.outward, told.inward) for verdict in side if "drop_" in verdict)
     counts = [told.publics, told.blocks, *passed, dropped]
-    return (edge.name, edge.address, use, *map(str, counts), health)
+    return (*place, use, *map(str, counts), health)
 
 
 def _packets(side: dict[str, dict[str, int]], verdict: str) -> int:

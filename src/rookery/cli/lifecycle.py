@@ -126,11 +126,11 @@ def _print_status(found: Status) -> None:
     print_table(
         "", ("part", "pid", "up for", "restarts", "health"), [_part_row(part) for part in found.parts]
     )
-    columns = ("host", "zone", "address", "applied", "instances", "mappings", "hook", "healed", "health")
-    print_table("", columns, [_host_row(host) for host in found.hosts])
+    hosts = ("host", "zone", "address", "applied", "instances", "mappings", "hook", "healed", "health")
+    print_table("", hosts, [_host_row(host) for host in found.hosts])
     if found.edges:
-        columns = ("edge", "zone", "address", "applied", "announces", "sessions", "mappings", "hook", "healed", "health")
-        print_table("", columns, [_edge_row(edge) for edge in found.edges])
+        edges = ("edge", "zone", "address", "applied", "announces", "sessions", "mappings", "hook", "healed", "health")
+        print_table("", edges, [_edge_row(edge) for edge in found.edges])
     for name, problem in found.troubles.items():
         print(f"{name}: {problem}")
     for host in (*found.hosts, *found.edges):

@@ -5,7 +5,6 @@ Every step says what should happen, does it, and ends the tour when something el
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from rookery.region.status import current, live_generation
 from rookery.region.supervisor import read_records
 from rookery.tour import twins
 from rookery.tour.beach import Beach
+from rookery.tour.pings import INTERVAL, Pings
 from rookery.tour.twins import StageError
 from rookery.tour.walk import TourFailed, goodbye, run, say, suffix
 from rookery.trace.journey import travel
@@ -32,7 +32,6 @@ from rookery.trace.packet import Probe
 from rookery.trace.telling import tell
 
 PAGE = PAGE_ADDRESSES[0]
-INTERVAL = 0.02  # seconds between two pings
 LONGEST_SILENCE = 2.0  # seconds; a busy machine's, an idle one needs a tenth
 RATE, SECONDS = 2_000_000, 8  # of the download: bytes a second
 LOG_LINES = 200
@@ -146,39 +145,25 @@ def _in(guide: Guide) -> None:
     guide.trace(PAGE, address, Probe.of(80, None), "--tcp 80")
 
 
-class _Ping:
-    """From the server outside to the Elastic IP, until it ends."""
-
-    def __init__(self, guide: Guide):
-        words = ("ping", "-n", "-D", "-I", PAGE, "-i", str(INTERVAL), guide.beach.address)
-        self._process = subprocess.Popen(guide.outside(*words), stdout=subprocess.PIPE, text=True)
-
-    def end(self) -> list[tuple[float, int]]:
-        """(unix time, sequence number) of each answer."""
-        self._process.send_signal(signal.SIGINT)
-        said, _ = self._process.communicate(timeout=10)
-        return [(float(at), int(number)) for at, number in re.findall(r"^\[([\d.]+)\].*icmp_seq=(\d+) ttl", said, re.MULTILINE)]
 
 
 def _moved(guide: Guide) -> None:
     beach = guide.beach
     _become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "adelie", "before the move")
-    ping = _Ping(guide)
+    ping = Pings(guide.plan, beach.address)
     try:
         time.sleep(1.0)  # of the ping's life before the move
         beach.give("gentoo")
         _become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "gentoo", "after the move")
         time.sleep(1.0)
     finally:
-        answers = ping.end()
-    if len(answers) < 1 / INTERVAL / 2:
-        raise TourFailed(f"{len(answers)} answers to the ping")
-    lost = answers[-1][1] - answers[0][1] + 1 - len(answers)
-    silence = max(later[0] - earlier[0] for earlier, later in zip(answers, answers[1:], strict=False))
+        told = ping.end()
+    if told.answers < 1 / INTERVAL / 2:
+        raise TourFailed(f"{told.answers} answers to the ping")
     print(f"    {beach.address} pinged every {1000 * INTERVAL:.0f} ms while it went from adelie to gentoo:")
-    print(f"    {len(answers)} answers, {lost} lost, the longest silence {1000 * silence:.0f} ms")
-    if silence > LONGEST_SILENCE:
-        raise TourFailed(f"silence of {silence:.1f} s")
+    print(f"    {told.answers} answers, {told.lost} lost, the longest silence {1000 * told.silence:.0f} ms")
+    if told.silence > LONGEST_SILENCE:
+        raise TourFailed(f"silence of {told.silence:.1f} s")
     guide.trace(PAGE, beach.address, Probe.of(None, None), "--icmp")
 
 
