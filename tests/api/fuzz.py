@@ -30,12 +30,16 @@ from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.keys import credential_key, host_key
+from rookery.model.keys import credential_key, host_key, pool_key
 from rookery.model.objects import (
     AccessKey,
+    AddressPool,
     DhcpOptions,
+    EgressOnlyInternetGateway,
+    ElasticIp,
     Host,
     Instance,
+    InternetGateway,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
@@ -51,6 +55,7 @@ from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
 
 ACCOUNT, OTHER, REGION = "123456789012", "210987654321", "us-east-1"
+POOL = "198.18.0.0/20"  # more than anybody uses up: a 5xx is a fault here
 KEYS = {ACCOUNT: "AKID", OTHER: "AKIDOTHER"}
 MODEL = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 SERIALIZER = create_serializer("ec2", include_validation=False)
@@ -117,6 +122,9 @@ HINTS = {
     "CurrentVersion": [1, 2],
     "PreviousVersion": [1],
     "DeviceIndex": [0, 1, 2],
+    "Domain": ["vpc"],
+    "PublicIp": ["198.18.0.7", "8.8.8.8", "nonsense"],
+    "DomainName": ["mail.example.com", "nonsense", "no name"],
 }
 
 
@@ -141,6 +149,7 @@ async def make_front():
     owned = [AccessKey(access_key=key, account=account, sealed_secret=b"") for account, key in KEYS.items()]
     hosts = [Host(name=f"host-{n}", zone=n % 2, address=f"100.64.1.{n}") for n in range(4)]
     puts = {host_key(host.name): encode(host) for host in hosts}
+    puts[pool_key(POOL)] = encode(AddressPool(cidr=POOL))
     puts |= {credential_key(one.access_key): encode(one) for one in owned}
     await store.txn([], puts)
     return store, Front(store, bytes(32), Quotas(vpcs=30))
@@ -189,6 +198,13 @@ def hints_of(front, account):
         for vpc in realm.by_id.get(Vpc, {}).values()
         for one in vpc.ipv6_cidr_associations
     ]
+    found["InternetGatewayId"] = list(realm.by_id.get(InternetGateway, {})) or ["igw-0123456789abcdef0"]
+    one_way = list(realm.by_id.get(EgressOnlyInternetGateway, {})) or ["eigw-0123456789abcdef0"]
+    found["EgressOnlyInternetGatewayId"] = one_way
+    found["GatewayId"] = found["InternetGatewayId"]
+    elastic_ips = list(realm.by_id.get(ElasticIp, {}).values())
+    found["AllocationId"] = [one.id for one in elastic_ips] or ["eipalloc-0123456789abcdef0"]
+    found["PublicIp"] = [*found["PublicIp"], *(one.address for one in elastic_ips)]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
@@ -201,6 +217,7 @@ def hints_of(front, account):
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
     acls = list(realm.by_id.get(NetworkAcl, {}).values())
     associations += [a.id for acl in acls for a in acl.associations]
+    associations += [one.association_id or one.ended_association_id for one in elastic_ips]
     found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
     groups = list(realm.by_id.get(SecurityGroup, {}).values())
     found["NetworkAclId"] = [acl.id for acl in acls] or ["acl-0123456789abcdef0"]

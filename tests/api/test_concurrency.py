@@ -242,3 +242,47 @@ def test_a_vpc_that_goes_while_it_is_asked_for_leaves_no_request_behind(sides):
             assert not isinstance(gone.result(), str)
             assert status(one, made.result()) in ("failed", "deleted")
     assert broken(api.run(api.store.range("")).entries) == []
+
+
+def test_two_accounts_that_draw_from_a_small_pool_never_hold_one_address(two):
+    """Six addresses, two accounts at two processes, each of which wants five."""
+    one, _, api = two
+    api.add_pool("198.18.0.0/29")
+    api.add_key("AKIDOTHER", "another", "210987654321")
+    stranger = api.client(access_key="AKIDOTHER", secret="another")
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(outcome, client.allocate_address, Domain="vpc") for client in (one, stranger) * 5]
+        answers = [call.result() for call in calls]
+    given = [each["PublicIp"] for each in answers if isinstance(each, dict)]
+    assert (len(given), len(set(given))) == (6, 6)
+    assert answers.count("InsufficientAddressCapacity") == 4
+    mine, theirs = [
+        {each["PublicIp"] for each in client.describe_addresses()["Addresses"]} for client in (one, stranger)
+    ]
+    assert mine | theirs == set(given)
+    assert outcome(one.describe_addresses, PublicIps=[min(theirs)]) == "AuthFailure"
+    assert broken(api.run(api.store.range("")).entries) == []
+
+
+def test_one_address_that_two_processes_associate_at_once_is_at_one_place(two):
+    one, other, api = two
+    api.add_pool()
+    subnet = one.describe_subnets()["Subnets"][0]["SubnetId"]
+    places = [
+        one.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+        for _ in range(2)
+    ]
+    allocation = one.allocate_address(Domain="vpc")["AllocationId"]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(10):
+            calls = [
+                pool.submit(
+                    client.associate_address, AllocationId=allocation, NetworkInterfaceId=place
+                )
+                for client, place in zip((one, other), places, strict=True)
+            ]
+            made = {call.result()["AssociationId"] for call in calls}
+            (now,) = one.describe_addresses()["Addresses"]
+            assert now["AssociationId"] in made
+            one.disassociate_address(AssociationId=now["AssociationId"])
+    assert broken(api.run(api.store.range("")).entries) == []

@@ -32,6 +32,20 @@ def test_groups_and_acls_never_fail_and_leave_the_state_sound(seed):
     assert {"InvalidPermission.Duplicate", "CannotDelete"} <= seen.keys(), seen
 
 
+EDGE = ("InternetGateway", "Address", "RouteTable", "Route")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gateways_and_public_addresses_never_fail_and_leave_the_state_sound(seed):
+    handlers.load()
+    names = [name for name in sorted(HANDLERS) if name.endswith(EDGE)]
+    names += ["CreateVpc", "DeleteVpc", "CreateSubnet", "RunInstances", "TerminateInstances"]
+    names += ["CreateNetworkInterface", "DeleteNetworkInterface", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
+    seen = asyncio.run(rounds(seed, 1500, names, spoil=0.05, avoided=IN_THE_WAY))
+    assert seen.get("ok", 0) > 50, seen
+    assert {"Resource.AlreadyAssociated", "Gateway.NotAttached", "AddressLimitExceeded"} & seen.keys(), seen
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_built_operations_never_fail_and_leave_the_state_sound(seed):
     handlers.load()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.handlers.key_material import new_key
 from rookery.api.operation import ApiError
-from rookery.model.objects import Host
+from rookery.model.objects import AddressPool, Host
 from rookery.testing.small_view import SmallView
 
 MODEL = botocore.session.get_session().get_service_model("ec2")
@@ -59,6 +59,7 @@ OPERATIONS = [
 def small_region():
     """One instance with two interfaces, and a spare interface."""
     view = SmallView([Host(name="host-1", zone=0, address="100.64.1.10", capacity=50)])
+    view.pools = [AddressPool(cidr="198.18.0.0/24")]
     subnet = view.make_subnet(view.make_vpc("10.0.0.0/16", is_default=True), "10.0.1.0/24", default=True)
     answer = view.call(
         "RunInstances",

@@ -9,6 +9,7 @@ from rookery.model.objects import NetworkInterface
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
 from rookery.testing.things import OWNER
+from tests.api.edge_scene import without_internet_gateway
 from tests.api.security_scene import (
     default_group,
     default_vpc,

@@ -11,12 +11,15 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from rookery.api.state import claim_key
+from rookery.api.state import claim_key, public_address_of
 from rookery.model.codec import encode
-from rookery.model.keys import LIVE, head_key
+from rookery.model.keys import LIVE, head_key, public_claim
 from rookery.model.objects import (
     CidrAssociation,
     DhcpOptions,
+    EgressOnlyInternetGateway,
+    ElasticIp,
+    InternetGateway,
     Live,
     MetadataDefaults,
     MetadataOptions,
@@ -48,6 +51,14 @@ OPTIONS = DhcpOptions(
     **things.OWNER, id="dopt-1", configurations=(("domain-name", ("example.org",)),), is_default=True
 )
 ZONE = PrivateZone(**things.OWNER, id="zone-1", name="example.org", vpc_ids=(GROUP.vpc_id,))
+
+GATEWAY = InternetGateway(**things.OWNER, id="igw-1", attached_vpc_id=GROUP.vpc_id)
+ONE_WAY = EgressOnlyInternetGateway(**things.OWNER, id="eigw-1", attached_vpc_id=GROUP.vpc_id)
+FREE_IP = ElasticIp(**things.OWNER, id="eipalloc-1", address="198.18.0.1")
+LAUNCHED = things.launch(7, 1, 10, "host-1")[1]
+ELASTIC_IP = replace(FREE_IP, association_id="eipassoc-1", interface_id=LAUNCHED.id, private_address=LAUNCHED.primary)
+OF_GATEWAY = RouteTableAssociation("rtbassoc-9", gateway_id=GATEWAY.id)
+MAIN = RouteTableAssociation("rtbassoc-1")
 
 DEFAULTS = MetadataDefaults(**things.OWNER, id="imd-1", tokens="required")
 
@@ -81,6 +92,7 @@ def sound() -> list[Resource]:
 
 def stored(*resources: Resource) -> Rows:
     claims = {claim: one.id.encode() for one in resources if (claim := claim_key(one))}
+    claims |= {public_claim(public): one.id.encode() for one in resources if (public := public_address_of(one))}
     head = {head_key(**things.OWNER): b""}
     return things.rows(*things.hosts(1), *resources) | claims | head
 
@@ -132,6 +144,25 @@ def test_a_store_with_options_sets_and_zones_breaks_no_rule():
     associated = replace(vpc, dhcp_options_id=OPTIONS.id)
     more = replace(OPTIONS, id="dopt-2", is_default=False), ZONE, replace(ZONE, id="zone-2", name="example.net")
     assert found(stored(associated, *others, OPTIONS, *more)) == []
+
+
+def _with_a_table_that_leads_out() -> list[Resource]:
+    vpc, main, *others = sound()
+    return [vpc, replace(main, associations=(MAIN, OF_GATEWAY), routes=(Route("0.0.0.0/0", GATEWAY.id),)), *others, GATEWAY]
+
+
+def _stopped_with_an_address() -> list[Resource]:
+    resources = sound()
+    resources[3] = replace(resources[3], wanted="stopped")
+    resources[4] = replace(resources[4], public_address="198.18.0.2")
+    return resources
+
+
+def test_a_store_with_gateways_and_public_addresses_breaks_no_rule():
+    resources = sound()
+    resources[1] = replace(resources[1], associations=(MAIN, OF_GATEWAY), routes=(Route("10.7.1.0/24", LAUNCHED.id),))
+    resources[6] = replace(resources[6], public_address="198.18.0.2", wants_public_address=True)
+    assert found(stored(*resources, GATEWAY, ONE_WAY, ELASTIC_IP, replace(GATEWAY, id="igw-2", attached_vpc_id=""))) == []
 
 
 def _twin(resources: list[Resource]) -> Resource:
@@ -206,6 +237,25 @@ def _twin(resources: list[Resource]) -> Resource:
         (changed(3, metadata=MetadataOptions(tags="enabled"), tags={"a/b": ""}), "no part of a path"),
         (lambda: stored(*sound(), DEFAULTS, replace(DEFAULTS, id="imd-2")), "has 2 defaults of metadata"),
         (changed(3, metadata=MetadataOptions(hop_limit=65)), "hop limit 65"),
+        (lambda: stored(*sound(), replace(GATEWAY, attached_vpc_id="vpc-9")), "is attached to vpc-9"),
+        (lambda: stored(*sound(), GATEWAY, replace(GATEWAY, id="igw-2")), "has 2 of internet-gateway"),
+        (lambda: stored(*sound(), ONE_WAY, replace(ONE_WAY, id="eigw-2")), "has 2 of egress-only-internet-gateway"),
+        (changed(1, associations=(MAIN, OF_GATEWAY)), "names igw-1"),
+        (lambda: stored(*_with_a_table_that_leads_out()), "is of a gateway, and leads to igw-1"),
+        (lambda: stored(*sound(), GATEWAY, replace(ELASTIC_IP, association_id="")), "is half associated"),
+        (lambda: stored(*sound(), GATEWAY, replace(ELASTIC_IP, private_address="10.7.1.99")), "which is not there"),
+        (lambda: stored(*sound(), GATEWAY, replace(ELASTIC_IP, interface_id="eni-9")), "which is not there"),
+        (lambda: stored(*sound(), ELASTIC_IP), "which has no internet gateway"),
+        (lambda: stored(*sound(), FREE_IP, replace(FREE_IP, id="eipalloc-2")), "198.18.0.1 has 2 holders"),
+        (
+            lambda: stored(*sound(), GATEWAY, ELASTIC_IP, replace(ELASTIC_IP, id="eipalloc-2", address="198.18.0.3")),
+            "has 2 public addresses",
+        ),
+        (lambda: stored(*_stopped_with_an_address()), "is no running instance's first"),
+        (
+            lambda: {key: row for key, row in stored(*sound(), FREE_IP).items() if "claims/public" not in key},
+            "claims/public/198.18.0.1 belongs to eipalloc-1, and names None",
+        ),
         (lambda: stored(*sound()) | {LIVE: encode(Live(generation=9))}, "is said to be live"),
         (lambda: stored(*sound()) | {"claims/number/0000dead": b"eni-x"}, "belongs to None"),
     ],

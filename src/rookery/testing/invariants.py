@@ -158,7 +158,10 @@ def _of_gateway(held: Held, table: RouteTable, association: RouteTableAssociatio
 
 
 def vpcs_have_one_gateway_of_a_kind(held: Held) -> Iterator[str]:
-    gateways = [*held.all(InternetGateway), *held.all(EgressOnlyInternetGateway)]
+    gateways: list[InternetGateway | EgressOnlyInternetGateway] = [
+        *held.all(InternetGateway),
+        *held.all(EgressOnlyInternetGateway),
+    ]
     attached = Counter((one.KIND, one.attached_vpc_id) for one in gateways if one.attached_vpc_id)
     yield from (f"{vpc} has {count} of {kind}" for (kind, vpc), count in attached.items() if count > 1)
     for one in gateways:
