@@ -155,6 +155,12 @@ def test_an_error_of_any_router_outside_reaches_the_sender(edge: Edge) -> None:
     assert inward(edge, outside) == bytes(ip("192.0.2.1", PRIVATE) / ICMP(type=11) / quoted(ip(PRIVATE, SERVER, ttl=1) / content))
 
 
+def test_a_private_address_of_one_vpc_is_never_told_in_another(edge: Edge) -> None:
+    """Somebody outside makes up an error that quotes 203.0.113.31, which is 10.6.1.5 of VPC 6."""
+    error = ICMP(type=3, code=1) / quoted(ip("203.0.113.31", SERVER) / UDP(sport=1, dport=2))
+    assert inward(edge, ip(SERVER, PUBLIC) / error) == bytes(ip(SERVER, PRIVATE) / error)
+
+
 @pytest.mark.parametrize(
     "content",
     [Raw(b""), Raw(b"E"), Raw(b"\x65" + bytes(40)), Raw(b"\x44" + bytes(40)), quoted(ip("1.1.1.1", "2.2.2.2") / UDP())],
@@ -252,6 +258,14 @@ def test_an_address_that_moves_is_the_new_owners_with_the_next_packet(edge: Edge
     told = edge.inward(ip(SERVER, PUBLIC) / segment)
     assert packet_in(told.frame) == bytes(ip(SERVER, "10.7.1.6") / segment)
     assert IP(told.frame[14:]).dst == "100.64.1.11"
+
+
+def test_whom_a_sender_names_as_target_does_not_matter_at_the_edge(edge: Edge) -> None:
+    """What turns back goes to the owner of the address, and leads nowhere else."""
+    packet = ip(PRIVATE, "203.0.113.7") / UDP(sport=1, dport=2) / b"x"
+    back = edge.outward(to_edge(packet, target=16))
+    assert (claim_of(back.frame).target, IP(back.frame[14:]).dst) == (0, "100.64.1.11")
+    assert back.frame == edge.outward(to_edge(packet)).frame
 
 
 def test_what_comes_in_says_so_and_no_interface_sent_it(edge: Edge) -> None:

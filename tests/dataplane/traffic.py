@@ -14,7 +14,7 @@ PORT = 7000
 UDP_SEGMENT = 103
 SO_RCVBUFFORCE = 33
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
-SLOWLY = 0.003  # between two reads of a download that shall last
+SLOWLY = 0.005  # between two reads of a download that shall last
 
 
 def data(size: int) -> bytes:

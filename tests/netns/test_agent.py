@@ -164,11 +164,16 @@ def test_without_the_mapping_service_everything_goes_on_and_its_return_brings_wh
     assert hosts.pings(a, b) and hosts.pings(c, a)
 
 
-def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
+@pytest.mark.parametrize(
+    ("interface", "verdict"),
+    [(12, "drop_source_not_at_host"), (0, "drop_not_an_edge")],
+    ids=["in an instance's name", "in the internet's name"],
+)
+def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts, interface: int, verdict: str):
     a, b = Guest(7, 5, "host-1"), Guest(7, 6, "host-2")
     hosts.launch(a, b)
     vpc = (7 << 8).to_bytes(4)
-    geneve = bytes.fromhex("04006558") + vpc + bytes.fromhex("ff520103") + bytes(4) + vpc + bytes(4)
+    geneve = bytes.fromhex("04006558") + vpc + bytes.fromhex("ff520103") + interface.to_bytes(4) + vpc + bytes(4)
     inner = bytes.fromhex(b.mac.replace(":", "") + a.mac.replace(":", "") + "0800")
     packet = bytes.fromhex("4500001c0000000040010000") + socket.inet_aton(a.address) + socket.inet_aton(b.address)
     with socket.socket(socket.AF_UNIX) as watcher:
@@ -185,10 +190,10 @@ def test_a_forged_packet_raises_an_alarm_within_a_second(hosts: TwoHosts):
         assert time.monotonic() - started < 1.0
         seen = [lines.readline() for _ in range(2)]
     (alarm,) = hosts.ask("host-2", type="status")["alarms"]
-    assert alarm.startswith("drop_source_not_at_host at ") and ": 1 packets, first " in alarm
+    assert alarm.startswith(f"{verdict} at ") and ": 1 packets, first " in alarm
     assert any(b'"step":"dropped"' in line and b'"source":"10.7.1.5"' in line for line in seen)
     assert any(b'"step":"alarm"' in line for line in seen)
-    assert '"alarm":{"verdict":"drop_source_not_at_host"' in hosts.log("host-2")
+    assert f'"alarm":{{"verdict":"{verdict}"' in hosts.log("host-2")
 
 
 def test_the_control_socket_answers_root_only_and_says_what_it_cannot(hosts: TwoHosts):
