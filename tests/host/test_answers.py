@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rookery.host.answers import mapped_text
 from rookery.host.rows import delegated_key, mapping_key
+from rookery.host.tables_told import mapped_text
 
 
 @pytest.mark.parametrize("address", ["10.7.1.5", "2001:db8::5"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 import pytest
 
 from rookery.region.errors import BadName, CannotStart
-from rookery.region.layout import SUBSTRATE, Layout
+from rookery.region.layout import SUBSTRATE, UPLINKS, UPLINKS_IPV6, Layout, uplink_addresses
 from rookery.region.settings import Settings, check, check_name
 from rookery.region.substrate import members
 
 
 def test_every_address_on_the_substrate_is_given_once():
-    settings = Settings(name="dev", hosts=200, zones=6)
+    settings = Settings(name="dev", hosts=200, zones=6, edges=16)
     addresses = [member.address for member in members(settings)]
-    assert len(set(addresses)) == 201
+    assert len(set(addresses)) == 217
     assert all(ipaddress.ip_address(address) in SUBSTRATE for address in addresses)
 
 
@@ -36,6 +37,14 @@ def test_a_host_keeps_its_address_when_others_join():
 
 def test_a_control_socket_fits_the_kernels_limit_for_the_longest_name():
     assert len(str(Layout("a" * 16).control_socket("host-200"))) < 108
+
+
+def test_both_ends_of_every_uplink_have_addresses_of_their_own_on_one_link():
+    ends = [addresses for index in range(16) for addresses in uplink_addresses(index)]
+    assert len(set(ends)) == 32
+    assert all(ipaddress.ip_address(ipv4) in UPLINKS and ipaddress.ip_address(ipv6) in UPLINKS_IPV6 for ipv4, ipv6 in ends)
+    outer, inner = uplink_addresses(5)
+    assert ipaddress.ip_interface(f"{outer[0]}/31").network == ipaddress.ip_interface(f"{inner[0]}/31").network
 
 
 @pytest.mark.parametrize("name", ["dev", "t1234abcd", "a", "abcdefghijklmnop"])
@@ -59,8 +68,17 @@ def test_a_name_that_paths_and_prefixes_could_not_carry_is_refused(name: str):
         {"hosts": 10, "zones": 7},
         {"port": 0},
         {"port": 65536},
+        {"edges": -1},
+        {"edges": 17},
+        {"public_pools": ("203.0.113.1/24",)},
+        {"public_pools": ("10.1.0.0/16",)},
+        {"public_pools": ("100.64.0.0/24",)},
+        {"public_pools": ("192.0.2.0/24",)},
+        {"public_pools": ("198.51.100.128/25",)},
+        {"public_pools": ("2001:db8::/48",)},
+        {"public_pools": ("a few",)},
     ],
 )
-def test_numbers_that_make_no_region_are_refused(shape: dict[str, int]):
+def test_shapes_that_make_no_region_are_refused(shape: dict[str, Any]):
     with pytest.raises(CannotStart):
         check(Settings(name="dev", **shape))

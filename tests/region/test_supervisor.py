@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class Folders:
 
 @pytest.fixture
 def part(tmp_path: Path):
-    options = ("0", "--bind", "127.0.0.1", "--directory", str(tmp_path))
-    part = Part("web", "http.server", options, "", tmp_path / "web.log")
+    options = ("-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path))
+    part = Part("web", sys.executable, options, "", tmp_path / "web.log")
     yield part
     while left := owned.find(part.identity):
         processes.end([left], 1.0)

@@ -26,6 +26,13 @@ Upstreams = Annotated[
         help="A resolver for public names that the hosts can reach; repeat for more; 'none' for none, as in a new region.",
     ),
 ]
+Edges = Annotated[int | None, typer.Option(help="How many edges lead outside; 0: nothing does. A new region: 2.")]
+Pools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--public-pool", metavar="CIDR", help="Public IPv4 addresses to give out; repeat for more. A new region: 203.0.113.0/24."
+    ),
+]
 Jumbo = Annotated[bool | None, typer.Option("--jumbo", help="Instances see an MTU of 9001, not 1500.")]
 
 
@@ -42,12 +49,15 @@ def up(
     zones: Zones = None,
     port: Port = None,
     jumbo: Jumbo = None,
+    edges: Edges = None,
+    public_pool: Pools = None,
     dns_upstream: Upstreams = None,
 ) -> None:
     """Start the region; on a running one, do nothing."""
     from rookery.region.start import bring_up  # noqa: PLC0415
 
-    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "dns_upstreams": _upstreams(dns_upstream)}
+    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "edges": edges,
+             "public_pools": tuple(public_pool) if public_pool else None, "dns_upstreams": _upstreams(dns_upstream)}  # fmt: skip
     shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
     print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
     print(f'To use it: eval "$({COMMAND} env{"" if name == "dev" else f" --name {name}"})"')
@@ -116,11 +126,14 @@ def _print_status(found: Status) -> None:
     print_table(
         "", ("part", "pid", "up for", "restarts", "health"), [_part_row(part) for part in found.parts]
     )
-    columns = ("host", "zone", "address", "applied", "instances", "mappings", "hook", "healed", "health")
-    print_table("", columns, [_host_row(host) for host in found.hosts])
+    hosts = ("host", "zone", "address", "applied", "instances", "mappings", "hook", "healed", "health")
+    print_table("", hosts, [_host_row(host) for host in found.hosts])
+    if found.edges:
+        edges = ("edge", "zone", "address", "applied", "announces", "sessions", "mappings", "hook", "healed", "health")
+        print_table("", edges, [_edge_row(edge) for edge in found.edges])
     for name, problem in found.troubles.items():
         print(f"{name}: {problem}")
-    for host in found.hosts:
+    for host in (*found.hosts, *found.edges):
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")
         if host.refused:
@@ -139,6 +152,16 @@ def _host_row(host: Any) -> tuple[str, ...]:
     told = host.status
     counts = (str(number) for number in (told.generation, told.instances, told.mappings))
     return host.name, zone, host.address, *counts, told.attach, str(told.healed), _health(host)
+
+
+def _edge_row(edge: Any) -> tuple[str, ...]:
+    place: tuple[str, ...] = (edge.name, "abcdef"[edge.zone], edge.address)
+    if edge.status is None or edge.edge is None:
+        return (*place, *(["-"] * 6), _health(edge))
+    told, outside = edge.status, edge.edge
+    announces = "draining" if outside.draining else str(len(outside.announced))
+    sessions = f"{sum(one.state == 'Established' for one in outside.sessions)}/{len(outside.sessions)}"
+    return *place, str(told.generation), announces, sessions, str(told.mappings), told.attach, str(told.healed), _health(edge)
 
 
 def _health(one: Any) -> str:

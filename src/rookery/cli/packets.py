@@ -68,7 +68,7 @@ def trace(
 
 
 def watch(name: Name = "dev", as_json: AsJson = False) -> None:
-    """Print drops, live, from all hosts, each with its reason. Ends with Ctrl-C."""
+    """Print drops, live, from all hosts and edges, each with its reason. Ends with Ctrl-C."""
     from rookery.trace.drops import watch_region  # noqa: PLC0415
     from rookery.trace.telling import drop_line  # noqa: PLC0415
 
@@ -80,15 +80,16 @@ def watch(name: Name = "dev", as_json: AsJson = False) -> None:
 
 
 def _say_listening(name: str) -> Callable[[str], None]:
-    """Says on stderr when no drop of any host is missed any more."""
+    """Says on stderr when no drop of any host or edge is missed any more."""
     from rookery.region.status import current  # noqa: PLC0415
 
-    hosts, heard = current(name).hosts, set[str]()
+    shape, heard = current(name), set[str]()
+    told = f"all {shape.hosts} hosts" + (f" and {shape.edges} edges" if shape.edges else "")
 
     def listening(host: str) -> None:
         heard.add(host)
-        if len(heard) == hosts:
-            print(f"listening on all {hosts} hosts", file=sys.stderr, flush=True)
+        if len(heard) == shape.hosts + shape.edges:
+            print(f"listening on {told}", file=sys.stderr, flush=True)
 
     return listening
 

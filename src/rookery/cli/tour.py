@@ -17,6 +17,7 @@ class Part(StrEnum):
     region = "region"
     rules = "rules"
     services = "services"
+    edge = "edge"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def tour(
-    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through; services: what instances find on their wire")] = Part.region,
+    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through; services: what instances find on their wire; edge: out to the internet and back in")] = Part.region,
     name: Name = "dev",
 ) -> None:
-    """Walk through a region, on real packets: two VPCs kept apart, the rules that people get wrong most often, or the services."""
-    from rookery.tour import rules, services, walk  # noqa: PLC0415
+    """Walk through a region, on real packets: two VPCs kept apart, the rules that people get wrong most often, the services, or the edge."""
+    from rookery.tour import edge, rules, services, walk  # noqa: PLC0415
 
-    {Part.region: walk, Part.rules: rules, Part.services: services}[part].take(name, progress())
+    {Part.region: walk, Part.rules: rules, Part.services: services, Part.edge: edge}[part].take(name, progress())

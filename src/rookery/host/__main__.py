@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from rookery.host.agent import Agent, StartRefused, assemble, only_agent
+from rookery.host.agent import Agent, assemble
 from rookery.host.config import HostConfig, read_config
+from rookery.host.start import StartRefused, only_agent
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 

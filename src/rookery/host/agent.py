@@ -2,35 +2,27 @@
 
 Everything it made works on without it: maps and links are pinned, instances are nobody's children. So its end is no event,
 and its start is the same as its recovery.
-
-StartRefused   the host is not fit for an agent; main prints the sentence and exits with 2
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import ipaddress
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 
-from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.events import Event
-from rookery.dataplane.formats import SubstrateConfig, Verdict
 from rookery.dataplane.host import HostDataplane
 from rookery.host import substrate
-from rookery.host.alarms import AlarmBook, is_forged
-from rookery.host.answers import Answers, monotonic_zero
+from rookery.host.alarms import Alarm, AlarmBook
+from rookery.host.answers import Answers
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
 from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
+from rookery.host.event_watch import EventWatch
 from rookery.host.instances.compute import Compute
 from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.emulated import Emulated
@@ -40,7 +32,7 @@ from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.namespaced import Namespaced
 from rookery.host.instances.record import Places
 from rookery.host.kernel import Kernel
-from rookery.host.lines import line_of, line_of_alarm
+from rookery.host.start import StartRefused
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
 from rookery.host.sweep import LOOK_SECONDS, FlowSweep
@@ -50,16 +42,10 @@ from rookery.mapping.client import Subscription, Update
 from rookery.model.objects import GUEST, NAMESPACE, ConsoleOutput, InstanceStatus
 from rookery.vm.image import image_in
 
-COUNTER_LOOKS_PER_SECOND = 4
 CONSOLE_SECONDS = 1.0  # between two looks at what instances said
-SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 
 log = logging.getLogger("rookery.host")
-
-
-class StartRefused(Exception):
-    """What is wrong, and what to do."""
 
 
 def assemble(config: HostConfig) -> AgentState:
@@ -72,7 +58,7 @@ def assemble(config: HostConfig) -> AgentState:
         )
         state = _parts(config, link, dataplane)
         state.machine.prepare()
-        dataplane.configure_substrate(substrate_row(config, link))
+        dataplane.configure_substrate(substrate.row(config, link))
         state.wiring.attach_all()
         dataplane.attach_substrate(link.ifindex)
     except (SubstrateError, DataplaneError, NamespaceError, OSError, ValueError) as error:
@@ -109,31 +95,6 @@ def _kinds(config: HostConfig, places: Places) -> dict[str, Compute]:
     }
 
 
-def substrate_row(config: HostConfig, link: Substrate) -> SubstrateConfig:
-    network = ipaddress.ip_network(config.network)
-    return SubstrateConfig(
-        address=substrate_bytes(config.address),
-        network=network.network_address.packed,
-        netmask=network.netmask.packed,
-        gateway=substrate_bytes(config.gateway or "0.0.0.0"),
-        ifindex=link.ifindex,
-        mtu=link.mtu,
-    )
-
-
-@contextmanager
-def only_agent(config: HostConfig) -> Iterator[None]:
-    """Two agents would start everything twice. The kernel lets go of the lock however the agent ends."""
-    folder = Path(config.run_directory)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "agent.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StartRefused(f"another agent of {config.name} is running") from error
-        yield
-
-
 def _frozen(intent: HostIntent) -> HostIntent:
     """A copy for another thread: the subscription changes its own while we wait for the next update."""
     return msgspec.structs.replace(
@@ -149,7 +110,17 @@ class Agent:
     def __init__(self, state: AgentState):
         self._state = state
         self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
-        self._forgery = asyncio.Event()
+        self._watch = EventWatch(
+            name=state.config.name,
+            dataplane=state.dataplane,
+            substrate=state.substrate.ifindex,
+            alarms=state.alarms,
+            watchers=state.watchers,
+            names=state.names,
+            device_name=state.device_name,
+            program_of=_program_of,
+            said=state.kernel.book.said,
+        )
         self._control = ControlServer(state.config.name, Answers(state), state.watchers)
 
     async def run(self) -> None:
@@ -161,11 +132,11 @@ class Agent:
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
             await stack.enter_async_context(state.services.at(state.config.feed_socket))
-            stack.callback(self._follow_events())
+            stack.callback(self._watch.follow())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._keep_healing())
-                tasks.create_task(self._look_for_alarms())
+                tasks.create_task(self._watch.keep_looking())
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._keep_listening())
                 tasks.create_task(self._keep_probing())
@@ -284,49 +255,10 @@ class Agent:
     def _mend(self) -> int:
         state = self._state
         strays = state.machine.unplug_strays()
-        state.dataplane.configure_substrate(substrate_row(state.config, state.substrate))
+        state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
         return state.kernel.heal() + state.wiring.heal(state.substrate.ifindex) + len(strays)
 
-    async def _look_for_alarms(self) -> None:
-        """At once when an event tells of a forgery; now and then in any case, for events are samples."""
-        while True:
-            self._forgery.clear()
-            self.look_for_alarms()
-            await asyncio.sleep(SHORTEST_LOOK_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1 / COUNTER_LOOKS_PER_SECOND):
-                    await self._forgery.wait()
 
-    def look_for_alarms(self) -> None:
-        state = self._state
-        names = state.names()
-        packets = {
-            (state.device_name(key.ifindex, names), Verdict(key.verdict).name.lower()): traffic.packets
-            for key, traffic in state.dataplane.counters().items()
-        }
-        for alarm in state.alarms.look(packets, time.time()):
-            log.warning("alarm", extra={"alarm": alarm})
-            egress = alarm.device.startswith("eni-") and alarm.verdict in ("drop_source_address", "drop_source_mac")
-            program = "host_egress" if egress else "host_ingress"
-            state.watchers.publish(line_of_alarm(alarm, state.config.name, program))
-
-    def _follow_events(self) -> Callable[[], None]:
-        """Returns what ends it."""
-        loop, state = asyncio.get_running_loop(), self._state
-        unsubscribe = state.dataplane.events(self._tell)
-        loop.add_reader(state.dataplane.events_fd, state.dataplane.poll_events)
-
-        def end() -> None:
-            loop.remove_reader(state.dataplane.events_fd)
-            unsubscribe()
-
-        return end
-
-    def _tell(self, event: Event) -> None:
-        if is_forged(event.verdict.name.lower(), on_substrate=event.ifindex == self._state.substrate.ifindex):
-            self._forgery.set()
-        if len(self._state.watchers):
-            names = self._state.names()
-            said = self._state.kernel.book.said
-            line = line_of(event, self._state.config.name, names, monotonic_zero(), said)
-            self._state.watchers.publish(line)
+def _program_of(alarm: Alarm) -> str:
+    leaves = alarm.device.startswith("eni-") and alarm.verdict in ("drop_source_address", "drop_source_mac")
+    return "host_egress" if leaves else "host_ingress"

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Mapping
 
 import msgspec
 
 from rookery.dataplane import formats
-from rookery.dataplane.addresses import address_text, mac_text, substrate_text
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import DelegatedKey, MappingKey, RouteConstant
 from rookery.dataplane.host import PROGRAMS, ProgramName
 from rookery.host.control import (
     GetInstance,
     GetMappings,
     GetStatus,
     InstanceReply,
-    MappingRow,
     MappingsReply,
     Request,
     StatusReply,
@@ -29,16 +25,9 @@ from rookery.host.control import (
 from rookery.host.control_socket import CannotAnswer
 from rookery.host.instances import init
 from rookery.host.instances.compute import Entrance
-from rookery.host.lines import line_of
-from rookery.host.rows import VPC_BITS
+from rookery.host.lines import line_of, monotonic_zero
 from rookery.host.state import AgentState
-
-Mapped = MappingKey | DelegatedKey
-
-
-def monotonic_zero() -> float:
-    """Unix time at which CLOCK_MONOTONIC, the clock of events, was 0."""
-    return time.time() - time.monotonic()
+from rookery.host.tables_told import Mapped, counters_by_verdict, held_mappings, mapping_rows
 
 
 class Answers:
@@ -65,7 +54,7 @@ class Answers:
             generation=state.generation,
             connected=state.connected(),
             instances=len(state.machine.known()),
-            mappings=len(state.kernel.mappings.wanted),
+            mappings=len(state.kernel.ways.mappings.wanted),
             attach=state.dataplane.attach_mode,
             counters=counters_by_verdict(state.dataplane.counters()),
             alarms=[*map(str, state.alarms.all), *([state.fault] if state.fault else []), *state.refused],
@@ -78,15 +67,9 @@ class Answers:
     async def _mappings(self, vni: int) -> MappingsReply:
         """The intent's rows as they are now; the kernel's a moment later, for a dump may take a second."""
         kernel = self._state.kernel
-        intended: dict[Mapped, formats.Mapping] = {**kernel.mappings.wanted, **kernel.delegated.wanted}
-        found = await asyncio.to_thread(self._kernel_mappings)
-        keys = [key for key in intended.keys() | found.keys() if vni in (0, key.vni)]
-        ordered = sorted(keys, key=lambda key: (key.vni, key.address, key))
-        return MappingsReply(rows=[_row(key, intended.get(key), found.get(key)) for key in ordered])
-
-    def _kernel_mappings(self) -> dict[Mapped, formats.Mapping]:
-        dataplane = self._state.dataplane
-        return {**dict(dataplane.mappings.items()), **dict(dataplane.delegated.items())}
+        intended: dict[Mapped, formats.Mapping] = {**kernel.ways.mappings.wanted, **kernel.ways.delegated.wanted}
+        found = await asyncio.to_thread(held_mappings, self._state.dataplane)
+        return MappingsReply(rows=mapping_rows(intended, found, vni))
 
     def _instance(self, instance: str) -> InstanceReply:
         state = self._state
@@ -128,39 +111,3 @@ def _program(name: str) -> ProgramName:
         if name == known:
             return known
     raise CannotAnswer(f"there is no program {name!r}")
-
-
-def _row(key: Mapped, intended: formats.Mapping | None, found: formats.Mapping | None) -> MappingRow:
-    one = found or intended
-    assert one is not None
-    return MappingRow(
-        vni=key.vni,
-        address=mapped_text(key),
-        intended_host=substrate_text(intended.host) if intended else "",
-        kernel_host=substrate_text(found.host) if found else "",
-        interface=one.interface,
-        mac=mac_text(one.mac),
-        generation=one.generation,
-        issued=one.issued,
-    )
-
-
-def mapped_text(key: Mapped) -> str:
-    """An address, or a delegated prefix."""
-    address = address_text(key.address)
-    if isinstance(key, MappingKey):
-        return address
-    bits = key.prefix_length - VPC_BITS
-    return f"{address}/{bits if ':' in address else bits - RouteConstant.IPV4_BITS}"
-
-
-def counters_by_verdict(
-    counters: Mapping[formats.CounterKey, formats.Traffic],
-) -> dict[str, dict[str, int]]:
-    """Added up over devices: verdict -> {"packets": ..., "bytes": ...}."""
-    total: dict[str, dict[str, int]] = {}
-    for key, traffic in counters.items():
-        row = total.setdefault(formats.Verdict(key.verdict).name.lower(), {"packets": 0, "bytes": 0})
-        row["packets"] += traffic.packets
-        row["bytes"] += traffic.bytes
-    return total

@@ -1,4 +1,4 @@
-"""The agent's configuration file: JSON, one per host, the same on a real machine and in a namespace."""
+"""The agent's configuration file: JSON, one per node, the same on a real machine and in a namespace."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from rookery.mapping.certificates import Identity
 
 
-class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
+class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What hosts and edges have in common."""
+
     region_name: str  # the Rookery region: "dev"
-    name: str  # "host-1"
+    name: str  # "host-1", "edge-1"
     address: str  # on the substrate
     network: str  # CIDR of the substrate
     gateway: str = ""
@@ -32,9 +34,6 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     bpf_objects: str  # folder of *.bpf.o
     guest_images: str = ""  # folder of what instances with a kernel of their own boot (rookery.vm.image); empty: there are none
     max_mappings: int = 1 << 20
-    max_connections: int = 1 << 20  # flows that all interfaces of the host may track
-    services_namespace: str = ""  # of DHCP, DNS, metadata and time, in /run/netns; empty: instances have none
-    dns_upstreams: list[str] = []  # resolvers for public names, asked from the host's namespace: "192.0.2.53", "[2001:db8::1]:5353"
     heal_seconds: float = 5.0  # between two full passes over the kernel's maps
 
     @property
@@ -46,6 +45,12 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def control_socket(self) -> Path:
         return Path(self.run_directory) / "control.sock"
+
+
+class HostConfig(NodeConfig, frozen=True, kw_only=True):
+    max_connections: int = 1 << 20  # flows that all interfaces of the host may track
+    services_namespace: str = ""  # of DHCP, DNS, metadata and time, in /run/netns; empty: instances have none
+    dns_upstreams: list[str] = []  # resolvers for public names, asked from the host's namespace: "192.0.2.53", "[2001:db8::1]:5353"
 
     @property
     def feed_socket(self) -> Path:

@@ -41,7 +41,17 @@ class WatchDrops(msgspec.Struct, frozen=True, tag="watch"):
     pass
 
 
-Request = GetStatus | GetMappings | GetInstance | WhatIf | WatchDrops
+class GetEdge(msgspec.Struct, frozen=True, tag="edge"):
+    """What an edge announces, to whom, and what passed it."""
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """An edge: hosts and the outside shall turn to others, or may come back. Kept over its agent's life. Answered by an EdgeReply."""
+
+    draining: bool
+
+
+Request = GetStatus | GetMappings | GetInstance | WhatIf | WatchDrops | GetEdge | Drain
 
 
 class EventLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +59,7 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str
     time: float  # unix seconds
-    program: str  # host_egress, host_ingress
+    program: str  # host_egress, host_ingress, blackfoot_outward, blackfoot_inward
     step: str  # enum step, lower case without STEP_
     verdict: str = ""  # enum verdict, lower case
     trace: int = 0
@@ -118,6 +128,28 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0  # tracked flows; drop_connections_full and drop_allowance_exceeded are among the counters
     max_connections: int = 0
     services: str = ""  # why instances cannot reach DHCP, DNS, metadata and time; empty: they can
+
+
+class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A BGP session of an edge."""
+
+    name: str
+    neighbour: str  # address
+    state: str  # Established, Active, ...
+    since: str
+    bfd: str = ""  # Up, Down; empty: none
+
+
+class EdgeReply(msgspec.Struct, frozen=True, kw_only=True):
+    edge: str
+    draining: bool
+    announced: list[str]  # CIDRs that every session exports now
+    sessions: list[SessionRow]
+    publics: int  # rows
+    blocks: int
+    outward: dict[str, dict[str, int]]  # verdict -> packets, bytes: what came from hosts
+    inward: dict[str, dict[str, int]]  # what came from outside
+    problem: str = ""  # why it does not do its work; empty: it does
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):

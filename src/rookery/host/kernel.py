@@ -1,8 +1,7 @@
 """The host's tables, kept to what the intent says. Pure choice of rows in rookery.host.rows; here they are applied.
 
 An order that never opens a hole: what takes away a device's right to speak goes before the mappings change, what gives it
-comes after; mappings, routes and rules are there before the first packet of an interface. A route leads to a forwarder that is there
-before it and goes after it. Other rules are another list: its
+comes after; mappings, routes and rules are there before the first packet of an interface (rookery.host.ways). Other rules are another list: its
 rows are there before an interface goes over to it, and the old one's go when no interface needs them.
 """
 
@@ -19,11 +18,12 @@ from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
 from rookery.host.rule_book import RuleBook
 from rookery.host.rule_lists import CompiledList
+from rookery.host.ways import Ways, WayTables
 from rookery.intent.host import EdgeIntent, HostIntent, InstanceIntent, RuleIntent, RuleKey
 from rookery.mapping.protocol import Delta
 
 
-class Tables(Protocol):
+class Tables(WayTables, Protocol):
     """The dataplane's."""
 
     @property
@@ -33,22 +33,7 @@ class Tables(Protocol):
     def local_interfaces(self) -> Table[Any, Any]: ...
 
     @property
-    def mappings(self) -> Table[Any, Any]: ...
-
-    @property
-    def delegated(self) -> Table[Any, Any]: ...
-
-    @property
-    def routes(self) -> Table[Any, Any]: ...
-
-    @property
-    def forwarders(self) -> Table[Any, Any]: ...
-
-    @property
     def peerings(self) -> Table[Any, Any]: ...
-
-    @property
-    def gateways(self) -> Table[Any, Any]: ...
 
     @property
     def edge_nodes(self) -> Table[Any, Any]: ...
@@ -78,12 +63,8 @@ class Kernel:
     def __init__(self, tables: Tables):
         self.interfaces = KeptTable(tables.interfaces)
         self.local_interfaces = KeptTable(tables.local_interfaces)
-        self.mappings = KeptTable(tables.mappings)
-        self.delegated = KeptTable(tables.delegated)
-        self.routes = KeptTable(tables.routes)
-        self.forwarders = KeptTable(tables.forwarders)
+        self.ways = Ways(tables)
         self.peerings = KeptTable(tables.peerings)
-        self.gateways = KeptTable(tables.gateways)
         self.edge_nodes = KeptTable(tables.edge_nodes)
         self.rule_addresses = KeptTable(tables.rule_addresses)
         self.rule_groups = KeptTable(tables.rule_groups)
@@ -134,14 +115,8 @@ class Kernel:
     def _become_ways(self, intent: HostIntent) -> None:
         self._edges = _edges(intent.rules.values())
         self.edge_nodes.become(rows.edge_nodes(self._edges.values()))
-        self.gateways.become(rows.gateways(intent.rules.values()))
         self.peerings.become(rows.peerings(intent.rules.values()))
-        forwarders = rows.forwarders(intent.rules.values())
-        self.forwarders.include(forwarders)
-        self.routes.become(rows.with_roots(rows.routes(intent.routes.values())))
-        self.forwarders.shift(forwarders)
-        self.delegated.become(rows.delegated(intent.mappings.values()))
-        self.mappings.become(rows.mappings(intent.mappings.values()))
+        self.ways.become(intent)
 
     def change(self, delta: Delta, instances: Mapping[str, InstanceIntent]) -> None:
         """Only the rows that the delta names. `instances`: all of them, afterwards."""
@@ -165,14 +140,8 @@ class Kernel:
         kept = {key: edge for key, edge in self._edges.items() if key not in delta.delete_rules}
         self._edges = kept | _edges(delta.put_rules)
         self.edge_nodes.shift(rows.edge_nodes(self._edges.values()))
-        self.gateways.change(rows.gateways(delta.put_rules), rows.gateway_keys(delta.delete_rules))
         self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
-        self.forwarders.change(rows.forwarders(delta.put_rules), ())
-        put, delete = rows.routes(delta.put_routes), rows.route_keys(delta.delete_routes)
-        self.routes.change(*rows.change_of_routes(put, delete, self.routes.wanted))
-        self.forwarders.change({}, rows.forwarder_keys(delta.delete_rules))
-        self.delegated.change(rows.delegated(delta.put_mappings), rows.delegated_keys(delta.delete_mappings))
-        self.mappings.change(rows.mappings(delta.put_mappings), rows.mapping_keys(delta.delete_mappings))
+        self.ways.change(delta)
 
     def _add_lists(self, before: Mapping[int, CompiledList]) -> None:
         new = [found for number, found in self.book.lists.items() if number not in before]
@@ -238,12 +207,8 @@ class Kernel:
             self.rule_ports,
             self.rule_groups,
             self.edge_nodes,
-            self.gateways,
             self.peerings,
-            self.forwarders,
-            self.routes,
-            self.delegated,
-            self.mappings,
+            *self.ways.tables,
         )
         return sum(table.heal() for table in tables) + sum(allowances.heal() for allowances in self.allowances)
 

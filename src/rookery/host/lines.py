@@ -1,7 +1,8 @@
-"""A decoded event of the data plane in the words of the control socket. Pure."""
+"""A decoded event of the data plane in the words of the control socket. Pure, but for a look at the clocks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 from rookery.dataplane.events import Event
@@ -11,6 +12,11 @@ from rookery.host.control import EventLine
 
 Said = Callable[[int, int, int], str]
 """(list, direction, bit) -> the rule in words; rookery.host.rule_book knows."""
+
+
+def monotonic_zero() -> float:
+    """Unix time at which CLOCK_MONOTONIC, the clock of events, was 0."""
+    return time.time() - time.monotonic()
 
 
 def line_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rookery.dataplane.host import HostDataplane
@@ -55,7 +56,7 @@ class AgentState:
             self._named = (devices, named)
         return self._named[1]
 
-    def device_name(self, ifindex: int, names: dict[int, str]) -> str:
+    def device_name(self, ifindex: int, names: Mapping[int, str]) -> str:
         """For a person: the interface's id, the device's name, or what is known."""
         if ifindex in names:
             return names[ifindex]

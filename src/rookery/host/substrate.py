@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from pyroute2 import IPRoute
 
-from rookery.host.config import HostConfig
+from rookery.dataplane.addresses import substrate_bytes
+from rookery.dataplane.formats import SubstrateConfig
+from rookery.host.config import NodeConfig
 
 OVERHEAD = 66  # outer IPv4 20, UDP 8, Geneve 8, option "origin" 16, inner Ethernet 14
 UDP_SEGMENTATION = "tx-udp-segmentation"
@@ -26,7 +28,7 @@ class Substrate(NamedTuple):
     mtu: int
 
 
-def look_at(config: HostConfig) -> Substrate:
+def look_at(config: NodeConfig) -> Substrate:
     """Raises SubstrateError."""
     device = config.substrate_device
     with IPRoute() as route:
@@ -43,7 +45,7 @@ def look_at(config: HostConfig) -> Substrate:
     return Substrate(indices[0], config.substrate_mtu)
 
 
-def _check_mtu(config: HostConfig, mtu: int) -> None:
+def _check_mtu(config: NodeConfig, mtu: int) -> None:
     needed = config.instance_mtu + OVERHEAD
     if config.substrate_mtu < needed:
         raise SubstrateError(
@@ -56,6 +58,19 @@ def _check_mtu(config: HostConfig, mtu: int) -> None:
             f"{device} has an MTU of {mtu}, configured is {config.substrate_mtu}:"
             f" ip link set {device} mtu {config.substrate_mtu}"
         )
+
+
+def row(config: NodeConfig, link: Substrate) -> SubstrateConfig:
+    """For the programs."""
+    network = ipaddress.ip_network(config.network)
+    return SubstrateConfig(
+        address=substrate_bytes(config.address),
+        network=network.network_address.packed,
+        netmask=network.netmask.packed,
+        gateway=substrate_bytes(config.gateway or "0.0.0.0"),
+        ifindex=link.ifindex,
+        mtu=link.mtu,
+    )
 
 
 def segment_udp_in_software(device: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rookery.mapping.certificates import HOST, MAPPING, make_authority, renew
-from rookery.region.layout import host_name
 from rookery.region.settings import Settings
 
 
@@ -12,7 +11,7 @@ def issue_certificates(settings: Settings) -> list[str]:
     plan = settings.layout
     make_authority(plan.certificates, plan.name)
     renewed = ["mapping"] if renew(plan.certificates, MAPPING) else []
-    for name in map(host_name, range(settings.hosts)):
+    for name in (*settings.host_names, *settings.edge_names):
         if renew(plan.certificates, HOST, name):
             renewed.append(name)
     return renewed

@@ -14,6 +14,11 @@ BPF_OBJECTS = CHECKOUT / "build" / "bpf"
 GUEST_IMAGES = CHECKOUT / "build" / "guests"
 SUBSTRATE = ipaddress.ip_network("100.64.0.0/16")  # RFC 6598; only inside the region's own namespaces
 MAPPING_SERVICE_ADDRESS = "100.64.0.2"
+DEFAULT_POOL = "203.0.113.0/24"  # RFC 5737, as all that follows of IPv4: no network has them
+UPLINKS = ipaddress.ip_network("198.51.100.0/24")  # point to point, between edges and the router outside
+UPLINKS_IPV6 = ipaddress.ip_network("2001:db8:fe::/48")  # RFC 3849
+PAGE_ADDRESSES = ("192.0.2.80", "2001:db8:ff::80")  # of a server outside
+EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
 
@@ -70,6 +75,15 @@ class Layout:
         """Of the mapping service."""
         return f"{self.namespace_prefix}control"
 
+    @property
+    def internet_namespace(self) -> str:
+        """Of the emulated internet: a router, and a server."""
+        return f"{self.namespace_prefix}internet"
+
+    @property
+    def internet_run(self) -> Path:
+        return self.run / "internet"
+
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 
@@ -95,3 +109,20 @@ def host_name(index: int) -> str:
 def host_address(zone: int, index: int) -> str:
     """100.64.<zone + 1>.<host>: the third octet tells a reader of a capture the zone."""
     return f"100.64.{zone + 1}.{index + 10}"
+
+
+def edge_name(index: int) -> str:
+    """`index` from 0."""
+    return f"edge-{index + 1}"
+
+
+def edge_address(zone: int, index: int) -> str:
+    """Above the hosts of a zone."""
+    return f"100.64.{zone + 1}.{index + 230}"
+
+
+def uplink_addresses(index: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(IPv4, IPv6) of the router's end of an edge's uplink, and of the edge's."""
+    ipv4 = UPLINKS[2 * index], UPLINKS[2 * index + 1]  # a /31 (RFC 3021)
+    link = UPLINKS_IPV6[(index + 1) << 64]  # a /64
+    return (str(ipv4[0]), str(link + 1)), (str(ipv4[1]), str(link + 2))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.host import HostDataplane
 from rookery.region.called import COMMAND
 from rookery.region.errors import CannotStart
-from rookery.region.layout import BPF_OBJECTS, host_name
+from rookery.region.layout import BPF_OBJECTS
 from rookery.region.settings import Settings
 
 
 def check(settings: Settings) -> None:
     """Before anything is begun: the agents would refuse, one after the other. Raises CannotStart."""
     name = settings.name
-    for index in range(settings.hosts):
+    nodes = [(host, HostDataplane) for host in settings.host_names] + [(edge, EdgeDataplane) for edge in settings.edge_names]
+    for node, dataplane in nodes:
         try:
-            HostDataplane.check_pins(settings.layout.pins / host_name(index), BPF_OBJECTS)
+            dataplane.check_pins(settings.layout.pins / node, BPF_OBJECTS)
         except IncompatiblePins as error:
             raise CannotStart(
                 f"another build of Rookery left the region {name} behind, and its tables have another form. "

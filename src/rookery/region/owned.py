@@ -12,8 +12,9 @@ from rookery.region import namespaces, processes
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
 
-PROGRAMS = {"rookery.region.supervisor", "rookery.api", "rookery.mapping"}
-OF_HOSTS = {"rookery.host", "rookery.host.services"}
+PROGRAMS = {"rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping"}
+OF_NODES = {"rookery.host", "rookery.host.services", "rookery.blackfoot"}
+BIRD = "/usr/sbin/bird"
 
 
 def region_namespaces(plan: Layout) -> list[str]:
@@ -58,10 +59,12 @@ def _belongs(pid: int, plan: Layout, inodes: set[int]) -> bool:
 
 
 def _names_region(words: tuple[str, ...], plan: Layout) -> bool:
+    if BIRD in words:
+        return any(word.startswith(f"{plan.run}/") for word in words)
     if "-m" not in words:
         return False
     module, options = words[words.index("-m") + 1 :][:1], words[words.index("-m") + 2 :]
-    if OF_HOSTS.intersection(module):
+    if OF_NODES.intersection(module):
         return any(option.startswith(f"{plan.run}/") for option in options)
     named = zip(options, options[1:], strict=False)
     return module[:1] != () and module[0] in PROGRAMS and ("--name", plan.name) in named

@@ -10,39 +10,43 @@ from pathlib import Path
 from rookery.mapping.certificates import MAPPING, Identity, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.region import namespaces
-from rookery.region.layout import CHECKOUT, MAPPING_SERVICE_ADDRESS, host_name
+from rookery.region.layout import CHECKOUT, MAPPING_SERVICE_ADDRESS, PAGE_ADDRESSES
+from rookery.region.owned import BIRD
 from rookery.region.settings import Settings
+
+ROUTER = "internet-router"  # the part
 
 
 @dataclass(frozen=True)
 class Part:
     name: str
-    module: str
-    options: tuple[str, ...]
+    program: str
+    identity: tuple[str, ...]  # the rest of its command line, by which it is found again
     namespace: str  # empty: the machine's own
     log: Path
 
     @property
-    def identity(self) -> tuple[str, ...]:
-        """The end of its command line, by which it is found again."""
-        return ("-m", self.module, *self.options)
-
-    @property
     def command(self) -> tuple[str, ...]:
-        python = (sys.executable, *self.identity)
-        return namespaces.inside(self.namespace, *python) if self.namespace else python
+        alone = (self.program, *self.identity)
+        return namespaces.inside(self.namespace, *alone) if self.namespace else alone
 
 
 def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
-    hosts = [host_name(index) for index in range(settings.hosts)]
-    of_hosts = [part for host in hosts for part in (_agent(settings, host), _services(settings, host))]
-    return [_mapping_service(settings), _api(settings), *of_hosts]
+    of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
+    of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
+    outside = [_router(settings), _page(settings)] if settings.edges else []
+    return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_hosts]
 
 
 def services_of(host: str) -> str:
     """Name of the part beside the host's agent."""
     return f"{host}-services"
+
+
+def bird_of(edge: str) -> str:
+    """Name of the part beside the edge's agent: its BGP."""
+    return f"{edge}-bird"
 
 
 def environment() -> dict[str, str]:
@@ -56,13 +60,17 @@ def environment() -> dict[str, str]:
     }
 
 
+def _python(name: str, module: str, options: tuple[str, ...], namespace: str, log: Path) -> Part:
+    return Part(name, sys.executable, ("-m", module, *options), namespace, log)
+
+
 def _mapping_service(settings: Settings) -> Part:
     plan = settings.layout
     files = identity_of(plan.certificates, MAPPING)
     listen = f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"
     named = ("--name", plan.name, "--database", str(plan.database))
     options = (*named, "--listen", listen, *_credentials(files), "--mtu", str(settings.instance_mtu))
-    return Part("mapping", "rookery.mapping", options, plan.control_namespace, plan.logs / "mapping.log")
+    return _python("mapping", "rookery.mapping", options, plan.control_namespace, plan.logs / "mapping.log")
 
 
 def _credentials(files: Identity) -> tuple[str, ...]:
@@ -74,7 +82,7 @@ def _api(settings: Settings) -> Part:
     keys = ("--sealing-key", str(plan.sealing_key))
     named = ("--name", plan.name, "--database", str(plan.database))
     options = (*named, *keys, "--port", str(settings.port), "--mtu", str(settings.instance_mtu))
-    return Part("api", "rookery.api", options, "", plan.logs / "api.log")
+    return _python("api", "rookery.api", options, "", plan.logs / "api.log")
 
 
 def _agent(settings: Settings, host: str) -> Part:
@@ -88,4 +96,33 @@ def _services(settings: Settings, host: str) -> Part:
 def _of_host(settings: Settings, host: str, name: str, module: str) -> Part:
     plan = settings.layout
     options = ("--config", str(plan.host_run(host) / "host.json"))
-    return Part(name, module, options, plan.host_namespace(host), plan.logs / f"{name}.log")
+    return _python(name, module, options, plan.host_namespace(host), plan.logs / f"{name}.log")
+
+
+def _edge(settings: Settings, edge: str) -> Part:
+    plan = settings.layout
+    options = ("--config", str(plan.host_run(edge) / "edge.json"))
+    return _python(edge, "rookery.blackfoot", options, plan.host_namespace(edge), plan.logs / f"{edge}.log")
+
+
+def _bird_of(settings: Settings, edge: str) -> Part:
+    plan = settings.layout
+    return _bird(settings, bird_of(edge), plan.host_namespace(edge), plan.host_run(edge))
+
+
+def _router(settings: Settings) -> Part:
+    plan = settings.layout
+    return _bird(settings, ROUTER, plan.internet_namespace, plan.internet_run)
+
+
+def _bird(settings: Settings, name: str, namespace: str, folder: Path) -> Part:
+    """In the foreground; the folder has its configuration, and gets its control socket."""
+    files = (("-c", "bird.conf"), ("-s", "bird.ctl"), ("-P", "bird.pid"))
+    options = ("-f", *(word for option, file in files for word in (option, str(folder / file))))
+    return Part(name, BIRD, options, namespace, settings.layout.logs / f"{name}.log")
+
+
+def _page(settings: Settings) -> Part:
+    plan = settings.layout
+    options = ("--name", plan.name, *(word for address in PAGE_ADDRESSES for word in ("--listen", address)))
+    return _python("internet-page", "rookery.region.page", options, plan.internet_namespace, plan.logs / "internet-page.log")

@@ -14,10 +14,10 @@ from rookery.files import private_folder, write_whole
 from rookery.host.config import HostConfig
 from rookery.mapping.certificates import HOST, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
-from rookery.model.codec import encode
-from rookery.model.keys import HOSTS, host_key
-from rookery.model.objects import GUEST, NAMESPACE, Host
-from rookery.region import namespaces, substrate
+from rookery.model.codec import decode, encode
+from rookery.model.keys import HOSTS, POOLS, host_key, pool_key
+from rookery.model.objects import GUEST, NAMESPACE, AddressPool, Host
+from rookery.region import internet, namespaces, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import BPF_OBJECTS, GUEST_IMAGES, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
@@ -35,12 +35,14 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         _bpf_filesystem,
         issue_certificates,
         _host_files,
-        _register_hosts,
+        internet.write_files,
+        _register,
         ensure_first_key,
     ):
         step(settings)
-    tell(f"laying the substrate: {settings.hosts} hosts in {settings.zones} zones")
+    tell(f"laying the substrate: {settings.hosts} hosts and {settings.edges} edges in {settings.zones} zones")
     substrate.lay(settings)
+    internet.lay(settings)
     for address in settings.upstream_addresses:
         substrate.check_reachable(settings, address)
 
@@ -74,9 +76,9 @@ def _folders(settings: Settings) -> None:
     plan = settings.layout
     for folder in (plan.state, plan.run, plan.certificates, plan.logs):
         private_folder(folder)
-    for index in range(settings.hosts):
-        private_folder(plan.host_run(host_name(index)))
-        private_folder(plan.state / host_name(index))
+    for node in (*settings.host_names, *settings.edge_names):
+        private_folder(plan.host_run(node))
+        private_folder(plan.state / node)
 
 
 def _bpf_filesystem(_settings: Settings) -> None:
@@ -91,18 +93,31 @@ def _host_files(settings: Settings) -> None:
         write_whole(path, msgspec.json.format(msgspec.json.encode(host_config(settings, index))))
 
 
-def _register_hosts(settings: Settings) -> None:
+def _register(settings: Settings) -> None:
+    """Hosts, edges and public pools, in the store. Edges and pools that the region has no more go."""
     kinds = (NAMESPACE, GUEST) if offered(GUEST_IMAGES).ok else (NAMESPACE,)
-    rows = {
-        host_key(host_name(i)): encode(
-            Host(name=host_name(i), zone=settings.zone_of(i), address=settings.address_of(i), kinds=kinds)
-        )
-        for i in range(settings.hosts)
-    }
-    asyncio.run(_put_changed(settings.layout.database, rows))
+    hosts = [
+        Host(name=name, zone=settings.zone_of(i), address=settings.address_of(i), kinds=kinds)
+        for i, name in enumerate(settings.host_names)
+    ]
+    edges = [
+        Host(name=name, zone=settings.zone_of(i), address=settings.edge_address_of(i), is_edge=True)
+        for i, name in enumerate(settings.edge_names)
+    ]
+    pools = settings.public_pools if settings.edges else ()
+    rows = {host_key(host.name): encode(host) for host in (*hosts, *edges)}
+    rows |= {pool_key(pool): encode(AddressPool(cidr=pool)) for pool in pools}
+    asyncio.run(_make_so(settings.layout.database, rows))
 
 
-async def _put_changed(database: Path, rows: dict[str, bytes]) -> None:
+async def _make_so(database: Path, rows: dict[str, bytes]) -> None:
     async with opened(database) as store:
-        found = {entry.key: entry.value for entry in (await store.range(HOSTS)).entries}
-        await store.txn([], {key: value for key, value in rows.items() if found.get(key) != value})
+        entries = [*(await store.range(HOSTS)).entries, *(await store.range(POOLS)).entries]
+        found = {entry.key: entry.value for entry in entries}
+        gone = [key for key, value in found.items() if key not in rows and _may_go(key, value)]
+        await store.txn([], {key: value for key, value in rows.items() if found.get(key) != value}, gone)
+
+
+def _may_go(key: str, value: bytes) -> bool:
+    """Of hosts there never are fewer: instances live there."""
+    return key.startswith(POOLS) or decode(Host, value).is_edge

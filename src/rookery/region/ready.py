@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.host.control import GetStatus, StatusReply
+from rookery.host.control import EdgeReply, GetEdge, GetStatus, StatusReply
 from rookery.region import agents, port_guard
 from rookery.region.errors import CannotStart, NoAnswer
-from rookery.region.layout import host_name
 from rookery.region.parts import services_of
 from rookery.region.settings import Settings
 from rookery.region.supervisor import PartRecord, read_records
@@ -22,12 +21,15 @@ DEATHS_TO_GIVE_UP = 3
 
 
 class HostState(msgspec.Struct, kw_only=True):
+    """Of a host, or of an edge, which tells more (`edge`)."""
+
     name: str
     address: str
     zone: int
     problem: str = ""
     refused: int = 0  # packets that its port of the substrate refused: they bore another's address
     status: StatusReply | None = None
+    edge: EdgeReply | None = None
 
 
 def api_answers(port: int) -> bool:
@@ -41,16 +43,37 @@ def api_answers(port: int) -> bool:
         connection.close()
 
 
-def host_state(settings: Settings, index: int) -> HostState:
-    name = host_name(index)
-    state = HostState(
-        name=name,
-        address=settings.address_of(index),
-        zone=settings.zone_of(index),
-        refused=port_guard.refused(settings.layout, name),
-    )
+def host_states(settings: Settings) -> list[HostState]:
+    return [
+        _state(settings, HostState(name=name, address=settings.address_of(i), zone=settings.zone_of(i)))
+        for i, name in enumerate(settings.host_names)
+    ]
+
+
+def edge_states(settings: Settings) -> list[HostState]:
+    states = [
+        _state(settings, HostState(name=name, address=settings.edge_address_of(i), zone=settings.zone_of(i)))
+        for i, name in enumerate(settings.edge_names)
+    ]
+    for state in states:
+        if state.status:
+            _look_outside(settings, state)
+    return states
+
+
+def _look_outside(settings: Settings, state: HostState) -> None:
     try:
-        state.status = agents.ask(settings.layout.control_socket(name), GetStatus(), StatusReply, timeout=2)
+        state.edge = agents.ask(settings.layout.control_socket(state.name), GetEdge(), EdgeReply, timeout=5)
+    except NoAnswer as silent:
+        state.problem = str(silent)
+    else:
+        state.problem = state.problem or state.edge.problem
+
+
+def _state(settings: Settings, state: HostState) -> HostState:
+    state.refused = port_guard.refused(settings.layout, state.name)
+    try:
+        state.status = agents.ask(settings.layout.control_socket(state.name), GetStatus(), StatusReply, timeout=2)
     except NoAnswer as silent:
         state.problem = str(silent)
         return state
@@ -59,16 +82,13 @@ def host_state(settings: Settings, index: int) -> HostState:
     return state
 
 
-def host_states(settings: Settings) -> list[HostState]:
-    return [host_state(settings, index) for index in range(settings.hosts)]
-
-
 def waiting_for(settings: Settings) -> list[str]:
     """Names of the parts that are not ready; empty when all are. The mapping service is when every host says so."""
     hosts = host_states(settings)
     agents_not_ready = [state.name for state in hosts if state.problem]
     services = [services_of(state.name) for state in hosts if not state.status or state.status.services]
-    return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services
+    edges = [state.name for state in edge_states(settings) if state.problem]
+    return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services + edges
 
 
 def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE) -> None:

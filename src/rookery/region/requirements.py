@@ -23,7 +23,7 @@ from rookery.region.settings import Settings
 from rookery.vm.offer import offered
 from rookery.vm.qemu import accelerator
 
-OBJECTS = ("host_egress.bpf.o", "host_ingress.bpf.o")
+OBJECTS = ("host_egress.bpf.o", "host_ingress.bpf.o", "blackfoot_outward.bpf.o", "blackfoot_inward.bpf.o")
 LIBRARIES = ("apsw", "botocore", "cryptography", "msgspec", "pyroute2", "starlette", "uvicorn", "websockets")
 ENOUGH_DISK = 500 << 20
 ASKED_ELSEWHERE = {
@@ -50,6 +50,7 @@ def machine() -> Iterator[Finding]:
     yield _libraries()
     yield _objects()
     yield _disk()
+    yield _bird()
     for probe in probe_host():
         if probe.name not in ASKED_ELSEWHERE:
             yield Finding(what=probe.name, ok=probe.ok, sentence=probe.sentence)
@@ -115,6 +116,11 @@ def _objects() -> Finding:
         f"not built: {', '.join(missing)}; run: make -C {CHECKOUT} setup" if missing else str(BPF_OBJECTS)
     )
     return Finding(what="BPF objects", ok=not missing, sentence=sentence)
+
+
+def _bird() -> Finding:
+    there = Path(owned.BIRD).exists()
+    return Finding(what="BIRD", ok=there, sentence=owned.BIRD if there else "missing: apt install bird2; or: make setup")
 
 
 def _disk() -> Finding:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 import msgspec
 
+from rookery.dataplane.formats import EdgeConstant
 from rookery.files import write_whole
 from rookery.model import defaults
 from rookery.region import layout
@@ -15,6 +17,16 @@ from rookery.region.errors import BadName, CannotStart
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 MOST_HOSTS = 200
 MOST_ZONES = 6
+MOST_EDGES = int(EdgeConstant.EDGES_MAX)
+
+
+# RFC 1918, 6598, 3927, 1122, and multicast: of these the edges let nothing in.
+NOT_PUBLIC = tuple(
+    map(
+        ipaddress.IPv4Network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "224.0.0.0/3"),
+    )
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     zones: int = 2
     port: int = defaults.API_PORT
     jumbo: bool = False
+    edges: int = 2
+    public_pools: tuple[str, ...] = (layout.DEFAULT_POOL,)  # of public IPv4 addresses; the edges announce them
     dns_upstreams: tuple[str, ...] = ()  # resolvers for public names, asked from the hosts' namespaces; none: nobody is asked
 
     @property
@@ -42,12 +56,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def instance_mtu(self) -> int:
         return defaults.JUMBO_INSTANCE_MTU if self.jumbo else defaults.INSTANCE_MTU
 
+    @property
+    def host_names(self) -> list[str]:
+        return [layout.host_name(index) for index in range(self.hosts)]
+
+    @property
+    def edge_names(self) -> list[str]:
+        return [layout.edge_name(index) for index in range(self.edges)]
+
     def zone_of(self, index: int) -> int:
         """Hosts take turns, so that every zone has one as long as there are enough."""
         return index % self.zones
 
     def address_of(self, index: int) -> str:
         return layout.host_address(self.zone_of(index), index)
+
+
+    def edge_address_of(self, index: int) -> str:
+        return layout.edge_address(self.zone_of(index), index)
 
 
 def check_name(name: str) -> str:
@@ -67,7 +93,25 @@ def check(settings: Settings) -> None:
         )
     if not 1 <= settings.port <= 65535:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
+    if not 0 <= settings.edges <= MOST_EDGES:
+        raise CannotStart(f"{settings.edges} edges: a region has 0 to {MOST_EDGES}")
+    for pool in settings.public_pools:
+        _check_pool(pool)
     _ = settings.upstream_addresses
+
+
+def _check_pool(text: str) -> None:
+    """Public IPv4 addresses that nobody else in the region has. Raises CannotStart."""
+    try:
+        pool = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise CannotStart(f"public pool {text}: {error}") from error
+    page = ipaddress.ip_address(layout.PAGE_ADDRESSES[0])
+    taken = [str(block) for block in (layout.SUBSTRATE, layout.UPLINKS, *NOT_PUBLIC) if pool.overlaps(block)]
+    if page in pool:
+        taken.append(f"the server {page}")
+    if taken:
+        raise CannotStart(f"public pool {text}: it overlaps {', '.join(taken)}")
 
 
 def _upstream_address(text: str) -> str:

@@ -20,7 +20,7 @@ Wanted = dict[str, int | bool | tuple[str, ...]]
 
 
 def bring_up(name: str, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
-    """`wanted`: those of hosts, zones, port, jumbo, dns_upstreams that the user named; the rest is as it was, or the default.
+    """`wanted`: those of hosts, zones, port, jumbo, edges, public_pools, dns_upstreams that the user named; the rest is as it was, or the default.
 
     Raises BadName, CannotStart, DifferentRegion.
     """
@@ -70,7 +70,8 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
     if shape != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
-            f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.dns_upstreams) or 'nobody'} for public names; first: {COMMAND} down --keep-data --name {before.name}"
+            f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.dns_upstreams) or 'nobody'} for public names, "
+            f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'}; first: {COMMAND} down --keep-data --name {before.name}"
         )
 
 

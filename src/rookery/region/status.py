@@ -15,7 +15,7 @@ from rookery.region.called import COMMAND
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of, services_of
 from rookery.region.processes import Process, is_alive
-from rookery.region.ready import HostState, api_answers, host_states
+from rookery.region.ready import HostState, api_answers, edge_states, host_states
 from rookery.region.settings import Settings
 from rookery.store.interface import Compacted
 from rookery.store.sqlite import SqliteStore, opened
@@ -37,6 +37,7 @@ class Status(msgspec.Struct, kw_only=True):
     live: int  # applied by every host concerned
     parts: list[PartState]
     hosts: list[HostState]
+    edges: list[HostState] = []
 
     @property
     def healthy(self) -> bool:
@@ -45,7 +46,7 @@ class Status(msgspec.Struct, kw_only=True):
     @property
     def troubles(self) -> dict[str, str]:
         """By name. Of a host whose process is gone that is said, and not also that it does not answer."""
-        told: list[PartState | HostState] = [*self.hosts, *self.parts]
+        told: list[PartState | HostState] = [*self.hosts, *self.edges, *self.parts]
         return {one.name: one.problem for one in told if one.problem}
 
 
@@ -59,16 +60,17 @@ def current(name: str) -> Settings:
 
 def look(name: str) -> Status:
     shape = current(name)
-    hosts = host_states(shape)
-    _notice_lost_namespaces(shape, hosts)
+    hosts, edges = host_states(shape), edge_states(shape)
+    _notice_lost_namespaces(shape, [*hosts, *edges])
     revision, live = asyncio.run(_revisions(shape.layout.database))
     return Status(
         name=name,
         endpoint=f"http://127.0.0.1:{shape.port}",
         revision=revision,
         live=live,
-        parts=[_supervisor(shape), *_parts(shape, hosts)],
+        parts=[_supervisor(shape), *_parts(shape, hosts, edges)],
         hosts=hosts,
+        edges=edges,
     )
 
 
@@ -108,9 +110,9 @@ def _supervisor(shape: Settings) -> PartState:
     return PartState(name="supervisor", pid=process.pid, since=shape.layout.supervisor_pid.stat().st_mtime)
 
 
-def _parts(shape: Settings, hosts: list[HostState]) -> list[PartState]:
+def _parts(shape: Settings, hosts: list[HostState], edges: list[HostState]) -> list[PartState]:
     records = {record.name: record for record in supervisor.read_records(shape.layout)}
-    trouble = {host.name: host.problem for host in hosts if host.problem}
+    trouble = {node.name: node.problem for node in (*hosts, *edges) if node.problem}
     trouble |= {services_of(host.name): said for host in hosts if host.status and (said := host.status.services)}
     if not api_answers(shape.port):
         trouble["api"] = f"no answer on 127.0.0.1:{shape.port}"

@@ -7,6 +7,8 @@
     rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
                                            u0 100.64.1.10           rookery-dev-host-1
 
+Edges hang on it as hosts do; what is behind them is rookery.region.internet's.
+
 Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
 the addresses of who hangs on it (rookery.region.port_guard).
 """
@@ -38,7 +40,10 @@ def members(settings: Settings) -> list[Member]:
         Member(host_name(i), plan.host_namespace(host_name(i)), settings.address_of(i))
         for i in range(settings.hosts)
     ]
-    return [control, *hosts]
+    edges = [
+        Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
+    ]
+    return [control, *hosts, *edges]
 
 
 def lay(settings: Settings) -> None:
@@ -57,7 +62,7 @@ def lay(settings: Settings) -> None:
 
 def check_reachable(settings: Settings, address: str) -> None:
     """Whether the hosts have a way to it; of a single machine's that is the substrate alone. Raises CannotStart."""
-    for member in members(settings)[1:]:
+    for member in members(settings)[1 : 1 + settings.hosts]:
         try:
             namespaces.run("ip", "-netns", member.namespace, "route", "get", address)
         except CannotStart as refused:

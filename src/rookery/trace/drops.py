@@ -1,4 +1,4 @@
-"""Live drops of all hosts of a region, as they happen."""
+"""Live drops of all hosts and edges of a region, as they happen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rookery.host.control import EventLine
 from rookery.region import agents, directory
 from rookery.region.directory import Directory
 from rookery.region.errors import NoAnswer
-from rookery.region.layout import host_name
 from rookery.region.status import current
 
 RETRY = 1.0  # seconds; an agent that restarts is back by then
@@ -25,14 +24,13 @@ def watch_region(
 ) -> Iterator[tuple[EventLine, Directory]]:
     """For ever: each drop, and who is called what. A host whose agent restarts is watched again when it is back.
 
-    `listening` is told the name of each host from then on none of whose drops is missed; in any thread, again after a restart.
+    `listening` is told the name of each host or edge from then on none of whose drops is missed; in any thread, again after a restart.
     """
     shape = current(name)
     events: queue.Queue[EventLine] = queue.Queue()
-    for index in range(shape.hosts):
-        host = host_name(index)
-        heard = partial(listening, host)
-        follow = partial(_follow, shape.layout.control_socket(host), events, heard)
+    for node in (*shape.host_names, *shape.edge_names):
+        heard = partial(listening, node)
+        follow = partial(_follow, shape.layout.control_socket(node), events, heard)
         threading.Thread(target=follow, daemon=True).start()
     known, read = directory.read(shape.layout), time.monotonic()
     while True:

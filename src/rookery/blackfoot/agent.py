@@ -1,0 +1,274 @@
+"""The agent of an edge: follows the intent, keeps the kernel to it, tells BIRD what to announce, mends, tells.
+
+Towards the mapping service an edge is a host (its certificate names it as one: what makes it an edge is its row in the store, which
+only the operator writes). Everything it made works on without it: maps and links are pinned, BIRD is a process of its own. So its end is
+no event, and its start is the same as its recovery.
+
+DeviceLost   a device of the edge is gone; main tells it and ends, and the supervisor starts the next agent
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+
+from rookery.blackfoot import uplink
+from rookery.blackfoot.announcer import Announcer
+from rookery.blackfoot.answers import Answers
+from rookery.blackfoot.config import EdgeConfig
+from rookery.blackfoot.kernel import EdgeKernel
+from rookery.blackfoot.state import EdgeState
+from rookery.blackfoot.uplink import UplinkError
+from rookery.dataplane.edge import EdgeDataplane
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.formats import UplinkFlag
+from rookery.host import substrate
+from rookery.host.alarms import Alarm, AlarmBook
+from rookery.host.control_socket import ControlServer
+from rookery.host.event_watch import EventWatch
+from rookery.host.start import StartRefused
+from rookery.host.substrate import SubstrateError
+from rookery.intent.host import BlockIntent, HostIntent
+from rookery.mapping.client import Subscription, Update
+
+HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
+DEVICE_LOOK_SECONDS = 0.2
+QUICK = 1000  # rows that the loop itself may apply: more go to a thread
+
+log = logging.getLogger("rookery.blackfoot")
+
+
+class DeviceLost(Exception):
+    """A device was taken away: this agent knows it by its number only, and ends. The next one finds what is there then."""
+
+
+def assemble(config: EdgeConfig) -> EdgeState:
+    """Loads the programs and swaps those that run; no row is touched. Raises StartRefused."""
+    try:
+        link, outside = substrate.look_at(config), uplink.look_at(config)
+        substrate.segment_udp_in_software(config.substrate_device)
+        uplink.open_doors(config)
+        dataplane = EdgeDataplane.open(
+            Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_public_addresses
+        )
+        state = _parts(config, link, outside, dataplane)
+        dataplane.configure_substrate(substrate.row(config, link))
+        dataplane.configure_uplink(uplink.row(outside, closing=_is_closed(state)))
+        dataplane.attach_uplink(outside.ifindex)
+        dataplane.attach_substrate(link.ifindex)
+    except (SubstrateError, UplinkError, DataplaneError, OSError, ValueError) as error:
+        raise StartRefused(str(error)) from error
+    return state
+
+
+def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink, dataplane: EdgeDataplane) -> EdgeState:
+    services = config.mapping_service
+    return EdgeState(
+        config=config,
+        substrate=link,
+        uplink=outside,
+        dataplane=dataplane,
+        kernel=EdgeKernel(dataplane),
+        announcer=Announcer(config),
+        subscription=Subscription(config.region_name, services, config.identity) if services else None,
+        alarms=AlarmBook(config.substrate_device),
+        draining=config.draining_mark.exists(),
+    )
+
+
+def _is_closed(state: EdgeState) -> bool:
+    """Shall hosts look for other edges? While it drains; and, of an edge that begins, until its tables are filled. One whose agent
+    only comes back stays as open as it was."""
+    if state.draining or state.generation:
+        return state.draining
+    before = state.dataplane.uplink
+    return not before.ifindex or bool(before.flags & UplinkFlag.CLOSING)
+
+
+def _frozen(intent: HostIntent) -> HostIntent:
+    """A copy for another thread: the subscription changes its own while we wait for the next update."""
+    return msgspec.structs.replace(
+        intent, mappings=dict(intent.mappings), routes=dict(intent.routes), rules=dict(intent.rules)
+    )
+
+
+def _rows_of(update: Update) -> int:
+    delta = update.delta
+    if delta is None:
+        return QUICK + 1
+    mappings = len(delta.put_mappings) + len(delta.delete_mappings)
+    return mappings + len(delta.put_rules) + len(delta.delete_rules) + len(delta.put_routes)
+
+
+def _changes_blocks(update: Update) -> bool:
+    """Of what is announced all else is configured."""
+    if update.delta is None:
+        return True
+    put = any(isinstance(rule, BlockIntent) for rule in update.delta.put_rules)
+    return put or any(kind == "block" for kind, _, _ in update.delta.delete_rules)
+
+
+class Agent:
+    def __init__(self, state: EdgeState):
+        self._state = state
+        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
+        self._announcing = asyncio.Lock()
+        self._watch = EventWatch(
+            name=state.config.name,
+            dataplane=state.dataplane,
+            substrate=state.substrate.ifindex,
+            alarms=state.alarms,
+            watchers=state.watchers,
+            names=state.names,
+            device_name=state.device_name,
+            program_of=self._program_of,
+        )
+        answers = Answers(state, self.drain)
+        self._control = ControlServer(state.config.name, answers, state.watchers)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        state = self._state
+        async with AsyncExitStack() as stack:
+            if state.subscription is not None:
+                await stack.enter_async_context(state.subscription)
+            await stack.enter_async_context(self._control.at(state.config.control_socket))
+            stack.callback(self._watch.follow())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._keep_healing())
+                tasks.create_task(self._watch.keep_looking())
+                tasks.create_task(self._keep_looking_at_devices())
+
+    def _program_of(self, alarm: Alarm) -> str:
+        return "blackfoot_inward" if alarm.device == self._state.config.uplink_device else "blackfoot_outward"
+
+    async def _follow(self) -> None:
+        """The intent. While no service answers nothing arrives, and everything goes on."""
+        if self._state.subscription is None:
+            return
+        async for update in self._state.subscription:
+            await self.take(update)
+
+    async def take(self, update: Update) -> None:
+        """Only when the kernel holds the rows is it said that they are applied, and announced what leads to them."""
+        state = self._state
+        async with self._changing:
+            state.intent = update.intent
+            try:
+                await self._into_the_kernel(update)
+            except (DataplaneError, ValueError) as error:
+                self._fault(error)
+            else:
+                self._applied(update.intent.generation)
+        if _changes_blocks(update):
+            await self.announce()
+
+    async def _into_the_kernel(self, update: Update) -> None:
+        kernel = self._state.kernel
+        if update.delta is None or self._state.fault:
+            await asyncio.to_thread(kernel.become, _frozen(update.intent))
+        elif _rows_of(update) > QUICK:
+            await asyncio.to_thread(kernel.change, update.delta)
+        else:
+            kernel.change(update.delta)
+
+    def _applied(self, generation: int) -> None:
+        state = self._state
+        state.fault, state.generation = "", generation
+        if state.subscription is not None:
+            state.subscription.applied(generation)
+
+    def _fault(self, error: Exception) -> None:
+        self._state.fault = f"the kernel does not hold the intent: {error}"
+        log.error("%s", self._state.fault)
+
+    async def announce(self) -> None:
+        """To hosts and to the outside: that it is here, or that it goes. Nothing before the tables are filled."""
+        state = self._state
+        if not state.generation:
+            return
+        async with self._announcing:
+            blocks = [] if state.draining else [*state.config.public_pools, *state.kernel.announced_blocks]
+            state.dataplane.configure_uplink(uplink.row(state.uplink, closing=_is_closed(state)))
+            await asyncio.to_thread(state.announcer.announce, blocks)
+
+    async def drain(self, draining: bool) -> None:
+        """Hosts and the outside turn to other edges, or come back; packets that still come are handled as ever."""
+        state = self._state
+        if draining:
+            state.config.draining_mark.touch()
+        else:
+            state.config.draining_mark.unlink(missing_ok=True)
+        state.draining = draining
+        log.info("draining" if draining else "drains no more")
+        await self.announce()
+
+    async def _keep_healing(self) -> None:
+        while True:
+            started = time.monotonic()
+            if self._state.intent is not None:
+                await self.heal()
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
+
+    async def heal(self) -> None:
+        """One full pass over rows, programs, settings and BIRD."""
+        state = self._state
+        try:
+            if state.fault:
+                await self._try_again()
+            mended = await asyncio.to_thread(self._mend)
+            async with self._announcing:
+                await asyncio.to_thread(state.announcer.keep)
+        except (DataplaneError, OSError, ValueError) as error:
+            log.error("full pass: %s", error)
+            return
+        if mended:
+            state.healed += mended
+            log.warning("full pass: %d rows, programs or settings were wrong and are mended", mended)
+
+    async def _try_again(self) -> None:
+        """The kernel refused a part of the intent: all of it is compared anew."""
+        async with self._changing:
+            intent = self._state.intent
+            if intent is None or not self._state.fault:
+                return
+            await asyncio.to_thread(self._state.kernel.become, _frozen(intent))
+            self._applied(intent.generation)
+        await self.announce()
+
+    async def _keep_looking_at_devices(self) -> None:
+        """Raises DeviceLost."""
+        while not (lost := self._state.lost_device()):
+            await asyncio.sleep(DEVICE_LOOK_SECONDS)
+        raise DeviceLost(f"the device {lost} that this agent knew is gone")
+
+    def _mend(self) -> int:
+        state = self._state
+        state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
+        return state.kernel.heal() + self._mend_programs() + self._mend_uplink() + uplink.open_doors(state.config)
+
+    def _mend_uplink(self) -> int:
+        dataplane, wanted = self._state.dataplane, uplink.row(self._state.uplink, closing=_is_closed(self._state))
+        if dataplane.uplink == wanted:
+            return 0
+        dataplane.configure_uplink(wanted)
+        return 1
+
+    def _mend_programs(self) -> int:
+        """How many of the two devices had lost their program, and have it again."""
+        dataplane, lost = self._state.dataplane, 0
+        for program, ifindex, attach in (
+            ("blackfoot_outward", self._state.substrate.ifindex, dataplane.attach_substrate),
+            ("blackfoot_inward", self._state.uplink.ifindex, dataplane.attach_uplink),
+        ):
+            if dataplane.attached_program(ifindex) != dataplane.program_id(program):
+                attach(ifindex)
+                lost += 1
+        return lost

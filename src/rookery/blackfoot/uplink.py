@@ -1,0 +1,73 @@
+"""The device that leads outside: is it fit, and set as the programs need it (rookery.dataplane.edge)?
+
+UplinkError   it is not; the agent's main prints the sentence and exits with 2
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pyroute2 import IPRoute
+
+from rookery.blackfoot.config import EdgeConfig
+from rookery.dataplane.addresses import mac_bytes
+from rookery.dataplane.formats import UplinkConfig, UplinkFlag
+
+SYSCTLS = Path("/proc/sys/net")
+
+
+class UplinkError(Exception):
+    """What is wrong, and what to do."""
+
+
+class Uplink(NamedTuple):
+    ifindex: int
+    mtu: int
+    mac: str
+
+
+def look_at(config: EdgeConfig) -> Uplink:
+    """Raises UplinkError."""
+    device = config.uplink_device
+    with IPRoute() as route:
+        indices = route.link_lookup(ifname=device)
+        if not indices:
+            raise UplinkError(f"there is no device {device} in this network namespace: uplink_device names it")
+        link = route.link("get", index=indices[0])[0]
+        addresses = [a.get_attr("IFA_ADDRESS") for a in route.get_addr(index=indices[0])]
+    for address in (config.uplink_address, config.uplink_ipv6):
+        if address not in addresses:
+            raise UplinkError(f"{device} has not the address {address} that the configuration names")
+    mtu = link.get_attr("IFLA_MTU")
+    if mtu < config.uplink_mtu:
+        raise UplinkError(
+            f"{device} has an MTU of {mtu}, configured is {config.uplink_mtu}: ip link set {device} mtu {config.uplink_mtu}"
+        )
+    return Uplink(indices[0], config.uplink_mtu, link.get_attr("IFLA_ADDRESS"))
+
+
+def row(link: Uplink, closing: bool) -> UplinkConfig:
+    flags = UplinkFlag.CLOSING if closing else 0
+    return UplinkConfig(ifindex=link.ifindex, mtu=link.mtu, mac=mac_bytes(link.mac), flags=int(flags))
+
+
+def settings(config: EdgeConfig) -> dict[str, str]:
+    """sysctls below net: from hosts to outside the kernel may forward; from outside nothing comes but through the programs."""
+    inside, outside = config.substrate_device, config.uplink_device
+    return {
+        f"ipv4/conf/{inside}/forwarding": "1",
+        f"ipv6/conf/{inside}/forwarding": "1",
+        f"ipv4/conf/{outside}/forwarding": "0",
+        f"ipv6/conf/{outside}/forwarding": "0",
+        "ipv4/conf/all/rp_filter": "0",
+        f"ipv4/conf/{inside}/rp_filter": "0",
+    }
+
+
+def open_doors(config: EdgeConfig) -> int:
+    """How many settings were not so, and are now. Raises OSError."""
+    wrong = {name: value for name, value in settings(config).items() if (SYSCTLS / name).read_text().strip() != value}
+    for name, value in wrong.items():
+        (SYSCTLS / name).write_text(value)
+    return len(wrong)

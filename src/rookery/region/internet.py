@@ -1,0 +1,129 @@
+"""What lies beyond the edges: a router and a server, emulated in a namespace of their own.
+
+    rookery-dev-edge-1   x0 198.51.100.1  --  edge-1 198.51.100.0 \
+    rookery-dev-edge-2   x0 198.51.100.3  --  edge-2 198.51.100.2  rookery-dev-internet    lo 192.0.2.80 2001:db8:ff::80
+
+An edge and the router speak BGP over the uplink (BIRD at both ends): the edge announces the public pools and the IPv6 blocks of
+VPCs, the router the way to everything else, and it spreads what comes back over all edges that announce (ECMP). Nothing of it is ever
+seen in the machine's own namespace. On a real machine the same edge takes a real uplink.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rookery.blackfoot.announcer import speaker
+from rookery.blackfoot.bird import Peer, Speaker, configuration
+from rookery.blackfoot.config import EdgeConfig, Neighbour
+from rookery.files import private_folder, write_whole
+from rookery.mapping.certificates import HOST, identity_of
+from rookery.mapping.protocol import PORT as MAPPING_PORT
+from rookery.region import namespaces, substrate
+from rookery.region.layout import (
+    BPF_OBJECTS,
+    EDGE_ASN,
+    MAPPING_SERVICE_ADDRESS,
+    OUTSIDE_ASN,
+    PAGE_ADDRESSES,
+    SUBSTRATE,
+    edge_name,
+    uplink_addresses,
+)
+from rookery.region.settings import Settings
+
+UPLINK = "x0"
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+LAST_RESORT = 4096  # metric of the way out while BGP knows none: BIRD may be restarting
+
+
+def edge_config(settings: Settings, index: int) -> EdgeConfig:
+    plan, name = settings.layout, edge_name(index)
+    files = identity_of(plan.certificates, HOST, name)
+    (router, _), (own, own_ipv6) = uplink_addresses(index)
+    return EdgeConfig(
+        region_name=plan.name,
+        name=name,
+        address=settings.edge_address_of(index),
+        network=str(SUBSTRATE),
+        substrate_device=substrate.DEVICE,
+        substrate_mtu=settings.substrate_mtu,
+        instance_mtu=settings.instance_mtu,
+        mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
+        ca_certificate=str(files.authority),
+        certificate=str(files.certificate),
+        private_key=str(files.key),
+        pins=str(plan.pins / name),
+        state_directory=str(plan.state / name),
+        run_directory=str(plan.host_run(name)),
+        bpf_objects=str(BPF_OBJECTS),
+        uplink_device=UPLINK,
+        uplink_address=own,
+        uplink_ipv6=own_ipv6,
+        asn=EDGE_ASN,
+        neighbours=[Neighbour(address=router, asn=OUTSIDE_ASN)],
+        public_pools=list(settings.public_pools),
+    )
+
+
+def router(settings: Settings) -> Speaker:
+    peers = []
+    for index, name in enumerate(settings.edge_names):
+        (own, own_ipv6), (edge, _) = uplink_addresses(index)
+        peers.append(Peer(name.replace("-", ""), name, own, own_ipv6, edge, EDGE_ASN, passive=True))
+    return Speaker(PAGE_ADDRESSES[0], OUTSIDE_ASN, tuple(peers), EVERYWHERE)
+
+
+def write_files(settings: Settings) -> None:
+    """Of an edge that begins BIRD announces nothing: its agent will, when the tables are filled."""
+    if not settings.edges:
+        return
+    for index in range(settings.edges):
+        config = edge_config(settings, index)
+        folder = settings.layout.host_run(config.name)
+        write_whole(folder / "edge.json", msgspec.json.format(msgspec.json.encode(config)))
+        if not config.bird_config.exists():
+            write_whole(config.bird_config, configuration(speaker(config, ())).encode())
+    private_folder(settings.layout.internet_run)
+    write_whole(settings.layout.internet_run / "bird.conf", configuration(router(settings)).encode())
+
+
+def lay(settings: Settings) -> None:
+    """Makes what is missing, leaves what is there alone. The edges' namespaces are there (rookery.region.substrate)."""
+    if not settings.edges:
+        return
+    centre = settings.layout.internet_namespace
+    if namespaces.ensure(centre):
+        _open(centre)
+    for index, name in enumerate(settings.edge_names):
+        if UPLINK not in namespaces.devices(settings.layout.host_namespace(name)):
+            _plug(settings, index)
+
+
+def _open(centre: str) -> None:
+    spread = ("net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")  # by ports, too
+    forward = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    namespaces.run(*namespaces.inside(centre, "sysctl", "-q", "-w", *spread, *forward))
+    namespaces.batch(centre, ("link set lo up", *(f"address add {address} dev lo" for address in PAGE_ADDRESSES)))
+
+
+def _plug(settings: Settings, index: int) -> None:
+    centre, port = settings.layout.internet_namespace, edge_name(index)
+    here = settings.layout.host_namespace(port)
+    outer, inner = uplink_addresses(index)
+    if port in namespaces.devices(centre):  # half a cable of a crash
+        namespaces.batch(centre, [f"link delete {port}"])
+    peer = ("peer", "name", port, "netns", centre)
+    namespaces.run("ip", "link", "add", UPLINK, "netns", here, "type", "veth", *peer)
+    namespaces.run(*namespaces.inside(here, "sysctl", "-q", "-w", f"net.ipv6.conf.{UPLINK}.disable_ipv6=0"))
+    namespaces.batch(centre, _up(port, outer))
+    ways = (f"route add default via {address} metric {LAST_RESORT}" for address in outer)
+    namespaces.batch(here, [*_up(UPLINK, inner), *ways])
+
+
+def _up(device: str, addresses: tuple[str, str]) -> list[str]:
+    ipv4, ipv6 = addresses
+    return [
+        f"address add {ipv4}/31 dev {device}",
+        f"address add {ipv6}/64 dev {device} nodad",
+        f"link set {device} up",
+    ]
