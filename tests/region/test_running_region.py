@@ -144,7 +144,7 @@ def test_watch_shows_a_drop_with_its_reason_within_a_second(region, stage):
     command = [f"{region_root()}/rookery", "watch", "--json", "--name", region.name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watcher:
         try:
-            assert watcher.stderr.readline() == b"listening on all 4 hosts\n"
+            assert watcher.stderr.readline() == b"listening on all 4 hosts and 2 edges\n"
             ping = ["exec", "red-2", "--name", region.name, "--", "ping", "-c3", "-W1", "10.0.1.20"]
             with subprocess.Popen([f"{region_root()}/rookery", *ping], stdout=subprocess.DEVNULL):
                 events = map(json.loads, watcher.stdout)
