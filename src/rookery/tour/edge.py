@@ -31,6 +31,7 @@ from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from rookery.trace.telling import tell
 
+AWS_REGION = "us-west-2"
 PAGE = PAGE_ADDRESSES[0]
 LONGEST_SILENCE = 2.0  # seconds; a busy machine's, an idle one needs a tenth
 RATE, SECONDS = 2_000_000, 8  # of the download: bytes a second
@@ -43,7 +44,7 @@ class Guide:
     def __init__(self, name: str):
         self.name = name
         self.plan: Layout = current(name).layout
-        self.beach = Beach(twins.client(name), self._wait)
+        self.beach = Beach(twins.client(name, AWS_REGION), self._wait)
 
     def _wait(self, answer: Any) -> None:
         generation = answer["ResponseMetadata"]["HTTPHeaders"].get("x-rookery-generation")
@@ -105,7 +106,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
         raise StageError(f"the API: {refused}") from refused
     finally:
         bring_up(name, {}, progress)  # mends what the tour broke
-    goodbye(name, "adelie")
+    goodbye(name, "adelie", AWS_REGION)
 
 
 def _expect(seen: object, expected: object, what: str) -> None:

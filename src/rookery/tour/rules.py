@@ -21,6 +21,7 @@ from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from rookery.trace.telling import tell
 
+AWS_REGION = "us-east-2"
 PATIENCE = 1.0  # seconds of silence
 LEFT, RIGHT = "10.50.1.0/24", "10.50.2.0/24"
 
@@ -90,11 +91,11 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     bring_up(name, {}, progress)
     say("A VPC of three subnets, and a partner's VPC")
     try:
-        guide = Guide(name, Scene(twins.client(name), _waiter(name)))
+        guide = Guide(name, Scene(twins.client(name, AWS_REGION), _waiter(name)))
         _through(guide)
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
-    goodbye(name, "client")
+    goodbye(name, "client", AWS_REGION)
 
 
 def _waiter(name: str) -> Callable[[Any], None]:

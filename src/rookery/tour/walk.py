@@ -148,13 +148,14 @@ def _alarms(plan: Layout, host: str) -> list[str]:
     return agents.ask(plan.control_socket(host), GetStatus(), StatusReply).alarms
 
 
-def goodbye(name: str, actor: str = "red-1") -> None:
+def goodbye(name: str, actor: str = "red-1", aws_region: str = "") -> None:
     named = suffix(name)
+    where = f" --region {aws_region}" if aws_region else ""
     say("The region stays up. Go on with AWS's own clients, or look inside:")
     print(f"""
     cd {CHECKOUT}
     eval "$(./rookery env{named})"
-    aws ec2 describe-vpcs
+    aws ec2 describe-vpcs{where}
     ./rookery status{named}
     ./rookery exec{named} {actor} -- sh
     ./rookery mappings{named}
