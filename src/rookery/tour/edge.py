@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,6 +24,7 @@ from rookery.region.status import current, live_generation
 from rookery.region.supervisor import read_records
 from rookery.tour import twins
 from rookery.tour.beach import Beach
+from rookery.tour.lesson import Lesson, become, expect, teach
 from rookery.tour.pings import INTERVAL, Pings
 from rookery.tour.twins import StageError
 from rookery.tour.walk import TourFailed, goodbye, run, say, suffix
@@ -85,11 +86,6 @@ class Guide:
         return Process(record.pid, record.started)
 
 
-class Lesson(NamedTuple):
-    title: str
-    show: Callable[[Guide], None]
-
-
 def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
     say(f"A region on this machine: ./rookery up{suffix(name)}")
@@ -99,9 +95,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     say("A VPC with an internet gateway and two instances, adelie and gentoo, by AWS's own client")
     try:
         guide = Guide(name)
-        for number, lesson in enumerate(LESSONS, 1):
-            say(f"{number}. {lesson.title}")
-            lesson.show(guide)
+        teach(LESSONS, guide)
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
     finally:
@@ -109,18 +103,9 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     goodbye(name, "adelie", AWS_REGION)
 
 
-def _expect(seen: object, expected: object, what: str) -> None:
-    if seen != expected:
-        raise TourFailed(f"{what}: {seen!r}, and should be {expected!r}")
-
-
-def _become(seen: Callable[[], object], expected: object, what: str) -> None:
-    twins.wait_until(lambda: seen() == expected, lambda: f"{what}: {seen()!r}, and should be {expected!r}")
-
-
 def _no_way_out(guide: Guide) -> None:
     guide.beach.take_back()
-    _expect(guide.curl("adelie", f"http://{PAGE}/"), "", "a page for an instance without a public address")
+    expect(guide.curl("adelie", f"http://{PAGE}/"), "", "a page for an instance without a public address")
     told = guide.trace("adelie", PAGE, Probe.of(80, None), "--tcp 80")
     if not any("public address" in line for line in told):
         raise TourFailed("the trace does not say that there is no public address")
@@ -132,7 +117,7 @@ def _out(guide: Guide) -> None:
     print(f"    $ aws ec2 associate-address --allocation-id {beach.allocation} --network-interface-id {beach.interfaces['adelie']}")
     seen = guide.curl("adelie", f"http://{PAGE}/")
     print(f"    adelie asks http://{PAGE}/: {seen}")
-    _expect(seen, f"{PAGE} sees you as {beach.address}", "the page outside")
+    expect(seen, f"{PAGE} sees you as {beach.address}", "the page outside")
     if beach.address not in guide.servers_log():
         raise TourFailed(f"the server's log does not name {beach.address}")
     print(f"    the server's log names {beach.address}; 10.60.1.10 never left the VPC")
@@ -141,7 +126,7 @@ def _out(guide: Guide) -> None:
 
 def _in(guide: Guide) -> None:
     address = guide.beach.address
-    _become(lambda: guide.curl_from_outside(f"http://{address}/"), "adelie", f"the page at {address}")
+    become(lambda: guide.curl_from_outside(f"http://{address}/"), "adelie", f"the page at {address}")
     print(f"    the server outside asks http://{address}/ and is answered by adelie")
     guide.trace(PAGE, address, Probe.of(80, None), "--tcp 80")
 
@@ -150,12 +135,12 @@ def _in(guide: Guide) -> None:
 
 def _moved(guide: Guide) -> None:
     beach = guide.beach
-    _become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "adelie", "before the move")
+    become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "adelie", "before the move")
     ping = Pings(guide.plan, beach.address)
     try:
         time.sleep(1.0)  # of the ping's life before the move
         beach.give("gentoo")
-        _become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "gentoo", "after the move")
+        become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "gentoo", "after the move")
         time.sleep(1.0)
     finally:
         told = ping.end()
@@ -183,7 +168,7 @@ def _killed(guide: Guide) -> None:
     finally:
         download.kill()
     print(f"    {said} bytes arrived over one connection")
-    _expect((download.returncode, said), (0, str(size)), f"the download ({complaint.strip()})")
+    expect((download.returncode, said), (0, str(size)), f"the download ({complaint.strip()})")
     guide.trace("gentoo", PAGE, Probe.of(80, None), "--tcp 80")
 
 

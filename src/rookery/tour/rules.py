@@ -5,13 +5,14 @@ Every step says what should happen, does it, and ends the tour when something el
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.region.start import bring_up
 from rookery.region.status import live_generation
 from rookery.tour import twins
+from rookery.tour.lesson import Lesson, expect
 from rookery.tour.permission import rule
 from rookery.tour.scene import ADDRESS, EVERYTHING, Scene
 from rookery.tour.talk import Talker
@@ -50,12 +51,12 @@ class Guide:
     def connects(self, one: str, other: str, port: int, expected: str, kept: str = "kept") -> None:
         seen = self.talk(one)("connect", kept, ADDRESS[other], port, PATIENCE)
         print(f"    {one} connects to {other}, tcp {port}: {seen}")
-        self._expect(seen, expected, f"a connection from {one} to {other}")
+        expect(seen, expected, f"a connection from {one} to {other}")
 
     def keeps(self, one: str, expected: str, kept: str = "kept") -> None:
         seen = self.talk(one)("exchange", kept, PATIENCE)
         print(f"    the session of {one}: {seen}")
-        self._expect(seen, expected, f"the session of {one}")
+        expect(seen, expected, f"the session of {one}")
 
     def run(self, one: str, *command: str) -> None:
         if run(self.name, self.scene.instances[one], *command).returncode:
@@ -64,7 +65,7 @@ class Guide:
     def pings(self, one: str, other: str, expected: bool) -> None:
         seen = ping(self.name, self.scene.instances[one], ADDRESS[other])
         print(f"    {one} pings {other}: {'an answer' if seen else 'silence'}")
-        self._expect(seen, expected, f"a ping from {one} to {other}")
+        expect(seen, expected, f"a ping from {one} to {other}")
 
     def trace(self, one: str, other: str, port: int | None = None) -> None:
         """Prints the trace's last words."""
@@ -73,16 +74,6 @@ class Guide:
         told = travel(self.name, self.scene.instances[one], ADDRESS[other], Probe.of(port, None))
         for line in list(tell(told))[-4:]:
             print(f"      {line}")
-
-    @staticmethod
-    def _expect(seen: object, expected: object, what: str) -> None:
-        if seen != expected:
-            raise TourFailed(f"{what}: {seen!r}, and should be {expected!r}")
-
-
-class Lesson(NamedTuple):
-    title: str
-    show: Callable[[Guide], None]
 
 
 def take(name: str, progress: Callable[[str], None]) -> None:

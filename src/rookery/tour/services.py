@@ -7,13 +7,14 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.region.start import bring_up
 from rookery.tour import asking, twins
 from rookery.tour.asking import METADATA, RESOLVER, TIME
+from rookery.tour.lesson import Lesson, become, expect, teach
 from rookery.tour.twins import StageError
 from rookery.tour.walk import TourFailed, goodbye, run, say, suffix
 from rookery.trace.journey import travel
@@ -72,21 +73,6 @@ class Guide:
         return self.describe(one)["VpcId"]
 
 
-def become(seen: Callable[[], object], expected: object, what: str) -> None:
-    """The hosts follow within milliseconds, and the services with them."""
-    twins.wait_until(lambda: seen() == expected, lambda: f"{what}: {seen()!r}, and should be {expected!r}")
-
-
-def expect(seen: object, expected: object, what: str) -> None:
-    if seen != expected:
-        raise TourFailed(f"{what}: {seen!r}, and should be {expected!r}")
-
-
-class Lesson(NamedTuple):
-    title: str
-    show: Callable[[Guide], None]
-
-
 def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running."""
     say(f"A region on this machine: ./rookery up{suffix(name)}")
@@ -94,9 +80,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     say("Two VPCs, both 10.0.0.0/16; red-2 and blue-2 both have 10.0.2.10")
     try:
         guide = Guide(name)
-        for number, lesson in enumerate(LESSONS, 1):
-            say(f"{number}. {lesson.title}")
-            lesson.show(guide)
+        teach(LESSONS, guide)
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
     goodbye(name)
