@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import msgspec
 
 from rookery.host.agent import Agent, assemble
 from rookery.host.config import HostConfig, read_config
-from rookery.host.start import StartRefused, only_agent
+from rookery.host.start import StartRefused, only_agent, until_told
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 
 REFUSED = 2
+log = logging.getLogger("rookery.host")
 
 
 def main() -> int:
@@ -37,21 +37,10 @@ def run(config: HostConfig) -> int:
     with only_agent(config):
         state = assemble(config)
         try:
-            asyncio.run(_until_told(Agent(state)))
+            asyncio.run(until_told(Agent(state).run(), log, "told to end; packets and instances go on"))
         finally:
             state.dataplane.close()
     return 0
-
-
-async def _until_told(agent: Agent) -> None:
-    running = asyncio.current_task()
-    assert running is not None
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, running.cancel)
-    try:
-        await agent.run()
-    except asyncio.CancelledError:
-        logging.getLogger("rookery.host").info("told to end; packets and instances go on")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ It runs in its host's network namespace, from which it asks upstream resolvers; 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import resource
-import signal
 import sys
 from pathlib import Path
 
@@ -18,11 +16,13 @@ import uvloop
 from rookery.host.config import HostConfig, read_config
 from rookery.host.services.dns.server import DnsServer
 from rookery.host.services.metadata.key import kept_key
-from rookery.host.services.process import ServeRefused, Services, only_services
+from rookery.host.services.process import Services, only_services
 from rookery.host.services.view import View
+from rookery.host.start import StartRefused, until_told
 from rookery.log import log_to_stderr
 
 REFUSED = 2
+log = logging.getLogger("rookery.host.services")
 
 
 def main() -> int:
@@ -31,32 +31,26 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return run(read_config(arguments.config))
-    except (ServeRefused, msgspec.DecodeError, ValueError, OSError) as error:
+    except (StartRefused, msgspec.DecodeError, ValueError, OSError) as error:
         print(f"rookery.host.services: {error}", file=sys.stderr)
         return REFUSED
 
 
 def run(config: HostConfig) -> int:
-    """Until SIGTERM or SIGINT. Raises ServeRefused, ValueError for an upstream or a key that is none."""
+    """Until SIGTERM or SIGINT. Raises StartRefused, ValueError for an upstream or a key that is none."""
     log_to_stderr(host=config.name)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every guest may have connections
     with only_services(config):
-        uvloop.run(_until_told(config))
+        uvloop.run(until_told(_serve(config), log, "told to end"))
     return 0
 
 
-async def _until_told(config: HostConfig) -> None:
-    running = asyncio.current_task()
-    assert running is not None
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, running.cancel)
+async def _serve(config: HostConfig) -> None:
     view = View()
     resolver, key = DnsServer(view, config.dns_upstreams), kept_key(Path(config.state_directory))
     try:
         await Services(config, view, resolver, key).run()
-    except asyncio.CancelledError:
-        logging.getLogger("rookery.host.services").info("told to end")
     finally:
         await resolver.close()
 

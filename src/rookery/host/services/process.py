@@ -2,20 +2,16 @@
 
 Nothing needs to be there before it: without the agent they know nobody yet and go on looking; without the namespace, which the
 agent makes, they wait for it; and should it be made anew, they open their sockets anew.
-
-ServeRefused   this process cannot serve; main prints the sentence and exits with 2
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 
 from rookery.host.config import HostConfig
 from rookery.host.instances.namespace import NAMED, NamespaceError
@@ -27,6 +23,7 @@ from rookery.host.services.metadata import server as metadata
 from rookery.host.services.names import Names, Resolver
 from rookery.host.services.sockets import Sockets, open_in
 from rookery.host.services.view import View
+from rookery.host.start import StartRefused, only_one
 
 WAIT_SECONDS = 0.02  # between two looks for a namespace that is not there
 LOOK_SECONDS = 1.0  # ... and for whether it is still the same
@@ -34,20 +31,10 @@ LOOK_SECONDS = 1.0  # ... and for whether it is still the same
 log = logging.getLogger("rookery.host.services")
 
 
-class ServeRefused(Exception):
-    """What is wrong, and what to do."""
-
-
 @contextmanager
 def only_services(config: HostConfig) -> Iterator[None]:
-    """Two would share the guests' packets among them. The kernel lets go of the lock however the process ends."""
-    folder = Path(config.run_directory)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "services.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ServeRefused(f"other services of {config.name} are running") from error
+    """Two would share the guests' packets among them. Raises StartRefused."""
+    with only_one(config, "services.lock", f"other services of {config.name} are running"):
         yield
 
 
@@ -56,7 +43,7 @@ class Services:
 
     def __init__(self, config: HostConfig, view: View, resolver: Resolver, key: bytes):
         if not config.services_namespace:
-            raise ServeRefused("services_namespace names no network namespace in which to serve")
+            raise StartRefused("services_namespace names no network namespace in which to serve")
         self._namespace = config.services_namespace
         self._follower = Follower(config.feed_socket, view)
         self._view, self._key = view, key
