@@ -173,6 +173,8 @@ def edge_world(mtu: int = 1500, substrate_mtu: int = 1700, mode: AttachMode = "t
         for name in ("wire", "a", "edge-1", "edge-2", "router", "server"):
             run("ip", "netns", "add", made.name(name))
             run("ip", "-n", made.name(name), "link", "set", "lo", "up")
+            # A kernel asks for its neighbours from its link-local address, and not before that has been found to be no duplicate.
+            _sysctl(made.name(name), "net.ipv6.conf.default.accept_dad=0")
         _build_substrate(made, substrate_mtu)
         _build_outside(made)
         for number in EDGES:

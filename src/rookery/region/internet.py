@@ -102,7 +102,9 @@ def lay(settings: Settings) -> None:
 def _open(centre: str) -> None:
     spread = ("net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")  # by ports, too
     forward = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-    namespaces.run(*namespaces.inside(centre, "sysctl", "-q", "-w", *spread, *forward))
+    # Neighbours are asked from the link-local address, and for a second after a cable is plugged it would be in doubt.
+    sure = ("net.ipv6.conf.default.accept_dad=0",)
+    namespaces.run(*namespaces.inside(centre, "sysctl", "-q", "-w", *spread, *forward, *sure))
     namespaces.batch(centre, ("link set lo up", *(f"address add {address} dev lo" for address in PAGE_ADDRESSES)))
 
 
@@ -114,7 +116,8 @@ def _plug(settings: Settings, index: int) -> None:
         namespaces.batch(centre, [f"link delete {port}"])
     peer = ("peer", "name", port, "netns", centre)
     namespaces.run("ip", "link", "add", UPLINK, "netns", here, "type", "veth", *peer)
-    namespaces.run(*namespaces.inside(here, "sysctl", "-q", "-w", f"net.ipv6.conf.{UPLINK}.disable_ipv6=0"))
+    device = f"net.ipv6.conf.{UPLINK}"
+    namespaces.run(*namespaces.inside(here, "sysctl", "-q", "-w", f"{device}.accept_dad=0", f"{device}.disable_ipv6=0"))
     namespaces.batch(centre, _up(port, outer))
     ways = (f"route add default via {address} metric {LAST_RESORT}" for address in outer)
     namespaces.batch(here, [*_up(UPLINK, inner), *ways])
