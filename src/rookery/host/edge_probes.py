@@ -18,7 +18,7 @@ from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import EdgeConstant, EdgeSet
 
-PROBE_SECONDS = 0.1
+PROBE_SECONDS = 0.05
 IN_A_ROW = 3
 GENEVE_PORT = 6081
 # RFC 8926: no options, control bit; no VNI. Behind it: who asks, and which round it is.

@@ -1,0 +1,74 @@
+"""Flows of numbered datagrams in one direction, and the longest silence on any of them: how long the way was gone, without TCP's timers.
+Runs inside instances, with nothing but Python.
+
+    datagrams.py receive ADDRESS PORT FLOWS     says "listening"; a line on stdin is answered by a line of JSON (Told), and counts begin
+                                                anew; ends with its stdin
+    datagrams.py send ADDRESS PORT FLOWS        on each flow, by a port of its own, one every five milliseconds until its stdin ends
+"""
+
+import json
+import select
+import socket
+import struct
+import sys
+import time
+
+EVERY = 0.005
+NUMBER = struct.Struct("!II")  # flow, number
+
+
+def send(address, port, flows):
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(flows)]
+    for one in sockets:
+        one.connect((address, port))
+    number, due = 0, time.monotonic()
+    while not select.select([sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
+        for flow, one in enumerate(sockets):
+            try:
+                one.send(NUMBER.pack(flow, number))
+            except OSError:  # an ICMP error came back: what is lost is what we count
+                pass
+        number, due = number + 1, due + EVERY
+
+
+class Heard:
+    def __init__(self, flows):
+        self.last = [None] * flows  # (number, when) of each flow's newest
+        self.begin_anew()
+
+    def begin_anew(self):
+        self.received, self.lost, self.silence = 0, 0, 0.0
+
+    def take(self, datagram, now):
+        flow, number = NUMBER.unpack(datagram)
+        before = self.last[flow]
+        if before is not None:
+            self.lost += max(0, number - before[0] - 1)
+            self.silence = max(self.silence, now - before[1])
+        self.last[flow] = number, now
+        self.received += 1
+
+    def tell(self):
+        silent = sum(one is None for one in self.last)
+        told = {"received": self.received, "lost": self.lost, "silence": self.silence, "never": silent}
+        print(json.dumps(told), flush=True)
+        self.begin_anew()
+
+
+def receive(address, port, flows):
+    heard = Heard(flows)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inward:
+        inward.bind((address, port))
+        print("listening", flush=True)
+        while True:
+            readable = select.select([inward, sys.stdin], [], [])[0]
+            if inward in readable:
+                heard.take(inward.recv(64), time.monotonic())
+            if sys.stdin in readable:
+                if not sys.stdin.readline():
+                    return
+                heard.tell()
+
+
+if __name__ == "__main__":
+    {"send": send, "receive": receive}[sys.argv[1]](sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
