@@ -406,6 +406,7 @@ class GatewayFlag(IntFlag):
 
 class UplinkFlag(IntFlag):
     CLOSING = 1
+    FILLED = 2
 
 
 class InterfaceFlag(IntFlag):
