@@ -11,6 +11,8 @@ Block: number, 8 bytes; when it was sent, nanoseconds of the machine's clock, 8 
 not the next one, or not whole, breaks its connection.
 """
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import json
@@ -19,6 +21,7 @@ import resource
 import struct
 import sys
 import time
+from collections.abc import Callable
 
 HEAD = struct.Struct("!QQ16s")
 BLOCK = HEAD.size + 32
@@ -30,18 +33,18 @@ PATIENCE = 30.0
 class Crowd:
     """What all connections of one end have seen."""
 
-    def __init__(self):
-        self.members = []
+    def __init__(self) -> None:
+        self.members: list[Member] = []
         self.ending = False
         self.broken, self.sent, self.received, self.latest = 0, 0, 0, 0
         self.noise = os.urandom(16)
 
-    def tell(self):
+    def tell(self) -> None:
         told = {"connections": len(self.members), "broken": self.broken, "sent": self.sent, "received": self.received}
         print(json.dumps(told | {"latest": self.latest / 1e9}), flush=True)
         self.latest = 0
 
-    async def keep_sending(self):
+    async def keep_sending(self) -> None:
         turn = 0
         while not self.ending:
             for member in self.members[turn % TICKS :: TICKS]:
@@ -51,22 +54,27 @@ class Crowd:
         for member in self.members:
             member.finish()
 
-    async def until(self, true):
+    async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
             while not true():
                 await asyncio.sleep(TICK)
 
 
 class Member(asyncio.Protocol):
-    def __init__(self, crowd):
-        self.crowd, self.number, self.expected, self.buffer = crowd, 0, 0, b""
-        self.ended = False
+    """One connection's end."""
 
-    def connection_made(self, transport):
+    transport: asyncio.Transport
+
+    def __init__(self, crowd: Crowd):
+        self.crowd, self.number, self.expected, self.buffer = crowd, 0, 0, b""
+        self.ended = False  # the other end sends no more, as was told
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.crowd.members.append(self)
 
-    def send(self):
+    def send(self) -> None:
         if self.ended:
             return
         body = HEAD.pack(self.number, time.monotonic_ns(), self.crowd.noise)
@@ -74,17 +82,17 @@ class Member(asyncio.Protocol):
         self.number += 1
         self.crowd.sent += 1
 
-    def finish(self):
-        if not self.ended:
+    def finish(self) -> None:
+        if not self.transport.is_closing():
             self.transport.write_eof()
 
-    def data_received(self, data):
+    def data_received(self, data: bytes) -> None:
         self.buffer += data
         while len(self.buffer) >= BLOCK:
             block, self.buffer = self.buffer[:BLOCK], self.buffer[BLOCK:]
             self.take(block[:-32], block[-32:])
 
-    def take(self, body, digest):
+    def take(self, body: bytes, digest: bytes) -> None:
         number, sent, _ = HEAD.unpack(body)
         if number != self.expected or hashlib.sha256(body).digest() != digest:
             self.transport.abort()
@@ -93,16 +101,16 @@ class Member(asyncio.Protocol):
         self.crowd.received += 1
         self.crowd.latest = max(self.crowd.latest, time.monotonic_ns() - sent)
 
-    def eof_received(self):
-        self.ended = self.crowd.ending or self.buffer == b""
+    def eof_received(self) -> bool:
+        self.ended = self.buffer == b""
         return True
 
-    def connection_lost(self, error):
+    def connection_lost(self, exc: Exception | None) -> None:
         self.crowd.broken += not self.ended
         self.ended = True
 
 
-async def gather(crowd, role, address, port, count):
+async def gather(crowd: Crowd, role: str, address: str, port: int, count: int) -> asyncio.Server | None:
     loop = asyncio.get_running_loop()
     if role == "serve":
         server = await loop.create_server(lambda: Member(crowd), address, port, backlog=2 * count)
@@ -115,7 +123,7 @@ async def gather(crowd, role, address, port, count):
     return None
 
 
-async def main(role, address, port, count):
+async def main(role: str, address: str, port: int, count: int) -> None:
     crowd, words = Crowd(), asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)

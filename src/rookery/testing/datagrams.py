@@ -3,9 +3,12 @@ Runs inside instances, with nothing but Python.
 
     datagrams.py receive ADDRESS PORT FLOWS     says "listening"; a line on stdin is answered by a line of JSON (Told), and counts begin
                                                 anew; ends with its stdin
-    datagrams.py send ADDRESS PORT FLOWS        on each flow, by a port of its own, one every five milliseconds until its stdin ends
+    datagrams.py send ADDRESS PORT FLOWS FROM   on each flow, by a port of its own, one every five milliseconds until its stdin ends
 """
 
+from __future__ import annotations
+
+import contextlib
 import json
 import select
 import socket
@@ -17,29 +20,30 @@ EVERY = 0.005
 NUMBER = struct.Struct("!II")  # flow, number
 
 
-def send(address, port, flows):
+def send(address: str, port: int, flows: int, source: str) -> None:
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(flows)]
     for one in sockets:
+        one.bind((source, 0))
         one.connect((address, port))
     number, due = 0, time.monotonic()
     while not select.select([sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
         for flow, one in enumerate(sockets):
-            try:
+            with contextlib.suppress(OSError):  # an ICMP error came back: what is lost is what we count
                 one.send(NUMBER.pack(flow, number))
-            except OSError:  # an ICMP error came back: what is lost is what we count
-                pass
         number, due = number + 1, due + EVERY
 
 
 class Heard:
-    def __init__(self, flows):
-        self.last = [None] * flows  # (number, when) of each flow's newest
+    """What has arrived on all flows."""
+
+    def __init__(self, flows: int):
+        self.last: list[tuple[int, float] | None] = [None] * flows  # number of each flow's newest, and when it came
         self.begin_anew()
 
-    def begin_anew(self):
+    def begin_anew(self) -> None:
         self.received, self.lost, self.silence = 0, 0, 0.0
 
-    def take(self, datagram, now):
+    def take(self, datagram: bytes, now: float) -> None:
         flow, number = NUMBER.unpack(datagram)
         before = self.last[flow]
         if before is not None:
@@ -48,14 +52,14 @@ class Heard:
         self.last[flow] = number, now
         self.received += 1
 
-    def tell(self):
+    def tell(self) -> None:
         silent = sum(one is None for one in self.last)
         told = {"received": self.received, "lost": self.lost, "silence": self.silence, "never": silent}
         print(json.dumps(told), flush=True)
         self.begin_anew()
 
 
-def receive(address, port, flows):
+def receive(address: str, port: int, flows: int) -> None:
     heard = Heard(flows)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inward:
         inward.bind((address, port))
@@ -71,4 +75,8 @@ def receive(address, port, flows):
 
 
 if __name__ == "__main__":
-    {"send": send, "receive": receive}[sys.argv[1]](sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    role, its_address, its_port, its_flows, *its_source = sys.argv[1:]
+    if role == "send":
+        send(its_address, int(its_port), int(its_flows), *its_source)
+    else:
+        receive(its_address, int(its_port), int(its_flows))

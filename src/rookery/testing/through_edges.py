@@ -123,8 +123,8 @@ class Datagrams:
             for end in self._receivers.values():
                 undo.callback(end.end)
                 end.await_word("listening")
-            for where, to in ((here, SERVER), (there, address)):
-                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows)).end)
+            for where, to, source in ((here, SERVER, "0.0.0.0"), (there, address, SERVER)):
+                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows), source).end)
             self._undo = undo.pop_all()
 
     def told(self) -> dict[str, dict[str, Any]]:
@@ -148,7 +148,12 @@ def about_to_unload(region: str, edge: str) -> Iterator[Callable[[], None]]:
     try:
         with inside(plan.host_namespace(edge)):
             devices = [socket.if_nametoindex(device) for device in ("u0", "x0")]
-            yield lambda: [dataplane.detach(device) for device in devices] and None
+
+            def unload() -> None:
+                for device in devices:
+                    dataplane.detach(device)
+
+            yield unload
     finally:
         dataplane.close()
 
