@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import secrets
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rookery.dataplane.addresses import substrate_bytes
+from rookery.dataplane.addresses import substrate_bytes, substrate_text
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import EdgeAddress, EdgeConstant, EdgeSet
 
@@ -74,16 +73,12 @@ def edge_set(addresses: Iterable[str]) -> EdgeSet:
 
 def addresses_of(chosen: EdgeSet) -> list[str]:
     """The other way round."""
-    return [_text(chosen.address[4 * n : 4 * n + 4]) for n in range(chosen.living)]
+    return [substrate_text(chosen.address[4 * n : 4 * n + 4]) for n in range(chosen.living)]
 
 
 def nodes_of(keys: Iterable[EdgeAddress]) -> tuple[str, ...]:
     """Of the table `edge_nodes`: the region's edges, living or not."""
-    return tuple(sorted(_text(key.address) for key in keys))
-
-
-def _text(packed: bytes) -> str:
-    return str(ipaddress.IPv4Address(packed))
+    return tuple(sorted(substrate_text(key.address) for key in keys))
 
 
 class _Answers(asyncio.DatagramProtocol):

@@ -91,6 +91,12 @@ def write_files(settings: Settings) -> None:
     write_whole(settings.layout.internet_run / "bird.conf", configuration(router(settings)).encode())
 
 
+def tell_router(settings: Settings) -> None:
+    """Of its file. A router that is only about to start reads it then."""
+    with suppress(BirdSilent, BirdRefused):
+        birdc.reconfigure(settings.layout.internet_run / "bird.ctl")
+
+
 def lay(settings: Settings) -> None:
     """Makes what is missing, leaves what is there alone. The edges' namespaces are there (rookery.region.substrate)."""
     if not settings.edges:
