@@ -228,10 +228,10 @@ class Agent:
         await self.announce()
 
     async def _keep_healing(self) -> None:
+        """Without an intent, too: programs and settings are known while no mapping service answers."""
         while True:
             started = time.monotonic()
-            if self._state.intent is not None:
-                await self.heal()
+            await self.heal()
             took = time.monotonic() - started
             await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
 

@@ -131,6 +131,19 @@ class Datagrams:
         """Since it was asked last, by way: packets received and lost, the longest silence of a flow in seconds."""
         return {way: end.asked() for way, end in self._receivers.items()}
 
+    def silence(self, calm: float = 0.1) -> dict[str, float]:
+        """The longest since it was asked last, by way; returns when all flows of both ways arrive again."""
+        longest = dict.fromkeys(self._receivers, 0.0)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            now = {way: told["silence"] for way, told in self.told().items()}
+            longest = {way: max(longest[way], now[way]) for way in longest}
+            if max(now.values()) < calm:
+                return longest
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"flows stay silent: {now}")
+            time.sleep(calm)
+
     def close(self) -> None:
         self._undo.close()
 
@@ -185,8 +198,10 @@ def all_stand_still(region: str, edge: str) -> None:
 
 
 def thaw(region: str, edge: str) -> None:
-    for part in (edge, bird_of(edge)):
-        processes.send(process_of(region, part), signal.SIGCONT)
+    """Whoever stands still goes on; the agent attaches the programs again."""
+    for process in (process_of(region, part) for part in (edge, bird_of(edge))):
+        if process.pid:  # else it waits to be started
+            processes.send(process, signal.SIGCONT)
 
 
 DEATHS: dict[str, Callable[[str, str], None]] = {
@@ -196,10 +211,3 @@ DEATHS: dict[str, Callable[[str, str], None]] = {
 }
 
 
-def wait_until(true: Callable[[], object], what: str) -> None:
-    """Raises RuntimeError."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {PATIENCE:.0f} s: {what}")
-        time.sleep(0.02)
