@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rookery.blackfoot.bird import BFD_MS, BFD_MULTIPLIER, WAYS
 from tests.netns.two_hosts import run
+from tests.waiting import until
 
 PROGRAMS = Path("/usr/lib/frr")
 BFD = f"""bfd
@@ -55,6 +56,7 @@ class Frr:
         for daemon, text in (("zebra", ""), ("bfdd", BFD), ("bgpd", bgpd)):
             (self._folder / f"{daemon}.conf").write_text(text)
             self._start(daemon)
+            until((self._folder / f"{daemon}.vty").exists, self.log)  # who finds no zebra asks again ten seconds later
 
     def _start(self, daemon: str) -> None:
         files = {"-f": f"{daemon}.conf", "-i": f"{daemon}.pid", "-z": "zserv.api", "--vty_socket": "."}
