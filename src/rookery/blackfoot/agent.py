@@ -262,8 +262,9 @@ class Agent:
         await self.announce()
 
     async def _keep_looking_at_devices(self) -> None:
-        """Raises DeviceLost."""
+        """And at their programs: the outside sends to a device without one, for BIRD announces on. Raises DeviceLost."""
         while not (lost := self._state.lost_device()):
+            self._mend_programs()
             await asyncio.sleep(LOOK_SECONDS)
         await self._leave()
         raise DeviceLost(f"the device {lost} that this agent knew is gone")
@@ -296,7 +297,7 @@ class Agent:
     def _mend(self) -> int:
         state = self._state
         state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
-        return state.kernel.heal() + self._mend_programs() + self._mend_uplink() + uplink.open_doors(state.config)
+        return state.kernel.heal() + self._mend_uplink() + uplink.open_doors(state.config)
 
     def _mend_uplink(self) -> int:
         dataplane, wanted = self._state.dataplane, _uplink_row(self._state)
@@ -305,14 +306,16 @@ class Agent:
         dataplane.configure_uplink(wanted)
         return 1
 
-    def _mend_programs(self) -> int:
-        """How many of the two devices had lost their program, and have it again."""
-        dataplane, lost = self._state.dataplane, 0
+    def _mend_programs(self) -> None:
+        state = self._state
         for program, ifindex, attach in (
-            ("blackfoot_outward", self._state.substrate.ifindex, dataplane.attach_substrate),
-            ("blackfoot_inward", self._state.uplink.ifindex, dataplane.attach_uplink),
+            ("blackfoot_outward", state.substrate.ifindex, state.dataplane.attach_substrate),
+            ("blackfoot_inward", state.uplink.ifindex, state.dataplane.attach_uplink),
         ):
-            if dataplane.attached_program(ifindex) != dataplane.program_id(program):
-                attach(ifindex)
-                lost += 1
-        return lost
+            try:
+                if state.dataplane.attached_program(ifindex) != state.dataplane.program_id(program):
+                    attach(ifindex)
+                    state.healed += 1
+                    log.warning("%s was gone from its device and is there again", program)
+            except DataplaneError as error:  # the device goes: the next look finds that
+                log.error("%s: %s", program, error)
