@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "live": ["live"],
     "services": ["services", "--rounds", "7"],
     "propagation": ["propagation"],
+    "edge_failover": ["edge_failover"],
     "api_requests": ["api_requests"],
 }
 QUICK: dict[str, list[str]] = {  # behind them: the last word counts
@@ -37,6 +38,7 @@ QUICK: dict[str, list[str]] = {  # behind them: the last word counts
     "running": ["--rounds", "1"],
     "services": ["--rounds", "1", "--launches", "1", "--seconds", "0.5"],
     "propagation": ["--quick"],
+    "edge_failover": ["--kills", "1"],
 }
 
 
