@@ -8,18 +8,18 @@ A dead edge is left within a fifth of a second on an idle machine, both ways (be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
 from rookery.blackfoot import birdc
-from rookery.host.control import GetStatus, StatusReply
+from rookery.host.control import EdgeReply, GetEdge, GetStatus, StatusReply
 from rookery.host.instances.namespace import named
 from rookery.region import agents
 from rookery.region.errors import NoAnswer
-from rookery.region.layout import DEFAULT_POOL, Layout
+from rookery.region.layout import DEFAULT_POOL, Layout, uplink_addresses
 from rookery.region.namespaces import run
 from rookery.region.status import live_generation, look
 from rookery.testing.through_edges import DATAGRAM_PORT, DEATHS, Crowd, Datagrams, thaw
@@ -161,6 +161,40 @@ def routes_to_the_pool(region: RunningRegion) -> int:
     """Edges by which the router outside reaches it."""
     words = ("ip", "-netns", Layout(region.name).internet_namespace, "route", "show", DEFAULT_POOL)
     return run(*words).count("via")
+
+
+@contextmanager
+def uplink_cut(region: RunningRegion, edge: str) -> Iterator[None]:
+    """At the router's end."""
+    router = ("ip", "-netns", Layout(region.name).internet_namespace)
+    run(*router, "link", "set", edge, "down")
+    try:
+        yield
+    finally:
+        run(*router, "link", "set", edge, "up")
+        (_, ipv6), _ = uplink_addresses(BOTH.index(edge))  # it went with the carrier
+        run(*router, "address", "replace", f"{ipv6}/64", "dev", edge, "nodad")
+
+
+@pytest.mark.usefixtures("crowd", "mended")
+def test_an_edge_whose_uplink_is_cut_is_left_by_hosts_too(region: RunningRegion, datagrams: Datagrams):
+    with uplink_cut(region, "edge-1"):
+        until(lambda: left(region, "edge-1"), "hosts have left it")
+        assert max(datagrams.silence().values()) < PATIENCE
+        assert "the uplink has no carrier" in region.rookery("edge").stdout.decode()
+
+
+@pytest.mark.usefixtures("crowd", "mended")
+def test_while_nobody_outside_speaks_bgp_hosts_keep_to_all_edges(region: RunningRegion, datagrams: Datagrams):
+    """The router outside forwards on, and every edge finds that its uplink may lead nowhere."""
+    with frozen(region, "internet-router"):
+        until(lambda: all(problem_of(region, edge).startswith("no BGP session for") for edge in BOTH), "both are shut")
+        until(lambda: not any(left(region, edge) for edge in BOTH), "hosts keep to both")
+        assert none_lost(datagrams)
+
+
+def problem_of(region: RunningRegion, edge: str) -> str:
+    return agents.ask(Layout(region.name).control_socket(edge), GetEdge(), EdgeReply).problem
 
 
 @pytest.mark.usefixtures("crowd")
