@@ -10,6 +10,7 @@ DeviceLost   a device of the edge is gone; main tells it and ends, and the super
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -38,7 +39,8 @@ from rookery.intent.host import BlockIntent, HostIntent
 from rookery.mapping.client import Subscription, Update
 
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
-LOOK_SECONDS = 0.2  # at devices, and at what is beyond the uplink
+LOOK_SECONDS = 0.2  # at devices, and at the uplink's carrier
+LOOKS_A_SESSION = 3  # BIRD is asked less often: it costs more
 QUICK = 1000  # rows that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.blackfoot")
@@ -278,9 +280,10 @@ class Agent:
 
     async def _keep_looking_outside(self) -> None:
         """Hosts look for other edges while the uplink leads nowhere. What is announced stays: nobody hears it."""
-        state = self._state
-        while True:
-            session = await asyncio.to_thread(state.announcer.has_session)
+        state, session = self._state, True
+        for turn in itertools.count():
+            if turn % LOOKS_A_SESSION == 0:
+                session = await asyncio.to_thread(state.announcer.has_session)
             if state.outage.look(has_carrier(state.config.uplink_device), session):
                 log.warning("%s", state.outage.reason or "the uplink leads outside again")
                 await self._shut_or_open()
