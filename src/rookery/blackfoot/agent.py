@@ -106,6 +106,8 @@ def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink
 
 
 def _uplink_row(state: EdgeState) -> UplinkConfig:
+    if state.leaving:
+        return uplink.no_row(state.filled)
     return uplink.row(state.uplink, closing=state.closed(), filled=state.filled)
 
 
@@ -214,9 +216,14 @@ class Agent:
         if not state.generation:
             return
         async with self._announcing:
-            blocks = [] if state.draining else [*state.config.public_pools, *state.kernel.announced_blocks]
-            state.dataplane.configure_uplink(_uplink_row(state))
-            await asyncio.to_thread(state.announcer.announce, blocks)
+            await self._tell_both_sides()
+
+    async def _tell_both_sides(self) -> None:
+        state = self._state
+        hidden = state.draining or state.leaving
+        blocks = [] if hidden else [*state.config.public_pools, *state.kernel.announced_blocks]
+        state.dataplane.configure_uplink(_uplink_row(state))
+        await asyncio.to_thread(state.announcer.announce, blocks)
 
     async def drain(self, draining: bool) -> None:
         """Hosts and the outside turn to other edges, or come back; packets that still come are handled as ever."""
@@ -264,19 +271,15 @@ class Agent:
         await self.announce()
 
     async def _keep_looking_at_devices(self) -> None:
-        """And at their programs: the outside sends to a device without one, for BIRD announces on. Raises DeviceLost."""
+        """And at their programs: the outside sends to a device without one, for BIRD announces on. Nothing is announced before the next agent
+        has given its program to what takes a lost device's place. Raises DeviceLost."""
         while not (lost := self._state.lost_device()):
             self._mend_programs()
             await asyncio.sleep(LOOK_SECONDS)
-        await self._leave()
-        raise DeviceLost(f"the device {lost} that this agent knew is gone")
-
-    async def _leave(self) -> None:
-        """A device that takes the place of the lost one has no program, until the next agent has given it one and announces again."""
-        state = self._state
+        self._state.leaving = True
         async with self._announcing:
-            state.dataplane.configure_uplink(uplink.no_row(state.filled))
-            await asyncio.to_thread(state.announcer.announce, ())
+            await self._tell_both_sides()
+        raise DeviceLost(f"the device {lost} that this agent knew is gone")
 
     async def _keep_looking_outside(self) -> None:
         """Hosts look for other edges while the uplink leads nowhere. What is announced stays: nobody hears it."""

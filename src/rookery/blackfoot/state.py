@@ -32,6 +32,7 @@ class EdgeState:
     draining: bool
     filled: bool  # the tables hold an intent: this agent's, or one from before
     outage: Outage
+    leaving: bool = False  # a device is lost, and this agent about to end
     watchers: Watchers = field(default_factory=Watchers)
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or announced before
     generation: int = 0  # applied
