@@ -344,6 +344,12 @@ class ServiceBudget(NamedTuple):
     second_and_packets: int
 
 
+class WhatIfNote(NamedTuple):
+    mark: int
+    verdict: int
+    target: int
+
+
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
@@ -391,6 +397,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
+    WhatIfNote: Struct("=III"),
 }
 
 
@@ -521,6 +528,7 @@ class Verdict(IntEnum):
     ANSWERED = 3
     NOT_OURS = 4
     SERVED = 5
+    DEFERRED = 6
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -568,6 +576,7 @@ class Verdict(IntEnum):
     DROP_NOT_AN_EDGE = 60
     DROP_UNASKED = 61
     DROP_TRANSLATION = 62
+    DROP_PROBE_UNANSWERED = 63
     VERDICTS = 96
 
 
