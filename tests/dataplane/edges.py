@@ -24,6 +24,7 @@ from tests.dataplane.rule_rows import clear_rules
 
 ANY_TRACE = 3
 HOSTS = {"100.64.1.10": plan.host_a, "100.64.1.11": plan.host_b, "100.64.1.12": plan.host_c}
+NOWHERE = "00:00:00:00:00:00"
 HOME = {number: str(host) for number, _, host in plan.ADDRESSES.values()}
 
 
@@ -41,6 +42,14 @@ class Edge:
 
     def outward(self, wire: bytes) -> WhatIf:
         return inside(self.namespace, lambda: self.real.what_if("blackfoot_outward", wire, self.substrate, ANY_TRACE))
+
+    def ends_to(self, neighbour: str) -> Packet:
+        """Between whom a frame to this neighbour goes. TC leaves it to the kernel, which writes them when the frame leaves."""
+        if not self.xdp:
+            return Ether(src=NOWHERE, dst=NOWHERE)
+        if neighbour in {plan_edge.ROUTER, plan_edge.ROUTER_IPV6}:
+            return Ether(src=plan_edge.UPLINK_MAC, dst=plan_edge.ROUTER_MAC)
+        return Ether(src=plan_edge.SUBSTRATE_MAC, dst=plan_edge.neighbour_mac(neighbour))
 
     def run(self, program: str, frame: bytes, mark: int = 0) -> RunResult:
         """By the build that meets it first; as real traffic without a mark. In the edge's namespace."""

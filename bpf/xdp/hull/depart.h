@@ -54,10 +54,12 @@ static __always_inline bool write_ends(hull_t *hull, const struct packet *packet
 	return write_head(hull, packet->kept.departure.to, 2 * ETH_ALEN);
 }
 
+/* Back where it came from, too: a veth keeps what XDP_TX gives it until somebody polls, unless its peer has a program. */
 static __always_inline void depart(hull_t *hull, struct packet *packet, __u32 ifindex)
 {
+	(void)hull;
 	packet->target = ifindex;
-	packet->action = ifindex == device_of(hull) ? XDP_TX : bpf_redirect(ifindex, 0);
+	packet->action = bpf_redirect(ifindex, 0);
 }
 
 /* Never: it was deferred before. */

@@ -56,6 +56,8 @@ def assemble(config: EdgeConfig) -> EdgeState:
         dataplane = EdgeDataplane.open(
             Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_public_addresses
         )
+        if config.attach:
+            dataplane.use_attach_mode(config.attach)
         state = _parts(config, link, outside, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         dataplane.configure_uplink(uplink.row(outside, closing=_is_closed(state)))

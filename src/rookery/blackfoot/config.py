@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -26,6 +27,7 @@ class EdgeConfig(NodeConfig, frozen=True, kw_only=True):
     asn: int
     neighbours: list[Neighbour]
     public_pools: list[str] = []  # CIDRs of public IPv4 addresses
+    attach: Literal["", "tcx", "clsact", "xdp"] = ""  # empty: what the kernel has of the first two; xdp: for network cards
     max_public_addresses: int = MAX_PUBLIC_ADDRESSES
 
     @property

@@ -113,13 +113,17 @@ class ClsactAttachments:
 Attachments = TcxAttachments | ClsactAttachments
 
 
+def xdp_links(pins: Path) -> Links:
+    return Links(pins, syscall.xdp_link, "-xdp")  # bpffs has no dots
+
+
 class XdpAttachments:
     """Two builds of one program on each device: XDP, and TC behind it for what XDP leaves."""
 
     mode: AttachMode = "xdp"
 
     def __init__(self, pins: Path, behind: Attachments):
-        self._links, self._behind = Links(pins, syscall.xdp_link, ".xdp"), behind
+        self._links, self._behind = xdp_links(pins), behind
 
     def attach(self, program_fd: int, behind_fd: int, ifindex: int) -> None:
         """Idempotent. What XDP leaves is never met by nobody."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rookery.dataplane import syscall
-from rookery.dataplane.attach import AttachMode, Links, XdpAttachments, attachments
+from rookery.dataplane.attach import AttachMode, XdpAttachments, attachments, xdp_links
 from rookery.dataplane.formats import (
     LAYOUTS,
     Block,
@@ -106,7 +106,7 @@ class EdgeDataplane(NodeDataplane):
             self._xdp.attach(self._programs[program + XDP_BUILD], self._programs[program], ifindex)
         else:
             super()._attach(program, ifindex)
-            Links(self.pins, syscall.xdp_link, XDP_BUILD).detach(ifindex)  # an earlier agent's
+            xdp_links(self.pins).detach(ifindex)  # an earlier agent's
 
     def detach(self, ifindex: int) -> None:
         if self._xdp:
