@@ -17,13 +17,14 @@ from pathlib import Path
 
 import msgspec
 
-from rookery.blackfoot import uplink
+from rookery.blackfoot import card, uplink
 from rookery.blackfoot.announcer import Announcer
 from rookery.blackfoot.answers import Answers
 from rookery.blackfoot.config import EdgeConfig
 from rookery.blackfoot.kernel import EdgeKernel
 from rookery.blackfoot.state import EdgeState
 from rookery.blackfoot.uplink import UplinkError
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import UplinkFlag
@@ -57,7 +58,7 @@ def assemble(config: EdgeConfig) -> EdgeState:
             Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_public_addresses
         )
         if config.attach:
-            dataplane.use_attach_mode(config.attach)
+            _attach_by(config, dataplane, config.attach)
         state = _parts(config, link, outside, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         dataplane.configure_uplink(uplink.row(outside, closing=_is_closed(state)))
@@ -66,6 +67,14 @@ def assemble(config: EdgeConfig) -> EdgeState:
     except (SubstrateError, UplinkError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
+
+
+def _attach_by(config: EdgeConfig, dataplane: EdgeDataplane, mode: AttachMode) -> None:
+    """Before anything is attached."""
+    if mode == "xdp":
+        for device in (config.substrate_device, config.uplink_device):
+            card.hand_over_as_received(device)
+    dataplane.use_attach_mode(mode)
 
 
 def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink, dataplane: EdgeDataplane) -> EdgeState:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import MAX_PUBLIC_ADDRESSES
 from rookery.dataplane.formats import EdgeConstant
 from rookery.host.config import NodeConfig
@@ -27,7 +27,7 @@ class EdgeConfig(NodeConfig, frozen=True, kw_only=True):
     asn: int
     neighbours: list[Neighbour]
     public_pools: list[str] = []  # CIDRs of public IPv4 addresses
-    attach: Literal["", "tcx", "clsact", "xdp"] = ""  # empty: what the kernel has of the first two; xdp: for network cards
+    attach: AttachMode | None = None  # None: tcx or clsact, whichever the kernel has; xdp: on network cards
     max_public_addresses: int = MAX_PUBLIC_ADDRESSES
 
     @property

@@ -29,7 +29,16 @@ from rookery.dataplane.formats import (
     UplinkConfig,
     Verdict,
 )
-from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, NodeDataplane, WhatIf, check_pins, load
+from rookery.dataplane.node import (
+    ONLY_KEY,
+    ROOM,
+    XDP_BUILD,
+    LoadedPrograms,
+    NodeDataplane,
+    WhatIf,
+    check_pins,
+    load,
+)
 from rookery.dataplane.table import Table
 
 ProgramName = Literal["blackfoot_outward", "blackfoot_inward"]
