@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "formats/cell.h"
 #include "formats/edge.h"
 #include "formats/maps.h"
 #include "formats/services.h"
@@ -52,6 +53,25 @@ struct formats {
 	enum edge_constant edge_constant;
 	enum gateway_flag gateway_flag;
 	enum uplink_flag uplink_flag;
+	struct top_set top_set;
+	struct cell_node cell_node;
+	struct cell_config cell_config;
+	struct attachment_key attachment_key;
+	struct attachment attachment;
+	struct nat_address_key nat_address_key;
+	struct nat_address nat_address;
+	struct cell_service_key cell_service_key;
+	struct cell_service cell_service;
+	struct cell_target cell_target;
+	struct flow_key flow_key;
+	struct directive directive;
+	enum cell_constant cell_constant;
+	enum cell_node_flag cell_node_flag;
+	enum attachment_kind attachment_kind;
+	enum attachment_flag attachment_flag;
+	enum service_flag service_flag;
+	enum target_flag target_flag;
+	enum directive_flag directive_flag;
 	struct caller caller;
 	struct services_config services_config;
 	struct service_budget service_budget;

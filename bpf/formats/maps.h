@@ -13,6 +13,7 @@ _Static_assert(sizeof(struct address) == 16, "shared format");
 enum interface_flag {
 	INTERFACE_SOURCE_DEST_CHECK = 1,   /* refuse sources that the mapping does not give to this interface */
 	INTERFACE_NO_PEER = 2,             /* a tap, not a veth: the guest has no device in a namespace */
+	INTERFACE_AT_CELL = 4,             /* lives at a cell: `host` is the number of a set of nodes in `tops`, not an address */
 };
 
 enum direction {

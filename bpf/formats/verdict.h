@@ -62,7 +62,20 @@ enum verdict {
 	DROP_NOT_AN_EDGE = 60,             /* claims to come from outside, and no edge sent it */
 	DROP_UNASKED = 61,                 /* from outside to a subnet whose way out is egress-only, and nobody there asked */
 	DROP_TRANSLATION = 62,             /* the kernel refused to rewrite the packet */
-	DROP_PROBE_UNANSWERED = 63,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
+
+	DROP_NO_TOP = 63,                  /* leads to a cell, and no node of its set lives */
+	DROP_NO_ATTACHMENT = 64,           /* at a node: for no interface in whose name its cell works */
+	DROP_NO_SERVICE = 65,              /* ... which listens for nothing at this protocol and port */
+	DROP_NO_TARGET = 66,               /* no target is registered where this may go */
+	DROP_PORTS_EXHAUSTED = 67,         /* no port is free towards this destination */
+	DROP_NO_FLOW = 68,                 /* begins no flow, and no tracker knows it */
+	DROP_PROTOCOL = 69,                /* neither TCP, UDP nor ICMP */
+	DROP_HOP_LIMIT = 70,               /* TTL or hop limit has run out here */
+	DROP_FLOWS_FULL = 71,              /* a new flow, and its account holds as many as it may */
+	DROP_CONFLICT = 72,                /* another decision about this flow was there first */
+	DROP_CHAIN = 73,                   /* from no node of the cell, or of another epoch, or malformed */
+	DROP_CELL_FRAGMENT = 74,           /* a fragment of what a cell takes whole only */
+	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -73,6 +86,8 @@ enum program {
 	HOST_SERVICES = 3,                 /* from the host's services */
 	BLACKFOOT_OUTWARD = 4,             /* of an edge: from the substrate */
 	BLACKFOOT_INWARD = 5,              /* of an edge: from outside */
+	HYPERPLANE_TOP = 6,                /* of a cell's node: from hosts and edges */
+	HYPERPLANE_CHAIN = 7,              /* of a cell's node: from other nodes */
 };
 
 enum step {
@@ -106,6 +121,15 @@ enum step {
 	STEP_DESTINATION_TRANSLATED = 28,  /* destination: the private address */
 	STEP_SENT_OUTSIDE = 29,
 	STEP_FROM_EDGE = 30,               /* verified: an edge speaks for the internet */
+	STEP_TOP_CHOSEN = 31,              /* outer_destination: the node */
+	STEP_FROM_TOP = 32,                /* verified: a node of the cell speaks for its attachment; detail: the interface */
+	STEP_ATTACHMENT_FOUND = 33,        /* detail: enum attachment_kind */
+	STEP_DIRECTIVE_CACHED = 34,        /* the top knows what to do; detail: version */
+	STEP_ASKED = 35,                   /* outer_destination: the tracker that is asked */
+	STEP_TRACKED = 36,                 /* a tracker knows the flow; detail: version */
+	STEP_DECIDED = 37,                 /* detail: version; destination or source: as decided */
+	STEP_STORED = 38,                  /* detail: place of the node that stored it */
+	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 };
 
 enum what_if_mark {

@@ -326,6 +326,117 @@ class UplinkConfig(NamedTuple):
     flags: int
 
 
+class TopSet(NamedTuple):
+    living: int
+    members: int
+    address: bytes
+
+
+class CellNode(NamedTuple):
+    address: bytes
+    flags: int
+    seed: int
+
+
+class CellConfig(NamedTuple):
+    key: bytes
+    ring_since: int
+    epoch: int
+    half: int
+    number: int
+    self: int
+
+
+class AttachmentKey(NamedTuple):
+    half: int
+    vni: int
+    interface: int
+
+
+class Attachment(NamedTuple):
+    tenant: int
+    subnet: int
+    route_table: int
+    kind: int
+    flags: int
+    primary: bytes
+    mac: bytes
+    router_mac: bytes
+    mtu: int
+    addresses: int
+    group_set: int
+    policy: int
+    acl: int
+    tcp_established: int
+    udp_stream: int
+    udp: int
+    open_egress: int
+    open_ingress: int
+    padding: int
+
+
+class NatAddressKey(NamedTuple):
+    half: int
+    vni: int
+    interface: int
+    place: int
+
+
+class NatAddress(NamedTuple):
+    address: bytes
+
+
+class CellServiceKey(NamedTuple):
+    half: int
+    vni: int
+    interface: int
+    protocol: int
+    port: bytes
+
+
+class CellService(NamedTuple):
+    number: int
+    flags: int
+    idle_seconds: int
+    exit_vni: int
+    exit_interface: int
+    padding: int
+
+
+class CellTarget(NamedTuple):
+    address: bytes
+    vni: int
+    interface: int
+    port: bytes
+    flags: int
+    generation: int
+
+
+class FlowKey(NamedTuple):
+    vni: int
+    interface: int
+    protocol: int
+    source_port: bytes
+    destination_port: bytes
+    padding: int
+    source: bytes
+    destination: bytes
+
+
+class Directive(NamedTuple):
+    source: bytes
+    destination: bytes
+    source_port: bytes
+    destination_port: bytes
+    vni: int
+    interface: int
+    flags: int
+    target: int
+    target_generation: int
+    idle_seconds: int
+    version: int
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -394,6 +505,18 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     BlockKey: Struct("=I16s"),
     Block: Struct("=I"),
     UplinkConfig: Struct("=II6sH"),
+    TopSet: Struct("=HH64s"),
+    CellNode: Struct("=4sIQ"),
+    CellConfig: Struct("=16sQIIII"),
+    AttachmentKey: Struct("=III"),
+    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH"),
+    NatAddressKey: Struct("=IIII"),
+    NatAddress: Struct("=16s"),
+    CellServiceKey: Struct("=IIIH2s"),
+    CellService: Struct("=IIIIII"),
+    CellTarget: Struct("=16sII2sHI"),
+    FlowKey: Struct("=IIH2s2sH16s16s"),
+    Directive: Struct("=16s16s2s2sIIHHIIQ"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
@@ -415,9 +538,60 @@ class UplinkFlag(IntFlag):
     CLOSING = 1
 
 
+class CellConstant(IntEnum):
+    NODES_MAX = 16
+    HALVES = 2
+    CHOICES = 4093
+    PORT_FIRST = 1024
+    PORT_BLOCK = 64
+    PORT_BLOCKS = 1008
+    NO_TARGET = 65535
+    MTU = 8500
+    OVERHEAD = 160
+
+
+class CellNodeFlag(IntFlag):
+    CURRENT = 1
+    PREVIOUS = 2
+    DECIDES = 4
+
+
+class AttachmentKind(IntEnum):
+    NAT = 1
+    BALANCER = 2
+    ENDPOINT = 3
+
+
+class AttachmentFlag(IntFlag):
+    PRIVATE = 1
+    CLOSED = 2
+    GROUPS_SEE_CLIENT = 4
+
+
+class ServiceFlag(IntFlag):
+    PRESERVE_CLIENT = 1
+    STICKY = 2
+    PROXY_PROTOCOL = 4
+    ENDPOINT = 8
+
+
+class TargetFlag(IntFlag):
+    HEALTHY = 1
+    DRAINING = 2
+    TERMINATES = 4
+
+
+class DirectiveFlag(IntFlag):
+    OUTWARD = 1
+    PROVISIONAL = 2
+    PROXY_PROTOCOL = 4
+    RESET = 8
+
+
 class InterfaceFlag(IntFlag):
     SOURCE_DEST_CHECK = 1
     NO_PEER = 2
+    AT_CELL = 4
 
 
 class Direction(IntEnum):
@@ -576,7 +750,19 @@ class Verdict(IntEnum):
     DROP_NOT_AN_EDGE = 60
     DROP_UNASKED = 61
     DROP_TRANSLATION = 62
-    DROP_PROBE_UNANSWERED = 63
+    DROP_NO_TOP = 63
+    DROP_NO_ATTACHMENT = 64
+    DROP_NO_SERVICE = 65
+    DROP_NO_TARGET = 66
+    DROP_PORTS_EXHAUSTED = 67
+    DROP_NO_FLOW = 68
+    DROP_PROTOCOL = 69
+    DROP_HOP_LIMIT = 70
+    DROP_FLOWS_FULL = 71
+    DROP_CONFLICT = 72
+    DROP_CHAIN = 73
+    DROP_CELL_FRAGMENT = 74
+    DROP_PROBE_UNANSWERED = 75
     VERDICTS = 96
 
 
@@ -586,6 +772,8 @@ class Program(IntEnum):
     HOST_SERVICES = 3
     BLACKFOOT_OUTWARD = 4
     BLACKFOOT_INWARD = 5
+    HYPERPLANE_TOP = 6
+    HYPERPLANE_CHAIN = 7
 
 
 class Step(IntEnum):
@@ -619,6 +807,15 @@ class Step(IntEnum):
     DESTINATION_TRANSLATED = 28
     SENT_OUTSIDE = 29
     FROM_EDGE = 30
+    TOP_CHOSEN = 31
+    FROM_TOP = 32
+    ATTACHMENT_FOUND = 33
+    DIRECTIVE_CACHED = 34
+    ASKED = 35
+    TRACKED = 36
+    DECIDED = 37
+    STORED = 38
+    TOLD = 39
 
 
 class WhatIfMark(IntEnum):

@@ -9,9 +9,13 @@ CLAIMS = "claims/"
 PUBLIC_CLAIMS = "claims/public/"
 HOSTS = "infrastructure/host/"
 POOLS = "infrastructure/pool/"
+CELLS = "infrastructure/cell/"
+SHARDS = "infrastructure/shard/"
 OBSERVED = "observed/"  # what hosts say, and how far they are
 OBSERVED_INSTANCES = "observed/instance/"
 OBSERVED_CONSOLES = "observed/console/"
+OBSERVED_CELLS = "observed/cell/"
+OBSERVED_HEALTH = "observed/health/"
 LIVE = "observed/live"
 CREDENTIALS = "credentials/"
 TOKENS = "tokens/"
@@ -68,3 +72,20 @@ def public_claim(address: str) -> str:
 
 def credential_key(access_key: str) -> str:
     return f"{CREDENTIALS}{access_key}"
+
+
+def cell_key(name: str) -> str:
+    return f"{CELLS}{name}"
+
+
+def shard_key(cell: str, account: str) -> str:
+    return f"{SHARDS}{cell}/{account}"
+
+
+def cell_status_key(name: str) -> str:
+    return f"{OBSERVED_CELLS}{name}"
+
+
+def target_health_key(cell: str) -> str:
+    """What a cell's checks found, of all its targets."""
+    return f"{OBSERVED_HEALTH}{cell}"

@@ -320,6 +320,13 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     detaching: bool = False  # asked for: no host shall hold it any more; stays until its host has said so
 
 
+class CellAttachment(msgspec.Struct, frozen=True, kw_only=True):
+    """An interface in whose name a cell of Hyperplane works: no host holds it, the nodes of its owner's shard do."""
+
+    cell: str  # name
+    of: str  # id of the NAT gateway, load balancer or endpoint; deleted with it
+
+
 class NetworkInterface(Resource, frozen=True, kw_only=True):
     KIND: ClassVar[str] = "network-interface"
     PREFIX: ClassVar[str] = "eni"
@@ -339,6 +346,8 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     attachment: Attachment | None = None
     public_address: str = ""  # assigned by itself, of the primary address; an Elastic IP takes its place
     wants_public_address: bool = False  # gets one whenever its instance starts
+    interface_type: str = "interface"  # nat_gateway, network_load_balancer, vpc_endpoint: made by the region, not by its owner
+    cell_attachment: CellAttachment | None = None  # instead of `attachment`
 
     @property
     def number(self) -> int:
@@ -451,9 +460,26 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     hosts: dict[str, int] = {}
 
 
+class CellStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a cell is (`observed/cell/<name>`): all its living nodes work by the file `epoch`, made of the state at `generation`."""
+
+    name: str
+    epoch: int
+    generation: int
+    nodes: dict[str, int] = {}  # epoch of each
+
+
+class TargetHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a cell's checks found (`observed/health/<cell>`), by target group's id and "address:port": state and reason as ELBv2
+    names them ("healthy", ""), ("unhealthy", "Target.FailedHealthChecks")."""
+
+    cell: str
+    targets: dict[str, dict[str, tuple[str, str]]] = {}
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """A physical host (`infrastructure/host/<name>`), or an edge, which holds no instances. `zone` 0 is the first zone: 'a' in every
-    AWS region."""
+    """A physical host (`infrastructure/host/<name>`), or an edge or a node of a cell, which hold no instances. `zone` 0 is the first
+    zone: 'a' in every AWS region."""
 
     name: str
     zone: int
@@ -461,6 +487,25 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int = 500  # instances
     kinds: tuple[str, ...] = (NAMESPACE,)  # of instances that it can run
     is_edge: bool = False
+    cell: str = ""  # name of the cell whose node it is
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell of Hyperplane (`infrastructure/cell/<name>`). A node keeps its place in `nodes` for life; an empty name is a free place."""
+
+    name: str
+    zones: tuple[int, ...]  # which it serves, as Host.zone; one cell a zone
+    nodes: tuple[str, ...]  # names of hosts
+    draining: tuple[str, ...] = ()  # of those: take no new flows
+    shard_size: int = 2  # how many of the nodes serve one account
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """Which nodes of a cell serve an account (`infrastructure/shard/<cell>/<account>`): those to which senders send."""
+
+    cell: str
+    account: str
+    nodes: tuple[str, ...]  # names, sorted
 
 
 class AddressPool(msgspec.Struct, frozen=True, kw_only=True):

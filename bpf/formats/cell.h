@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A cell of Hyperplane: what hosts and edges know of its nodes, and what its nodes know and remember. The rows that come with the
+ * cell's file exist in two halves: one is read, the other is being written, and `cell` says which (docs/decisions/0016). */
+#ifndef ROOKERY_CELL_H
+#define ROOKERY_CELL_H
+
+#include "formats/maps.h"
+
+enum cell_constant {
+	CELL_NODES_MAX = 16,
+	CELL_HALVES = 2,
+	CELL_CHOICES = 4093,               /* places in a service's table of choices: a prime (Maglev) */
+	CELL_PORT_FIRST = 1024,            /* ports that a cell hands out: 1024..65535 ... */
+	CELL_PORT_BLOCK = 64,              /* ... in blocks, each owned by one node */
+	CELL_PORT_BLOCKS = 1008,
+	CELL_NO_TARGET = 0xffff,           /* in a table of choices: nobody */
+	CELL_MTU = 8500,                   /* largest IP packet that a cell takes */
+	CELL_OVERHEAD = 160,               /* bytes that a chain adds, at most, between two nodes, beside the wrapping */
+};
+
+/* `tops`, on hosts, edges and nodes: number of a set -> the nodes that serve an account. Any of them speaks for the account's
+ * interfaces at the cell; a sender chooses among the living by a flow's hash. */
+struct top_set {
+	__u16 living;                      /* the first so many of `address`, to which one sends */
+	__u16 members;                     /* so many are in the set: any of them may send */
+	__be32 address[CELL_NODES_MAX];
+};
+_Static_assert(sizeof(struct top_set) == 68, "shared format");
+
+enum cell_node_flag {
+	CELL_NODE_CURRENT = 1,             /* in the current ring */
+	CELL_NODE_PREVIOUS = 2,            /* in the ring before */
+	CELL_NODE_DECIDES = 4,             /* takes new flows: not draining */
+};
+
+/* `cell_nodes`: half * CELL_NODES_MAX + place in the cell. Zero address: free. */
+struct cell_node {
+	__be32 address;
+	__u32 flags;                       /* enum cell_node_flag */
+	__u64 seed;                        /* of the node, for the rendezvous */
+};
+_Static_assert(sizeof(struct cell_node) == 16, "shared format");
+
+/* `cell`: one row, key 0; written last. All zero: not configured. */
+struct cell_config {
+	__u64 key[2];                      /* of the hash that places flows: the cell's secret */
+	__u64 ring_since;                  /* nanoseconds, CLOCK_MONOTONIC: since when the current ring is used here */
+	__u32 epoch;                       /* of the file */
+	__u32 half;                        /* which is read */
+	__u32 number;                      /* of the cell */
+	__u32 self;                        /* this node's place */
+};
+_Static_assert(sizeof(struct cell_config) == 40, "shared format");
+
+/* `cell_living`: one row, key 0: bit n: the node at place n answers probes. */
+
+enum attachment_kind {
+	ATTACHMENT_NAT = 1,
+	ATTACHMENT_BALANCER = 2,
+	ATTACHMENT_ENDPOINT = 3,
+};
+
+enum attachment_flag {
+	ATTACHMENT_PRIVATE = 1,            /* NAT: no public address, and no packet through an internet gateway */
+	ATTACHMENT_CLOSED = 2,             /* endpoint: not (or no longer) accepted: nothing passes */
+	ATTACHMENT_GROUPS_SEE_CLIENT = 4,  /* balancer: its groups are asked for consumers of its endpoint service, too */
+};
+
+/* `attachments`: an interface in whose name the cell works. `tenant` and `share`: whose, and how many flows that one may hold at
+ * one tracker: nobody's flood takes the room of others. */
+struct attachment_key {
+	__u32 half;
+	__u32 vni;
+	__u32 interface;
+};
+_Static_assert(sizeof(struct attachment_key) == 12, "shared format");
+
+struct attachment {
+	__u32 tenant;
+	__u32 subnet;
+	__u32 route_table;
+	__u16 kind;                        /* enum attachment_kind */
+	__u16 flags;                       /* enum attachment_flag */
+	struct address primary;            /* private */
+	__u8 mac[6];
+	__u8 router_mac[6];
+	__u16 mtu;
+	__u16 addresses;                   /* NAT: how many are in `nat_addresses` */
+	__u64 group_set;                   /* balancer, endpoint; 0: it was born without groups, and admits everybody */
+	struct gates gates;
+};
+_Static_assert(sizeof(struct attachment) == 88, "shared format");
+
+/* `nat_addresses`: (half, vni, interface, place 0..) -> an address that new flows may leave by. A draining one is in none. */
+struct nat_address_key {
+	struct attachment_key attachment;
+	__u32 place;
+};
+_Static_assert(sizeof(struct nat_address_key) == 16, "shared format");
+
+struct nat_address {
+	struct address address;            /* private; an edge knows its public one */
+};
+_Static_assert(sizeof(struct nat_address) == 16, "shared format");
+
+enum service_flag {
+	SERVICE_PRESERVE_CLIENT = 1,       /* the target sees the client's address and port */
+	SERVICE_STICKY = 2,                /* all flows of a client's address go to one target */
+	SERVICE_PROXY_PROTOCOL = 4,        /* version 2, in front of a connection's first data */
+	SERVICE_ENDPOINT = 8,              /* `exit` is another VPC's balancer: never preserves the client */
+};
+
+/* `services`... of a cell: what an attachment listens for. */
+struct cell_service_key {
+	struct attachment_key attachment;
+	__u16 protocol;
+	__be16 port;
+};
+_Static_assert(sizeof(struct cell_service_key) == 16, "shared format");
+
+struct cell_service {
+	__u32 number;                      /* row in `cell_choices`, once multiplied by CELL_CHOICES */
+	__u32 flags;                       /* enum service_flag */
+	__u32 idle_seconds;
+	__u32 exit_vni;                    /* in whose name its packets go to targets: itself, or the balancer behind an endpoint */
+	__u32 exit_interface;
+	__u32 padding;
+};
+_Static_assert(sizeof(struct cell_service) == 24, "shared format");
+
+/* `cell_choices`: (half * services + number) * CELL_CHOICES + place -> a target's row in `cell_targets`, or CELL_NO_TARGET. */
+
+enum target_flag {
+	TARGET_HEALTHY = 1,
+	TARGET_DRAINING = 2,               /* deregistered: no new flows */
+	TARGET_TERMINATES = 4,             /* its flows end: reset on their next packet */
+};
+
+/* `cell_targets`: half * targets + row. */
+struct cell_target {
+	struct address address;
+	__u32 vni;
+	__u32 interface;                   /* 0: an address of which no interface is known */
+	__be16 port;
+	__u16 flags;                       /* enum target_flag */
+	__u32 generation;                  /* raised when the row goes to another target: flows of the old one end */
+};
+_Static_assert(sizeof(struct cell_target) == 32, "shared format");
+
+/* A flow as it arrives at an attachment. ICMP echo: the identifier as `source_port` of a request, `destination_port` of a reply. */
+struct flow_key {
+	__u32 vni;
+	__u32 interface;                   /* the attachment's */
+	__u16 protocol;
+	__be16 source_port;
+	__be16 destination_port;
+	__u16 padding;
+	struct address source;
+	struct address destination;
+};
+_Static_assert(sizeof(struct flow_key) == 48, "shared format");
+
+enum directive_flag {
+	DIRECTIVE_OUTWARD = 1,             /* of the flow's first packet; else: of the answers */
+	DIRECTIVE_PROVISIONAL = 2,         /* decided, not yet seen established: kept for CELL_PROVISIONAL_SECONDS */
+	DIRECTIVE_PROXY_PROTOCOL = 4,
+	DIRECTIVE_RESET = 8,               /* the flow ended: what comes is answered with a reset */
+};
+
+/* What a top does with a flow's packets: new addresses and ports, and in whose name they go on. */
+struct directive {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 vni;
+	__u32 interface;                   /* the attachment in whose name it leaves: where it came in, but for endpoints */
+	__u16 flags;                       /* enum directive_flag */
+	__u16 target;                      /* row in `cell_targets`; CELL_NO_TARGET: of none */
+	__u32 target_generation;
+	__u32 idle_seconds;
+	__u64 version;                     /* higher wins where two are told of the same flow */
+};
+_Static_assert(sizeof(struct directive) == 64, "shared format");
+
+#endif
