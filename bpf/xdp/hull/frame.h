@@ -78,7 +78,8 @@ static __always_inline long store_bytes(hull_t *hull, __u32 offset, const void *
 	return bpf_xdp_store_bytes(hull, offset, (void *)from, bytes);
 }
 
-/* Only a test run brings metadata of this form: drivers put none in front of a frame that nobody asked them for. */
+/* Only a test run brings metadata of this form: drivers put none in front of a frame that nobody asked them for, and a veth hands on
+ * what an XDP program at its other end wrote, which is the operator's. */
 static __always_inline struct what_if_note *note_of(const hull_t *hull)
 {
 	struct what_if_note *note = (void *)(long)hull->data_meta;

@@ -7,7 +7,7 @@ What the programs want of the edge's network namespace, for they ask its kernel 
 and routes that lead outside (BGP, or a default route) by x0.
 
 Both programs are built twice, of the same stages (bpf/tc/hull, bpf/xdp/hull). TC alone is for veth, where super-packets and unfinished
-checksums survive it. On a network card XDP goes in front of it, which costs a fraction, and leaves to TC as it came whatever must wait for
+checksums survive it. On a network card XDP goes in front of it, which spares each packet its socket buffer, and leaves to TC as it came whatever must wait for
 a neighbour's MAC or be cut. XDP sees one packet at a time with all its checksums: what sends to it over veth must not leave either to a device
 (ethtool -K tx off), and the card must join no packets and take out no VLAN tags (ethtool -K u0 lro off gro-hw off rxvlan off)."""
 
