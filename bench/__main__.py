@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "programs": ["programs"],
+    "edges": ["edges"],
     "running": ["running"],
     "path": ["path", "--rounds", "7"],
     "rules": ["rules", "rules", "--rounds", "7"],
@@ -31,6 +32,7 @@ MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "api_requests": ["api_requests"],
 }
 QUICK: dict[str, list[str]] = {  # behind them: the last word counts
+    "edges": ["--runs", "80", "--most", "20000"],
     "path": ["--rounds", "2", "--seconds", "1"],
     "rules": ["--rounds", "1"],
     "shapes": ["--rounds", "1"],

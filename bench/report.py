@@ -118,6 +118,14 @@ def programs_table(data: dict[str, Any]) -> list[str]:
     return [*lines, "", f"A tracked flow takes {data['bytes_a_flow']} bytes of memory, beside the table as it is when empty."]
 
 
+def edges_table(data: dict[str, Any]) -> list[str]:
+    columns, loading = list(data["rows"][0]), data["load_seconds"]
+    lines = ["## The programs of an edge", "", f"{data['unit']} (bench/edges.py).", "", *head(*columns)]
+    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    took = f"{loading['tables']} seconds of CPU, and an agent that begins {loading['agent']} from the mapping service's words to the kernel's rows"
+    return [*lines, "", f"To fill the three tables of {loading['addresses']:,} addresses takes {took}."]
+
+
 def running_table(data: dict[str, Any]) -> list[str]:
     note = (
         "Nanoseconds a run while real packets flow, the kernel's own two clock reads included; a TCP super-packet is one run "
@@ -211,6 +219,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "rules": rules_table,
     "shapes": shapes_table,
     "programs": programs_table,
+    "edges": edges_table,
     "running": running_table,
     "live": live_table,
     "services": services_table,

@@ -28,7 +28,7 @@ OWN, PUBLIC, OWN_IPV6 = "10.7.1.5", "203.0.113.5", "2001:db8:7:1::5"
 MEGABYTE, MEGABYTES_8 = 1 << 20, 8 << 20
 
 
-@pytest.fixture(scope="module", params=("tcx", "clsact"))
+@pytest.fixture(scope="module", params=("tcx", "clsact", "xdp"))
 def world(request: pytest.FixtureRequest) -> Iterator[EdgeWorld]:
     with edge_world(mode=request.param) as made:
         yield made

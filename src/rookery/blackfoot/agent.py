@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from rookery.blackfoot import uplink
+from rookery.blackfoot import card, uplink
 from rookery.blackfoot.announcer import Announcer
 from rookery.blackfoot.answers import Answers
 from rookery.blackfoot.config import EdgeConfig
@@ -26,6 +26,7 @@ from rookery.blackfoot.kernel import EdgeKernel
 from rookery.blackfoot.outage import Outage, has_carrier
 from rookery.blackfoot.state import EdgeState
 from rookery.blackfoot.uplink import UplinkError
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import UplinkConfig, UplinkFlag
@@ -59,6 +60,8 @@ def assemble(config: EdgeConfig) -> EdgeState:
         dataplane = EdgeDataplane.open(
             Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_public_addresses
         )
+        if config.attach:
+            _attach_by(config, dataplane, config.attach)
         state = _parts(config, link, outside, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         dataplane.configure_uplink(_uplink_row(state))
@@ -84,6 +87,14 @@ def _outside(config: EdgeConfig) -> uplink.Uplink:
 
 def _was_filled(dataplane: EdgeDataplane) -> bool:
     return bool(dataplane.uplink.flags & UplinkFlag.FILLED)
+
+
+def _attach_by(config: EdgeConfig, dataplane: EdgeDataplane, mode: AttachMode) -> None:
+    """Before anything is attached."""
+    if mode == "xdp":
+        for device in (config.substrate_device, config.uplink_device):
+            card.hand_over_as_received(device)
+    dataplane.use_attach_mode(mode)
 
 
 def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink, dataplane: EdgeDataplane) -> EdgeState:
