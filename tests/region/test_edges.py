@@ -178,7 +178,7 @@ def beach(region: RunningRegion) -> Beach:
 
 def all_arrive(region: RunningRegion, beach: Beach) -> None:
     """Returns when twenty pings in a row are answered."""
-    words = ("ip", "netns", "exec", f"rookery-{region.name}-internet", "ping", "-n", "-q", "-c20", "-i0.02", "-W1", beach.address)
+    words = ("ip", "netns", "exec", f"rookery-{region.name}-page", "ping", "-n", "-q", "-c20", "-i0.02", "-W1", beach.address)
 
     def answered() -> bool:
         return " 0% packet loss" in subprocess.run(words, capture_output=True, text=True, check=False).stdout

@@ -59,7 +59,7 @@ class Guide:
 
     def outside(self, *words: str) -> tuple[str, ...]:
         """The command line at the server outside."""
-        return namespaces.inside(self.plan.internet_namespace, *words)
+        return namespaces.inside(self.plan.page_namespace, *words)
 
     def curl_from_outside(self, url: str) -> str:
         """From the server's own address."""
