@@ -280,7 +280,8 @@ def test_the_tour_of_the_edge_holds(region: RunningRegion):
 def test_a_region_without_edges_has_no_internet(fresh_region):
     one = fresh_region(1, 1)
     assert one.asked("edge") == []
-    assert f"rookery-{one.name}-internet" not in named(f"rookery-{one.name}-")
+    names = named(f"rookery-{one.name}-")
+    assert not {f"rookery-{one.name}-{outside}" for outside in ("internet", "page", "names")}.intersection(names)
     assert "no edges" in one.rookery("edge").stdout.decode()
 
 
