@@ -17,7 +17,7 @@ from rookery.region import namespaces
 from rookery.region.layout import NAMES_ADDRESSES, PAGE_ADDRESSES, PAGE_NAME
 from rookery.tour.permission import rule
 from tests.region import gateway_stage
-from tests.region.gateway_stage import PATIENCE, SECOND, Stage, group
+from tests.region.gateway_stage import PATIENCE, SECOND, Stage, group, printed
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -184,6 +184,17 @@ def test_the_router_outside_is_a_hop_of_its_own_and_servers_are_behind_it(stage:
     told = stage.run("web", "sh", "-c", f"ping -n -c1 -W2 -t1 {PAGE} | grep exceeded")
     assert "From 198.51.100." in told
     assert PAGE not in namespaces.run("ip", "-netns", stage.plan.internet_namespace, "-o", "address")
+
+
+def test_the_server_of_names_leads_nobody_outside_to_the_substrate(stage: Stage):
+    """It has a leg in each. A host itself answers hosts."""
+    router, host = stage.plan.internet_namespace, "100.64.1.10"
+    assert "1 received" in printed(namespaces.inside(stage.plan.names_namespace, "ping", "-n", "-c1", "-W2", host))
+    namespaces.batch(router, [f"route add {host} via {NAMES_ADDRESSES[0]}"])
+    try:
+        assert stage.outside("ping", "-n", "-c1", "-W", str(PATIENCE), host) == ""
+    finally:
+        namespaces.batch(router, [f"route delete {host} via {NAMES_ADDRESSES[0]}"])
 
 
 def test_an_instance_without_a_public_address_does_not_get_out(stage: Stage):
