@@ -3,7 +3,7 @@ subnets, route tables with an appliance and a peering, security groups in all th
 ACLs, a prefix list, DHCP options, instances.
 
 The provider waits ten seconds, whatever happens, for an IPv6 block, for names of a VPC, for an instance: so no such thing here stands on
-another. It is one process for all commands, for it takes seconds to load. No other test tries this client.
+another. No other test tries this client.
 
 terraform --> provider --> front, handlers --> MemoryStore <-- a thread that does what hosts are asked to
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from rookery.testing.running_api import ACCESS_KEY, SECRET
 
 MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
 TERRAFORM = shutil.which("terraform")
-REATTACH = "TF_REATTACH_PROVIDERS"
 
 CONFIGURATION = """
 variable "url" {}
@@ -356,21 +354,6 @@ def hop_limit(ec2):
     return found["Instances"][0]["MetadataOptions"]["HttpPutResponseHopLimit"]
 
 
-@contextmanager
-def provider(environment):
-    """Runs it, and yields the variable by which terraform finds it."""
-    (program,) = MIRROR.glob("**/terraform-provider-aws_*")
-    process = subprocess.Popen(
-        [program, "-debug"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        found = next(line for line in process.stdout if REATTACH in line)
-        yield {REATTACH: found.partition("=")[2].strip().strip("'")}
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture
 def terraform(api, tmp_path):
     """Runs it in a folder with the configuration; what it says."""
@@ -395,10 +378,8 @@ def terraform(api, tmp_path):
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return done.stdout
 
-    with provider(environment) as attached:
-        environment |= attached
-        run("init", f"-plugin-dir={MIRROR}")
-        yield run
+    run("init", f"-plugin-dir={MIRROR}")
+    return run
 
 
 @pytest.mark.timeout(400)
