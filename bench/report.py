@@ -24,6 +24,12 @@ PATH_FIGURES = {
     "rr_p50_us": ("TCP request/response, p50 us", "<= 1.05", ""),
     "connections_per_second": ("TCP connections per second", ">= 0.95", ""),
 }
+THROUGH_EDGE = {key: words for key, (words, _, _) in PATH_FIGURES.items()} | {
+    "tcp_gbit": "TCP out, one stream, Gbit/s",
+    "tcp_cpu_s_per_gb": "TCP out, CPU seconds per GB",
+    "tcp_in_gbit": "TCP in, one stream, Gbit/s",
+    "tcp_in_cpu_s_per_gb": "TCP in, CPU seconds per GB",
+}
 
 
 # As path: without targets. Beside dnsmasq where it has the service.
@@ -148,6 +154,36 @@ def live_table(data: dict[str, Any]) -> list[str]:
     return plain_table("From the API call to every host's kernel map", data, note)
 
 
+def edges_table(data: dict[str, Any]) -> list[str]:
+    columns = list(data["rows"][0])
+    note = f"{data['unit']}, each packet of a random one of so many public addresses (bench/edges.py)."
+    lines = ["## The programs of an edge by themselves", "", note, "", *head(*columns)]
+    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    loading = ", ".join(f"{name} {value}" for name, value in data["load_seconds"].items())
+    return [*lines, "", f"Seconds to load: {loading}."]
+
+
+def edge_path_table(data: dict[str, Any]) -> list[str]:
+    peers = {"plain": "routed veth", "nat": "nftables, stateless", "vxlan-nat": "VXLAN + nftables NAT"}
+    lines = ["## From an instance through an edge to a server outside", ""]
+    lines += head("figure", *peers.values(), "Rookery", *(f"/ {words}" for words in peers.values()))
+    for key, words in THROUGH_EDGE.items():
+        values = [f"{data['against']['plain'][name][key]['median']:.3g}" for name in (*peers, "rookery")]
+        ratios = [f"{data['against'][base]['rookery'][key]['ratio']:.2f}" for base in peers]
+        lines.append(row(words, *values, *ratios))
+    note = (
+        f"{len(data['figures']['plain'])} rounds, alternating order; instance, host, substrate, edge, router and server in a row, for each of them "
+        "(bench/edge_topology.py). The stateless peer has no overlay: instances' addresses are the substrate's own. CPU is that of all parts together; "
+        "Rookery's counts its agents, its probes and its BGP."
+    )
+    return [*lines, "", note]
+
+
+def edge_moves_table(data: dict[str, Any]) -> list[str]:
+    note = "A datagram a millisecond comes from outside while AssociateAddress moves the address to an instance of another host (bench/edge_moves.py)."
+    return plain_table("An Elastic IP moves", data["summary"], note)
+
+
 def services_table(data: dict[str, Any]) -> list[str]:
     lines = ["## What instances find on their wire", "", *head("figure", "Rookery", "dnsmasq", "ratio")]
     for key, words in SERVICE_FIGURES.items():
@@ -222,6 +258,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "edges": edges_table,
     "running": running_table,
     "live": live_table,
+    "edges": edges_table,
+    "edge_path": edge_path_table,
+    "edge_moves": edge_moves_table,
     "services": services_table,
     "propagation": propagation_table,
     "api_requests": api_table,

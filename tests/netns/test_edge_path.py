@@ -67,6 +67,7 @@ def test_data_arrives_outside_as_it_was_sent(world: EdgeWorld, family: str, send
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("send", "serve"), KINDS, ids=IDS)
 def test_data_from_outside_arrives_as_it_was_sent(world: EdgeWorld, family: str, send, serve) -> None:
+    """T5-06: of the datagrams of 4,000 bytes."""
     _, own, public = FAMILIES[family]
     here = listening(world.inside.begin(11, *traffic(serve[0], own, *serve[1:])))
     assert world.outside(*traffic(send[0], public, *send[1:])) == heard(here)
@@ -89,6 +90,7 @@ def test_ones_own_public_address_answers(world: EdgeWorld) -> None:
 
 
 def test_without_a_public_address_nothing_comes_out(world: EdgeWorld) -> None:
+    """T5-01."""
     before = [space.counted(Verdict.DROP_NO_PUBLIC_ADDRESS) for space in world.edges.values()]
     with pytest.raises(AssertionError, match="100% packet loss"):
         world.inside.execute(14, "ping", "-n", "-c", "1", "-W", "1", SERVER)

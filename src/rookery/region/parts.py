@@ -11,7 +11,7 @@ from rookery.mapping.certificates import MAPPING, Identity, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.region import namespaces
 from rookery.region.layout import CHECKOUT, MAPPING_SERVICE_ADDRESS, PAGE_ADDRESSES
-from rookery.region.owned import BIRD
+from rookery.region.owned import BIRD, DNSMASQ
 from rookery.region.settings import Settings
 
 ROUTER = "internet-router"  # the part
@@ -38,7 +38,7 @@ def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
     of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
     of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
-    outside = [_router(settings), _page(settings)] if settings.edges else []
+    outside = [_router(settings), _page(settings), _names(settings)] if settings.edges else []
     return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_hosts]
 
 
@@ -129,4 +129,11 @@ def _bird(settings: Settings, name: str, namespace: str, folder: Path) -> Part:
 def _page(settings: Settings) -> Part:
     plan = settings.layout
     options = ("--name", plan.name, *(word for address in PAGE_ADDRESSES for word in ("--listen", address)))
-    return _python("internet-page", "rookery.region.page", options, plan.internet_namespace, plan.logs / "internet-page.log")
+    return _python("internet-page", "rookery.region.page", options, plan.page_namespace, plan.logs / "internet-page.log")
+
+
+def _names(settings: Settings) -> Part:
+    """In the foreground, told by its file alone."""
+    plan = settings.layout
+    options = ("--keep-in-foreground", f"--conf-file={plan.names_config}")
+    return Part("internet-names", DNSMASQ, options, plan.names_namespace, plan.logs / "internet-names.log")

@@ -78,7 +78,7 @@ def at_instance(region: str, instance: str) -> tuple[list[str], dict[str, str] |
 
 
 def at_server(region: str) -> tuple[list[str], dict[str, str] | None]:
-    return list(namespaces.inside(Layout(region).internet_namespace)), None
+    return list(namespaces.inside(Layout(region).page_namespace)), None
 
 
 class Crowd:
