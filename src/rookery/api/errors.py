@@ -87,6 +87,7 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidEgressOnlyInternetGatewayId.NotFound",
             "InvalidEgressOnlyInternetGatewayId.Malformed",
         ),
+        IdErrors("nat", "NAT gateway", "NatGatewayNotFound", "NatGatewayMalformed"),
         IdErrors("eipalloc", "allocation", "InvalidAllocationID.NotFound", "InvalidParameterValue"),
         IdErrors("eipassoc", "association", "InvalidAssociationID.NotFound", "InvalidParameterValue"),
         IdErrors(

@@ -21,6 +21,8 @@ from rookery.api.held import Held
 from rookery.api.quotas import Quotas
 from rookery.model.objects import (
     AddressPool,
+    Cell,
+    CellStatus,
     ConsoleOutput,
     ElasticIp,
     Host,
@@ -28,6 +30,7 @@ from rookery.model.objects import (
     NetworkInterface,
     Resource,
     SecurityGroup,
+    Shard,
     Vpc,
     VpcPeering,
 )
@@ -108,6 +111,15 @@ class View(Protocol):
     def public_addresses(self) -> Collection[str]:
         """Those that are held, by whichever account: they are not free, and nothing else is told of them."""
 
+    def cells(self) -> Collection[Cell]:
+        """Of Hyperplane, in the whole Rookery region."""
+
+    def shards(self, cell: str) -> Mapping[str, Shard]:
+        """Which nodes of the cell serve whom, by account: so that those of a new one can lie apart from all others."""
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        """None: none of its nodes has said anything yet."""
+
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         """Those associated with it (an index, not a scan)."""
 
@@ -145,12 +157,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     `puts` may hold a VpcPeering that lies with another account, by whoever is its accepter. `beside`: other accounts by whose
     things, in this AWS region, it was decided; it is not committed if they have changed since. Both sides of a VpcPeering
-    that is put are beside without being named."""
+    that is put are beside without being named. `shards`: the account's, where it had none; those of one cell are given one after
+    the other, whoever asks."""
 
     result: dict[str, Any] = {}
     puts: tuple[Resource, ...] = ()
     deletes: tuple[Resource, ...] = ()
     beside: frozenset[str] = frozenset()
+    shards: tuple[Shard, ...] = ()
 
 
 Handler = Callable[[Request, View], Outcome]

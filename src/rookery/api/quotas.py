@@ -23,6 +23,9 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     internet_gateways: int = 5
     egress_only_gateways: int = 5
     elastic_ips: int = 5
+    nat_gateways: int = 5  # per availability zone
+    nat_elastic_ips: int = 2  # of one public NAT gateway; AWS raises it to 8
+    nat_private_addresses: int = 8  # of one private NAT gateway
     instances: int = 1000
     key_pairs: int = 5000
     peerings_per_vpc: int = 50  # active ones

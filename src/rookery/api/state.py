@@ -7,7 +7,7 @@ with several API processes too. Handlers run without an await in between: what t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from rookery.api.held import NOTHING, Held
@@ -18,6 +18,8 @@ from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
     AccessKey,
     AddressPool,
+    Cell,
+    CellStatus,
     ConsoleOutput,
     ElasticIp,
     Host,
@@ -29,6 +31,7 @@ from rookery.model.objects import (
     Resource,
     RouteTable,
     SecurityGroup,
+    Shard,
     Subnet,
     Vpc,
     VpcPeering,
@@ -97,7 +100,10 @@ class State:
         self.revision = -1
         self.changed: dict[str, int] = {}  # store key -> revision of its last change
         self.realms: dict[tuple[str, str], Realm] = {}
-        self.hosts: dict[str, Host] = {}  # edges hold no instances, and are not here
+        self.hosts: dict[str, Host] = {}  # edges and nodes of cells hold no instances, and are not here
+        self.cells: dict[str, Cell] = {}
+        self.shards: dict[str, dict[str, Shard]] = {}  # by cell and account
+        self.cell_statuses: dict[str, CellStatus] = {}
         self.pools: dict[str, AddressPool] = {}  # by first address
         self.public_addresses: set[str] = set()  # held by whomever
         self.instances_on: dict[str, int] = {}
@@ -198,13 +204,22 @@ class State:
             )
         elif key.startswith(keys.OBSERVED_CONSOLES):
             _set(self.consoles, key[len(keys.OBSERVED_CONSOLES) :], value)
+        elif key.startswith(keys.OBSERVED_CELLS):
+            name = key[len(keys.OBSERVED_CELLS) :]
+            _set(self.cell_statuses, name, decode(CellStatus, value) if value else None)
 
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
             host = decode(Host, value) if value else None
-            _set(self.hosts, key[len(keys.HOSTS) :], None if host and host.is_edge else host)
+            holds_instances = host is not None and not (host.is_edge or host.cell)
+            _set(self.hosts, key[len(keys.HOSTS) :], host if holds_instances else None)
         elif key.startswith(keys.POOLS):
             _set(self.pools, key[len(keys.POOLS) :], decode(AddressPool, value) if value else None)
+        elif key.startswith(keys.CELLS):
+            _set(self.cells, key[len(keys.CELLS) :], decode(Cell, value) if value else None)
+        elif key.startswith(keys.SHARDS):
+            cell, account = key[len(keys.SHARDS) :].split("/")
+            _set(self.shards.setdefault(cell, {}), account, decode(Shard, value) if value else None)
 
     def _apply_claims(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.PUBLIC_CLAIMS):
@@ -309,6 +324,15 @@ class RealmView:
     def public_addresses(self) -> Collection[str]:
         return self._state.public_addresses
 
+    def cells(self) -> Collection[Cell]:
+        return self._state.cells.values()
+
+    def shards(self, cell: str) -> Mapping[str, Shard]:
+        return self._state.shards.get(cell, {})
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        return self._state.cell_statuses.get(cell)
+
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         return self._realm.elastic_ips.get(interface_id, {}).values()
 
@@ -358,6 +382,9 @@ class RealmView:
 
     def changed_at(self, resource: Resource) -> int:
         return self._state.changed.get(keys.key_of(resource), 0)
+
+    def cell_changed_at(self, cell: str) -> int:
+        return self._state.changed.get(keys.cell_key(cell), 0)
 
     def made_at(self, resource: Resource) -> int:
         """The revision that made it (its claim is of that transaction and never changes)."""

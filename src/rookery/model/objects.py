@@ -96,7 +96,7 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """A route that somebody wrote. Whether it is a black hole is not stored: it follows from its target."""
 
     destination: str  # CIDR of either family, canonical; or the id of a prefix list
-    target: str  # id: eni-..., pcx-..., igw-..., eigw-...
+    target: str  # id: eni-..., pcx-..., igw-..., eigw-..., nat-...
 
 
 class RouteTable(Resource, frozen=True, kw_only=True):
@@ -252,6 +252,36 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     private_address: str = ""
     ended_association_id: str = ""  # the last one that ended: to end it again is no error
     domain_name: str = ""  # reverse DNS, as asked for
+
+
+class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A private address of a NAT gateway, and what stands for it outside. `status`: associating (private gateways: assigning)
+    until the cell works by it, then succeeded; disassociating (unassigning) until `drain_until`; failed."""
+
+    private_address: str = ""  # empty: its gateway failed
+    allocation_id: str = ""  # eipalloc-...; empty: of a private gateway
+    association_id: str = ""  # eipassoc-...
+    public_address: str = ""
+    is_primary: bool = False
+    status: str = "succeeded"
+    drain_until: float = 0.0
+
+
+class NatGateway(Resource, frozen=True, kw_only=True):
+    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing."""
+
+    KIND: ClassVar[str] = "nat-gateway"
+    PREFIX: ClassVar[str] = "nat"
+
+    vpc_id: str
+    subnet_id: str
+    interface_id: str = ""  # eni-..., gone when it has ended; empty: it failed before it had one
+    connectivity: str = "public"  # or "private"
+    state: str = "pending"
+    addresses: tuple[NatAddress, ...] = ()  # the primary one first
+    failure_code: str = ""
+    failure_message: str = ""
+    ended: float = 0.0  # since when it is deleting, deleted or failed
 
 
 class VpcPeering(Resource, frozen=True, kw_only=True):
@@ -534,6 +564,7 @@ RESOURCES: tuple[type[Resource], ...] = (
     InternetGateway,
     EgressOnlyInternetGateway,
     ElasticIp,
+    NatGateway,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,

@@ -14,6 +14,8 @@ from rookery.api.quotas import Quotas
 from rookery.api.state import public_address_of
 from rookery.model.objects import (
     AddressPool,
+    Cell,
+    CellStatus,
     CidrAssociation,
     ConsoleOutput,
     ElasticIp,
@@ -23,6 +25,7 @@ from rookery.model.objects import (
     NetworkInterface,
     Resource,
     SecurityGroup,
+    Shard,
     Subnet,
     Vpc,
     VpcPeering,
@@ -65,6 +68,9 @@ class SmallView:
         self.live = 1_000_000_000
         self.mtu = 1500
         self.pools: list[AddressPool] = []
+        self.given_cells: dict[str, Cell] = {}
+        self.given_shards: dict[str, dict[str, Shard]] = {}
+        self.cell_statuses: dict[str, CellStatus] = {}
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
@@ -98,6 +104,20 @@ class SmallView:
 
     def elastic_ips_of(self, interface_id: str) -> list[ElasticIp]:
         return [one for one in self.all(ElasticIp) if one.interface_id == interface_id]
+
+    def cells(self) -> list[Cell]:
+        return list(self.given_cells.values())
+
+    def shards(self, cell: str) -> dict[str, Shard]:
+        return self.given_shards.setdefault(cell, {})
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        return self.cell_statuses.get(cell)
+
+    def cells_work(self) -> None:
+        """By the state as it is now."""
+        for cell in self.given_cells:
+            self.cell_statuses[cell] = CellStatus(name=cell, epoch=self.revision, generation=self.revision)
 
     def instances_on(self, host: str) -> int:
         return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))
@@ -187,6 +207,9 @@ class SmallView:
         assert not set(put) & {each.id for each in outcome.deletes}, "a thing is put and deleted"
         self.delete(*outcome.deletes)
         self.put(*outcome.puts)
+        for shard in outcome.shards:
+            assert shard.account not in self.shards(shard.cell), "a shard is given once"
+            self.given_shards[shard.cell][shard.account] = shard
 
     def report(
         self,

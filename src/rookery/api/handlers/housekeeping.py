@@ -14,6 +14,7 @@ from rookery.api.handlers.elastic_ip_associations import all_disassociated
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
+from rookery.api.handlers.nat_gateway_state import gateways_proceed
 from rookery.api.handlers.peering_state import is_forgotten
 from rookery.api.handlers.public_addresses import without_addresses
 from rookery.api.lookup import find
@@ -37,9 +38,11 @@ def housekeeping(view: View, now: float) -> Outcome:
             put, deleted = after_shutdown(view, instance, now)
             puts += put
             deletes += deleted
+    gateways = gateways_proceed(view, now)  # their interfaces and Elastic IPs are nobody else's
+    deletes += gateways.deletes
     if not puts:  # an instance is put once; what is left waits for the next pass
         puts += finished_detachments(view).puts
-    return Outcome(puts=tuple(puts), deletes=tuple(deletes))
+    return Outcome(puts=(*puts, *gateways.puts), deletes=tuple(deletes))
 
 
 def forgotten_peerings(view: View, now: float) -> list[VpcPeering]:
