@@ -31,6 +31,7 @@ from rookery.model.objects import (
     Resource,
     SecurityGroup,
     Shard,
+    TargetHealth,
     Vpc,
     VpcPeering,
 )
@@ -120,6 +121,9 @@ class View(Protocol):
     def cell_status(self, cell: str) -> CellStatus | None:
         """None: none of its nodes has said anything yet."""
 
+    def target_health(self) -> Collection[TargetHealth]:
+        """What the checks of each cell found; of all accounts."""
+
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         """Those associated with it (an index, not a scan)."""
 
@@ -170,6 +174,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 Handler = Callable[[Request, View], Outcome]
 
 HANDLERS: dict[str, Handler] = {}
+BALANCING_HANDLERS: dict[str, Handler] = {}  # those of ELBv2: the two services have names in common
+HANDLERS_OF = {"ec2": HANDLERS, "elasticloadbalancing": BALANCING_HANDLERS}
 
 Draw = Callable[[Mapping[str, Any]], Any]
 
@@ -181,6 +187,16 @@ def operation(name: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+def balancing_operation(name: str) -> Callable[[Handler], Handler]:
+    """Registers the handler of the ELBv2 operation `name`."""
+
+    def register(handler: Handler) -> Handler:
+        BALANCING_HANDLERS[name] = handler
         return handler
 
     return register

@@ -30,3 +30,10 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     key_pairs: int = 5000
     peerings_per_vpc: int = 50  # active ones
     outstanding_peerings: int = 25  # of the requester
+    load_balancers: int = 50
+    target_groups: int = 3000
+    listeners_per_balancer: int = 50
+    targets_per_group: int = 1000
+    targets_per_balancer: int = 3000
+    targets_per_zone: int = 500  # of a balancer; of the whole balancer where its zones are crossed
+    registrations_per_target: int = 1000  # of one instance or address, with one balancer

@@ -33,6 +33,7 @@ from rookery.model.objects import (
     SecurityGroup,
     Shard,
     Subnet,
+    TargetHealth,
     Vpc,
     VpcPeering,
 )
@@ -104,6 +105,7 @@ class State:
         self.cells: dict[str, Cell] = {}
         self.shards: dict[str, dict[str, Shard]] = {}  # by cell and account
         self.cell_statuses: dict[str, CellStatus] = {}
+        self.target_health: dict[str, TargetHealth] = {}  # by cell
         self.pools: dict[str, AddressPool] = {}  # by first address
         self.public_addresses: set[str] = set()  # held by whomever
         self.instances_on: dict[str, int] = {}
@@ -207,6 +209,9 @@ class State:
         elif key.startswith(keys.OBSERVED_CELLS):
             name = key[len(keys.OBSERVED_CELLS) :]
             _set(self.cell_statuses, name, decode(CellStatus, value) if value else None)
+        elif key.startswith(keys.OBSERVED_HEALTH):
+            name = key[len(keys.OBSERVED_HEALTH) :]
+            _set(self.target_health, name, decode(TargetHealth, value) if value else None)
 
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
@@ -332,6 +337,9 @@ class RealmView:
 
     def cell_status(self, cell: str) -> CellStatus | None:
         return self._state.cell_statuses.get(cell)
+
+    def target_health(self) -> Collection[TargetHealth]:
+        return self._state.target_health.values()
 
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         return self._realm.elastic_ips.get(interface_id, {}).values()

@@ -193,7 +193,7 @@ def elastic_ips_are_associated_with_what_is_there(held: Held) -> Iterator[str]:
 
 def what_stopped_has_no_public_address_of_its_own(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.public_address:
+        if not interface.public_address or interface.cell_attachment:
             continue
         attached = interface.attachment
         instance = held.get(Instance, attached.instance_id, interface) if attached else None
@@ -369,7 +369,7 @@ def _peers_of(rule: SecurityGroupRule) -> int:
 
 def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.groups:
+        if not interface.groups and not interface.cell_attachment:
             yield f"{interface.id} has no security group"
         for identity in interface.groups:
             group = held.get(SecurityGroup, identity, interface)

@@ -27,6 +27,7 @@ from rookery.model.objects import (
     SecurityGroup,
     Shard,
     Subnet,
+    TargetHealth,
     Vpc,
     VpcPeering,
 )
@@ -71,6 +72,7 @@ class SmallView:
         self.given_cells: dict[str, Cell] = {}
         self.given_shards: dict[str, dict[str, Shard]] = {}
         self.cell_statuses: dict[str, CellStatus] = {}
+        self.found_health: dict[str, TargetHealth] = {}
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
@@ -113,6 +115,9 @@ class SmallView:
 
     def cell_status(self, cell: str) -> CellStatus | None:
         return self.cell_statuses.get(cell)
+
+    def target_health(self) -> list[TargetHealth]:
+        return list(self.found_health.values())
 
     def cells_work(self) -> None:
         """By the state as it is now."""
@@ -175,7 +180,7 @@ class SmallView:
                 assert each not in held, f"{each} has two holders"
             held.hold(resource)
 
-    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, operation: str, service: str = "ec2", **parameters: Any) -> dict[str, Any]:
         """The result; what the operation changes is applied. Raises ApiError."""
         request = api.Request(
             account=ACCOUNT,
@@ -187,7 +192,7 @@ class SmallView:
             quotas=self.quotas,
             drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
-        outcome = api.HANDLERS[operation](request, self)
+        outcome = api.HANDLERS_OF[service][operation](request, self)
         self.apply(outcome)
         return outcome.result
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from rookery.api.handlers.attach_interfaces import released
 from rookery.api.handlers.attachment_state import is_unplugged
+from rookery.api.handlers.balancer_state import balancers_proceed
 from rookery.api.handlers.elastic_ip_associations import all_disassociated
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
@@ -42,7 +43,8 @@ def housekeeping(view: View, now: float) -> Outcome:
     deletes += gateways.deletes
     if not puts:  # an instance is put once; what is left waits for the next pass
         puts += finished_detachments(view).puts
-    return Outcome(puts=(*puts, *gateways.puts), deletes=tuple(deletes))
+    balancers = balancers_proceed(view, now)
+    return Outcome(puts=(*puts, *gateways.puts, *balancers.puts), deletes=tuple(deletes))
 
 
 def forgotten_peerings(view: View, now: float) -> list[VpcPeering]:
