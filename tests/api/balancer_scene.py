@@ -7,8 +7,13 @@ internet -- igw -- VPC 10.0.0.0/16 -- subnet a 10.0.1.0/24 (zone a, cell-0: node
 from __future__ import annotations
 
 from rookery.api.operation import ApiError
+from rookery.intent.balancing import balancing_intent
+from rookery.intent.state import State
 from rookery.model.balancers import Listener, LoadBalancer, TargetGroup
+from rookery.model.codec import KINDS, encode
+from rookery.model.keys import key_of
 from rookery.model.objects import Cell, NetworkInterface, PrivateZone, TargetHealth
+from rookery.store.interface import Entry
 from tests.api.edge_scene import public_account
 from tests.api.instance_scene import running
 
@@ -141,6 +146,13 @@ def records(here, name="web"):
     balancer = stored_balancer(here, name)
     zone = here.view.get(PrivateZone, f"zone-0{balancer.digits}")
     return {record.name.removesuffix(zone.name): record.values for record in zone.records}
+
+
+def intent(here, words, cell="cell-0"):
+    """What the cell must hold. `words`: what its checks found, by target group's id and "address:port"."""
+    kept = [one for kind in KINDS.values() for one in here.view.all(kind)]
+    state = State([Entry(key_of(one), encode(one), 1) for one in kept], here.view.revision, 1500)
+    return balancing_intent(state, cell, TargetHealth(cell=cell, targets=words))
 
 
 def web_instances(here, count=2):

@@ -12,7 +12,9 @@ from itertools import combinations
 from typing import TypeVar
 
 from rookery.api.state import claim_key, public_address_of
+from rookery.intent.balancer_names import zone_name
 from rookery.model import keys
+from rookery.model.balancers import BalancerZone, Listener, LoadBalancer, TargetGroup
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
     NO_OPTIONS,
@@ -453,6 +455,63 @@ def zones_are_of_vpcs_and_one_of_a_name_in_each(held: Held) -> Iterator[str]:
     yield from (f"{name} has {count} zones" for name, count in names.items() if count > 1)
 
 
+def balancers_have_their_interfaces_at_cells_and_names(held: Held) -> Iterator[str]:
+    owned = Counter(one.cell_attachment.of for one in held.all(NetworkInterface) if one.cell_attachment)
+    names = {zone.name for zone in held.all(PrivateZone)}
+    for balancer in held.all(LoadBalancer):
+        if owned[balancer.id] != len(balancer.zones) or not balancer.zones:
+            yield f"{balancer.id} has {len(balancer.zones)} zones and {owned[balancer.id]} interfaces"
+        for zone in balancer.zones:
+            yield from _of_front(held, balancer, zone)
+        if zone_name(balancer) not in names:
+            yield f"{balancer.id} has no names"
+    known = {one.id for one in held.all(LoadBalancer)}
+    orphans = (owner for owner in owned if owner.startswith(f"{LoadBalancer.PREFIX}-") and owner not in known)
+    yield from (f"{owner} is gone, and its interfaces are not" for owner in orphans)
+
+
+def _of_front(held: Held, balancer: LoadBalancer, zone: BalancerZone) -> Iterator[str]:
+    front = held.get(NetworkInterface, zone.interface_id, balancer)
+    attachment = front.cell_attachment if front else None
+    if front is None or attachment is None or attachment.of != balancer.id:
+        yield f"{balancer.id} names {zone.interface_id}, which is gone or elsewhere"
+        return
+    place = (front.vpc_id, front.subnet_id, front.zone, front.groups)
+    if place != (balancer.vpc_id, zone.subnet_id, zone.zone, balancer.groups):
+        yield f"{front.id} of {balancer.id} is in {place}"
+    if keys.shard_key(attachment.cell, balancer.account) not in held.entries:
+        yield f"nobody in {attachment.cell} serves {balancer.account}"
+    elastic_ips = [one.id for one in held.all(ElasticIp) if one.interface_id == front.id]
+    public = [*elastic_ips, *filter(None, [front.public_address])]
+    if len(public) != (0 if balancer.is_internal else 1) or elastic_ips != [*filter(None, [zone.allocation_id])]:
+        yield f"{front.id} of {balancer.id} has the public addresses {public}"
+
+
+def listeners_send_to_groups_that_are_there(held: Held) -> Iterator[str]:
+    ports = Counter((one.balancer_id, one.port) for one in held.all(Listener))
+    yield from (f"{balancer} listens {count} times on {port}" for (balancer, port), count in ports.items() if count > 1)
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for listener in held.all(Listener):
+        balancer = held.get(LoadBalancer, listener.balancer_id, listener)
+        for forward in listener.forwards:
+            users[forward.group_id].add(listener.balancer_id)
+            group = held.get(TargetGroup, forward.group_id, listener)
+            if group is None or balancer is None or group.vpc_id != balancer.vpc_id:
+                yield f"{listener.id} of {listener.balancer_id} sends to {forward.group_id}, which is gone or elsewhere"
+            elif group.protocol not in (listener.protocol, "TCP_UDP"):
+                yield f"{listener.id} of {listener.protocol} sends to {group.id} of {group.protocol}"
+    yield from (f"{group} serves {len(balancers)} balancers" for group, balancers in users.items() if len(balancers) > 1)
+
+
+def what_balances_has_names_of_its_own_and_each_target_once(held: Held) -> Iterator[str]:
+    things: list[LoadBalancer | TargetGroup] = [*held.all(LoadBalancer), *held.all(TargetGroup)]
+    names = Counter((one.KIND, one.account, one.region, one.name) for one in things)
+    yield from (f"{name} names {count} things" for name, count in names.items() if count > 1)
+    for group in held.all(TargetGroup):
+        if len({target.key for target in group.targets}) < len(group.targets):
+            yield f"{group.id} has a target twice"
+
+
 def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
     for instance in held.all(Instance):
         if instance.metadata.tags == "enabled" and any("/" in key or " " in key for key in instance.tags):
@@ -490,6 +549,9 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     vpcs_have_an_options_set_or_want_none,
     dns_hostnames_need_dns_support,
     zones_are_of_vpcs_and_one_of_a_name_in_each,
+    balancers_have_their_interfaces_at_cells_and_names,
+    listeners_send_to_groups_that_are_there,
+    what_balances_has_names_of_its_own_and_each_target_once,
     metadata_can_be_asked_for,
     vpcs_have_one_gateway_of_a_kind,
     public_addresses_have_one_holder_and_stand_for_one_address,
