@@ -19,9 +19,8 @@ class BalancerZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     zone: str  # us-east-1a
     subnet_id: str
     interface_id: str
-    allocation_id: str = (
-        ""  # of an Elastic IP of its owner; else the interface has a public address of its own, or none
-    )
+    allocation_id: str = ""  # of an Elastic IP of its owner; else a public address is the interface's own, if any
+    private_address: str = ""  # where its owner chose it
 
 
 class LoadBalancer(Resource, frozen=True, kw_only=True):

@@ -98,15 +98,15 @@ def consumers_shape(balancer: LoadBalancer) -> dict[str, str]:
 
 
 def zones_shape(view: View, balancer: LoadBalancer, fronts: Fronts) -> list[dict[str, Any]]:
-    return [_zone_shape(view, balancer, zone, fronts) for zone in balancer.zones]
+    return [_zone_shape(view, zone, fronts) for zone in balancer.zones]
 
 
-def _zone_shape(view: View, balancer: LoadBalancer, zone: BalancerZone, fronts: Fronts) -> dict[str, Any]:
-    """Addresses are told of Elastic IPs, and of private ones of an internal balancer."""
+def _zone_shape(view: View, zone: BalancerZone, fronts: Fronts) -> dict[str, Any]:
+    """Addresses are told where the owner chose them; all others stand at the interfaces."""
     address: dict[str, str] = {}
     interface = interface_in(view, zone, fronts)
-    if balancer.is_internal:
-        address = {"PrivateIPv4Address": interface.primary}
+    if zone.private_address:
+        address = {"PrivateIPv4Address": zone.private_address}
     elif zone.allocation_id and (association := primary_association(view, interface)):
         address = {"IpAddress": association.public, "AllocationId": zone.allocation_id}
     return {

@@ -126,6 +126,7 @@ def _zone(wanted: WantedZone, interface: NetworkInterface) -> BalancerZone:
         subnet_id=wanted.subnet.id,
         interface_id=interface.id,
         allocation_id=wanted.elastic_ip.id if wanted.elastic_ip else "",
+        private_address=interface.primary if wanted.private_address else "",
     )
 
 
