@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from http import HTTPStatus
+from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.error import HTTPError
 from xml.etree import ElementTree
@@ -20,13 +21,20 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.housekeeper import complete_older_stores
 from rookery.api.state import State
+from rookery.host.services.dns.wire_name import wire_of
+from rookery.host.services.dns.zone_names import Zone
+from rookery.intent import state as intent_state
+from rookery.intent.host import ZoneIntent
+from rookery.intent.whole import host_intent
 from rookery.model.codec import encode
 from rookery.model.keys import target_health_key
 from rookery.model.objects import TargetHealth
 from rookery.testing.invariants import broken
 from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.waiting import until
 
 AWS_CLI = Path(sys.executable).with_name("aws")
 NAMESPACE = "{http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/}"
@@ -161,6 +169,13 @@ def test_a_signature_for_another_service_opens_nothing_here(api, elb, service):
     assert "NoSuchVersion" in ElementTree.tostring(xml).decode()
 
 
+def test_classic_load_balancers_are_not_built(api):
+    classic = api.client("elb")
+    with pytest.raises(classic.exceptions.ClientError) as refused:
+        classic.describe_load_balancers()
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+
+
 def test_a_wrong_secret_is_refused_in_the_query_protocol(api):
     stranger = api.client("elbv2", secret="wrong")
     with pytest.raises(stranger.exceptions.ClientError) as refused:
@@ -202,6 +217,39 @@ def test_a_balancer_that_was_born_without_groups_is_given_none_when_an_api_start
     before = api.run(api.store.range("intended/")).entries
     api.run(complete_older_stores(api.store, State(api.store), 1_800_000_000.0))
     assert api.run(api.store.range("intended/")).entries == before
+
+
+def test_the_resolver_of_its_vpc_answers_a_balancers_name(api, ec2, elb, home):
+    """From the API's writes to what a host's resolver finds; as health is told, at once."""
+    made = balance(elb, home)
+    target_group = group(elb, home)
+    elb.create_listener(
+        LoadBalancerArn=made["LoadBalancerArn"],
+        Protocol="TCP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target_group}],
+    )
+    elb.register_targets(TargetGroupArn=target_group, Targets=[{"Id": "10.0.1.9"}, {"Id": "10.0.2.9"}])
+    run = {"ImageId": NAMESPACE_IMAGE.id, "MinCount": 1, "MaxCount": 1, "SubnetId": home[1][0]}
+    ec2.run_instances(**run)
+    words = {"10.0.1.9:80": ("healthy", ""), "10.0.2.9:80": ("unhealthy", "Target.FailedHealthChecks")}
+    found = TargetHealth(cell="cell-0", targets={f"tg-{target_group[-16:]}": words})
+    api.run(api.store.txn([], {target_health_key("cell-0"): encode(found)}))
+    chosen = [{"Name": "interface-type", "Values": ["network_load_balancer"]}]
+    fronts = ec2.describe_network_interfaces(Filters=chosen)["NetworkInterfaces"]
+    (healthy,) = [one["PrivateIpAddress"] for one in fronts if one["AvailabilityZone"] == "us-east-1a"]
+    until(lambda: resolved(api, made["DNSName"]) == [healthy], "only the zone with a healthy target is in the name")
+    assert resolved(api, f"us-east-1a.{made['DNSName']}") == [healthy]
+    assert resolved(api, f"nobody.{made['DNSName']}") == []
+
+
+def resolved(api, name):
+    """The addresses that the zone of the one host with an instance has for the name."""
+    kept = api.run(api.store.range(""))
+    state = intent_state.State(kept.entries, kept.revision, 1500)
+    rules = [rule for host in state.hosts for rule in host_intent(state, host).rules.values()]
+    (zone,) = [Zone(rule) for rule in rules if isinstance(rule, ZoneIntent)]
+    return [str(IPv4Address(record.rdata)) for record in zone.find(wire_of(name)).records]
 
 
 def test_the_aws_cli_builds_a_balancer(api, elb, home):

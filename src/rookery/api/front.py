@@ -35,6 +35,7 @@ _PRESIGNED = frozenset(
 )
 # By its version one knows a service before its signature is read.
 _VERSIONS = {"sts": "Version=2011-06-15", BALANCING: "Version=2015-12-01"}
+_CLASSIC = "2012-06-01"  # the older API under the same name
 # What a parser says of a request, as the EC2 API names it: ELBv2 has one word for all of it.
 _MALFORMED = frozenset({"InvalidParameterValue", "MissingParameter", "UnknownParameter"})
 
@@ -184,6 +185,8 @@ def _operation(form: dict[str, str], chosen: Service) -> WireOperation:
         raise missing_parameter("Action")
     if version is None:
         raise missing_parameter("Version")
+    if chosen.name == BALANCING and version == _CLASSIC:
+        raise ApiError("UnsupportedOperation", "Rookery does not support Classic Load Balancers yet.")
     if version != chosen.version:
         why = f"The requested version ({version[:20]}) of service {chosen.name} does not exist"
         raise ApiError("NoSuchVersion", why)

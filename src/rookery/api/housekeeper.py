@@ -20,7 +20,7 @@ from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
 from rookery.model.balancers import LoadBalancer
-from rookery.model.keys import OBSERVED, console_key, instance_status_key
+from rookery.model.keys import OBSERVED, OBSERVED_HEALTH, console_key, instance_status_key
 from rookery.model.objects import Instance, NatGateway
 from rookery.store.interface import Compacted, Conflict, Store, StoreUnavailable
 
@@ -45,10 +45,11 @@ async def _by_word_of_hosts(store: Store, state: State) -> None:
     while True:
         try:
             async with contextlib.aclosing(store.watch(OBSERVED, await store.revision())) as words:
-                async for _ in words:
+                async for word in words:
                     await finish_detachments(store, state, time.time())
                     await proceed_gateways(store, state, time.time())
-                    await proceed_balancers(store, state, time.time())
+                    if any(change.key.startswith(OBSERVED_HEALTH) for change in word.changes):
+                        await proceed_balancers(store, state, time.time())
         except Compacted:
             _log.info("housekeeping looks at what hosts say from now on")
         except StoreUnavailable as error:

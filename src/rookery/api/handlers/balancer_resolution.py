@@ -26,7 +26,7 @@ def names_of(
 ) -> PrivateZone:
     """`without`: a VPC that goes."""
     addresses = {zone.zone: address_in(view, balancer, zone, fronts) for zone in balancer.zones}
-    answering = [zone for zone in addresses if _answers(view, balancer, zone)]
+    answering = _answering(view, balancer)
     return PrivateZone(
         account=balancer.account,
         region=balancer.region,
@@ -55,13 +55,18 @@ def _elastic_ip(view: View, zone: BalancerZone) -> str:
     return found.address if found else ""
 
 
-def _answers(view: View, balancer: LoadBalancer, zone: str) -> bool:
+def _answering(view: View, balancer: LoadBalancer) -> list[str]:
+    """Its zones in which every group has healthy targets."""
     lookup = ViewLookup(view)
-    groups = groups_of(view, balancer)
-    return all(
-        answers_in(balancer, group, zone, placed_targets(group, lookup, Found(group, view.target_health())))
-        for group in groups
-    )
+    groups = [
+        (group, placed_targets(group, lookup, Found(group, view.target_health())))
+        for group in groups_of(view, balancer)
+    ]
+    return [
+        zone.zone
+        for zone in balancer.zones
+        if all(answers_in(balancer, group, zone.zone, placed) for group, placed in groups)
+    ]
 
 
 def groups_of(view: View, balancer: LoadBalancer) -> list[TargetGroup]:

@@ -75,7 +75,7 @@ def check_type(kind: str) -> None:
 
 def _check_same(view: View, before: LoadBalancer, asked: LoadBalancer, wanted: Sequence[WantedZone]) -> None:
     """Addresses that the call leaves open may be any."""
-    settings = [(one.is_internal, one.groups, one.tags) for one in (before, asked)]
+    settings = [(one.is_internal, set(one.groups), one.tags) for one in (before, asked)]
     if settings[0] != settings[1] or not _same_zones(view, before, wanted):
         why = f"A load balancer with the same name '{before.name}' exists, but with different settings"
         raise ApiError("DuplicateLoadBalancerName", why)
