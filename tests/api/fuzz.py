@@ -12,6 +12,7 @@ import contextlib
 import random
 import re
 import secrets
+import time
 from collections import Counter
 from functools import cache
 from unittest.mock import patch
@@ -24,22 +25,27 @@ from rookery.api import handlers
 from rookery.api.front import Front
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.handlers.key_material import new_key
+from rookery.api.handlers.managed_interfaces import is_managed, managed_attachment_id
 from rookery.api.handlers.security_group_permissions import FLAT
+from rookery.api.housekeeper import keep_house
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.keys import credential_key, host_key, pool_key
+from rookery.model.keys import cell_key, cell_status_key, credential_key, host_key, pool_key
 from rookery.model.objects import (
     AccessKey,
     AddressPool,
+    Cell,
+    CellStatus,
     DhcpOptions,
     EgressOnlyInternetGateway,
     ElasticIp,
     Host,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
@@ -114,7 +120,6 @@ HINTS = {
     "Ipv6AddressCount": [0, 1, 2],
     "Ipv6PrefixCount": [0, 1],
     "Ipv4PrefixCount": [0, 1],
-    "SecondaryPrivateIpAddressCount": [0, 1, 2],
     "NextToken": ["nonsense"],
     "ImageId": [NAMESPACE_IMAGE.id],
     "InstanceType": ["t3.micro", "t3.nano"],
@@ -124,6 +129,9 @@ HINTS = {
     "DeviceIndex": [0, 1, 2],
     "Domain": ["vpc"],
     "PublicIp": ["198.18.0.7", "8.8.8.8", "nonsense"],
+    "PrivateIpAddress": ["172.31.0.7", "172.31.16.9", "10.0.0.9"],
+    "SecondaryPrivateIpAddressCount": [0, 1, 2],
+    "MaxDrainDurationSeconds": [1, 350],
     "DomainName": ["mail.example.com", "nonsense", "no name"],
 }
 
@@ -149,10 +157,12 @@ async def make_front():
     owned = [AccessKey(access_key=key, account=account, sealed_secret=b"") for account, key in KEYS.items()]
     hosts = [Host(name=f"host-{n}", zone=n % 2, address=f"100.64.1.{n}") for n in range(4)]
     puts = {host_key(host.name): encode(host) for host in hosts}
+    cells = [Cell(name=f"cell-{n}", zones=(n,), nodes=(f"node-{n}", f"node-{n + 2}")) for n in range(2)]
+    puts |= {cell_key(cell.name): encode(cell) for cell in cells}
     puts[pool_key(POOL)] = encode(AddressPool(cidr=POOL))
     puts |= {credential_key(one.access_key): encode(one) for one in owned}
     await store.txn([], puts)
-    return store, Front(store, bytes(32), Quotas(vpcs=30))
+    return store, Front(store, bytes(32), Quotas(vpcs=30, elastic_ips=8, nat_elastic_ips=4))
 
 
 async def ask(front, form, account=ACCOUNT):
@@ -174,7 +184,7 @@ def form_of(values, name, avoided=()):
 
 def hints_of(front, account):
     """The ids that exist now."""
-    found = dict(HINTS)
+    found = {member: list(values) for member, values in HINTS.items()}
     realm = front.state.realm(account, REGION)
     for kind, member in ((Vpc, "VpcId"), (Subnet, "SubnetId"), (RouteTable, "RouteTableId")):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
@@ -182,9 +192,9 @@ def hints_of(front, account):
     found["DhcpOptionsId"] = [*realm.by_id.get(DhcpOptions, {}), "default"]
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
     found["InstanceId"] = list(realm.by_id.get(Instance, {})) or ["i-0123456789abcdef0"]
-    attachments = [
-        one.attachment.id for one in realm.by_id.get(NetworkInterface, {}).values() if one.attachment
-    ]
+    held = realm.by_id.get(NetworkInterface, {}).values()
+    attachments = [one.attachment.id for one in held if one.attachment]
+    attachments += [managed_attachment_id(one) for one in held if is_managed(one)]
     found["AttachmentId"] = attachments or ["eni-attach-0123456789abcdef0"]
     found["PeerVpcId"] = [*found["VpcId"], *front.state.realm(other_than(account), REGION).by_id.get(Vpc, {})]
     found["PeerOwnerId"] = found["UserId"] = list(KEYS)
@@ -205,6 +215,10 @@ def hints_of(front, account):
     elastic_ips = list(realm.by_id.get(ElasticIp, {}).values())
     found["AllocationId"] = [one.id for one in elastic_ips] or ["eipalloc-0123456789abcdef0"]
     found["PublicIp"] = [*found["PublicIp"], *(one.address for one in elastic_ips)]
+    nats = list(realm.by_id.get(NatGateway, {}).values())
+    found["NatGatewayId"] = [one.id for one in nats] or ["nat-0123456789abcdef0"]
+    found["SecondaryAllocationId"] = found["AllocationId"]
+    found["PrivateIpAddress"] += [a.private_address for one in nats for a in one.addresses]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
@@ -217,6 +231,7 @@ def hints_of(front, account):
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
     acls = list(realm.by_id.get(NetworkAcl, {}).values())
     associations += [a.id for acl in acls for a in acl.associations]
+    associations += [a.association_id for one in nats for a in one.addresses if a.association_id]
     associations += [one.association_id or one.ended_association_id for one in elastic_ips]
     found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
     groups = list(realm.by_id.get(SecurityGroup, {}).values())
@@ -245,12 +260,22 @@ async def check_state(store, front):
     } == {entry.key for entry in entries if entry.key.startswith(keys.INTENDED)}
 
 
+async def let_time_pass(store, front):
+    """Cells work by what there is, and what is due by itself is done."""
+    working = await store.revision()
+    front.state.live = working
+    statuses = {name: CellStatus(name=name, epoch=working, generation=working) for name in front.state.cells}
+    await store.txn([], {cell_status_key(name): encode(one) for name, one in statuses.items()})
+    await keep_house(store, front.state, time.time())
+
+
 async def rounds(seed, count, names, spoil, avoided=()):
     store, front = await make_front()
     source = random.Random(seed)
     seen = Counter()
     for number in range(count):
         if number % 25 == 0:
+            await let_time_pass(store, front)
             account = source.choice((ACCOUNT, ACCOUNT, OTHER))
             values = Values(source, hints_of(front, account))
         name = source.choice(names)

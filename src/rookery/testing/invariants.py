@@ -16,6 +16,7 @@ from rookery.model import keys
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
     NO_OPTIONS,
+    Cell,
     CidrAssociation,
     DhcpOptions,
     EgressOnlyInternetGateway,
@@ -26,6 +27,7 @@ from rookery.model.objects import (
     KeyPair,
     Live,
     MetadataDefaults,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PeeringSide,
@@ -35,6 +37,7 @@ from rookery.model.objects import (
     RouteTableAssociation,
     SecurityGroup,
     SecurityGroupRule,
+    Shard,
     Subnet,
     Vpc,
     VpcPeering,
@@ -43,6 +46,7 @@ from rookery.store.interface import Entry
 
 R = TypeVar("R", bound=Resource)
 
+WITHOUT_GROUPS = ("nat_gateway",)  # network ACLs alone guard it
 RESERVED_AT_START = 4  # network, router, resolver, future use; and the last: VPC guide, "Subnet CIDR blocks"
 
 
@@ -369,7 +373,7 @@ def _peers_of(rule: SecurityGroupRule) -> int:
 
 def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.groups:
+        if not interface.groups and interface.interface_type not in WITHOUT_GROUPS:
             yield f"{interface.id} has no security group"
         for identity in interface.groups:
             group = held.get(SecurityGroup, identity, interface)
@@ -463,6 +467,66 @@ def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
     yield from (f"{realm} has {count} defaults of metadata" for realm, count in defaults.items() if count > 1)
 
 
+def interfaces_of_cells_have_an_owner_and_a_shard(held: Held) -> Iterator[str]:
+    for interface in held.all(NetworkInterface):
+        attached = interface.cell_attachment
+        if attached is None:
+            if interface.interface_type != "interface":
+                yield f"{interface.id} is a {interface.interface_type}, and no cell works in its name"
+            continue
+        if interface.attachment is not None or interface.source_dest_check:
+            yield f"{interface.id} is of {attached.of}, and attached or checked like others"
+        owner = held.by_id.get(attached.of)
+        if owner is None or owner.account != interface.account:
+            yield f"{interface.id} is of {attached.of}, which is gone or elsewhere"
+        if keys.shard_key(attached.cell, interface.account) not in held.entries:
+            yield f"{interface.id} is of the cell {attached.cell}, in which {interface.account} has no shard"
+
+
+def shards_are_of_nodes_that_are_there(held: Held) -> Iterator[str]:
+    cells = {e.key.removeprefix(keys.CELLS): decode(Cell, e.value) for e in held.under(keys.CELLS)}
+    for entry in held.under(keys.SHARDS):
+        shard = decode(Shard, entry.value)
+        nodes = cells[shard.cell].nodes if shard.cell in cells else ()
+        if not shard.nodes or list(shard.nodes) != sorted(set(shard.nodes) & set(nodes)):
+            yield f"{shard.account} is served by {shard.nodes} of {nodes}"
+
+
+def nat_gateways_have_what_they_say(held: Held) -> Iterator[str]:
+    for gateway in held.all(NatGateway):
+        interface = held.get(NetworkInterface, gateway.interface_id, gateway)
+        if (gateway.state == "failed") != bool(gateway.failure_code) and gateway.state != "deleted":
+            yield f"{gateway.id} is {gateway.state}, and its failure is '{gateway.failure_code}'"
+        if gateway.state in ("failed", "deleted"):
+            if interface is not None:
+                yield f"{gateway.id} is {gateway.state}, and has {interface.id}"
+            continue
+        if interface is None or not interface.cell_attachment or interface.cell_attachment.of != gateway.id:
+            yield f"{gateway.id} is {gateway.state}, and {gateway.interface_id} is gone or another's"
+            continue
+        if tuple(one.private_address for one in gateway.addresses) != interface.addresses:
+            yield f"{gateway.id} has {gateway.addresses}, its interface {interface.addresses}"
+        if [one.is_primary for one in gateway.addresses] != [True] + [False] * (len(gateway.addresses) - 1):
+            yield f"{gateway.id} has not one primary address before all others"
+        yield from _of_nat_addresses(held, gateway)
+
+
+def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
+    for one in gateway.addresses:
+        elastic_ip = held.get(ElasticIp, one.allocation_id, gateway)
+        said = (one.association_id, one.public_address, gateway.interface_id, one.private_address)
+        if gateway.connectivity == "private":
+            if one.allocation_id or one.public_address:
+                yield f"{gateway.id} is private, and has {one.public_address}"
+        elif elastic_ip is None or said != (
+            elastic_ip.association_id,
+            elastic_ip.address,
+            elastic_ip.interface_id,
+            elastic_ip.private_address,
+        ):
+            yield f"{gateway.id} has {said}, and {one.allocation_id} stands elsewhere"
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -495,4 +559,7 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     public_addresses_have_one_holder_and_stand_for_one_address,
     elastic_ips_are_associated_with_what_is_there,
     what_stopped_has_no_public_address_of_its_own,
+    interfaces_of_cells_have_an_owner_and_a_shard,
+    shards_are_of_nodes_that_are_there,
+    nat_gateways_have_what_they_say,
 )
