@@ -136,6 +136,27 @@ class Region:
         ]
         made = self.ec2.associate_address(AllocationId=self.address, NetworkInterfaceId=self.spare)
         self.address_association = made["AssociationId"]
+        self._nat_gateways(api)
+
+    def _nat_gateways(self, api):
+        """One public and one private, each with a secondary address."""
+        api.add_cells()
+        first, second = [self.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2)]
+        asked = {"SubnetId": self.subnet}
+        made = [
+            self.ec2.create_nat_gateway(**asked, AllocationId=first, SecondaryAllocationIds=[second]),
+            self.ec2.create_nat_gateway(**asked, ConnectivityType="private", SecondaryPrivateIpAddressCount=1),
+        ]
+        self.public_nat, self.private_nat = [one["NatGateway"]["NatGatewayId"] for one in made]
+        api.hosts_obey()
+        waiter = self.ec2.get_waiter("nat_gateway_available")
+        waiter.wait(
+            NatGatewayIds=[self.public_nat, self.private_nat],
+            WaiterConfig={"Delay": 0.1, "MaxAttempts": 100},
+        )
+        self.nat_association = self.ec2.describe_addresses(AllocationIds=[second])["Addresses"][0]["AssociationId"]
+        (private,) = self.ec2.describe_nat_gateways(NatGatewayIds=[self.private_nat])["NatGateways"]
+        self.nat_address = private["NatGatewayAddresses"][1]["PrivateIp"]
 
     def way(self, to):
         return {"DestinationCidrBlock": to, "NetworkInterfaceId": self.spare}
@@ -161,6 +182,21 @@ def valid_calls(here):
     return {
         "AcceptVpcPeeringConnection": pending,
         "AllocateAddress": {"Domain": "vpc"},
+        "AssignPrivateNatGatewayAddress": {"NatGatewayId": here.private_nat, "PrivateIpAddressCount": 1},
+        "AssociateNatGatewayAddress": {
+            "NatGatewayId": here.public_nat,
+            "AllocationIds": [here.free_address],
+        },
+        "CreateNatGateway": {"SubnetId": here.subnet, "AllocationId": here.free_address},
+        "DeleteNatGateway": {"NatGatewayId": here.public_nat},
+        "DisassociateNatGatewayAddress": {
+            "NatGatewayId": here.public_nat,
+            "AssociationIds": [here.nat_association],
+        },
+        "UnassignPrivateNatGatewayAddress": {
+            "NatGatewayId": here.private_nat,
+            "PrivateIpAddresses": [here.nat_address],
+        },
         "AssociateAddress": {"AllocationId": here.free_address, **instance},
         "AssociateDhcpOptions": {"DhcpOptionsId": here.other_options, "VpcId": here.vpc},
         "AssociateRouteTable": {"RouteTableId": here.empty_table, "SubnetId": here.empty},
