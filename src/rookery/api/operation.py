@@ -32,6 +32,8 @@ from rookery.model.objects import (
     SecurityGroup,
     Shard,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -141,6 +143,15 @@ class View(Protocol):
 
     def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
         """Of a VPC at either side: for the quota, which is the VPC's."""
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        """Of whichever account, as an endpoint names it."""
+
+    def endpoint_services(self) -> Iterable[VpcEndpointService]:
+        """Of all accounts: who may know of one is in it."""
+
+    def endpoints_of(self, service_id: str) -> Iterable[VpcEndpoint]:
+        """Of all accounts: what the service's owner may know of them."""
 
     def region_of_peering(self, peering_id: str) -> str:
         """The AWS region in which the account has it; empty: none."""

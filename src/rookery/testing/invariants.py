@@ -474,8 +474,8 @@ def interfaces_of_cells_have_an_owner_and_a_shard(held: Held) -> Iterator[str]:
             if interface.interface_type != "interface":
                 yield f"{interface.id} is a {interface.interface_type}, and no cell works in its name"
             continue
-        if interface.attachment is not None or interface.source_dest_check:
-            yield f"{interface.id} is of {attached.of}, and attached or checked like others"
+        if interface.attachment is not None:
+            yield f"{interface.id} is of {attached.of}, and attached to {interface.attachment.instance_id}"
         owner = held.by_id.get(attached.of)
         if owner is None or owner.account != interface.account:
             yield f"{interface.id} is of {attached.of}, which is gone or elsewhere"

@@ -28,6 +28,8 @@ from rookery.model.objects import (
     Shard,
     Subnet,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -137,6 +139,16 @@ class SmallView:
     def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
         found = self.all(VpcPeering) if account == ACCOUNT else []
         return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        found = self.get(VpcEndpointService, service_id)
+        return found if found and found.account == account else None
+
+    def endpoint_services(self) -> list[VpcEndpointService]:
+        return self.all(VpcEndpointService)
+
+    def endpoints_of(self, service_id: str) -> list[VpcEndpoint]:
+        return [one for one in self.all(VpcEndpoint) if one.service_id == service_id]
 
     def region_of_peering(self, peering_id: str) -> str:
         return REGION if self.get(VpcPeering, peering_id) else ""
