@@ -15,6 +15,7 @@ import secrets
 import time
 from collections import Counter
 from functools import cache
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from botocore.loaders import Loader
@@ -54,11 +55,14 @@ from rookery.model.objects import (
     Subnet,
     SubnetCidrReservation,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
+from tests.api.endpoint_scene import arn
 
 ACCOUNT, OTHER, REGION = "123456789012", "210987654321", "us-east-1"
 POOL = "198.18.0.0/20"  # more than anybody uses up: a 5xx is a fault here
@@ -132,6 +136,9 @@ HINTS = {
     "PrivateIpAddress": ["172.31.0.7", "172.31.16.9", "10.0.0.9"],
     "SecondaryPrivateIpAddressCount": [0, 1, 2],
     "MaxDrainDurationSeconds": [1, 350],
+    "NetworkLoadBalancerArn": [arn(name) for name in ("one", "two", "three", "four")],
+    "VpcEndpointType": ["Interface", "Interface", "Interface", "Gateway"],
+    "PrivateDnsName": ["api.example.com", "www.example.com"],
     "DomainName": ["mail.example.com", "nonsense", "no name"],
 }
 
@@ -147,8 +154,16 @@ def unsigned():
         patch("rookery.api.front.claim_of", claimed),
         patch("rookery.api.front.verify", lambda *_: None),
         patch("rookery.api.handlers.key_pairs.new_key", cache(new_key)),
+        patch("rookery.api.handlers.endpoint_balancers.balancer_by_arn", stand_in),
     ):
         yield
+
+
+def stand_in(_view, account, name):
+    """Each account has all the balancers that there are hints of, in both zones."""
+    interfaces = {f"{REGION}a": "eni-0123456789abcdef0", f"{REGION}b": "eni-0123456789abcdef1"}
+    known = name in HINTS["NetworkLoadBalancerArn"]
+    return SimpleNamespace(arn=name, account=account, interfaces=interfaces) if known else None
 
 
 async def make_front():
@@ -217,6 +232,7 @@ def hints_of(front, account):
     found["PublicIp"] = [*found["PublicIp"], *(one.address for one in elastic_ips)]
     nats = list(realm.by_id.get(NatGateway, {}).values())
     found["NatGatewayId"] = [one.id for one in nats] or ["nat-0123456789abcdef0"]
+    found |= hints_of_privatelink(front, account, found)
     found["SecondaryAllocationId"] = found["AllocationId"]
     found["PrivateIpAddress"] += [a.private_address for one in nats for a in one.addresses]
     everything = [one for ids in realm.by_id.values() for one in ids]
@@ -237,11 +253,31 @@ def hints_of(front, account):
     groups = list(realm.by_id.get(SecurityGroup, {}).values())
     found["NetworkAclId"] = [acl.id for acl in acls] or ["acl-0123456789abcdef0"]
     found["GroupId"] = [group.id for group in groups] or ["sg-0123456789abcdef0"]
-    found["ReferencedGroupId"] = found["GroupId"]
+    for member in ("ReferencedGroupId", "SecurityGroupId", "AddSecurityGroupId", "RemoveSecurityGroupId"):
+        found[member] = found["GroupId"]
     rules = [rule.id for group in groups for rule in group.rules] or ["sgr-0123456789abcdef0"]
     found["SecurityGroupRuleId"] = rules
     found["Resource"] = [*found["Resource"], *rules]
     return found
+
+
+def hints_of_privatelink(front, account, found):
+    services = [one for each in (account, other_than(account)) for one in services_of(front, each)]
+    endpoints = [one for each in KEYS for one in front.state.realm(each, REGION).by_id.get(VpcEndpoint, {})]
+    more = {
+        "ServiceId": [one.id for one in services] or ["vpce-svc-0123456789abcdef0"],
+        "ServiceName": [one.name for one in services] or ["com.amazonaws.us-east-1.s3"],
+        "VpcEndpointId": endpoints or ["vpce-0123456789abcdef0"],
+    }
+    for verb in ("Add", "Remove"):
+        more[f"{verb}SubnetId"] = found["SubnetId"]
+        more[f"{verb}NetworkLoadBalancerArn"] = found["NetworkLoadBalancerArn"]
+        more[f"{verb}AllowedPrincipal"] = ["*", f"arn:aws:iam::{OTHER}:root", "nonsense"]
+    return more
+
+
+def services_of(front, account):
+    return list(front.state.realm(account, REGION).by_id.get(VpcEndpointService, {}).values())
 
 
 def other_than(account):

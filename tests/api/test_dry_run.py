@@ -17,6 +17,7 @@ from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.operation import HANDLERS
 from rookery.api.wire.service import service
 from tests.api.edge_scene import without_internet_gateway
+from tests.api.endpoint_scene import arn, balancer, stand_in
 
 WEB = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 DNS = {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
@@ -157,6 +158,20 @@ class Region:
         self.nat_association = self.ec2.describe_addresses(AllocationIds=[second])["Addresses"][0]["AssociationId"]
         (private,) = self.ec2.describe_nat_gateways(NatGatewayIds=[self.private_nat])["NatGateways"]
         self.nat_address = private["NatGatewayAddresses"][1]["PrivateIp"]
+        self._endpoints()
+
+    def _endpoints(self):
+        """A service that waits to accept its endpoint, and one without any."""
+        made = [
+            self.ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[arn(name)])
+            for name in ("web", "idle")
+        ]
+        self.service, self.idle_service = [one["ServiceConfiguration"] for one in made]
+        endpoint = self.ec2.create_vpc_endpoint(**self.connection(self.vpc), SubnetIds=[self.subnet])
+        self.endpoint = endpoint["VpcEndpoint"]["VpcEndpointId"]
+
+    def connection(self, vpc):
+        return {"VpcEndpointType": "Interface", "VpcId": vpc, "ServiceName": self.service["ServiceName"]}
 
     def way(self, to):
         return {"DestinationCidrBlock": to, "NetworkInterfaceId": self.spare}
@@ -179,7 +194,17 @@ def valid_calls(here):
     pending, pcx = {"VpcPeeringConnectionId": here.pending}, {"VpcPeeringConnectionId": here.pcx}
     tagged = {"Resources": [here.vpc], "Tags": [{"Key": "team", "Value": "net"}]}
     permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}
+    service, endpoint = {"ServiceId": here.service["ServiceId"]}, {"VpcEndpointIds": [here.endpoint]}
     return {
+        "AcceptVpcEndpointConnections": {**service, **endpoint},
+        "CreateVpcEndpoint": here.connection(here.peer),
+        "CreateVpcEndpointServiceConfiguration": {"NetworkLoadBalancerArns": [arn("free")]},
+        "DeleteVpcEndpointServiceConfigurations": {"ServiceIds": [here.idle_service["ServiceId"]]},
+        "DeleteVpcEndpoints": endpoint,
+        "ModifyVpcEndpoint": {"VpcEndpointId": here.endpoint, "RemoveSubnetIds": [here.subnet]},
+        "ModifyVpcEndpointServiceConfiguration": {**service, "AcceptanceRequired": False},
+        "ModifyVpcEndpointServicePermissions": {**service, "AddAllowedPrincipals": ["*"]},
+        "RejectVpcEndpointConnections": {**service, **endpoint},
         "AcceptVpcPeeringConnection": pending,
         "AllocateAddress": {"Domain": "vpc"},
         "AssignPrivateNatGatewayAddress": {"NatGatewayId": here.private_nat, "PrivateIpAddressCount": 1},
@@ -310,6 +335,14 @@ def without_default_vpc(api):
     return elsewhere
 
 
+@pytest.fixture
+def balancers(monkeypatch):
+    """Stand-ins."""
+    zones = {"us-east-1a": "eni-0000000000000aaaa"}
+    stand_in(monkeypatch, *(balancer(name, "vpc-0", zones) for name in ("web", "idle", "free")))
+
+
+@pytest.mark.usefixtures("balancers")
 def test_no_dry_run_changes_anything(api, ec2, refused, without_default_vpc):
     calls = valid_calls(Region(api, ec2))
     assert calls.keys() == operations_with_a_dry_run()

@@ -6,7 +6,13 @@ from __future__ import annotations
 import pytest
 
 from rookery.api.quotas import Quotas
-from rookery.model.objects import NetworkInterface, PrivateZone, SecurityGroup, VpcEndpoint, VpcEndpointService
+from rookery.model.objects import (
+    NetworkInterface,
+    PrivateZone,
+    SecurityGroup,
+    VpcEndpoint,
+    VpcEndpointService,
+)
 from tests.api.edge_scene import now
 from tests.api.endpoint_scene import PRIVATE_NAME, arn, connect, described, endpoint_account, offer, state
 from tests.api.nat_scene import time_passes

@@ -40,6 +40,8 @@ from rookery.model.objects import (
     Shard,
     Subnet,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.store.interface import Entry
@@ -527,6 +529,44 @@ def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
             yield f"{gateway.id} has {said}, and {one.allocation_id} stands elsewhere"
 
 
+def endpoints_have_what_they_say(held: Held) -> Iterator[str]:
+    for endpoint in held.all(VpcEndpoint):
+        if held.get(Vpc, endpoint.vpc_id, endpoint) is None:
+            yield f"{endpoint.id} is of {endpoint.vpc_id}, which is gone"
+        for subnet_id, eni in endpoint.interfaces.items():
+            interface = held.get(NetworkInterface, eni, endpoint)
+            attached = interface and interface.cell_attachment
+            if interface is None or not attached or attached.of != endpoint.id:
+                yield f"{endpoint.id} has {eni}, which is gone or another's"
+            elif (interface.subnet_id, interface.vpc_id) != (subnet_id, endpoint.vpc_id):
+                yield f"{endpoint.id} has {eni} in {subnet_id}, which is elsewhere"
+            elif interface.groups != endpoint.groups:
+                yield f"{endpoint.id} has {endpoint.groups}, its {eni} {interface.groups}"
+        named = [one for one in held.all(PrivateZone) if one.of == endpoint.id]
+        places = len(endpoint.interfaces)  # each is in a zone of its own
+        wanted = 0 if endpoint.deleted or not places else 1 + places + endpoint.private_dns
+        if len(named) != wanted:
+            yield f"{endpoint.id} answers to {[one.name for one in named]}"
+
+
+def zones_of_endpoints_go_with_them(held: Held) -> Iterator[str]:
+    for zone in held.all(PrivateZone):
+        if zone.of and zone.of not in held.by_id:
+            yield f"{zone.id} names {zone.of}, which is gone"
+
+
+def balancers_serve_one_service_each(held: Held) -> Iterator[str]:
+    services = held.all(VpcEndpointService)
+    seen = Counter((one.account, one.region, arn) for one in services for arn in one.balancers)
+    yield from (f"{arn} serves {count} services" for arn, count in seen.items() if count > 1)
+    for service in services:
+        if not service.balancers:
+            yield f"{service.id} has no balancer"
+        for said in (service.accepted, service.rejected):
+            if len(set(said)) < len(said):
+                yield f"{service.id} says something twice: {said}"
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -562,4 +602,7 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     interfaces_of_cells_have_an_owner_and_a_shard,
     shards_are_of_nodes_that_are_there,
     nat_gateways_have_what_they_say,
+    endpoints_have_what_they_say,
+    zones_of_endpoints_go_with_them,
+    balancers_serve_one_service_each,
 )
