@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from botocore.exceptions import ClientError
 
 from rookery.testing.invariants import broken
 from tests.api.endpoint_scene import arn, balancer, stand_in
@@ -117,36 +116,6 @@ def test_a_provider_accepts_and_rejects_a_consumers_endpoint(api, provider, cons
     gone = provider.delete_vpc_endpoint_service_configurations(ServiceIds=[service["ServiceId"]])
     assert gone["Unsuccessful"] == []
     assert sound(api) == []
-
-
-def test_a_service_is_not_deleted_while_somebody_connects_to_it(api, provider, consumer):
-    """Both in the same moment, twenty times: whichever comes second sees the first."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
-    with ThreadPoolExecutor(2) as both:
-        for _ in range(20):
-            service = offer(provider, AcceptanceRequired=False)
-            permit(provider, service)
-            making = both.submit(_connect_or_not, consumer, service)
-            deleting = both.submit(
-                provider.delete_vpc_endpoint_service_configurations, ServiceIds=[service["ServiceId"]]
-            )
-            endpoint, kept = making.result(), deleting.result()["Unsuccessful"]
-            assert bool(endpoint) == bool(kept)
-            if endpoint:
-                consumer.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
-                api.cells_obey()
-                wait_until_gone(consumer)
-                provider.delete_vpc_endpoint_service_configurations(ServiceIds=[service["ServiceId"]])
-    assert sound(api) == []
-
-
-def _connect_or_not(consumer, service):
-    try:
-        return connect(consumer, service)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "InvalidServiceName"
-        return None
 
 
 def test_a_token_makes_one_endpoint(provider, refused):

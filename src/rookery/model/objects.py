@@ -364,7 +364,7 @@ class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PrivateZone(Resource, frozen=True, kw_only=True):
-    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one: balancers and endpoints do."""
+    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one by itself: endpoints do."""
 
     KIND: ClassVar[str] = "private-zone"
     PREFIX: ClassVar[str] = "zone"
