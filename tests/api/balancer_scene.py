@@ -148,11 +148,15 @@ def records(here, name="web"):
     return {record.name.removesuffix(zone.name): record.values for record in zone.records}
 
 
+def state_now(here):
+    kept = [one for kind in KINDS.values() for one in here.view.all(kind)]
+    return State([Entry(key_of(one), encode(one), 1) for one in kept], here.view.revision, 1500)
+
+
 def intent(here, words, cell="cell-0"):
     """What the cell must hold. `words`: what its checks found, by target group's id and "address:port"."""
-    kept = [one for kind in KINDS.values() for one in here.view.all(kind)]
-    state = State([Entry(key_of(one), encode(one), 1) for one in kept], here.view.revision, 1500)
-    return balancing_intent(state, cell, TargetHealth(cell=cell, targets=words))
+    state = state_now(here)
+    return balancing_intent(state, Cell(name=cell, zones=(), nodes=()), TargetHealth(cell=cell, targets=words))
 
 
 def web_instances(here, count=2):

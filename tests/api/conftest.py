@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def api() -> Iterator[RunningApi]:
-    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50)) as running:
+    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50, nat_elastic_ips=3)) as running:
         running.add_hosts()
         yield running
 

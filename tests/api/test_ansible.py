@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.api.ansible_nat import NAT_AWAY, NAT_PLAY
 
 PLAY = """
 - hosts: localhost
@@ -157,12 +158,15 @@ def play(api, ec2, tmp_path: Path):
 
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("obedient_hosts")
-def test_ansible_changes_nothing_the_second_time_and_leaves_nothing(ec2, play):
-    assert play(PLAY) > 10
-    assert play(PLAY) == 0
+def test_ansible_changes_nothing_the_second_time_and_leaves_nothing(api, ec2, play):
+    api.add_pool()
+    api.add_cells()
+    assert play(PLAY + NAT_PLAY) > 12
+    assert play(PLAY + NAT_PLAY) == 0
     (instance,) = ec2.describe_instances()["Reservations"][0]["Instances"]
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
-    play(AWAY)
+    play(NAT_AWAY + AWAY)
+    assert ec2.describe_addresses()["Addresses"] == []
     assert len(ec2.describe_dhcp_options()["DhcpOptions"]) <= 1
     assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
     assert [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]

@@ -1,7 +1,7 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys network load balancers: one that is internal, with
 groups, one that faces the internet with an Elastic IP, target groups of both types, attachments, listeners.
 
-The provider waits half a minute, whatever happens, for a balancer. It is one process for all commands.
+The provider waits a minute, whatever happens, for a balancer. It is one process for all commands.
 
 terraform --> provider --> front, handlers --> MemoryStore <-- a thread that does what hosts and cells are asked to
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -181,13 +180,11 @@ def terraform(api, tmp_path):
     }
 
     def run(*arguments):
-        began = time.monotonic()
         command = [TERRAFORM, *arguments, "-no-color"]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-        print(arguments[0], time.monotonic() - began, [line for line in done.stdout.splitlines() if "complete after" in line])
         return done.stdout
 
     with provider(environment) as attached:

@@ -1,6 +1,6 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys a realistic VPC: both address families,
 subnets, route tables with an appliance and a peering, security groups in all the ways the provider has, default ones too, network
-ACLs, a prefix list, DHCP options, instances.
+ACLs, a prefix list, DHCP options, NAT gateways, instances.
 
 It takes more than a minute, most of it the provider's own waiting; no other test tries this client.
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.api.terraform_nat import NAT_CONFIGURATION, check_nat_gateways, check_nat_gateways_are_gone
 
 MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
 TERRAFORM = shutil.which("terraform")
@@ -359,7 +360,9 @@ def hop_limit(ec2):
 @pytest.mark.usefixtures("obedient_hosts")
 def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2, tmp_path):
     (tmp_path / "main.tf").write_text(CONFIGURATION)
+    (tmp_path / "nat.tf").write_text(NAT_CONFIGURATION)
     api.add_pool()
+    api.add_cells()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -388,6 +391,7 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2,
     assert states == ["running", "running"]
     terraform("plan", "-detailed-exitcode")  # 2 would mean that it sees a difference
     assert [rule for group in default_groups(ec2) for rule in group["IpPermissions"]] == []
+    check_nat_gateways(ec2)
     (chosen,) = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
     (options,) = ec2.describe_dhcp_options(Filters=[{"Name": "tag:Name", "Values": ["main"]}])["DhcpOptions"]
     assert chosen["DhcpOptionsId"] == options["DhcpOptionsId"]
@@ -397,6 +401,7 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(api, ec2,
     terraform("plan", "-detailed-exitcode", *elsewhere)
     assert hop_limit(ec2) == 3
     terraform("destroy", *known, *elsewhere)
+    check_nat_gateways_are_gone(ec2)
     assert len(ec2.describe_dhcp_options()["DhcpOptions"]) == 1
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []

@@ -4,7 +4,8 @@ Comparing the head key of the account and region makes its transactions serializ
 every VNI, number and public address unique over all accounts.
 
 A peering connection has two accounts. Whatever puts one compares the heads of both and writes both, so that what its two
-sides do in the same moment is serializable too. Nothing else is ever written to another account.
+sides do in the same moment is serializable too; so does whatever puts or deletes a VPC endpoint, with the head of its service's
+account. Nothing else is ever written to another account.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rookery.api.operation import Outcome, Request
 from rookery.api.state import Realm, RealmView, claim_key, public_address_of
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.objects import Resource, Shard, VpcPeering
+from rookery.model.objects import Resource, Shard, VpcEndpoint, VpcPeering
 from rookery.store.interface import Compare, Conflict
 
 _SWEPT_TOKENS = 8  # expired tokens that one commit takes along
@@ -71,6 +72,8 @@ def _compare_others(made: Transaction, request: Request, outcome: Outcome, view:
     be taken for used."""
     peerings = [one for one in outcome.puts if isinstance(one, VpcPeering)]
     touched = {side.account for one in peerings for side in (one.requester, one.accepter)}
+    endpoints = (one for one in (*outcome.puts, *outcome.deletes) if isinstance(one, VpcEndpoint))
+    touched |= {one.service_account for one in endpoints}  # its service is not deleted in the same moment
     for account in sorted((touched | outcome.beside) - {request.account}):
         head, revision = keys.head_key(account, request.region), view.head_of(account)
         made.compares.append(Compare(head, revision))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rookery.api.commit import transaction_of
 from rookery.api.handlers.balancer_state import balancers_proceed
+from rookery.api.handlers.endpoint_state import endpoints_proceed
 from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
 from rookery.api.handlers.nat_gateway_state import gateways_proceed
 from rookery.api.ids import RandomIds
@@ -21,7 +22,7 @@ from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
 from rookery.model.balancers import LoadBalancer
 from rookery.model.keys import OBSERVED, OBSERVED_HEALTH, console_key, instance_status_key
-from rookery.model.objects import Instance, NatGateway
+from rookery.model.objects import Instance, NatGateway, VpcEndpoint
 from rookery.store.interface import Compacted, Conflict, Store, StoreUnavailable
 
 PERIOD_SECONDS = 2.0
@@ -47,7 +48,7 @@ async def _by_word_of_hosts(store: Store, state: State) -> None:
             async with contextlib.aclosing(store.watch(OBSERVED, await store.revision())) as words:
                 async for word in words:
                     await finish_detachments(store, state, time.time())
-                    await proceed_gateways(store, state, time.time())
+                    await proceed_with_cells(store, state, time.time())
                     if any(change.key.startswith(OBSERVED_HEALTH) for change in word.changes):
                         await proceed_balancers(store, state, time.time())
         except Compacted:
@@ -94,12 +95,14 @@ async def finish_detachments(store: Store, state: State, now: float) -> None:
             await _tidy(store, state, home, now, lambda view, _now: finished_detachments(view))
 
 
-async def proceed_gateways(store: Store, state: State, now: float) -> None:
+async def proceed_with_cells(store: Store, state: State, now: float) -> None:
     """Where there are any. Raises StoreUnavailable."""
     await state.catch_up()
     for home, realm in list(state.realms.items()):
         if realm.by_id.get(NatGateway):
             await _tidy(store, state, home, now, gateways_proceed)
+        if realm.by_id.get(VpcEndpoint):
+            await _tidy(store, state, home, now, lambda view, _now: endpoints_proceed(view))
 
 
 async def proceed_balancers(store: Store, state: State, now: float) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from rookery.api.held import Held
 from rookery.api.quotas import Quotas
+from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import (
     AddressPool,
     Cell,
@@ -33,6 +34,8 @@ from rookery.model.objects import (
     Shard,
     TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -145,6 +148,18 @@ class View(Protocol):
 
     def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
         """Of a VPC at either side: for the quota, which is the VPC's."""
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        """Of whichever account, as an endpoint names it."""
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        """Of whichever account, as an endpoint service names it."""
+
+    def endpoint_services(self) -> Iterable[VpcEndpointService]:
+        """Of all accounts: who may know of one is in it."""
+
+    def endpoints_of(self, service_id: str) -> Iterable[VpcEndpoint]:
+        """Of all accounts: what the service's owner may know of them."""
 
     def region_of_peering(self, peering_id: str) -> str:
         """The AWS region in which the account has it; empty: none."""

@@ -26,6 +26,8 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     nat_gateways: int = 5  # per availability zone
     nat_elastic_ips: int = 2  # of one public NAT gateway; AWS raises it to 8
     nat_private_addresses: int = 8  # of one private NAT gateway
+    interface_endpoints: int = 50  # of one VPC
+    endpoint_services: int = 20
     instances: int = 1000
     key_pairs: int = 5000
     peerings_per_vpc: int = 50  # active ones

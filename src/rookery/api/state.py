@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rookery.api.held import NOTHING, Held
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
+from rookery.model.balancers import LoadBalancer
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
@@ -35,6 +36,8 @@ from rookery.model.objects import (
     Subnet,
     TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.store.interface import Batch, Compacted, Store
@@ -371,6 +374,24 @@ class RealmView:
         beside = self._beside(account)
         found = beside.all(VpcPeering) if beside else ()
         return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        beside = self._beside(account)
+        return beside.get(VpcEndpointService, service_id) if beside else None
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        beside = self._beside(account)
+        return beside.get(LoadBalancer, balancer_id) if beside else None
+
+    def endpoint_services(self) -> Iterable[VpcEndpointService]:
+        return self._of_everybody(VpcEndpointService)
+
+    def endpoints_of(self, service_id: str) -> Iterable[VpcEndpoint]:
+        return (one for one in self._of_everybody(VpcEndpoint) if one.service_id == service_id)
+
+    def _of_everybody(self, kind: type[R]) -> Iterable[R]:
+        realms = [realm for (_, region), realm in self._state.realms.items() if region == self.region]
+        return (one for realm in realms for one in realm.by_id.get(kind, {}).values())  # type: ignore[misc]
 
     def region_of_peering(self, peering_id: str) -> str:
         return next(

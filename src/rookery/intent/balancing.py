@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import string
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from rookery.intent.attachment import Place, attached_to, place_of
 from rookery.intent.balanced_targets import (
     ALL_ZONES,
     HEALTHY,
     UNHEALTHY,
     Found,
     Placed,
-    place_of,
     placed_targets,
     takers,
+)
+from rookery.intent.balanced_targets import (
+    place_of as place_of_target,
 )
 from rookery.intent.balancer_attributes import (
     DRAINED_ARE_CUT,
@@ -34,7 +37,6 @@ from rookery.intent.balancer_attributes import (
 from rookery.intent.cell import BALANCER, AttachmentIntent, HealthCheckIntent, ServiceIntent, TargetIntent
 from rookery.intent.groups import group_set
 from rookery.intent.state import State
-from rookery.intent.vpc import effective_acl, effective_acls, effective_table, effective_tables, router_mac
 from rookery.model.balancers import (
     DRAINED,
     REGISTERED,
@@ -45,18 +47,15 @@ from rookery.model.balancers import (
     TargetGroup,
 )
 from rookery.model.objects import (
+    Cell,
     Instance,
-    NetworkAcl,
     NetworkInterface,
-    RouteTable,
-    Subnet,
     TargetHealth,
     Vpc,
 )
 
 TCP, UDP = 6, 17
 PROTOCOLS = {"TCP": (TCP,), "UDP": (UDP,), "TCP_UDP": (TCP, UDP)}
-LARGEST_PACKET = 8500  # bytes of IP: CELL_MTU in bpf/formats/cell.h
 
 TargetKey = tuple[str, str, int]
 
@@ -73,13 +72,11 @@ class _Front(NamedTuple):
     """A balancer's address at the cell."""
 
     balancer: LoadBalancer
-    zone: str
     interface: NetworkInterface
-    subnet: Subnet
-    vpc: Vpc
+    place: Place
 
 
-def balancing_intent(state: State, cell: str, health: TargetHealth | None) -> BalancingIntent:
+def balancing_intent(state: State, cell: Cell, health: TargetHealth | None) -> BalancingIntent:
     """`health`: what the cell's own checks found; None: nothing yet, and targets get no flows before their first check."""
     fronts = list(_fronts(state, cell))
     served = {front.balancer.id for front in fronts}
@@ -96,41 +93,32 @@ def balancing_intent(state: State, cell: str, health: TargetHealth | None) -> Ba
     busy = {key for service in services for key, _ in service.choices}
     targets = [row for group_id in used for row in groups.rows(group_id, busy)]
     return BalancingIntent(
-        tuple(sorted((_attachment(state, front) for front in fronts), key=lambda row: row.key)),
+        tuple(sorted((_attachment(front) for front in fronts), key=lambda row: row.key)),
         tuple(sorted(services, key=lambda row: row.key)),
         tuple(sorted(targets, key=lambda row: row.key)),
     )
 
 
-def _fronts(state: State, cell: str) -> Iterator[_Front]:
-    for balancer in state.all(LoadBalancer):
-        vpc = state.vpcs.get(balancer.vpc_id)
-        for zone in balancer.zones:
-            interface = state.interfaces.get(zone.interface_id)
-            subnet = state.subnets.get(zone.subnet_id)
-            attached = interface.cell_attachment if interface else None
-            if interface and attached and attached.cell == cell and subnet and vpc:
-                yield _Front(balancer, zone.zone, interface, subnet, vpc)
+def balancer_interfaces(state: State) -> Callable[[str], Mapping[str, str]]:
+    """By a balancer's ARN: name of each of its zones -> eni-...; empty: it is gone. What endpoints ask for
+    (rookery.intent.privatelink)."""
+    known = {balancer.arn: balancer.interfaces for balancer in state.all(LoadBalancer)}
+    return lambda arn: known.get(arn, {})
 
 
-def _attachment(state: State, front: _Front) -> AttachmentIntent:
-    tables = [one for one in state.all(RouteTable) if one.vpc_id == front.vpc.id]
-    acls = [one for one in state.all(NetworkAcl) if one.vpc_id == front.vpc.id]
+def _fronts(state: State, cell: Cell) -> Iterator[_Front]:
+    for interface in attached_to(state, cell):
+        balancer = state.get(LoadBalancer, interface.cell_attachment.of) if interface.cell_attachment else None
+        place = place_of(state, interface) if balancer else None
+        if balancer and place and interface.id in balancer.interfaces.values():
+            yield _Front(balancer, interface, place)
+
+
+def _attachment(front: _Front) -> AttachmentIntent:
     return AttachmentIntent(
-        id=front.interface.id,
+        **front.place,
         of=front.balancer.id,
         kind=BALANCER,
-        account=front.balancer.account,
-        vni=front.vpc.vni,
-        interface=front.interface.number,
-        zone=zone_number(front.zone),
-        subnet=front.subnet.number,
-        route_table=effective_table(front.subnet, effective_tables(tables)),
-        acl=effective_acl(front.subnet, effective_acls(acls)),
-        primary=front.interface.primary,
-        mac=front.interface.mac,
-        router_mac=router_mac(front.subnet.number),
-        mtu=min(state.mtu, LARGEST_PACKET),
         group_set=group_set(front.interface.groups),
         groups_see_client=front.balancer.groups_see_consumers,
     )
@@ -148,7 +136,7 @@ def _services(front: _Front, listener: Listener, groups: _Groups) -> Iterator[Se
     choices = _choices(front, listener, groups)
     for protocol in PROTOCOLS[listener.protocol]:
         yield ServiceIntent(
-            vni=front.vpc.vni,
+            vni=front.place["vni"],
             interface=front.interface.number,
             protocol=protocol,
             port=listener.port,
@@ -211,7 +199,7 @@ class _Groups:
             return []
         if group_id not in self._placed:
             self._placed[group_id] = placed_targets(group, self._lookup, self._words(group))
-        return takers(front.balancer, group, front.zone, self._placed[group_id])
+        return takers(front.balancer, group, front.interface.zone, self._placed[group_id])
 
     def rows(self, group_id: str, busy: set[TargetKey]) -> Iterator[TargetIntent]:
         """`busy`: who gets new flows. Two targets at one address and port (an instance and its own address) are one row."""
@@ -227,7 +215,7 @@ class _Groups:
         yield from rows.values()
 
     def _row(self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey]) -> TargetIntent | None:
-        place = place_of(group, target, self._lookup)
+        place = place_of_target(group, target, self._lookup)
         if place is None:
             return None
         state, _ = self._words(group).of(place, target.port)

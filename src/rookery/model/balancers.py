@@ -41,6 +41,20 @@ class LoadBalancer(Resource, frozen=True, kw_only=True):
     def digits(self) -> str:
         return digits_of(self.id)
 
+    @property
+    def path(self) -> str:
+        """`net/web/50dc6c495c0c9188`: as descriptions of its interfaces say it, too."""
+        return f"net/{self.name}/{self.digits}"
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:elasticloadbalancing:{self.region}:{self.account}:loadbalancer/{self.path}"
+
+    @property
+    def interfaces(self) -> dict[str, str]:
+        """Name of each of its zones -> eni-..."""
+        return {zone.zone: zone.interface_id for zone in self.zones}
+
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     protocol: str = "TCP"  # TCP, HTTP, HTTPS

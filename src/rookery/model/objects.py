@@ -284,6 +284,50 @@ class NatGateway(Resource, frozen=True, kw_only=True):
     ended: float = 0.0  # since when it is deleting, deleted or failed
 
 
+class AllowedPrincipal(msgspec.Struct, frozen=True):
+    id: str  # vpce-svc-perm-...
+    arn: str  # "*", or arn:aws:iam::123456789012:root
+
+
+class VpcEndpointService(Resource, frozen=True, kw_only=True):
+    """What its owner offers by its network load balancers to endpoints in other VPCs. What was decided of each endpoint stands here,
+    so that each of the two accounts writes its own things only."""
+
+    KIND: ClassVar[str] = "vpc-endpoint-service"
+    PREFIX: ClassVar[str] = "vpce-svc"
+
+    balancers: tuple[str, ...]  # ARNs
+    acceptance_required: bool = True
+    private_dns_name: str = ""  # lower case, without the last dot
+    principals: tuple[AllowedPrincipal, ...] = ()
+    accepted: tuple[str, ...] = ()  # vpce-...
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"com.amazonaws.vpce.{self.region}.{self.id}"
+
+
+class VpcEndpoint(Resource, frozen=True, kw_only=True):
+    """An interface endpoint: an interface in each of its subnets, and zones with its names. Whether packets pass is its service's
+    word (rookery.intent.privatelink)."""
+
+    KIND: ClassVar[str] = "vpc-endpoint"
+    PREFIX: ClassVar[str] = "vpce"
+
+    vpc_id: str
+    service_id: str
+    service_account: str
+    service_name: str
+    interfaces: dict[str, str] = {}  # subnet-... -> eni-...
+    groups: tuple[str, ...] = ()
+    name: str = ""  # first label of its DNS names: vpce-<id>-<random>
+    private_dns: bool = False
+    accepted: bool = False  # when it was made: its service asked for no acceptance
+    settled: bool = False  # it has been available
+    deleted: float = 0.0  # since when it is deleting
+
+
 class VpcPeering(Resource, frozen=True, kw_only=True):
     """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
     stored is what was last decided."""
@@ -320,7 +364,7 @@ class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PrivateZone(Resource, frozen=True, kw_only=True):
-    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one: balancers and endpoints do."""
+    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one by itself: balancers and endpoints do."""
 
     KIND: ClassVar[str] = "private-zone"
     PREFIX: ClassVar[str] = "zone"
@@ -328,6 +372,7 @@ class PrivateZone(Resource, frozen=True, kw_only=True):
     name: str  # lower case, without the last dot
     vpc_ids: tuple[str, ...]
     records: tuple[DnsRecord, ...] = ()
+    of: str = ""  # id of the balancer or endpoint whose names they are; deleted with it
 
 
 class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -565,6 +610,8 @@ RESOURCES: tuple[type[Resource], ...] = (
     EgressOnlyInternetGateway,
     ElasticIp,
     NatGateway,
+    VpcEndpointService,
+    VpcEndpoint,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,

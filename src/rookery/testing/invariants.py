@@ -18,6 +18,7 @@ from rookery.model.balancers import BalancerZone, Listener, LoadBalancer, Target
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
     NO_OPTIONS,
+    Cell,
     CidrAssociation,
     DhcpOptions,
     EgressOnlyInternetGateway,
@@ -28,6 +29,7 @@ from rookery.model.objects import (
     KeyPair,
     Live,
     MetadataDefaults,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PeeringSide,
@@ -37,14 +39,18 @@ from rookery.model.objects import (
     RouteTableAssociation,
     SecurityGroup,
     SecurityGroupRule,
+    Shard,
     Subnet,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.store.interface import Entry
 
 R = TypeVar("R", bound=Resource)
 
+WITHOUT_GROUPS = ("nat_gateway", "network_load_balancer")  # network ACLs alone guard it; a balancer may be born with some
 RESERVED_AT_START = 4  # network, router, resolver, future use; and the last: VPC guide, "Subnet CIDR blocks"
 
 
@@ -371,7 +377,7 @@ def _peers_of(rule: SecurityGroupRule) -> int:
 
 def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.groups and not interface.cell_attachment:
+        if not interface.groups and interface.interface_type not in WITHOUT_GROUPS:
             yield f"{interface.id} has no security group"
         for identity in interface.groups:
             group = held.get(SecurityGroup, identity, interface)
@@ -465,9 +471,6 @@ def balancers_have_their_interfaces_at_cells_and_names(held: Held) -> Iterator[s
             yield from _of_front(held, balancer, zone)
         if zone_name(balancer) not in names:
             yield f"{balancer.id} has no names"
-    known = {one.id for one in held.all(LoadBalancer)}
-    orphans = (owner for owner in owned if owner.startswith(f"{LoadBalancer.PREFIX}-") and owner not in known)
-    yield from (f"{owner} is gone, and its interfaces are not" for owner in orphans)
 
 
 def _of_front(held: Held, balancer: LoadBalancer, zone: BalancerZone) -> Iterator[str]:
@@ -479,8 +482,6 @@ def _of_front(held: Held, balancer: LoadBalancer, zone: BalancerZone) -> Iterato
     place = (front.vpc_id, front.subnet_id, front.zone, front.groups)
     if place != (balancer.vpc_id, zone.subnet_id, zone.zone, balancer.groups):
         yield f"{front.id} of {balancer.id} is in {place}"
-    if keys.shard_key(attachment.cell, balancer.account) not in held.entries:
-        yield f"nobody in {attachment.cell} serves {balancer.account}"
     elastic_ips = [one.id for one in held.all(ElasticIp) if one.interface_id == front.id]
     public = [*elastic_ips, *filter(None, [front.public_address])]
     if len(public) != (0 if balancer.is_internal else 1) or elastic_ips != [*filter(None, [zone.allocation_id])]:
@@ -522,6 +523,104 @@ def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
     yield from (f"{realm} has {count} defaults of metadata" for realm, count in defaults.items() if count > 1)
 
 
+def interfaces_of_cells_have_an_owner_and_a_shard(held: Held) -> Iterator[str]:
+    for interface in held.all(NetworkInterface):
+        attached = interface.cell_attachment
+        if attached is None:
+            if interface.interface_type != "interface":
+                yield f"{interface.id} is a {interface.interface_type}, and no cell works in its name"
+            continue
+        if interface.attachment is not None:
+            yield f"{interface.id} is of {attached.of}, and attached to {interface.attachment.instance_id}"
+        owner = held.by_id.get(attached.of)
+        if owner is None or owner.account != interface.account:
+            yield f"{interface.id} is of {attached.of}, which is gone or elsewhere"
+        if keys.shard_key(attached.cell, interface.account) not in held.entries:
+            yield f"{interface.id} is of the cell {attached.cell}, in which {interface.account} has no shard"
+
+
+def shards_are_of_nodes_that_are_there(held: Held) -> Iterator[str]:
+    cells = {e.key.removeprefix(keys.CELLS): decode(Cell, e.value) for e in held.under(keys.CELLS)}
+    for entry in held.under(keys.SHARDS):
+        shard = decode(Shard, entry.value)
+        nodes = cells[shard.cell].nodes if shard.cell in cells else ()
+        if not shard.nodes or list(shard.nodes) != sorted(set(shard.nodes) & set(nodes)):
+            yield f"{shard.account} is served by {shard.nodes} of {nodes}"
+
+
+def nat_gateways_have_what_they_say(held: Held) -> Iterator[str]:
+    for gateway in held.all(NatGateway):
+        interface = held.get(NetworkInterface, gateway.interface_id, gateway)
+        if (gateway.state == "failed") != bool(gateway.failure_code) and gateway.state != "deleted":
+            yield f"{gateway.id} is {gateway.state}, and its failure is '{gateway.failure_code}'"
+        if gateway.state in ("failed", "deleted"):
+            if interface is not None:
+                yield f"{gateway.id} is {gateway.state}, and has {interface.id}"
+            continue
+        if interface is None or not interface.cell_attachment or interface.cell_attachment.of != gateway.id:
+            yield f"{gateway.id} is {gateway.state}, and {gateway.interface_id} is gone or another's"
+            continue
+        if tuple(one.private_address for one in gateway.addresses) != interface.addresses:
+            yield f"{gateway.id} has {gateway.addresses}, its interface {interface.addresses}"
+        if [one.is_primary for one in gateway.addresses] != [True] + [False] * (len(gateway.addresses) - 1):
+            yield f"{gateway.id} has not one primary address before all others"
+        yield from _of_nat_addresses(held, gateway)
+
+
+def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
+    for one in gateway.addresses:
+        elastic_ip = held.get(ElasticIp, one.allocation_id, gateway)
+        said = (one.association_id, one.public_address, gateway.interface_id, one.private_address)
+        if gateway.connectivity == "private":
+            if one.allocation_id or one.public_address:
+                yield f"{gateway.id} is private, and has {one.public_address}"
+        elif elastic_ip is None or said != (
+            elastic_ip.association_id,
+            elastic_ip.address,
+            elastic_ip.interface_id,
+            elastic_ip.private_address,
+        ):
+            yield f"{gateway.id} has {said}, and {one.allocation_id} stands elsewhere"
+
+
+def endpoints_have_what_they_say(held: Held) -> Iterator[str]:
+    for endpoint in held.all(VpcEndpoint):
+        if held.get(Vpc, endpoint.vpc_id, endpoint) is None:
+            yield f"{endpoint.id} is of {endpoint.vpc_id}, which is gone"
+        for subnet_id, eni in endpoint.interfaces.items():
+            interface = held.get(NetworkInterface, eni, endpoint)
+            attached = interface and interface.cell_attachment
+            if interface is None or not attached or attached.of != endpoint.id:
+                yield f"{endpoint.id} has {eni}, which is gone or another's"
+            elif (interface.subnet_id, interface.vpc_id) != (subnet_id, endpoint.vpc_id):
+                yield f"{endpoint.id} has {eni} in {subnet_id}, which is elsewhere"
+            elif interface.groups != endpoint.groups:
+                yield f"{endpoint.id} has {endpoint.groups}, its {eni} {interface.groups}"
+        named = [one for one in held.all(PrivateZone) if one.of == endpoint.id]
+        places = len(endpoint.interfaces)  # each is in a zone of its own
+        wanted = 0 if endpoint.deleted or not places else 1 + places + endpoint.private_dns
+        if len(named) != wanted:
+            yield f"{endpoint.id} answers to {[one.name for one in named]}"
+
+
+def zones_of_endpoints_go_with_them(held: Held) -> Iterator[str]:
+    for zone in held.all(PrivateZone):
+        if zone.of and zone.of not in held.by_id:
+            yield f"{zone.id} names {zone.of}, which is gone"
+
+
+def balancers_serve_one_service_each(held: Held) -> Iterator[str]:
+    services = held.all(VpcEndpointService)
+    seen = Counter((one.account, one.region, arn) for one in services for arn in one.balancers)
+    yield from (f"{arn} serves {count} services" for arn, count in seen.items() if count > 1)
+    for service in services:
+        if not service.balancers:
+            yield f"{service.id} has no balancer"
+        for said in (service.accepted, service.rejected):
+            if len(set(said)) < len(said):
+                yield f"{service.id} says something twice: {said}"
+
+
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     keys_name_what_lies_there,
     claims_match_resources,
@@ -557,4 +656,10 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     public_addresses_have_one_holder_and_stand_for_one_address,
     elastic_ips_are_associated_with_what_is_there,
     what_stopped_has_no_public_address_of_its_own,
+    interfaces_of_cells_have_an_owner_and_a_shard,
+    shards_are_of_nodes_that_are_there,
+    nat_gateways_have_what_they_say,
+    endpoints_have_what_they_say,
+    zones_of_endpoints_go_with_them,
+    balancers_serve_one_service_each,
 )

@@ -12,6 +12,7 @@ from rookery.api.default_security import default_acl, guarded, new_default_acl, 
 from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
 from rookery.api.state import public_address_of
+from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import (
     AddressPool,
     Cell,
@@ -29,6 +30,8 @@ from rookery.model.objects import (
     Subnet,
     TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -142,6 +145,20 @@ class SmallView:
     def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
         found = self.all(VpcPeering) if account == ACCOUNT else []
         return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        found = self.get(VpcEndpointService, service_id)
+        return found if found and found.account == account else None
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        found = self.get(LoadBalancer, balancer_id)
+        return found if found and found.account == account else None
+
+    def endpoint_services(self) -> list[VpcEndpointService]:
+        return self.all(VpcEndpointService)
+
+    def endpoints_of(self, service_id: str) -> list[VpcEndpoint]:
+        return [one for one in self.all(VpcEndpoint) if one.service_id == service_id]
 
     def region_of_peering(self, peering_id: str) -> str:
         return REGION if self.get(VpcPeering, peering_id) else ""

@@ -36,21 +36,12 @@ def _arn(one: Resource, tail: str) -> str:
     return f"arn:aws:elasticloadbalancing:{one.region}:{one.account}:{tail}"
 
 
-def balancer_arn(balancer: LoadBalancer) -> str:
-    return _arn(balancer, f"loadbalancer/{path_of(balancer)}")
-
-
-def path_of(balancer: LoadBalancer) -> str:
-    """`net/web/50dc6c495c0c9188`: as descriptions of its interfaces say it, too."""
-    return f"net/{balancer.name}/{balancer.digits}"
-
-
 def group_arn(group: TargetGroup) -> str:
     return _arn(group, f"targetgroup/{group.name}/{group.digits}")
 
 
 def listener_arn(view: View, listener: Listener) -> str:
-    return _arn(listener, f"listener/{path_of(balancer_of(view, listener))}/{listener.digits}")
+    return _arn(listener, f"listener/{balancer_of(view, listener).path}/{listener.digits}")
 
 
 def balancer_of(view: View, listener: Listener) -> LoadBalancer:
@@ -63,7 +54,7 @@ def balancer_of(view: View, listener: Listener) -> LoadBalancer:
 
 def arn_of(view: View, one: Resource) -> str:
     if isinstance(one, LoadBalancer):
-        return balancer_arn(one)
+        return one.arn
     if isinstance(one, TargetGroup):
         return group_arn(one)
     if isinstance(one, Listener):

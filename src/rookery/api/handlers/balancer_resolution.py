@@ -35,6 +35,7 @@ def names_of(
         name=zone_name(balancer),
         vpc_ids=tuple(vpc.id for vpc in view.all(Vpc) if vpc.id != without),
         records=records_of(balancer, addresses, answering),
+        of=balancer.id,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rookery.api.handlers.balancer_arns import balancer_arn
 from rookery.api.handlers.cells import works_by
 from rookery.api.handlers.public_addresses import primary_association
 from rookery.api.operation import View
@@ -65,7 +64,7 @@ def balancer_shape(
 ) -> dict[str, Any]:
     """`LoadBalancer`."""
     return {
-        "LoadBalancerArn": balancer_arn(balancer),
+        "LoadBalancerArn": balancer.arn,
         "DNSName": balancer_name(balancer),
         "CanonicalHostedZoneId": _HOSTED_ZONES.get(balancer.region),
         "CreatedTime": balancer.created,

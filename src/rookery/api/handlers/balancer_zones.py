@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.balancer_arns import path_of
 from rookery.api.handlers.cells import Place, place_in
 from rookery.api.handlers.elastic_ip_associations import disassociated
 from rookery.api.handlers.managed_interfaces import new_managed_interface
@@ -148,7 +147,7 @@ def _interface(
         addresses=(_address(view, wanted, interface_id),),
         interface_type=INTERFACE_TYPE,
         attachment=CellAttachment(cell=cell, of=balancer.id),
-        description=f"ELB {path_of(balancer)}",
+        description=f"ELB {balancer.path}",
         groups=balancer.groups,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
-from rookery.api.handlers.balancer_arns import balancer_arn, find_balancer, is_there, new_id, not_found
+from rookery.api.handlers.balancer_arns import find_balancer, is_there, new_id, not_found
 from rookery.api.handlers.balancer_groups import check_address_type, checked_groups
 from rookery.api.handlers.balancer_names import checked_name, checked_tags
 from rookery.api.handlers.balancer_pages import balancing_page
@@ -18,7 +18,7 @@ from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.operation import ApiError, Outcome, Request, View, balancing_operation
 from rookery.intent.balancer_attributes import DELETION_PROTECTION, balancer_attributes, is_on
 from rookery.model.balancers import Listener, LoadBalancer
-from rookery.model.objects import PrivateZone
+from rookery.model.objects import PrivateZone, VpcEndpointService
 
 MOST_AT_ONCE = 20
 
@@ -127,8 +127,11 @@ def delete_load_balancer(request: Request, view: View) -> Outcome:
         return Outcome()
     balancer = find_balancer(view, arn)
     if is_on(balancer_attributes(balancer), DELETION_PROTECTION):
-        why = f"Load balancer '{balancer_arn(balancer)}' cannot be deleted because deletion protection is enabled"
+        why = f"Load balancer '{balancer.arn}' cannot be deleted because deletion protection is enabled"
         raise ApiError("OperationNotPermitted", why)
+    if any(balancer.arn in service.balancers for service in view.all(VpcEndpointService)):
+        why = f"Load balancer '{balancer.arn}' cannot be deleted because it is currently associated with another service"
+        raise ApiError("ResourceInUse", why)
     kept, gone = left_by(view, balancer.zones)
     listeners = [one for one in view.all(Listener) if one.balancer_id == balancer.id]
     names = [one for one in view.all(PrivateZone) if one.id == names_id(balancer)]

@@ -12,6 +12,7 @@ from rookery.api.handlers.attach_interfaces import released
 from rookery.api.handlers.attachment_state import is_unplugged
 from rookery.api.handlers.balancer_state import balancers_proceed
 from rookery.api.handlers.elastic_ip_associations import all_disassociated
+from rookery.api.handlers.endpoint_state import endpoints_proceed
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
@@ -40,11 +41,12 @@ def housekeeping(view: View, now: float) -> Outcome:
             puts += put
             deletes += deleted
     gateways = gateways_proceed(view, now)  # their interfaces and Elastic IPs are nobody else's
-    deletes += gateways.deletes
+    endpoints = endpoints_proceed(view)
+    deletes += [*gateways.deletes, *endpoints.deletes]
     if not puts:  # an instance is put once; what is left waits for the next pass
         puts += finished_detachments(view).puts
-    balancers = balancers_proceed(view, now)
-    return Outcome(puts=(*puts, *gateways.puts, *balancers.puts), deletes=tuple(deletes))
+    puts += [*gateways.puts, *endpoints.puts, *balancers_proceed(view, now).puts]
+    return Outcome(puts=tuple(puts), deletes=tuple(deletes), beside=endpoints.beside)
 
 
 def forgotten_peerings(view: View, now: float) -> list[VpcPeering]:

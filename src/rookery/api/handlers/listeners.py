@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
 from rookery.api.handlers.balancer_arns import (
-    balancer_arn,
     balancer_of,
     find_balancer,
     find_listener,
@@ -128,7 +127,7 @@ def listener_shape(view: View, listener: Listener) -> dict[str, Any]:
     """`Listener`."""
     return {
         "ListenerArn": listener_arn(view, listener),
-        "LoadBalancerArn": balancer_arn(balancer_of(view, listener)),
+        "LoadBalancerArn": balancer_of(view, listener).arn,
         "Port": listener.port,
         "Protocol": listener.protocol,
         "DefaultActions": actions_shape(view, listener.forwards),

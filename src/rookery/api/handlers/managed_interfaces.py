@@ -21,8 +21,9 @@ def new_managed_interface(
     attachment: CellAttachment,
     description: str,
     groups: tuple[str, ...] = (),
+    source_dest_check: bool = False,
 ) -> NetworkInterface:
-    """The cell speaks for others in its name: the source is not checked."""
+    """`source_dest_check`: the cell speaks in its name with its own addresses only."""
     return NetworkInterface(
         account=request.account,
         region=request.region,
@@ -35,7 +36,7 @@ def new_managed_interface(
         addresses=addresses,
         groups=groups,
         description=description,
-        source_dest_check=False,
+        source_dest_check=source_dest_check,
         interface_type=interface_type,
         cell_attachment=attachment,
     )

@@ -17,7 +17,7 @@ from rookery.api.errors import (
     not_found,
     unsupported,
 )
-from rookery.api.handlers.managed_interfaces import is_managed
+from rookery.api.handlers.managed_interfaces import check_own
 from rookery.api.handlers.nat_gateway_state import ALIVE
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
@@ -87,7 +87,7 @@ def _nobodys(parameter: str, target_id: str) -> ApiError:
 
 
 def _interface(interface_id: str, table: RouteTable, view: View) -> str:
-    interface = find(view, NetworkInterface, interface_id)
+    interface = check_own(find(view, NetworkInterface, interface_id))
     if interface.vpc_id != table.vpc_id:
         raise _strangers(table, "interface", interface.id)
     return interface.id
@@ -184,8 +184,6 @@ def state_of_target(target: str, vpc_id: str, view: View) -> str:
     if is_interface(target):
         interface = view.get(NetworkInterface, target)
         attachment = interface.attachment if interface else None
-        if interface is not None and is_managed(interface):
-            return ACTIVE
         return ACTIVE if attachment and not attachment.detaching else BLACKHOLE
     if is_internet_gateway(target) or is_egress_only(target):
         gateway = view.get(InternetGateway, target) or view.get(EgressOnlyInternetGateway, target)

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
 from rookery.api.handlers.balancer_arns import (
-    balancer_arn,
     find_balancer,
     find_group,
     group_arn,
@@ -155,7 +154,7 @@ def group_shape(view: View, group: TargetGroup) -> dict[str, Any]:
         "Port": group.port,
         "VpcId": group.vpc_id,
         **health_check_shape(group.check),
-        "LoadBalancerArns": [balancer_arn(one) for one in balancers_of(view, group)],
+        "LoadBalancerArns": [one.arn for one in balancers_of(view, group)],
         "TargetType": group.target_type,
         "IpAddressType": "ipv4",
     }

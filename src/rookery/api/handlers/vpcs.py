@@ -49,6 +49,7 @@ from rookery.model.objects import (
     SecurityGroup,
     Subnet,
     Vpc,
+    VpcEndpoint,
 )
 
 _UNBUILT = (
@@ -170,7 +171,11 @@ def delete_vpc(request: Request, view: View) -> Outcome:
         *view.in_vpc(SecurityGroup, vpc.id),
         *view.in_vpc(NetworkAcl, vpc.id),
     ]
-    others = [*view.in_vpc(Subnet, vpc.id), *view.in_vpc(NetworkInterface, vpc.id)]
+    others = [
+        *view.in_vpc(Subnet, vpc.id),
+        *view.in_vpc(NetworkInterface, vpc.id),
+        *view.in_vpc(VpcEndpoint, vpc.id),
+    ]
     own = [not table.is_main for table in tables] + [not guard.is_default for guard in guards]
     if others or any(own) or has_gateways(view, vpc.id):
         raise dependency_violation("vpc", vpc.id)
