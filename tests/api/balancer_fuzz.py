@@ -22,10 +22,12 @@ from rookery.api.handlers.balancer_arns import arn_of
 from rookery.api.housekeeper import keep_house
 from rookery.api.operation import BALANCING_HANDLERS
 from rookery.api.signature import Claim, Credential, HttpRequest
+from rookery.intent.balancing import balancing_intent
+from rookery.intent.state import State
 from rookery.model.balancers import BALANCING
 from rookery.model.codec import encode
 from rookery.model.keys import cell_key
-from rookery.model.objects import Cell, NetworkInterface
+from rookery.model.objects import Cell, NetworkInterface, TargetHealth
 from rookery.testing.shapes import Values
 from tests.api import fuzz
 
@@ -233,7 +235,26 @@ async def rounds(seed, count, spoil):
         if number % 100 == 0:
             await keep_house(store, front.state, 2_000_000_000.0 + number * 60)
     await fuzz.check_state(store, front)
+    check_intent(await store.range(""))
     return seen
+
+
+def check_intent(found):
+    """When all targets are healthy, whoever gets flows is a row, and no two rows have one key."""
+    state = State(found.entries, found.revision, 1500)
+    for name in ("cell-0", "cell-1"):
+        cell = Cell(name=name, zones=(), nodes=())
+        words = {}
+        for row in balancing_intent(state, cell, None).targets:
+            words.setdefault(row.group, {})[f"{row.address}:{row.port}"] = ("healthy", "")
+        health = TargetHealth(cell=name, targets=words)
+        attachments, services, targets = balancing_intent(state, cell, health)
+        for rows in (attachments, services, targets):
+            assert len({row.key for row in rows}) == len(rows)
+        known = {row.key for row in targets}
+        assert all(key in known for service in services for key, _ in service.choices)
+        heard = {(service.vni, service.interface) for service in services}
+        assert heard <= {row.key for row in attachments}
 
 
 def _asked(source, values, pick):

@@ -21,6 +21,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from rookery.api.accounts import reset
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.housekeeper import complete_older_stores
 from rookery.api.state import State
@@ -30,8 +31,9 @@ from rookery.intent import state as intent_state
 from rookery.intent.host import ZoneIntent
 from rookery.intent.whole import host_intent
 from rookery.model.codec import encode
-from rookery.model.keys import target_health_key
+from rookery.model.keys import PUBLIC_CLAIMS, target_health_key
 from rookery.model.objects import TargetHealth
+from rookery.region.layout import DEFAULT_ACCOUNT
 from rookery.testing.invariants import broken
 from rookery.testing.running_api import ACCESS_KEY, SECRET
 from tests.waiting import until
@@ -197,6 +199,18 @@ def test_accounts_and_regions_do_not_see_each_others_balancers(api, elb, home):
     assert other.delete_load_balancer(LoadBalancerArn=arn)["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.OK
     assert api.client("elbv2", "eu-west-1").describe_load_balancers()["LoadBalancers"] == []
     assert [one["LoadBalancerArn"] for one in elb.describe_load_balancers()["LoadBalancers"]] == [arn]
+
+
+def test_an_account_that_is_reset_keeps_no_balancer_and_no_address_of_one(api, ec2, elb):
+    api.add_pool()
+    (subnet, *_) = ec2.describe_subnets()["Subnets"]
+    made = elb.create_load_balancer(Name="web", Type="network", Subnets=[subnet["SubnetId"]])["LoadBalancers"][0]
+    assert made["Scheme"] == "internet-facing"
+    assert api.run(api.store.range(PUBLIC_CLAIMS)).entries
+    api.run(reset(api.store, DEFAULT_ACCOUNT))
+    assert elb.describe_load_balancers()["LoadBalancers"] == []
+    assert api.run(api.store.range(PUBLIC_CLAIMS)).entries == []
+    assert broken(api.run(api.store.range("")).entries) == []
 
 
 def test_ec2_shows_nothing_of_balancers_but_their_interfaces(ec2, elb, home):

@@ -82,8 +82,10 @@ def test_a_target_is_being_registered_until_the_cells_know_of_it(here):
     assert target_health(here, here.group)[third, 80] == CHECKING
 
 
-def test_what_any_cell_finds_wrong_is_told(here):
+def test_what_any_cell_finds_wrong_is_told_and_a_cell_that_has_not_looked_says_nothing(here):
     find(here, one=HEALTHY, two=HEALTHY)
+    checks_find(here, here.group, words(here, one=CHECKING, two=CHECKING), cell="cell-1")
+    assert states(here) == (HEALTHY, HEALTHY)
     checks_find(here, here.group, words(here, two=FAILED), cell="cell-1")
     assert states(here) == (HEALTHY, FAILED)
 

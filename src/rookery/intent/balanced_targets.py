@@ -20,6 +20,8 @@ ALL_ZONES = "all"
 HEALTHY, UNHEALTHY, INITIAL = "healthy", "unhealthy", "initial"
 NOT_CHECKED = (INITIAL, "Elb.InitialHealthChecking")  # nobody has said anything yet
 
+_WEIGHTS = (INITIAL, HEALTHY, UNHEALTHY)  # of two cells' words, the later one in here counts
+
 Word = tuple[str, str]  # state and reason, as ELBv2 names them
 
 
@@ -55,7 +57,8 @@ def place_of(group: TargetGroup, target: Target, lookup: Lookup) -> Place | None
 
 
 class Found:
-    """What all cells' checks found of one group's targets. A target is healthy where nobody who checks it says otherwise."""
+    """What all cells' checks found of one group's targets. A target is healthy for whom one cell found it so and none found it
+    unhealthy: a cell that has not checked it yet says nothing."""
 
     def __init__(self, group: TargetGroup, health: Iterable[TargetHealth]):
         self._words: dict[str, list[Word]] = {}
@@ -65,8 +68,7 @@ class Found:
 
     def of(self, place: Place, port: int) -> Word:
         words = self._words.get(f"{place.address}:{port}", [])
-        worse = next((word for word in words if word[0] != HEALTHY), None)
-        return worse or (words[0] if words else NOT_CHECKED)
+        return max(words, key=lambda word: _WEIGHTS.index(word[0]), default=NOT_CHECKED)
 
 
 class Placed(NamedTuple):
