@@ -33,7 +33,7 @@ def names_of(
         id=names_id(balancer),
         created=balancer.created,
         name=zone_name(balancer),
-        vpc_ids=tuple(vpc.id for vpc in view.all(Vpc) if vpc.id != without),
+        vpc_ids=tuple(sorted(vpc.id for vpc in view.all(Vpc) if vpc.id != without)),
         records=records_of(balancer, addresses, answering),
         of=balancer.id,
     )
