@@ -12,28 +12,34 @@ from tests.api.test_balancers_ansible import HEAD, play
 
 __all__ = ["play"]  # a fixture
 
-_ENDPOINT = """
-    - amazon.aws.ec2_vpc_endpoint_service_info: {{filters: {{owner: "123456789012"}}}}
+PLAY = (
+    HEAD
+    + """
+    - amazon.aws.ec2_vpc_endpoint_service_info: {filters: {owner: "123456789012"}}
       register: services
+    - amazon.aws.ec2_security_group_info: {filters: {vpc-id: "{{ vpc }}", group-name: default}}
+      register: found
     - amazon.aws.ec2_vpc_endpoint:
-        vpc_id: "{{{{ vpc }}}}"
+        vpc_id: "{{ vpc }}"
         vpc_endpoint_type: Interface
-        service: "{{{{ services.service_names[0] }}}}"
-        vpc_endpoint_subnets: ["{{{{ subnet_a }}}}", "{{{{ subnet_b }}}}"]
-        tags: {{Name: web}}
+        service: "{{ services.service_names[0] }}"
+        vpc_endpoint_subnets: ["{{ subnet_a }}", "{{ subnet_b }}"]
+        vpc_endpoint_security_groups: ["{{ found.security_groups[0].group_id }}"]
+        tags: {Name: web}
         wait: true
-        state: {state}
-        {more}
+        state: present
 """
-_ID = "vpc_endpoint_id: \"{{ (endpoints.vpc_endpoints | first).vpc_endpoint_id }}\""
-PLAY = HEAD + _ENDPOINT.format(state="present", more="")
+)
 AWAY = (
     HEAD
     + """
     - amazon.aws.ec2_vpc_endpoint_info: {filters: {"tag:Name": web}}
       register: endpoints
+    - amazon.aws.ec2_vpc_endpoint:
+        vpc_endpoint_id: "{{ endpoints.vpc_endpoints[0].vpc_endpoint_id }}"
+        wait: true
+        state: absent
 """
-    + _ENDPOINT.format(state="absent", more=_ID)
 )
 
 
