@@ -1,5 +1,5 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys network load balancers: one that is internal, with
-groups, one that faces the internet with an Elastic IP, target groups of both types, attachments, listeners.
+groups, one that faces the internet with an Elastic IP, target groups of both types, attachments, listeners, an endpoint service and its endpoint.
 
 The provider waits a minute, whatever happens, for a balancer. It is one process for all commands.
 
@@ -17,6 +17,11 @@ from pathlib import Path
 import pytest
 
 from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.api.terraform_endpoints import (
+    ENDPOINT_CONFIGURATION,
+    check_endpoints,
+    check_endpoints_are_gone,
+)
 
 MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
 TERRAFORM = shutil.which("terraform")
@@ -167,6 +172,7 @@ def provider(environment):
 def terraform(api, tmp_path):
     """Runs it in a folder with the configuration; what it says."""
     (tmp_path / "main.tf").write_text(CONFIGURATION)
+    (tmp_path / "endpoints.tf").write_text(ENDPOINT_CONFIGURATION)
     api.add_pool()
     api.add_cells()
     environment = {
@@ -201,11 +207,13 @@ def test_terraform_keeps_load_balancers_without_drift_and_takes_them_away(api, e
     elb = api.client("elbv2")
     terraform("apply", "-auto-approve", "-parallelism=30")
     assert {one["State"]["Code"] for one in elb.describe_load_balancers()["LoadBalancers"]} == {"active"}
+    check_endpoints(ec2)
     said = terraform("apply", "-auto-approve", "-var", "interval=60")  # looks at everything first
     assert "Plan: 0 to add, 1 to change, 0 to destroy." in said  # a second change would be drift
     (web,) = elb.describe_target_groups(Names=["web"])["TargetGroups"]
     assert web["HealthCheckIntervalSeconds"] == 60
     terraform("destroy", "-auto-approve", "-refresh=false", "-var", "interval=60")
+    check_endpoints_are_gone(ec2)
     assert elb.describe_load_balancers()["LoadBalancers"] == []
     assert elb.describe_target_groups()["TargetGroups"] == []
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
