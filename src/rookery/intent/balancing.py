@@ -167,6 +167,9 @@ def _choices(front: _Front, listener: Listener, groups: _Groups) -> tuple[tuple[
     )
 
 
+_OF_NOTHING = {PRESERVE_CLIENT: "false", STICKY: "false", PROXY_PROTOCOL: "false"}
+
+
 class _Groups:
     """The target groups, each looked at once."""
 
@@ -175,7 +178,9 @@ class _Groups:
         self._health = list(health)
         self._lookup = StateLookup(state)
         self._found: dict[str, Found] = {}
+        self._attributes: dict[str, dict[str, str]] = {}
         self._placed: dict[str, list[Placed]] = {}
+        self._takers: dict[tuple[str, str], list[Placed]] = {}
 
     def _words(self, group: TargetGroup) -> Found:
         if group.id not in self._found:
@@ -186,12 +191,10 @@ class _Groups:
         return self._state.get(TargetGroup, group_id)
 
     def attributes(self, group_id: str) -> dict[str, str]:
-        group = self._group(group_id)
-        return (
-            group_attributes(group)
-            if group
-            else {PRESERVE_CLIENT: "false", STICKY: "false", PROXY_PROTOCOL: "false"}
-        )
+        if group_id not in self._attributes:
+            group = self._group(group_id)
+            self._attributes[group_id] = group_attributes(group) if group else _OF_NOTHING
+        return self._attributes[group_id]
 
     def takers(self, front: _Front, group_id: str) -> list[Placed]:
         group = self._group(group_id)
@@ -199,7 +202,11 @@ class _Groups:
             return []
         if group_id not in self._placed:
             self._placed[group_id] = placed_targets(group, self._lookup, self._words(group))
-        return takers(front.balancer, group, front.interface.zone, self._placed[group_id])
+        asked = (front.interface.id, group_id)
+        if asked not in self._takers:
+            placed = self._placed[group_id]
+            self._takers[asked] = takers(front.balancer, group, front.interface.zone, placed)
+        return self._takers[asked]
 
     def rows(self, group_id: str, busy: set[TargetKey]) -> Iterator[TargetIntent]:
         """`busy`: who gets new flows. Two targets at one address and port (an instance and its own address) are one row."""
@@ -207,14 +214,17 @@ class _Groups:
         vpc = self._state.vpcs.get(group.vpc_id) if group else None
         if group is None or vpc is None:
             return
+        check = check_intent(group.check)
         rows: dict[TargetKey, TargetIntent] = {}
         for target in sorted(group.targets, key=lambda one: one.state == REGISTERED):
-            row = self._row(group, vpc, target, busy)
+            row = self._row(group, vpc, target, busy, check)
             if row is not None:
                 rows[row.key] = row
         yield from rows.values()
 
-    def _row(self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey]) -> TargetIntent | None:
+    def _row(
+        self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey], check: HealthCheckIntent
+    ) -> TargetIntent | None:
         place = place_of_target(group, target, self._lookup)
         if place is None:
             return None
@@ -227,18 +237,17 @@ class _Groups:
             interface=place.interface,
             zone=None if place.zone == ALL_ZONES else zone_number(place.zone),
             draining=target.state != REGISTERED,
-            terminates=_ends(group, target, state) and (group.id, place.address, target.port) not in busy,
+            terminates=self._ends(group, target, state) and (group.id, place.address, target.port) not in busy,
             healthy=target.state == REGISTERED and state == HEALTHY,
-            check=check_intent(group.check),
+            check=check,
         )
 
-
-def _ends(group: TargetGroup, target: Target, state: str) -> bool:
-    """Whether the flows that a target has are cut. Those of UDP only when it is drained."""
-    attributes = group_attributes(group)
-    if target.state == REGISTERED:
-        return state == UNHEALTHY and group.protocol != "UDP" and is_on(attributes, UNHEALTHY_ARE_CUT)
-    return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)
+    def _ends(self, group: TargetGroup, target: Target, state: str) -> bool:
+        """Whether the flows that a target has are cut. Those of UDP only when it is drained."""
+        attributes = self.attributes(group.id)
+        if target.state == REGISTERED:
+            return state == UNHEALTHY and group.protocol != "UDP" and is_on(attributes, UNHEALTHY_ARE_CUT)
+        return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)
 
 
 def check_intent(check: HealthCheck) -> HealthCheckIntent:
