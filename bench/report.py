@@ -118,6 +118,14 @@ def programs_table(data: dict[str, Any]) -> list[str]:
     return [*lines, "", f"A tracked flow takes {data['bytes_a_flow']} bytes of memory, beside the table as it is when empty."]
 
 
+def edges_table(data: dict[str, Any]) -> list[str]:
+    columns, loading = list(data["rows"][0]), data["load_seconds"]
+    lines = ["## The programs of an edge", "", f"{data['unit']} (bench/edges.py).", "", *head(*columns)]
+    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    took = f"{loading['tables']} seconds of CPU, and an agent that begins {loading['agent']} from the mapping service's words to the kernel's rows"
+    return [*lines, "", f"To fill the three tables of {loading['addresses']:,} addresses takes {took}."]
+
+
 def running_table(data: dict[str, Any]) -> list[str]:
     note = (
         "Nanoseconds a run while real packets flow, the kernel's own two clock reads included; a TCP super-packet is one run "
@@ -181,6 +189,27 @@ def propagation_table(data: dict[str, Any]) -> list[str]:
     return lines
 
 
+DEATHS = {
+    "processes": "agent and BIRD killed, programs off",
+    "namespace": "its namespace deleted, with all in it",
+    "silent": "agent and BIRD stand still, programs off: no goodbye, no cut cable",
+}
+
+
+def edge_failover_table(data: dict[str, Any]) -> list[str]:
+    columns = [f"{figure}, {way}: {what}" for figure in ("gap", "latest") for way in ("out", "in") for what in ("p50", "max")]
+    lines = ["## An edge dies", "", *head("milliseconds", *columns)]
+    for how, told in data["deaths"].items():
+        cells = [told[column.partition(":")[0]][column.rpartition(" ")[2]] for column in columns]
+        lines.append(row(DEATHS[how], *cells))
+    note = (
+        f"{data['kills']} of each kind, of either edge of two in turn (bench/edge_failover.py). The gap is the longest silence of one of 16 flows of "
+        f"datagrams, one each five milliseconds. Meanwhile {data['connections']} TCP connections sent {data['blocks']:,} checked blocks: {data['broken']} broke, "
+        f"{data['blocks_lost']} blocks were lost; the latest block was so late, TCP's 200 ms before it sends again included. Target: 500 ms."
+    )
+    return [*lines, "", note]
+
+
 def api_table(data: dict[str, Any]) -> list[str]:
     return plain_table("Signed API requests", data, "One API process, loopback (bench/api_requests.py).")
 
@@ -190,11 +219,13 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "rules": rules_table,
     "shapes": shapes_table,
     "programs": programs_table,
+    "edges": edges_table,
     "running": running_table,
     "live": live_table,
     "services": services_table,
     "propagation": propagation_table,
     "api_requests": api_table,
+    "edge_failover": edge_failover_table,
 }
 
 

@@ -233,7 +233,7 @@ def test_inward_undoes_what_outward_did(edge: Edge, content: Packet, ttl: int, t
 
 @pytest.fixture(scope="module")
 def other_edge() -> Iterator[Edge]:
-    with edges.edge(EDGE_2) as made:
+    with edges.edge(EDGE_2) as made:  # of the other build, if `edge` is one of XDP
         yield made
 
 

@@ -25,10 +25,10 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 OWN, PUBLIC, OWN_IPV6 = "10.7.1.5", "203.0.113.5", "2001:db8:7:1::5"
-MEGABYTES_8 = 8 << 20
+MEGABYTE, MEGABYTES_8 = 1 << 20, 8 << 20
 
 
-@pytest.fixture(scope="module", params=("tcx", "clsact"))
+@pytest.fixture(scope="module", params=("tcx", "clsact", "xdp"))
 def world(request: pytest.FixtureRequest) -> Iterator[EdgeWorld]:
     with edge_world(mode=request.param) as made:
         yield made
@@ -125,6 +125,48 @@ def test_both_edges_carry_traffic(world: EdgeWorld) -> None:
         there = listening(world.begin_outside(*traffic("serve-tcp", SERVER)))
         assert world.inside.execute(11, *traffic("tcp", SERVER, "1000")) == heard(there)
     assert all(space.counted(Verdict.SENT) > before[number] for number, space in world.edges.items())
+
+
+class Alternating:
+    """Both sides turn from one edge to the other and back, as quickly as they can, packets of one flow under way or not."""
+
+    def __init__(self, world: EdgeWorld):
+        self.world = world
+        self.turns = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        while not self.over.is_set():
+            here, there = (1, 2) if self.turns % 2 else (2, 1)
+            self.world.ways_out(here)
+            self.world.ways_in(there)
+            self.turns += 1
+
+    def __enter__(self) -> Alternating:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.world.ways_out(1, 2)
+        self.world.ways_in(1, 2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packets_of_one_flow_that_alternate_between_edges_all_arrive(world: EdgeWorld, family: str) -> None:
+    """A download by one connection, whose two directions always take different edges and change them all the time."""
+    server = FAMILIES[family][0]
+    before = {number: space.counted(Verdict.SENT) for number, space in world.edges.items()}
+    wanted = hashlib.sha256(data(MEGABYTE)).hexdigest()
+    with Alternating(world) as alternating:
+        sending = world.begin_outside(*traffic("offer", server, str(MEGABYTE)))
+        listening(sending)
+        assert heard(world.inside.begin(11, *traffic("fetch", server, "10"))).splitlines()[-1] == f"{MEGABYTE} {wanted}"
+        heard(sending)
+    assert alternating.turns > 10
+    assert all(space.counted(Verdict.SENT) - before[number] > 20 for number, space in world.edges.items())
 
 
 class Probing:

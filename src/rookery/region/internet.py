@@ -10,10 +10,14 @@ seen in the machine's own namespace. On a real machine the same edge takes a rea
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
+from rookery.blackfoot import birdc
 from rookery.blackfoot.announcer import speaker
 from rookery.blackfoot.bird import Peer, Speaker, configuration
+from rookery.blackfoot.birdc import BirdRefused, BirdSilent
 from rookery.blackfoot.config import EdgeConfig, Neighbour
 from rookery.files import private_folder, write_whole
 from rookery.mapping.certificates import HOST, identity_of
@@ -87,6 +91,12 @@ def write_files(settings: Settings) -> None:
     write_whole(settings.layout.internet_run / "bird.conf", configuration(router(settings)).encode())
 
 
+def tell_router(settings: Settings) -> None:
+    """Of its file. A router that is only about to start reads it then."""
+    with suppress(BirdSilent, BirdRefused):
+        birdc.reconfigure(settings.layout.internet_run / "bird.ctl")
+
+
 def lay(settings: Settings) -> None:
     """Makes what is missing, leaves what is there alone. The edges' namespaces are there (rookery.region.substrate)."""
     if not settings.edges:
@@ -96,7 +106,16 @@ def lay(settings: Settings) -> None:
         _open(centre)
     for index, name in enumerate(settings.edge_names):
         if UPLINK not in namespaces.devices(settings.layout.host_namespace(name)):
+            _hush(settings, index)
             _plug(settings, index)
+
+
+def _hush(settings: Settings, index: int) -> None:
+    """On a new device there is no program yet: the edge announces nothing until an agent has attached one and says so."""
+    config = edge_config(settings, index)
+    write_whole(config.bird_config, configuration(speaker(config, ())).encode())
+    with suppress(BirdSilent, BirdRefused):  # nobody there to be told
+        birdc.reconfigure(config.bird_socket)
 
 
 def _open(centre: str) -> None:

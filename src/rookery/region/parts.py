@@ -15,6 +15,7 @@ from rookery.region.owned import BIRD
 from rookery.region.settings import Settings
 
 ROUTER = "internet-router"  # the part
+URGENT = -10  # niceness
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ class Part:
     identity: tuple[str, ...]  # the rest of its command line, by which it is found again
     namespace: str  # empty: the machine's own
     log: Path
+    urgent: bool = False  # others wait for it when there is not enough CPU for all
 
     @property
     def command(self) -> tuple[str, ...]:
-        alone = (self.program, *self.identity)
+        first = ("nice", "-n", str(URGENT)) if self.urgent else ()
+        alone = (*first, self.program, *self.identity)
         return namespaces.inside(self.namespace, *alone) if self.namespace else alone
 
 
@@ -116,10 +119,11 @@ def _router(settings: Settings) -> Part:
 
 
 def _bird(settings: Settings, name: str, namespace: str, folder: Path) -> Part:
-    """In the foreground; the folder has its configuration, and gets its control socket."""
+    """In the foreground; the folder has its configuration, and gets its control socket. Who waits a fifth of a second for his turn
+    counts as dead at the other end of BFD."""
     files = (("-c", "bird.conf"), ("-s", "bird.ctl"), ("-P", "bird.pid"))
     options = ("-f", *(word for option, file in files for word in (option, str(folder / file))))
-    return Part(name, BIRD, options, namespace, settings.layout.logs / f"{name}.log")
+    return Part(name, BIRD, options, namespace, settings.layout.logs / f"{name}.log", urgent=True)
 
 
 def _page(settings: Settings) -> Part:

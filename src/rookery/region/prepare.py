@@ -36,7 +36,7 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         issue_certificates,
         _host_files,
         internet.write_files,
-        _register,
+        register,
         ensure_first_key,
     ):
         step(settings)
@@ -93,7 +93,7 @@ def _host_files(settings: Settings) -> None:
         write_whole(path, msgspec.json.format(msgspec.json.encode(host_config(settings, index))))
 
 
-def _register(settings: Settings) -> None:
+def register(settings: Settings) -> None:
     """Hosts, edges and public pools, in the store. Edges and pools that the region has no more go."""
     kinds = (NAMESPACE, GUEST) if offered(GUEST_IMAGES).ok else (NAMESPACE,)
     hosts = [

@@ -23,7 +23,10 @@ from rookery.region.settings import Settings
 from rookery.vm.offer import offered
 from rookery.vm.qemu import accelerator
 
-OBJECTS = ("host_egress.bpf.o", "host_ingress.bpf.o", "blackfoot_outward.bpf.o", "blackfoot_inward.bpf.o")
+OBJECTS = (
+    "host_egress.bpf.o", "host_ingress.bpf.o", "blackfoot_outward.bpf.o", "blackfoot_inward.bpf.o",
+    "blackfoot_outward.xdp.bpf.o", "blackfoot_inward.xdp.bpf.o",
+)  # fmt: skip
 LIBRARIES = ("apsw", "botocore", "cryptography", "msgspec", "pyroute2", "starlette", "uvicorn", "websockets")
 ENOUGH_DISK = 500 << 20
 ASKED_ELSEWHERE = {
