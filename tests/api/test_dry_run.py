@@ -163,7 +163,9 @@ class Region:
     def _endpoints(self):
         """A service that waits to accept its endpoint, and one without any."""
         made = [
-            self.ec2.create_vpc_endpoint_service_configuration(NetworkLoadBalancerArns=[arn(name)])
+            self.ec2.create_vpc_endpoint_service_configuration(
+                NetworkLoadBalancerArns=[arn(name)], PrivateDnsName=f"{name}.example.com"
+            )
             for name in ("web", "idle")
         ]
         self.service, self.idle_service = [one["ServiceConfiguration"] for one in made]
@@ -205,6 +207,7 @@ def valid_calls(here):
         "ModifyVpcEndpointServiceConfiguration": {**service, "AcceptanceRequired": False},
         "ModifyVpcEndpointServicePermissions": {**service, "AddAllowedPrincipals": ["*"]},
         "RejectVpcEndpointConnections": {**service, **endpoint},
+        "StartVpcEndpointServicePrivateDnsVerification": service,
         "AcceptVpcPeeringConnection": pending,
         "AllocateAddress": {"Domain": "vpc"},
         "AssignPrivateNatGatewayAddress": {"NatGatewayId": here.private_nat, "PrivateIpAddressCount": 1},

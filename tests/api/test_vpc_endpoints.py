@@ -76,6 +76,16 @@ def test_without_acceptance_an_endpoint_waits_for_its_cells_only(here):
     assert state(here, endpoint) == "available"
 
 
+def test_an_endpoint_is_pending_while_a_host_does_not_know_where_to_send(here):
+    here.view.live = here.view.revision
+    endpoint = connect(here, offer(here, AcceptanceRequired=False))
+    time_passes(here)
+    assert state(here, endpoint) == "pending"
+    here.view.live = here.view.revision
+    time_passes(here)
+    assert state(here, endpoint) == "available"
+
+
 def test_an_available_endpoint_is_rejected_and_stays_so(here):
     service, endpoint = available(here)
     assert decide(here, "Reject", service, endpoint) == []
@@ -275,6 +285,19 @@ def test_a_private_name_is_one_endpoints_in_a_vpc(here):
     assert PRIVATE_NAME in names_in(here)
     here.view.call("ModifyVpcEndpoint", VpcEndpointId=second.id, PrivateDnsEnabled=False)
     assert PRIVATE_NAME not in names_in(here)
+
+
+def test_a_private_name_is_verified_when_it_is_said(here):
+    named = offer(here, PrivateDnsName=PRIVATE_NAME)
+    nameless = offer(here, NetworkLoadBalancerArns=[arn("more")])
+    verify = "StartVpcEndpointServicePrivateDnsVerification"
+    assert here.view.call(verify, ServiceId=named.id) == {"ReturnValue": True}
+    assert here.view.refusal(verify, ServiceId=nameless.id) == "InvalidParameter"
+    change = {"ServiceId": named.id, "RemovePrivateDnsName": True}
+    both = {**change, "PrivateDnsName": "other.example.com"}
+    assert here.view.refusal("ModifyVpcEndpointServiceConfiguration", **both) == "InvalidParameter"
+    here.view.call("ModifyVpcEndpointServiceConfiguration", **change)
+    assert now(here, named).private_dns_name == ""
 
 
 def test_a_private_name_needs_a_vpc_with_names(here):

@@ -159,6 +159,16 @@ def _name_after(view: View, found: VpcEndpointService, parameters: dict[str, Any
     return after
 
 
+@operation("StartVpcEndpointServicePrivateDnsVerification")
+def start_vpc_endpoint_service_private_dns_verification(request: Request, view: View) -> Outcome:
+    """There is nothing left to verify of a name (see above). Raises InvalidParameter: the service has none."""
+    honour_only(request.parameters, {"ServiceId"})
+    found = find(view, VpcEndpointService, request.parameters["ServiceId"])
+    if not found.private_dns_name:
+        raise ApiError("InvalidParameter", f"The service {found.id} has no private DNS name")
+    return Outcome(result={"ReturnValue": True})
+
+
 @operation("DeleteVpcEndpointServiceConfigurations")
 def delete_vpc_endpoint_service_configurations(request: Request, view: View) -> Outcome:
     """Each for itself: what cannot be deleted is told in the answer."""
