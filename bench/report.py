@@ -154,15 +154,6 @@ def live_table(data: dict[str, Any]) -> list[str]:
     return plain_table("From the API call to every host's kernel map", data, note)
 
 
-def edges_table(data: dict[str, Any]) -> list[str]:
-    columns = list(data["rows"][0])
-    note = f"{data['unit']}, each packet of a random one of so many public addresses (bench/edges.py)."
-    lines = ["## The programs of an edge by themselves", "", note, "", *head(*columns)]
-    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
-    loading = ", ".join(f"{name} {value}" for name, value in data["load_seconds"].items())
-    return [*lines, "", f"Seconds to load: {loading}."]
-
-
 def edge_path_table(data: dict[str, Any]) -> list[str]:
     peers = {"plain": "routed veth", "nat": "nftables, stateless", "vxlan-nat": "VXLAN + nftables NAT"}
     lines = ["## From an instance through an edge to a server outside", ""]
@@ -258,7 +249,6 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "edges": edges_table,
     "running": running_table,
     "live": live_table,
-    "edges": edges_table,
     "edge_path": edge_path_table,
     "edge_moves": edge_moves_table,
     "services": services_table,

@@ -1,6 +1,6 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys a realistic VPC: both address families,
 subnets, route tables with an appliance and a peering, security groups in all the ways the provider has, default ones too, network
-ACLs, a prefix list, DHCP options, instances.
+ACLs, a prefix list, DHCP options, NAT gateways, instances.
 
 The provider waits ten seconds, whatever happens, for an IPv6 block, for names of a VPC, for an instance: so no such thing here stands on
 another. No other test tries this client.
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.api.terraform_nat import NAT_CONFIGURATION, check_nat_gateways, check_nat_gateways_are_gone
 
 MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
 TERRAFORM = shutil.which("terraform")
@@ -358,7 +359,9 @@ def hop_limit(ec2):
 def terraform(api, tmp_path):
     """Runs it in a folder with the configuration; what it says."""
     (tmp_path / "main.tf").write_text(CONFIGURATION)
+    (tmp_path / "nat.tf").write_text(NAT_CONFIGURATION)
     api.add_pool()
+    api.add_cells()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -395,6 +398,7 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(ec2, terr
     ]
     assert states == ["running", "running"]
     assert [rule for group in default_groups(ec2) for rule in group["IpPermissions"]] == []
+    check_nat_gateways(ec2)
     (chosen,) = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
     (options,) = ec2.describe_dhcp_options(Filters=[{"Name": "tag:Name", "Values": ["main"]}])["DhcpOptions"]
     assert chosen["DhcpOptionsId"] == options["DhcpOptionsId"]
@@ -404,6 +408,7 @@ def test_terraform_applies_without_drift_changes_in_place_and_destroys(ec2, terr
     terraform("plan", "-detailed-exitcode", *elsewhere)  # 2 would mean that it sees a difference
     assert hop_limit(ec2) == 3
     terraform("destroy", "-auto-approve", "-refresh=false", *elsewhere)  # the plan before has just looked
+    check_nat_gateways_are_gone(ec2)
     assert len(ec2.describe_dhcp_options()["DhcpOptions"]) == 1
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.real_packets
 @pytest.fixture
 def settings() -> Iterator[Settings]:
     one = Settings(name=f"t{secrets.token_hex(4)}", hosts=1, zones=1, edges=1)
-    private_folder(one.layout.run)
+    for folder in (one.layout.run, one.layout.host_run("edge-1")):
+        private_folder(folder)
     lay(one)
     yield one
     stop.tear_down(one.name, keep_data=False, tell=lambda _: None)
