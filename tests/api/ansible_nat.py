@@ -16,7 +16,6 @@ _HEAD = """
 NAT_PLAY = (
     _HEAD
     + """
-    - amazon.aws.ec2_vpc_igw: {vpc_id: "{{ data.subnets[0].vpc_id }}", tags: {Name: out}}
     - amazon.aws.ec2_vpc_nat_gateway:
         subnet_id: "{{ data.subnets[0].subnet_id }}"
         if_exist_do_not_create: true
@@ -42,6 +41,5 @@ NAT_AWAY = (
         release_eip: true
         wait: true
         state: absent
-    - amazon.aws.ec2_vpc_igw: {vpc_id: "{{ data.subnets[0].vpc_id }}", state: absent}
 """
 )
