@@ -254,6 +254,35 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     domain_name: str = ""  # reverse DNS, as asked for
 
 
+class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address of a NAT gateway. A draining one (`drain_until` set) takes no new flows."""
+
+    private_address: str = ""
+    allocation_id: str = ""  # eipalloc-...; empty: of a private gateway
+    association_id: str = ""
+    public_address: str = ""
+    is_primary: bool = False
+    status: str = ""  # as AWS names it: assigning, succeeded, failed, associating, disassociating, unassigning
+    drain_until: float = 0.0
+
+
+class NatGateway(Resource, frozen=True, kw_only=True):
+    """`state`: AWS's word. Its interface (NetworkInterface.cell_attachment) is where routes to it lead."""
+
+    KIND: ClassVar[str] = "nat-gateway"
+    PREFIX: ClassVar[str] = "nat"
+
+    vpc_id: str
+    subnet_id: str
+    interface_id: str
+    connectivity: str = "public"  # or "private"
+    state: str = "pending"  # pending, available, failed, deleting, deleted
+    addresses: tuple[NatAddress, ...] = ()
+    failure_code: str = ""
+    failure_message: str = ""
+    ended: float = 0.0  # since when it is failed or deleted
+
+
 class VpcPeering(Resource, frozen=True, kw_only=True):
     """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
     stored is what was last decided."""
@@ -534,6 +563,7 @@ RESOURCES: tuple[type[Resource], ...] = (
     InternetGateway,
     EgressOnlyInternetGateway,
     ElasticIp,
+    NatGateway,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,
