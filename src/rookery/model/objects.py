@@ -255,32 +255,33 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
 
 
 class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An address of a NAT gateway. A draining one (`drain_until` set) takes no new flows."""
+    """A private address of a NAT gateway, and what stands for it outside. `status`: associating (private gateways: assigning)
+    until the cell works by it, then succeeded; disassociating (unassigning) until `drain_until`; failed."""
 
-    private_address: str = ""
+    private_address: str = ""  # empty: its gateway failed
     allocation_id: str = ""  # eipalloc-...; empty: of a private gateway
-    association_id: str = ""
+    association_id: str = ""  # eipassoc-...
     public_address: str = ""
     is_primary: bool = False
-    status: str = ""  # as AWS names it: assigning, succeeded, failed, associating, disassociating, unassigning
+    status: str = "succeeded"
     drain_until: float = 0.0
 
 
 class NatGateway(Resource, frozen=True, kw_only=True):
-    """`state`: AWS's word. Its interface (NetworkInterface.cell_attachment) is where routes to it lead."""
+    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing."""
 
     KIND: ClassVar[str] = "nat-gateway"
     PREFIX: ClassVar[str] = "nat"
 
     vpc_id: str
     subnet_id: str
-    interface_id: str
+    interface_id: str = ""  # eni-..., gone when it has ended; empty: it failed before it had one
     connectivity: str = "public"  # or "private"
-    state: str = "pending"  # pending, available, failed, deleting, deleted
-    addresses: tuple[NatAddress, ...] = ()
+    state: str = "pending"
+    addresses: tuple[NatAddress, ...] = ()  # the primary one first
     failure_code: str = ""
     failure_message: str = ""
-    ended: float = 0.0  # since when it is failed or deleted
+    ended: float = 0.0  # since when it is deleting, deleted or failed
 
 
 class VpcPeering(Resource, frozen=True, kw_only=True):
