@@ -44,6 +44,6 @@ def _addresses(nodes: Iterable[str], hosts: Mapping[str, HostThing]) -> set[str]
     return {hosts[node].address for node in nodes if node in hosts}
 
 
-def first_shard(shards: list[ShardThing]) -> ShardThing | None:
+def first_shard(shards: Iterable[ShardThing]) -> ShardThing | None:
     """Of those that have one number."""
     return min(shards, key=lambda shard: (shard.cell, shard.account), default=None)

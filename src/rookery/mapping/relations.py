@@ -10,6 +10,7 @@ from rookery.intent.gateways import gateway_intent
 from rookery.intent.host import GatewayIntent, TopsIntent
 from rookery.intent.peering import joined, peers_of
 from rookery.intent.route import is_prefix_list
+from rookery.intent.tops import first_shard, tops_intent, tops_number, tops_of
 from rookery.intent.vpc import (
     InEffect,
     effective_acl,
@@ -17,7 +18,6 @@ from rookery.intent.vpc import (
     effective_table,
     effective_tables,
 )
-from rookery.intent.tops import first_shard, tops_intent, tops_number, tops_of
 from rookery.mapping.facts import (
     CELL,
     HOST,
