@@ -232,18 +232,18 @@ def tops_keys(numbers: Iterable[int]) -> list[TopsNumber]:
 
 def living_tops(found: Iterable[TopSet]) -> frozenset[str]:
     """The nodes to which one sent, by these rows."""
-    return frozenset(address for row in found for address in _members(row)[: row.living])
+    return frozenset(address for row in found for address in members_of(row)[: row.living])
 
 
 def kept_tops(key: TopsNumber, row: TopSet) -> TopsIntent:
     """What is known of a set while nobody tells the intent: one goes on sending to the same nodes."""
-    members = _members(row)
+    members = members_of(row)
     return TopsIntent(
         number=key.number, addresses=tuple(members[: row.living]), draining=tuple(members[row.living :])
     )
 
 
-def _members(row: TopSet) -> list[str]:
+def members_of(row: TopSet) -> list[str]:
     return [substrate_text(row.address[4 * n : 4 * n + 4]) for n in range(row.members)]
 
 
