@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.l2 import Ether
@@ -15,7 +17,7 @@ from rookery.dataplane.formats import RouteKind, Step, Verdict
 from rookery.dataplane.syscall import RunContext
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
-from tests.dataplane import plan, plan_cells, plan_edge
+from tests.dataplane import edges, plan, plan_cells, plan_edge
 from tests.dataplane.edges import HOME, Region
 from tests.dataplane.gated import DROPPED
 from tests.dataplane.packets import IP, ROUTER, mac_text
@@ -28,14 +30,21 @@ CLIENT, TARGET, FRONT, NATTED = "10.7.1.5", "10.7.2.7", ADDRESS[BALANCER], ADDRE
 LISTENS, SERVES, CHOSEN = 443, 8080, 20001
 
 
+@pytest.fixture(scope="module")
+def two_hosts() -> Iterator[Region]:
+    with edges.region([str(plan.HOST_A), str(plan.HOST_B)]) as made:
+        yield made
+
+
 @pytest.fixture
-def celled(whole: Region) -> Region:
-    """All hosts and the edge know the nodes; the way out of VPC 7 is the NAT gateway, and that one's way is the edge."""
-    for host in whole.hosts.values():
+def celled(two_hosts: Region) -> Region:
+    """Both hosts and the edge know the nodes; the way out of VPC 7 is the NAT gateway."""
+    two_hosts.restore()
+    for host in two_hosts.hosts.values():
         plan_cells.fill(host)
         host.routes.put_many(plan_edge.default_route(1, RouteKind.INTERFACE, target=NAT))
-    plan_cells.fill_edge(whole.edge.real)
-    return whole
+    plan_cells.fill_edge(two_hosts.edge.real)
+    return two_hosts
 
 
 def handed_over(number: int, packet: Packet, neighbour: str = ROUTER) -> bytes:
