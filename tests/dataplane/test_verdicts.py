@@ -234,7 +234,7 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
-    assert told.keys() == set(Step) - STEPS_OF_EDGES
+    assert told.keys() == set(Step) - STEPS_OF_EDGES - STEPS_OF_CELLS
     assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
     assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"
     assert told[Step.DROPPED] == "dropped: nobody in this VPC has the destination's address"
