@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "mapping": {"model", "store", "intent"},
     "host": {"model", "intent", "dataplane", "mapping", "vm"},
     "blackfoot": {"model", "intent", "dataplane", "mapping", "host"},
-    "region": {"model", "store", "dataplane", "vm", *SERVICES},
+    "region": {"model", "store", "intent", "dataplane", "vm", *SERVICES},
     "trace": {"model", "dataplane", "host", "region"},
     "tour": {"model", "host", "region", "trace"},
     "cli": {"store", "region", "trace", "tour"},

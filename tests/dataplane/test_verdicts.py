@@ -186,6 +186,8 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_PRIVATE_DESTINATION": "test_edge_drops",
     "DROP_PRIVATE_SOURCE": "test_edge_drops",
     "DROP_TRANSLATION": "test_edge_drops",
+    "DROP_PROBE_UNANSWERED": "test_edge_drops",
+    "DEFERRED": "test_edge_xdp",
     "DROP_NO_TOP": "test_cells_host",
 }
 STEPS_OF_CELLS = {Step.TOP_CHOSEN, Step.FROM_TOP}  # told in tests/journeys/test_through_a_cell.py

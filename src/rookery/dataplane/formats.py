@@ -462,6 +462,12 @@ class ServiceBudget(NamedTuple):
     second_and_packets: int
 
 
+class WhatIfNote(NamedTuple):
+    mark: int
+    verdict: int
+    target: int
+
+
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
@@ -522,6 +528,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
+    WhatIfNote: Struct("=III"),
 }
 
 
@@ -537,6 +544,7 @@ class GatewayFlag(IntFlag):
 
 class UplinkFlag(IntFlag):
     CLOSING = 1
+    FILLED = 2
 
 
 class CellConstant(IntEnum):
@@ -703,6 +711,7 @@ class Verdict(IntEnum):
     ANSWERED = 3
     NOT_OURS = 4
     SERVED = 5
+    DEFERRED = 6
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -762,6 +771,7 @@ class Verdict(IntEnum):
     DROP_CONFLICT = 72
     DROP_CHAIN = 73
     DROP_CELL_FRAGMENT = 74
+    DROP_PROBE_UNANSWERED = 75
     VERDICTS = 96
 
 

@@ -55,6 +55,9 @@ VPC_BITS = 32
 TOPS_MAX = CellConstant.NODES_MAX
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 MAPPED_BITS = [MAPPED.supernet(new_prefix=bits).network_address.packed for bits in range(RouteConstant.IPV4_BITS + 1)]
+CHECKED, NO_PEER, AT_CELL = (
+    int(flag) for flag in (InterfaceFlag.SOURCE_DEST_CHECK, InterfaceFlag.NO_PEER, InterfaceFlag.AT_CELL)
+)  # an enum's "or" takes as long as a row
 NO_ROUTE = Route(kind=RouteKind.NONE, target=0)
 
 Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
@@ -62,9 +65,8 @@ Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) ->
 
 def _flags(source_dest_check: bool, kind: str = NAMESPACE, at_cell: bool = False) -> int:
     """`kind`: of the instance that has the interface; a guest's device has no other end."""
-    checked = InterfaceFlag.SOURCE_DEST_CHECK if source_dest_check else 0
-    guest = InterfaceFlag.NO_PEER if kind == GUEST else 0
-    return int(checked | guest | (InterfaceFlag.AT_CELL if at_cell else 0))
+    checked = CHECKED if source_dest_check else 0
+    return checked | (NO_PEER if kind == GUEST else 0) | (AT_CELL if at_cell else 0)
 
 
 def _wired(

@@ -11,6 +11,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.ANSWERED: "answered by the host or the edge itself",
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
     Verdict.SERVED: "given to the services of the host",
+    Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
@@ -59,6 +60,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_UNASKED: "from outside to a subnet whose way out is egress-only, and nobody there asked",
     Verdict.DROP_NO_TOP: "the way leads to a cell, and no node of it is known that serves its owner",
     Verdict.DROP_TRANSLATION: "the kernel refused to rewrite the packet's addresses",
+    Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, or its tables are not filled yet",
 }
 
 STEPS: dict[Step, str] = {
