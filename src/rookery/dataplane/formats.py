@@ -34,6 +34,12 @@ class EdgeAddress(NamedTuple):
     address: bytes
 
 
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -101,6 +107,7 @@ class Forwarder(NamedTuple):
     subnet: int
     mac: bytes
     flags: int
+    group_set: int
 
 
 class PeeringKey(NamedTuple):
@@ -196,7 +203,7 @@ class Connection(NamedTuple):
     rule: int
     state: int
     opened: int
-    padding: int
+    attachment: int
 
 
 class SweepOutcome(NamedTuple):
@@ -466,13 +473,14 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     InterfaceNumber: Struct("=I"),
     VpcNumber: Struct("=I"),
     EdgeAddress: Struct("=4s"),
+    TopsNumber: Struct("=I"),
     InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
     Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
     Mapping: Struct("=4sII6sBBIQQ"),
     DelegatedKey: Struct("=II16s"),
     ForwarderKey: Struct("=II"),
-    Forwarder: Struct("=4sI6sH"),
+    Forwarder: Struct("=4sI6sHQ"),
     PeeringKey: Struct("=II"),
     Peering: Struct("=I"),
     LocalInterfaceKey: Struct("=II"),

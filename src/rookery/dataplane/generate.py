@@ -58,8 +58,14 @@ class EdgeAddress(NamedTuple):
     """Key of `edge_nodes`: a bare substrate address in C."""
 
     address: bytes
+
+
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
 '''
-BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I", "VpcNumber": "=I", "EdgeAddress": "=4s"}
+BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I", "VpcNumber": "=I", "EdgeAddress": "=4s", "TopsNumber": "=I"}
 
 
 class Type(NamedTuple):
