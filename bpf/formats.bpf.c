@@ -76,7 +76,6 @@ struct formats {
 	enum service_flag service_flag;
 	enum target_flag target_flag;
 	enum directive_flag directive_flag;
-	enum tracker_flag tracker_flag;
 	enum chain_step chain_step;
 	enum chain_flag chain_flag;
 	struct caller caller;

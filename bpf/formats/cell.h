@@ -200,17 +200,13 @@ struct directive {
 };
 _Static_assert(sizeof(struct directive) == 64, "shared format");
 
-enum tracker_flag {
-	TRACKER_PENDING = 1,               /* no directive yet: `decider` was asked for one */
-};
-
 /* `trackers`: flow_key -> what becomes of the flow, at the nodes that keep it: each direction has its row, and its nodes. */
 struct tracker {
 	struct directive directive;
 	__u64 deadline;                    /* nanoseconds, CLOCK_MONOTONIC: later it is not there any more */
 	__u32 tenant;
 	__u16 decider;                     /* place; of a pending one */
-	__u16 flags;                       /* enum tracker_flag */
+	__u16 pending;                     /* 1: no directive yet, `decider` was asked for one */
 };
 _Static_assert(sizeof(struct tracker) == 80, "shared format");
 

@@ -236,7 +236,7 @@ __noinline int take_ask(struct __sk_buff *skb)
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
 		return not_known(skb, packet, course);
-	if (row->flags & TRACKER_PENDING) {
+	if (row->pending) {
 		course->decider = row->decider;
 		course->step = CHAIN_DECIDE;
 		return course->begins && course->living >> (row->decider & 31) & 1 ? CONTINUE : not_known(skb, packet, course);
@@ -271,7 +271,7 @@ __noinline int take_decide(struct __sk_buff *skb)
 	if (course->flags & CHAIN_TAKEN)
 		take_back(course);
 	row = tracker_of(course);
-	if (row && !(row->flags & TRACKER_PENDING) && !is_target_gone(course, &row->directive)) {
+	if (row && !(row->pending) && !is_target_gone(course, &row->directive)) {
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		go_on_deciding(course);

@@ -68,7 +68,7 @@ static __always_inline struct tracker *make_row(struct course *course, const str
 	row->deadline = course->now + lifetime(directive);
 	row->tenant = tenant_of(course);
 	row->decider = 0;
-	row->flags = 0;
+	row->pending = 0;
 	return row;
 }
 
@@ -89,7 +89,7 @@ static __always_inline struct tracker *tracker_of(const struct course *course)
 static __always_inline void renew(struct tracker *row, const struct course *course, const struct directive *directive)
 {
 	row->directive = *directive;
-	row->flags = 0;
+	row->pending = 0;
 	row->deadline = course->now + lifetime(directive);
 }
 
@@ -98,7 +98,7 @@ static __always_inline enum stored store(struct course *course, const struct flo
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
 
-	if (there && !is_row_over(course, there) && !(there->flags & TRACKER_PENDING) &&
+	if (there && !is_row_over(course, there) && !(there->pending) &&
 	    there->directive.version != directive->version)
 		return OTHER_THERE;
 	if (there) {
@@ -113,7 +113,7 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
 
-	if (there && there->deadline > course->now && !(there->flags & TRACKER_PENDING) &&
+	if (there && there->deadline > course->now && !(there->pending) &&
 	    there->directive.version > directive->version)
 		return;
 	if (there) {
@@ -153,7 +153,7 @@ __noinline int remember_decider(void)
 		return 0;
 	row = make_row(course, &course->directive);
 	row->decider = course->decider;
-	row->flags = TRACKER_PENDING;
+	row->pending = 1;
 	return remember_for_now(course, row);
 }
 

@@ -471,6 +471,7 @@ class Tracker(NamedTuple):
     deadline: int
     tenant: int
     decider: int
+    pending: int
 
 
 class CachedDirective(NamedTuple):
@@ -644,10 +645,6 @@ class DirectiveFlag(IntFlag):
     PROVISIONAL = 2
     PROXY_PROTOCOL = 4
     CLOSING = 8
-
-
-class TrackerFlag(IntFlag):
-    PENDING = 1
 
 
 class ChainStep(IntEnum):
