@@ -140,18 +140,6 @@ static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet
 	return send(packet, config);
 }
 
-/* Has its target gone, or been given up? Then the flow ends. */
-static __always_inline bool is_target_gone(const struct course *course, const struct directive *directive)
-{
-	const struct cell_config *config = find_cell();
-	const struct cell_target *target;
-
-	if (directive->target == CELL_NO_TARGET || !config)
-		return false;
-	target = target_of(course, config, directive->target);
-	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
-}
-
 /* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. */
 static __always_inline enum verdict refuse_unknown(struct __sk_buff *skb, const struct packet *packet, const struct course *course)
 {
@@ -241,10 +229,7 @@ __noinline int take_ask(struct __sk_buff *skb)
 		course->step = CHAIN_DECIDE;
 		return course->begins && course->living >> (row->decider & 31) & 1 ? CONTINUE : not_known(skb, packet, course);
 	}
-	if (!is_target_gone(course, &row->directive))
-		return take_known(packet, course, row);
-	course->asked = ASKED_ALL;
-	return course->begins ? begin_flow(course, packet->what_if) : refuse_unknown(skb, packet, course);
+	return is_target_gone(course, &row->directive) ? refuse_unknown(skb, packet, course) : take_known(packet, course, row);
 }
 
 static __always_inline void take_back(struct course *course)
