@@ -148,7 +148,7 @@ static __always_inline enum verdict refuse_unknown(struct __sk_buff *skb, const 
 
 	if (!attachment || outside || packet->protocol != IPPROTO_TCP)
 		return DROP_NO_FLOW;
-	if (course->now - course->ring_since < CELL_SETTLED_SECONDS * SECOND)
+	if (is_younger_than(course, CELL_SETTLED_SECONDS))
 		return DROP_NO_FLOW;
 	return reset_sender(skb);
 }
@@ -190,12 +190,12 @@ static __always_inline enum verdict not_known(struct __sk_buff *skb, struct pack
 	return CONTINUE;
 }
 
-/* An answer shows that its flow is there. */
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
 static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
 {
 	__u64 deadline;
 
-	if (!(row->directive.flags & DIRECTIVE_OUTWARD))
+	if (!course->begins)
 		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
 	deadline = course->now + lifetime(&row->directive);
 	if (deadline > row->deadline)

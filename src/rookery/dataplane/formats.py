@@ -896,7 +896,6 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
-    HOP_LIMIT = 42
 
 
 class WhatIfMark(IntEnum):
