@@ -140,8 +140,9 @@ static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet
 	return send(packet, config);
 }
 
-/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. */
-static __always_inline enum verdict refuse_unknown(struct __sk_buff *skb, const struct packet *packet, const struct course *course)
+/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top
+ * says it: hosts believe the nodes that serve the attachment's account, and no others. */
+static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool outside = attachment && attachment->kind == ATTACHMENT_NAT && course->flags & CHAIN_OWN_ADDRESS;
@@ -150,7 +151,9 @@ static __always_inline enum verdict refuse_unknown(struct __sk_buff *skb, const 
 		return DROP_NO_FLOW;
 	if (is_younger_than(course, CELL_SETTLED_SECONDS))
 		return DROP_NO_FLOW;
-	return reset_sender(skb);
+	course->flags |= CHAIN_UNKNOWN;
+	course->step = CHAIN_TELL;
+	return CONTINUE;
 }
 
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
@@ -174,7 +177,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 	return CONTINUE;
 }
 
-static __always_inline enum verdict not_known(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict not_known(struct packet *packet, struct course *course)
 {
 	bool asks_others = packet->protocol != IPPROTO_TCP && is_young(course);
 
@@ -185,7 +188,7 @@ static __always_inline enum verdict not_known(struct __sk_buff *skb, struct pack
 		return CONTINUE;
 	}
 	if (!course->begins)
-		return refuse_unknown(skb, packet, course);
+		return refuse_unknown(packet, course);
 	course->asked = ASKED_ALL;
 	return CONTINUE;
 }
@@ -213,7 +216,17 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 	return CONTINUE;
 }
 
-__noinline int take_ask(struct __sk_buff *skb)
+/* Somebody decides already: a packet that begins the flow once more hears what. What follows on a beginning is known to others. */
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
+{
+	if (!course->begins || !(course->living >> (decider & 31) & 1))
+		return not_known(packet, course);
+	course->decider = decider;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
+__noinline int take_ask(void)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -223,13 +236,10 @@ __noinline int take_ask(struct __sk_buff *skb)
 		return DROP_NOT_CONFIGURED;
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
-		return not_known(skb, packet, course);
-	if (row->pending) {
-		course->decider = row->decider;
-		course->step = CHAIN_DECIDE;
-		return course->begins && course->living >> (row->decider & 31) & 1 ? CONTINUE : not_known(skb, packet, course);
-	}
-	return is_target_gone(course, &row->directive) ? refuse_unknown(skb, packet, course) : take_known(packet, course, row);
+		return not_known(packet, course);
+	if (row->pending)
+		return ask_decider(packet, course, row->decider);
+	return is_target_gone(course, &row->directive) ? refuse_unknown(packet, course) : take_known(packet, course, row);
 }
 
 static __always_inline void take_back(struct course *course)
@@ -347,12 +357,20 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
+static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	if (course->flags & CHAIN_UNKNOWN)
+		return reset_sender(skb);
+	cache_directive(packet, course);
+	return follow(skb);
+}
+
 /* CONTINUE: `step` is the next one. */
 static __always_inline enum verdict take_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
-		return take_ask(skb);
+		return take_ask();
 	case CHAIN_DECIDE:
 		return take_decide(skb);
 	case CHAIN_ANSWERS_FIRST:
@@ -361,8 +379,7 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 	case CHAIN_SECOND:
 		return take_second();
 	case CHAIN_TELL:
-		cache_directive(packet, course);
-		return follow(skb);
+		return take_tell(skb, packet, course);
 	case CHAIN_BEAT_FIRST:
 	case CHAIN_BEAT_SECOND:
 	case CHAIN_BEAT_ANSWERS_FIRST:
@@ -374,11 +391,11 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 }
 
 /* Nobody has this turn, because there are too few nodes: what it would do is left out. */
-static __always_inline enum verdict skip_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict skip_step(struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
-		return not_known(skb, packet, course);
+		return not_known(packet, course);
 	case CHAIN_SECOND:
 	case CHAIN_ANSWERS_SECOND:
 	case CHAIN_BEAT_FIRST:
@@ -408,7 +425,7 @@ __noinline int walk_chain(struct __sk_buff *skb, bool mine)
 		if (place == course->self)
 			verdict = take_step(skb, packet, course);
 		else if (place == NOBODY)
-			verdict = skip_step(skb, packet, course);
+			verdict = skip_step(packet, course);
 		else
 			return pass_on(skb, packet, course, place);
 		if (verdict)

@@ -60,6 +60,24 @@ class CellWorld:
             edge.real.mappings.put_many({MappingKey(plan.VPC, address_bytes(plan_cell.NAT_ADDRESS)): row})
             edge.real.forwarders.put_many({ForwarderKey(plan.VPC, plan_cell.NAT): nat})
 
+    def lead_to_balancer(self, place: int) -> None:
+        """The host's instances find the balancer at this node, and its targets believe it."""
+        address = plan_cell.NODES[place].packed
+        row = formats.Mapping(address, plan_cell.BALANCER, 9, plan.mac(plan_cell.BALANCER), 1, 0, 1_700_000_000, 5, 0)
+        self.around.host.mappings.put_many({MappingKey(plan.VPC, address_bytes(plan_cell.BALANCER_ADDRESS)): row})
+
+    def put_target(self, address: str, port: int) -> None:
+        """The only one."""
+        row = plan_cell.target(0)._replace(address=address_bytes(address), port=port.to_bytes(2, "big"))
+        for node in self.nodes:
+            node.real.cell_targets.put_many({node.real.target_row(0, number): row for number in range(2)})
+
+    def forget(self) -> None:
+        """As if no packet had come for long."""
+        for node in self.nodes:
+            node.real.trackers.delete_many(list(dict(node.real.trackers.items())))
+            node.real.directives.delete_many(list(dict(node.real.directives.items())))
+
     def living(self, *places: int) -> None:
         """What the nodes know from their probes."""
         for node in self.nodes:

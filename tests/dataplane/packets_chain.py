@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from scapy.fields import BitField, ByteField, IntField, LEIntField, LELongField, LEShortField, ShortField, StrFixedLenField, XByteField, XShortField
+from scapy.fields import (
+    BitField,
+    ByteField,
+    IntField,
+    LEIntField,
+    LELongField,
+    LEShortField,
+    ShortField,
+    StrFixedLenField,
+    XByteField,
+    XShortField,
+)
 from scapy.packet import Packet, bind_layers
 
 from tests.dataplane.packets import Ether

@@ -42,9 +42,9 @@ def ask(cell: Cell, content: Packet, source: str = CLIENT, to: str = BALANCER_AD
     return cell.travel(to_top(ip(source, to) / content, top % len(cell.nodes)))
 
 
-def answer(cell: Cell, content: Packet, source: str, to: str, led_to: int = 0, top: int = 1) -> Journey:
+def answer(cell: Cell, content: Packet, source: str, to: str, led_to: int = 0) -> Journey:
     """A target's host leads answers to a preserved client back to the balancer."""
-    return cell.travel(to_top(ip(source, to) / content, top % len(cell.nodes), led_to=led_to))
+    return cell.travel(to_top(ip(source, to) / content, 1 % len(cell.nodes), led_to=led_to))
 
 
 def syn(dport: int = PRESERVED, sport: int = 1111, seq: int = 0) -> Packet:

@@ -665,6 +665,7 @@ class ChainFlag(IntFlag):
     HANDED_OUT = 1
     OWN_ADDRESS = 2
     TAKEN = 4
+    UNKNOWN = 8
 
 
 class InterfaceFlag(IntFlag):
