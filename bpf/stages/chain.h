@@ -216,10 +216,10 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 	return CONTINUE;
 }
 
-/* Somebody decides already: a packet that begins the flow once more hears what. What follows on a beginning is known to others. */
+/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
 {
-	if (!course->begins || !(course->living >> (decider & 31) & 1))
+	if (!(course->living >> (decider & 31) & 1))
 		return not_known(packet, course);
 	course->decider = decider;
 	course->step = CHAIN_DECIDE;
@@ -272,6 +272,8 @@ __noinline int take_decide(struct __sk_buff *skb)
 		go_on_deciding(course);
 		return CONTINUE;
 	}
+	if (!course->begins)
+		return refuse_unknown(packet, course);
 	if ((verdict = decide(skb)))
 		return verdict;
 	if (!packet->what_if && !remember_decision())

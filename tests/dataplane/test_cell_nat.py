@@ -13,9 +13,9 @@ import pytest
 from scapy.layers.inet import ICMP, TCP, UDP, IPerror, TCPerror, UDPerror
 from scapy.packet import Packet, Raw
 
-from rookery.dataplane.addresses import address_bytes, address_text
 from rookery.dataplane import formats
-from rookery.dataplane.formats import DirectiveFlag, Direction, FlowKey, RouteKind, Verdict
+from rookery.dataplane.addresses import address_bytes, address_text
+from rookery.dataplane.formats import Direction, DirectiveFlag, FlowKey, RouteKind, Verdict
 from tests.dataplane import cells, model_cell, plan, plan_cell, plan_edge, rule_rows
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
 from tests.dataplane.packets import IP
