@@ -18,7 +18,7 @@ from tests.dataplane.cells import Cell, Journey, to_top
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, ENDPOINT, ENDPOINT_ADDRESS, TARGETS
 from tests.dataplane.rule_rows import TCP as TCP_ONLY
-from tests.dataplane.rule_rows import into
+from tests.dataplane.rule_rows import into, out
 
 CLIENT, CONSUMER = "10.7.1.5", "10.6.1.5"
 PRESERVED, HIDDEN = 80, 8080
@@ -176,7 +176,7 @@ def test_the_balancers_groups_are_asked_when_a_flow_begins(cell: Cell) -> None:
     """T7-13."""
     guarded = plan_cell.attachment(BALANCER, group_set=5, policy=POLICY)
     for node in cell.nodes:
-        rule_rows.put_policy(node.real, POLICY, [into(TCP_ONLY, PRESERVED, "10.7.1.0/28")])
+        rule_rows.put_policy(node.real, POLICY, [into(TCP_ONLY, PRESERVED, "10.7.1.0/28"), out()])
     rows(cell, "attachments", {plan_cell.attachment_key(BALANCER): guarded})
     assert ask(cell, syn()).verdict is Verdict.SENT
     assert ask(cell, syn(HIDDEN)).verdict is Verdict.DROP_SECURITY_GROUP_INGRESS
@@ -185,6 +185,29 @@ def test_the_balancers_groups_are_asked_when_a_flow_begins(cell: Cell) -> None:
     rows(cell, "attachments", {plan_cell.attachment_key(BALANCER): guarded._replace(policy=POLICY + 1)})
     assert ask(cell, syn(sport=1112)).verdict is Verdict.DROP_SECURITY_GROUP_INGRESS
     assert ask(cell, TCP(sport=1111, dport=PRESERVED, flags="A"), top=1).verdict is Verdict.SENT
+
+
+def guard(cell: Cell, rules: list[rule_rows.Rule], **changed: int) -> None:
+    """The balancer has a group with these rules."""
+    for node in cell.nodes:
+        rule_rows.remove_lists(node.real, POLICY)
+        rule_rows.put_policy(node.real, POLICY, rules)
+    rows(cell, "attachments", {plan_cell.attachment_key(BALANCER): plan_cell.attachment(BALANCER, group_set=5, policy=POLICY, **changed)})
+
+
+def test_the_balancers_groups_are_asked_for_the_way_to_a_target(cell: Cell) -> None:
+    put_choices(cell, 0, 0)
+    guard(cell, [into(), out(TCP_ONLY, 8001, "10.7.1.6/32")])
+    assert ask(cell, syn()).verdict is Verdict.SENT
+    guard(cell, [into(), out(TCP_ONLY, 8001, "10.7.2.0/24")])
+    assert ask(cell, syn(sport=1112)).verdict is Verdict.DROP_SECURITY_GROUP_EGRESS
+    assert ask(cell, TCP(sport=1111, dport=PRESERVED, flags="A")).verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize(("sees", "verdict"), [(AttachmentFlag.GROUPS_SEE_CLIENT, Verdict.DROP_SECURITY_GROUP_INGRESS), (0, Verdict.SENT)])
+def test_the_balancer_behind_an_endpoint_may_ask_its_groups_for_the_consumer(cell: Cell, sees: int, verdict: Verdict) -> None:
+    guard(cell, [into(TCP_ONLY, 443, "192.0.2.0/24"), out()], flags=sees)
+    assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is verdict
 
 
 def test_an_endpoints_consumer_is_hidden_from_another_vpc(cell: Cell) -> None:
