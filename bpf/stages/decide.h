@@ -8,8 +8,8 @@
 #include "stages/trackers.h"
 
 enum decide_constant {
-	BLOCKS_SEARCHED = 128,             /* for one that this node owns: one of so many as there are nodes is */
-	BLOCKS_TRIED = 4,                  /* own ones, of an address */
+	BLOCKS_SEARCHED = 256,             /* for those that this node owns: one of so many as there are nodes is */
+	BLOCKS_TRIED = 16,                 /* own ones, of an address */
 	ADDRESSES_TRIED = 8,
 };
 
@@ -155,15 +155,18 @@ __noinline int take_port_of_address(bool what_if)
 		return NO_ROOM;
 	course->tried = 0;
 	for (__u32 i = 0; i < BLOCKS_SEARCHED && course->tried < BLOCKS_TRIED; i++) {
-		__u32 block = ((random & 0xffff) + i) % CELL_PORT_BLOCKS;
-		int stored = OTHER_THERE;
+		__u32 block = (__u16)random % CELL_PORT_BLOCKS;
+		int stored;
 
-		if (!owns_block(block))
+		if (!owns_block(block)) {
+			random++;
 			continue;
+		}
 		course->tried++;
 		stored = take_port_of_block(block, random >> 16, what_if);
 		if (stored != OTHER_THERE)
 			return stored;
+		random = bpf_get_prandom_u32();        /* not the next one: full blocks would lie side by side */
 	}
 	return OTHER_THERE;
 }
