@@ -22,11 +22,9 @@ struct ranking {
 };
 
 struct course {
-	struct ranking ranking;
 	__u64 now;                         /* nanoseconds, CLOCK_MONOTONIC */
 	__u64 ring_since;
 	struct flow_key key;               /* K */
-	struct flow_key answers;           /* K', once the directive is known */
 	struct directive directive;
 	struct attachment_key attachment;
 	__u32 epoch;
@@ -42,11 +40,13 @@ struct course {
 	__u32 tried;                       /* blocks of ports */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
+	struct sender sender;
+	struct next_hop hop;
+	struct ranking ranking;            /* not blank, from here on: written before it is read */
+	struct flow_key answers;           /* K', once the directive is known */
 	struct directive turned;           /* of K': written where no stack has room */
 	struct tracker row;                /* as it is to be stored */
 	struct cached_directive cached;
-	struct sender sender;
-	struct next_hop hop;
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
 };
 
@@ -96,7 +96,7 @@ static __always_inline struct course *begin_course(const struct cell_config *con
 
 	if (!course)
 		return 0;
-	__builtin_memset(course, 0, sizeof(*course));
+	__builtin_memset(course, 0, offsetof(struct course, ranking));
 	course->now = bpf_ktime_get_coarse_ns();
 	course->ring_since = config->ring_since;
 	course->epoch = config->epoch;

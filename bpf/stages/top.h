@@ -10,6 +10,7 @@
 
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
+	TOLD_AGAIN = 100000000,            /* ... after one that found no way */
 	PROVISIONAL_SECONDS = 10,          /* ... a SYN that comes again asks again */
 	LARGEST_BEAT = 9216,               /* what is larger is no packet of a wire, and is not copied */
 };
@@ -138,14 +139,14 @@ __noinline int beat(struct __sk_buff *skb)
 	return 1;
 }
 
-/* Told: `row` may be gone or another's by now, so it is looked up again. */
+/* `row` may be gone or another's by now, so it is looked up again. */
 static __always_inline void send_beat(struct __sk_buff *skb, const struct course *course)
 {
 	bool reached = beat(skb);
 	struct cached_directive *row = bpf_map_lookup_elem(&directives, &course->key);
 
-	if (row && reached)
-		row->told = course->now;
+	if (row)
+		row->told = reached ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
 }
 
 /* Groups are asked when a flow begins. */
