@@ -47,7 +47,7 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 	if ((verdict = parse_ethernet(skb, packet))) return verdict;
 	if ((verdict = parse_ip(skb, packet))) return verdict;
 	if ((verdict = refuse_neighbour_discovery(packet))) return verdict;
-	if ((verdict = refuse_own_source(packet, config))) return verdict;
+	if (!has_entered_before(skb, packet) && (verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &course->sender))) return verdict;
 	if ((verdict = find_attachment(packet, course))) return verdict;
 	if ((verdict = refuse_fragment(packet))) return verdict;

@@ -11,6 +11,10 @@
 #include "stages/substrate.h"
 #include "stages/wrap.h"
 
+enum emit_constant {
+	ENTERS_AGAIN = 0x43450001,         /* skb->mark */
+};
+
 static __always_inline void stand_for(struct course *course, const struct attachment_key *key, const struct attachment *attachment)
 {
 	struct interface_config *exit = &course->exit;
@@ -76,17 +80,41 @@ static __always_inline bool stretch_head(struct __sk_buff *skb, struct packet *p
 	return true;
 }
 
+/* From one attachment of this very node to another: once more through its own door. The mark says that it was here before; it comes from
+ * no other namespace, which clears it, and from no wire. */
+static __always_inline void enter_again(struct __sk_buff *skb, struct packet *packet, const struct substrate_config *config)
+{
+	if (packet->what_if || packet->outer_destination != config->address)
+		return;
+	skb->mark = ENTERS_AGAIN;
+	packet->action = bpf_redirect(config->ifindex, BPF_F_INGRESS);
+}
+
+static __always_inline bool has_entered_before(struct __sk_buff *skb, const struct packet *packet)
+{
+	bool before = packet->what_if || skb->mark == ENTERS_AGAIN;
+
+	if (!packet->what_if)
+		skb->mark = 0;
+	return before;
+}
+
 __noinline int depart(struct __sk_buff *skb)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
+	enum verdict verdict;
 
 	if (!course || !packet || !config)
 		return DROP_NOT_CONFIGURED;
 	if (packet->largest + WRAPPING > config->mtu)
 		return DROP_TOO_BIG;
-	return stretch_head(skb, packet, OUTER_HEAD) ? wrap(skb, packet, &course->hop, config) : DROP_ENCAPSULATION;
+	if (!stretch_head(skb, packet, OUTER_HEAD))
+		return DROP_ENCAPSULATION;
+	verdict = wrap(skb, packet, &course->hop, config);
+	enter_again(skb, packet, config);
+	return verdict;
 }
 
 #endif

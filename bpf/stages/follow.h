@@ -43,12 +43,13 @@ static __always_inline enum verdict check_cell_size(struct __sk_buff *skb, const
 	return say(skb, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, largest, DROP_TOO_BIG);
 }
 
-/* A NAT gateway is a hop, with its private address; a balancer is none. Only the inside is told. */
-static __always_inline enum verdict check_hops(struct __sk_buff *skb, const struct packet *packet, const struct course *course, __u32 hops)
+/* Every attachment is a hop, or a balancer that is its own target would go round for ever. A NAT gateway says so, with its private
+ * address and to the inside. */
+static __always_inline enum verdict check_hops(struct __sk_buff *skb, const struct packet *packet, const struct course *course, bool nat)
 {
-	if (!hops || packet->head.ip.ttl > hops)
+	if (packet->head.ip.ttl > 1)
 		return CONTINUE;
-	if (!(course->directive.flags & DIRECTIVE_OUTWARD))
+	if (!nat || !(course->directive.flags & DIRECTIVE_OUTWARD))
 		return DROP_HOP_LIMIT;
 	return say(skb, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
 }
@@ -66,15 +67,15 @@ __noinline int follow(struct __sk_buff *skb)
 	struct packet *packet = this_packet();
 	struct attachment_key exit;
 	enum verdict verdict;
-	__u32 hops;
+	bool nat;
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	exit = (struct attachment_key){ course->half, course->directive.vni, course->directive.interface };
-	hops = is_nat(course);
+	nat = is_nat(course);
 	if ((verdict = enter_exit(packet, course, &exit)))
 		return verdict;
-	if ((verdict = check_hops(skb, packet, course, hops)))
+	if ((verdict = check_hops(skb, packet, course, nat)))
 		return verdict;
 	readdress_packet(packet, course);
 	tell(packet, course->directive.flags & DIRECTIVE_OUTWARD ? STEP_SOURCE_TRANSLATED : STEP_DESTINATION_TRANSLATED, CONTINUE,
@@ -83,9 +84,9 @@ __noinline int follow(struct __sk_buff *skb)
 		return verdict;
 	if ((verdict = check_cell_size(skb, packet)))
 		return verdict;
-	if ((verdict = rewrite(skb, hops)))
+	if ((verdict = rewrite(skb)))
 		return verdict;
-	if (hops && (verdict = clamp_mss(skb)))
+	if (nat && (verdict = clamp_mss(skb)))
 		return verdict;
 	return depart(skb);
 }

@@ -200,7 +200,7 @@ __noinline int clamp_mss(struct __sk_buff *skb)
 }
 
 /* `packet` says already what is to be in it; its head, what still is. */
-__noinline int rewrite(struct __sk_buff *skb, __u32 hops)
+__noinline int rewrite(struct __sk_buff *skb)
 {
 	const struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -215,7 +215,7 @@ __noinline int rewrite(struct __sk_buff *skb, __u32 hops)
 	} else if (!write_transport(skb, packet, &course->directive, &ip)) {
 		return DROP_TRANSLATION;
 	}
-	return write_tail(skb, packet, &ip, ip.ttl - hops) ? CONTINUE : DROP_TRANSLATION;
+	return write_tail(skb, packet, &ip, ip.ttl - 1) ? CONTINUE : DROP_TRANSLATION;
 }
 
 #endif

@@ -23,6 +23,7 @@ from tests.dataplane.packets_edge import INSIDE, NOWHERE
 ANY_TRACE = 4
 REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
 HOPS_MAX = 12
+ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
 
 
@@ -79,9 +80,11 @@ class Cell:
         path: list[int] = []
         wires: list[bytes] = []
         while (node := at.get(IP(wire[14:34]).dst)) and len(path) < HOPS_MAX:
+            again = path[-1:] == [node.place]
             path.append(node.place)
             wires.append(wire)
-            result = node.real.test_run("hyperplane", wire, RunContext(ifindex=plan.DEVICE))
+            context = RunContext(mark=ENTERS_AGAIN if again else 0, ifindex=plan.DEVICE)
+            result = node.real.test_run("hyperplane", wire, context)
             wire = result.frame
             if result.action != REDIRECTED:
                 assert result.action == DROPPED

@@ -12,7 +12,8 @@ import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.packet import Packet, Raw
 
-from rookery.dataplane.formats import AttachmentFlag, ServiceFlag, TargetFlag, Verdict
+from rookery.dataplane.addresses import address_bytes
+from rookery.dataplane.formats import AttachmentFlag, Forwarder, ForwarderKey, MappingKey, ServiceFlag, TargetFlag, Verdict
 from tests.dataplane import cells, plan, plan_cell, rule_rows
 from tests.dataplane.cells import Cell, Journey, to_top
 from tests.dataplane.packets_edge import ip
@@ -224,3 +225,37 @@ def test_an_endpoints_consumer_is_hidden_from_another_vpc(cell: Cell) -> None:
 def test_an_endpoint_that_is_not_accepted_takes_nothing(cell: Cell) -> None:
     rows(cell, "attachments", {plan_cell.attachment_key(ENDPOINT): plan_cell.attachment(ENDPOINT, flags=AttachmentFlag.CLOSED)})
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is Verdict.DROP_NO_SERVICE
+
+
+def at_node(cell: Cell, place: int, address: str, number: int) -> None:
+    """An attachment's packets go to this node of its cell."""
+    here = MappingKey(plan.VPC, address_bytes(address))
+    row = plan_cell.at_cell()[here]._replace(host=plan_cell.NODES[place].packed, flags=0)
+    rows(cell, "mappings", {here: row})
+    assert row.interface == number
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_balancer_is_reached_through_a_nat_gateway_of_the_same_cell(cell: Cell, place: int) -> None:
+    """Where that is the same node, too: the packet enters it once more."""
+    place %= len(cell.nodes)
+    at_node(cell, place, BALANCER_ADDRESS, BALANCER)
+    rows(cell, "forwarders", {ForwarderKey(plan.VPC, plan_cell.NAT): Forwarder(plan_cell.NODES[0].packed, 8, plan.mac(51), 0)})
+    went = cell.travel(to_top(ip(CLIENT, BALANCER_ADDRESS, ttl=9) / syn(), led_to=plan_cell.NAT))
+    assert went.verdict is Verdict.SENT
+    got = went.packet
+    assert got.src in (plan_cell.NAT_ADDRESS, plan_cell.NAT_SECOND) and (got.dst, got.dport) in PLACES and got.ttl == 7
+
+
+def test_a_balancer_that_is_its_own_target_goes_round_no_longer_than_a_packet_lives(cell: Cell) -> None:
+    at_node(cell, 0, BALANCER_ADDRESS, BALANCER)
+    target = plan_cell.target(0)._replace(address=address_bytes(BALANCER_ADDRESS), port=PRESERVED.to_bytes(2, "big"))
+    rows(cell, "cell_targets", {cell.nodes[0].real.target_row(0, number): target for number in range(2)})
+    ended = cell.travel(to_top(ip(CLIENT, BALANCER_ADDRESS, ttl=3) / syn()))
+    assert ended.verdict in (Verdict.DROP_HOP_LIMIT, Verdict.DROP_SOURCE_NOT_AT_HOST)
+
+
+def test_nobody_speaks_in_the_nodes_own_name(cell: Cell) -> None:
+    wire = to_top(ip(CLIENT, BALANCER_ADDRESS) / syn())
+    forged = wire[:26] + plan_cell.NODES[0].packed + wire[30:]
+    assert cell.travel(forged).verdict is Verdict.DROP_SOURCE_NOT_AT_HOST
