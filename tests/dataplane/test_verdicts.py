@@ -189,8 +189,23 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_PROBE_UNANSWERED": "test_edge_drops",
     "DEFERRED": "test_edge_xdp",
     "DROP_NO_TOP": "test_cells_host",
+    "KEPT": "test_cell_chain",
+    "DROP_NO_ATTACHMENT": "test_cell_chain",
+    "DROP_PORTS_EXHAUSTED": "test_cell_chain",
+    "DROP_FLOWS_FULL": "test_cell_chain",
+    "DROP_CONFLICT": "test_cell_chain",
+    "DROP_CHAIN": "test_cell_chain",
+    "DROP_NO_FLOW": "test_cell_nat",
+    "DROP_PROTOCOL": "test_cell_nat",
+    "DROP_HOP_LIMIT": "test_cell_nat",
+    "DROP_CELL_FRAGMENT": "test_cell_nat",
+    "DROP_NO_SERVICE": "test_cell_balancer",
+    "DROP_NO_TARGET": "test_cell_balancer",
 }
-STEPS_OF_CELLS = {Step.TOP_CHOSEN, Step.FROM_TOP}  # told in tests/journeys/test_through_a_cell.py
+STEPS_OF_CELLS = {  # told in test_cell_chain.py, but what hosts tell of cells
+    Step.TOP_CHOSEN, Step.FROM_TOP, Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED,
+    Step.TOLD, Step.PASSED_ON, Step.RESET,
+}  # fmt: skip
 STEPS_OF_EDGES = {  # told in tests/journeys/test_through_the_edge.py
     Step.EDGE_CHOSEN, Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED, Step.SENT_OUTSIDE, Step.FROM_EDGE,
 }  # fmt: skip
