@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from tests.hyperplane.protocol import NODES, Flow, Rules, Violation, World
@@ -38,11 +39,11 @@ def act(world: World, action: str, random: Random) -> None:
         getattr(world, action)(place)
 
 
-def first_violation(rules: Rules, histories: int, only: dict[str, float] | None = None) -> str:
+def first_violation(rules: Rules, throws: Iterable[int], only: dict[str, float], steps: int) -> str:
     """Empty: none was found."""
-    for dice in range(histories):
+    for dice in throws:
         try:
-            history(dice, rules, only=only)
+            history(dice, rules, steps, only)
         except Violation as found:
             return f"history {dice}: {found}"
     return ""
