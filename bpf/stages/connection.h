@@ -5,12 +5,9 @@
 
 #include "stages/gate.h"
 #include "stages/host_tables.h"
+#include "stages/tcp.h"
 
 enum connection_constant {
-	TCP_FIN = 0x01,
-	TCP_SYN = 0x02,
-	TCP_RST = 0x04,
-	TCP_ACK = 0x10,
 	ROW_IS_THERE = -17,                /* -EEXIST: another CPU was faster */
 	REFRESH = 100000000,               /* nanoseconds: a deadline is moved only when it is worth a write to shared memory */
 };

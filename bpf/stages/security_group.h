@@ -4,9 +4,9 @@
 #ifndef ROOKERY_SECURITY_GROUP_H
 #define ROOKERY_SECURITY_GROUP_H
 
-#include "stages/from_edge.h"
 #include "stages/related.h"
 #include "stages/rules.h"
+#include "stages/unasked.h"
 
 static __always_inline void ask_this_way(const struct packet *packet, struct question *question, struct answer *answer)
 {

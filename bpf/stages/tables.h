@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What do the programs of hosts and of edges know alike? All objects of a node declare the same maps; the loader gives them the same
+/* What do the programs of hosts, of edges and of cells know alike? All objects of a node declare the same maps; the loader gives them the same
  * pinned ones. */
 #ifndef ROOKERY_TABLES_H
 #define ROOKERY_TABLES_H

@@ -58,8 +58,27 @@ class EdgeAddress(NamedTuple):
     """Key of `edge_nodes`: a bare substrate address in C."""
 
     address: bytes
+
+
+class RowNumber(NamedTuple):
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+
+    row: int
+
+
+class TenantNumber(NamedTuple):
+    """Key of `tenants`: a bare number in C too."""
+
+    tenant: int
 '''
-BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I", "VpcNumber": "=I", "EdgeAddress": "=4s"}
+BARE_KEYS = {
+    "Ifindex": "=I",
+    "InterfaceNumber": "=I",
+    "VpcNumber": "=I",
+    "EdgeAddress": "=4s",
+    "RowNumber": "=I",
+    "TenantNumber": "=I",
+}
 
 
 class Type(NamedTuple):

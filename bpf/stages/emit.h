@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How does a packet leave the cell? As an instance's leaves its host, behind the gate of its groups: by the routes and the network ACL
+ * of the attachment's subnet, in the attachment's name. Where it goes is asked each time: instances move, and routes change. */
+#ifndef ROOKERY_EMIT_H
+#define ROOKERY_EMIT_H
+
+#include "stages/course.h"
+#include "stages/decapsulate.h"
+#include "stages/network_acl.h"
+#include "stages/route.h"
+#include "stages/substrate.h"
+#include "stages/wrap.h"
+
+static __always_inline void stand_for(struct course *course, const struct attachment_key *key, const struct attachment *attachment)
+{
+	struct interface_config *exit = &course->exit;
+
+	exit->vni = key->vni;
+	exit->interface = key->interface;
+	exit->subnet = attachment->subnet;
+	exit->route_table = attachment->route_table;
+	exit->primary = attachment->primary;
+	exit->mtu = attachment->mtu;
+	exit->gates = attachment->gates;
+	__builtin_memcpy(exit->mac, attachment->mac, ETH_ALEN);
+	__builtin_memcpy(exit->router_mac, attachment->router_mac, ETH_ALEN);
+}
+
+/* As if the attachment's interface had sent it to its router. */
+static __always_inline void speak_as(struct packet *packet, const struct interface_config *exit)
+{
+	packet->vni = exit->vni;
+	packet->origin_vni = exit->vni;
+	packet->origin_interface = exit->interface;
+	packet->led_to = 0;
+	__builtin_memcpy(packet->head.frame.h_dest, exit->router_mac, ETH_ALEN);
+	__builtin_memcpy(packet->head.frame.h_source, exit->mac, ETH_ALEN);
+}
+
+static __always_inline enum verdict enter_exit(struct packet *packet, struct course *course, const struct attachment_key *key)
+{
+	const struct attachment *attachment = bpf_map_lookup_elem(&attachments, key);
+
+	if (!attachment)
+		return DROP_NO_ATTACHMENT;
+	stand_for(course, key, attachment);
+	speak_as(packet, &course->exit);
+	return CONTINUE;
+}
+
+/* Whose address and whose ports are `packet`'s now: where does that go, and may it? */
+__noinline int find_way(struct __sk_buff *skb)
+{
+	const struct substrate_config *config = find_substrate();
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	enum verdict verdict;
+
+	if (!course || !packet || !config || !skb)
+		return DROP_NOT_CONFIGURED;
+	if ((verdict = find_next_hop(packet, &course->exit, &course->hop)))
+		return verdict;
+	if ((verdict = check_border(packet, &course->exit.gates, EGRESS, leaves_subnet(&course->exit, &course->hop))))
+		return verdict;
+	return has_way(packet, config) ? CONTINUE : DROP_NOT_CONFIGURED;
+}
+
+/* In place: what is unwrapped and wrapped anew is, to the kernel, a tunnel in a tunnel. */
+static __always_inline bool stretch_head(struct __sk_buff *skb, struct packet *packet, __u32 head)
+{
+	__s32 more = (__s32)head - (__s32)packet->offset;
+
+	if (more && bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return false;
+	packet->offset = head;
+	return true;
+}
+
+__noinline int depart(struct __sk_buff *skb)
+{
+	const struct substrate_config *config = find_substrate();
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+
+	if (!course || !packet || !config)
+		return DROP_NOT_CONFIGURED;
+	if (packet->largest + WRAPPING > config->mtu)
+		return DROP_TOO_BIG;
+	return stretch_head(skb, packet, OUTER_HEAD) ? wrap(skb, packet, &course->hop, config) : DROP_ENCAPSULATION;
+}
+
+#endif
