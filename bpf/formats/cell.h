@@ -28,8 +28,8 @@ enum cell_constant {
 	CELL_EVERYBODY = 0,                /* in `tenants`: what one may hold who has no row yet */
 };
 
-/* `tops`, on hosts, edges and nodes: number of a set -> the nodes that serve an account. Any of them speaks for the account's
- * interfaces at the cell; a sender chooses among the living by a flow's hash. */
+/* `tops`, on hosts, edges and nodes: number of a set, as `host` of what lives there says it -> the nodes that serve an account. Any of
+ * them speaks for the account's interfaces at the cell; a sender chooses among the living by a flow's hash. */
 struct top_set {
 	__u16 living;                      /* the first so many of `address`, to which one sends */
 	__u16 members;                     /* so many are in the set: any of them may send */

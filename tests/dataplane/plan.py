@@ -212,7 +212,9 @@ def delegated_rows(host: Host) -> dict[formats.DelegatedKey, formats.Mapping]:
 
 def forwarder_rows(host: Host) -> dict[formats.ForwarderKey, formats.Forwarder]:
     return {
-        formats.ForwarderKey(*key): formats.Forwarder(row.host.packed, row.subnet, row.mac, flags(row.source_check))
+        formats.ForwarderKey(*key): formats.Forwarder(
+            row.host.packed, row.subnet, row.mac, flags(row.source_check), group_set=0
+        )
         for key, row in host.forwarders.items()
     }
 

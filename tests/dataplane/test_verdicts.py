@@ -186,7 +186,9 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_PRIVATE_DESTINATION": "test_edge_drops",
     "DROP_PRIVATE_SOURCE": "test_edge_drops",
     "DROP_TRANSLATION": "test_edge_drops",
+    "DROP_NO_TOP": "test_cells_host",
 }
+STEPS_OF_CELLS = {Step.TOP_CHOSEN, Step.FROM_TOP}  # told in tests/journeys/test_through_a_cell.py
 STEPS_OF_EDGES = {  # told in tests/journeys/test_through_the_edge.py
     Step.EDGE_CHOSEN, Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED, Step.SENT_OUTSIDE, Step.FROM_EDGE,
 }  # fmt: skip

@@ -202,7 +202,7 @@ class State:
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
             host = decode(Host, value) if value else None
-            _set(self.hosts, key[len(keys.HOSTS) :], None if host and host.is_edge else host)
+            _set(self.hosts, key[len(keys.HOSTS) :], None if host and (host.is_edge or host.cell) else host)
         elif key.startswith(keys.POOLS):
             _set(self.pools, key[len(keys.POOLS) :], decode(AddressPool, value) if value else None)
 

@@ -46,6 +46,12 @@ class TenantNumber(NamedTuple):
     tenant: int
 
 
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -113,6 +119,7 @@ class Forwarder(NamedTuple):
     subnet: int
     mac: bytes
     flags: int
+    group_set: int
 
 
 class PeeringKey(NamedTuple):
@@ -208,7 +215,7 @@ class Connection(NamedTuple):
     rule: int
     state: int
     opened: int
-    padding: int
+    attachment: int
 
 
 class SweepOutcome(NamedTuple):
@@ -515,13 +522,14 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     EdgeAddress: Struct("=4s"),
     RowNumber: Struct("=I"),
     TenantNumber: Struct("=I"),
+    TopsNumber: Struct("=I"),
     InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
     Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
     Mapping: Struct("=4sII6sBBIQQ"),
     DelegatedKey: Struct("=II16s"),
     ForwarderKey: Struct("=II"),
-    Forwarder: Struct("=4sI6sH"),
+    Forwarder: Struct("=4sI6sHQ"),
     PeeringKey: Struct("=II"),
     Peering: Struct("=I"),
     LocalInterfaceKey: Struct("=II"),

@@ -70,6 +70,12 @@ class TenantNumber(NamedTuple):
     """Key of `tenants`: a bare number in C too."""
 
     tenant: int
+
+
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
 '''
 BARE_KEYS = {
     "Ifindex": "=I",
@@ -78,6 +84,7 @@ BARE_KEYS = {
     "EdgeAddress": "=4s",
     "RowNumber": "=I",
     "TenantNumber": "=I",
+    "TopsNumber": "=I",
 }
 
 

@@ -254,6 +254,36 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     domain_name: str = ""  # reverse DNS, as asked for
 
 
+class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A private address of a NAT gateway, and what stands for it outside. `status`: associating (private gateways: assigning)
+    until the cell works by it, then succeeded; disassociating (unassigning) until `drain_until`; failed."""
+
+    private_address: str = ""  # empty: its gateway failed
+    allocation_id: str = ""  # eipalloc-...; empty: of a private gateway
+    association_id: str = ""  # eipassoc-...
+    public_address: str = ""
+    is_primary: bool = False
+    status: str = "succeeded"
+    drain_until: float = 0.0
+
+
+class NatGateway(Resource, frozen=True, kw_only=True):
+    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing."""
+
+    KIND: ClassVar[str] = "nat-gateway"
+    PREFIX: ClassVar[str] = "nat"
+
+    vpc_id: str
+    subnet_id: str
+    interface_id: str = ""  # eni-..., gone when it has ended; empty: it failed before it had one
+    connectivity: str = "public"  # or "private"
+    state: str = "pending"
+    addresses: tuple[NatAddress, ...] = ()  # the primary one first
+    failure_code: str = ""
+    failure_message: str = ""
+    ended: float = 0.0  # since when it is deleting, deleted or failed
+
+
 class VpcPeering(Resource, frozen=True, kw_only=True):
     """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
     stored is what was last decided."""
@@ -534,6 +564,7 @@ RESOURCES: tuple[type[Resource], ...] = (
     InternetGateway,
     EgressOnlyInternetGateway,
     ElasticIp,
+    NatGateway,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,

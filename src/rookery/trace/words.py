@@ -57,6 +57,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_PRIVATE_SOURCE: "from outside, with a source that the internet does not have, or that is a VPC's",
     Verdict.DROP_NOT_AN_EDGE: "claims to come from outside, and no edge sent it",
     Verdict.DROP_UNASKED: "from outside to a subnet whose way out is egress-only, and nobody there asked",
+    Verdict.DROP_NO_TOP: "the way leads to a cell, and no node of it is known that serves its owner",
     Verdict.DROP_TRANSLATION: "the kernel refused to rewrite the packet's addresses",
 }
 
@@ -91,6 +92,8 @@ STEPS: dict[Step, str] = {
     Step.DESTINATION_TRANSLATED: "destination translated: {destination} in VPC {vni:06x}",
     Step.SENT_OUTSIDE: "sent outside: {source} -> {destination}",
     Step.FROM_EDGE: "verified: {outer_source} is an edge, and speaks for the internet",
+    Step.TOP_CHOSEN: "node chosen: {outer_destination} of the cell takes the flow",
+    Step.FROM_TOP: "verified: {outer_source} is a node of the cell, and speaks for {target}",
 }
 
 SERVICES: dict[Service, str] = {
