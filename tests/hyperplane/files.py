@@ -69,9 +69,9 @@ def file(epoch: int = 1, attachments: int = 2, targets: int = 3, **changed: obje
 
 
 FILES = st.builds(
-    lambda epoch, attachments, targets, meant: file(epoch, attachments, targets, removal_meant=meant),
+    lambda epoch, attachments, targets, removal: file(epoch, attachments, targets, removal_epoch=removal),
     st.integers(1, 2**32 - 1),
     st.integers(0, 40),
     st.integers(0, 40),
-    st.booleans(),
+    st.integers(0, 2**32 - 1),
 )

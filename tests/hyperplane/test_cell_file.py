@@ -117,7 +117,13 @@ def test_more_than_half_of_a_kind_goes_only_if_that_is_meant(what, left, taken):
     if not taken:
         with pytest.raises(Refused, match="this is meant"):
             check(new, held)
-    check(new if taken else msgspec.structs.replace(new, removal_meant=True), held)
+    check(new if taken else msgspec.structs.replace(new, removal_epoch=2), held)
+
+
+def test_a_node_that_missed_the_file_of_a_removal_takes_the_next():
+    check(file(9, attachments=1, removal_epoch=6), file(5, attachments=10))
+    with pytest.raises(Refused):
+        check(file(9, attachments=1, removal_epoch=4), file(5, attachments=10))
 
 
 def test_two_files_that_differ_have_hashes_that_differ():

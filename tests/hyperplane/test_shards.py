@@ -18,7 +18,7 @@ def nodes(count: int) -> list[str]:
 def shards_of(accounts: int, there: list[str], size: int) -> dict[str, tuple[str, ...]]:
     shards: dict[str, tuple[str, ...]] = {}
     for account in range(accounts):
-        shards[f"{account:012d}"] = choose_shard(there, size, shards.values())
+        shards[f"{account:012d}"] = choose_shard(there, size, shards)
     return shards
 
 

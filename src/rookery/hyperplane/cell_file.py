@@ -86,8 +86,9 @@ class CellFile(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes  # of the hash that places flows: KEY_BYTES, the cell's secret
     epoch: int
     current: tuple[int, ...]  # the ring: places
-    previous: tuple[int, ...]  # the ring before
-    removal_meant: bool = False  # whoever misses rows that were there shall not wonder
+    previous: tuple[int, ...]  # the ring before; the same: every node uses the current one
+    ring_since: int = 0  # epoch of the first file with these rings
+    removal_epoch: int = 0  # of the newest file from which rows went because that was meant
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -98,7 +99,8 @@ class _Head(msgspec.Struct, array_like=True):
     epoch: int
     current: tuple[int, ...]
     previous: tuple[int, ...]
-    removal_meant: bool
+    ring_since: int
+    removal_epoch: int
 
 
 class _Address(msgspec.Struct, array_like=True):
@@ -122,7 +124,15 @@ def encode(file: CellFile) -> bytes:
     """Always FILE_BYTES. Raises TooLarge."""
     intent = file.intent
     head = _Head(
-        VERSION, intent.cell, intent.generation, file.key, file.epoch, file.current, file.previous, file.removal_meant
+        version=VERSION,
+        cell=intent.cell,
+        generation=intent.generation,
+        key=file.key,
+        epoch=file.epoch,
+        current=file.current,
+        previous=file.previous,
+        ring_since=file.ring_since,
+        removal_epoch=file.removal_epoch,
     )
     content = b"".join(
         (
@@ -230,7 +240,8 @@ def decode(packed: bytes) -> CellFile:
         epoch=head.epoch,
         current=head.current,
         previous=head.previous,
-        removal_meant=head.removal_meant,
+        ring_since=head.ring_since,
+        removal_epoch=head.removal_epoch,
     )
 
 
@@ -310,7 +321,7 @@ def check(new: CellFile, held: CellFile | None) -> None:
         raise Refused(f"the file of the cell {new.intent.cell}, not of {held.intent.cell}")
     if new.epoch <= held.epoch:
         raise Refused(f"epoch {new.epoch} does not come after {held.epoch}")
-    if not new.removal_meant:
+    if new.removal_epoch <= held.epoch:
         for what, keys in REMOVABLE.items():
             _check_removal(what, keys(held.intent), keys(new.intent))
 

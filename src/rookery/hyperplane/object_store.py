@@ -79,13 +79,16 @@ def opened(where: str, options: Mapping[str, str] | None = None) -> ObjectStore:
     access_key_id, ...), else from the environment. Raises ValueError for anything else."""
     parts = urlsplit(where)
     if parts.scheme == "s3":
-        settings: dict[str, Any] = {**(options or {}), "virtual_hosted_style_request": "false"}
-        plain = {"allow_http": True} if settings.get("endpoint", "").startswith("http://") else {}
-        retry = {"max_retries": 0}
-        return ObjectStore(
-            S3Store(parts.netloc, prefix=parts.path.strip("/"), config=settings, client_options=plain, retry_config=retry)
-        )
+        return ObjectStore(_s3(parts.netloc, parts.path.strip("/"), dict(options or {})))
     if parts.scheme or not where.startswith("/"):
         raise ValueError(f"no object store: {where!r}; a folder's whole path, or s3://bucket/prefix")
     Path(where).mkdir(mode=0o700, parents=True, exist_ok=True)
     return ObjectStore(LocalStore(where))
+
+
+def _s3(bucket: str, prefix: str, options: dict[str, Any]) -> S3Store:
+    """Tried once: the next tick is the next try."""
+    client: Any = {"allow_http": True} if options.get("endpoint", "").startswith("http://") else {}
+    retry: Any = {"max_retries": 0}
+    config: Any = {"virtual_hosted_style_request": False, **options}
+    return S3Store(bucket, prefix=prefix, config=config, client_options=client, retry_config=retry)

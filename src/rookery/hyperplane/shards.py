@@ -14,10 +14,11 @@ CANDIDATES = 2_000  # of 16 nodes 8 at a time there are 12,870 shards: so many a
 Shard = tuple[str, ...]  # names of nodes, sorted
 
 
-def choose_shard(nodes: Iterable[str], size: int, existing: Iterable[Shard], kept: Iterable[str] = ()) -> Shard:
-    """For one more account. `kept`: nodes that it has already and keeps. Fewer nodes than `size`: all of them."""
+def choose_shard(nodes: Iterable[str], size: int, existing: Mapping[str, Shard], kept: Iterable[str] = ()) -> Shard:
+    """For one more account. `existing`: the shards of the cell's other accounts; `kept`: nodes that it has already and keeps. Fewer
+    nodes than `size`: all of them."""
     there = sorted(set(nodes))
-    others = Counter(frozenset(shard) for shard in existing)
+    others = Counter(frozenset(shard) for shard in existing.values())
     load = _load(there, others)
     held = sorted(set(kept) & set(there))[:size]
     free = sorted((node for node in there if node not in held), key=lambda node: (load[node], node))
@@ -55,7 +56,7 @@ def rebalanced(shards: Mapping[str, Shard], nodes: Iterable[str], size: int) -> 
     for account in sorted(shards):
         held = [node for node in shards[account] if node in there][:size]
         if len(held) < min(size, len(there)) or len(held) < len(shards[account]):
-            others = [shard for other, shard in result.items() if other != account]
+            others = {other: shard for other, shard in result.items() if other != account}
             result[account] = choose_shard(there, size, others, held)
     return _levelled(result, sorted(there))
 
