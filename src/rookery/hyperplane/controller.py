@@ -53,9 +53,11 @@ class StateReader:
         self._entries: dict[str, Entry] = {}
         self._state: State | None = None
         self._revision = 0
+        self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
 
     async def read(self) -> State:
         """Raises StoreUnavailable, msgspec.DecodeError."""
+        newest = await self._store.revision()
         if self._state is None:
             await self._read_all()
         else:
@@ -64,6 +66,7 @@ class StateReader:
             except Compacted:
                 await self._read_all()
         assert self._state is not None
+        self.reached = max(newest, self._revision)
         return self._state
 
     async def _read_all(self) -> None:
@@ -125,7 +128,8 @@ class Controller:
         living = living_nodes(fresh) & members
         held = await self._held(cell.name)
         intent = cell_intent(state, cell, await self._health(cell.name), self._products)
-        file = next_file(held, intent, state, {name: one for name, one in reports.items() if name in members}, living)
+        known = {name: one for name, one in reports.items() if name in members}
+        file = next_file(held, intent, state, reached=self._reader.reached, reports=known, living=living)
         await self._objects.put(file_key(cell.name), encode(file))
         self._read[cell.name] = file
         await self._level_shards(state, cell)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Set
 
+import msgspec
+
 from rookery.hyperplane.cell_file import KEY_BYTES, CellFile, place_targets
 from rookery.hyperplane.membership import Rings, first_rings, next_rings, slowest_epoch
 from rookery.hyperplane.report import NodeReport
@@ -20,21 +22,28 @@ class StateBehind(Exception):
 
 
 def next_file(
-    held: CellFile | None, intent: CellIntent, state: State, reports: Mapping[str, NodeReport], living: Set[str]
+    held: CellFile | None,
+    intent: CellIntent,
+    state: State,
+    *,
+    reached: int,
+    reports: Mapping[str, NodeReport],
+    living: Set[str],
 ) -> CellFile:
-    """Raises StateBehind; TooLarge for more than a cell has room for."""
+    """`reached`: revision up to which the store is known. Raises StateBehind; TooLarge for more than a cell has room for."""
     epoch = 1 + max(held.epoch if held else 0, *(report.epoch for report in reports.values()), 0)
     wanted = [node.place for node in intent.nodes if not node.draining]
     if held is None:
         rings, key = first_rings(wanted, epoch), secrets.token_bytes(KEY_BYTES)
     else:
-        if intent.generation < held.intent.generation:
-            raise StateBehind(f"the file is of the state at {held.intent.generation}, this one only at {intent.generation}")
+        if reached < held.intent.generation:
+            raise StateBehind(f"the file is of the state at {held.intent.generation}, here it is known up to {reached}")
         before = Rings(held.current, held.previous, held.ring_since)
         rings = next_rings(before, wanted, epoch, slowest_epoch(living, reports, held.epoch)) if held.current else first_rings(wanted, epoch)
         key = held.key
+    generation = max(intent.generation, held.intent.generation if held else 0)  # who read all counts others' writings as well
     return CellFile(
-        intent=intent,
+        intent=msgspec.structs.replace(intent, generation=generation),
         rows=place_targets(intent.targets, held.rows if held else ()),
         key=key,
         epoch=epoch,
