@@ -19,6 +19,7 @@ UPLINKS = ipaddress.ip_network("198.51.100.0/24")  # point to point, between edg
 UPLINKS_IPV6 = ipaddress.ip_network("2001:db8:fe::/48")  # RFC 3849
 PAGE_ADDRESSES = ("192.0.2.80", "2001:db8:ff::80")  # of a server outside
 EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
+CELL = "cell-1"  # of all zones
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
 
@@ -84,6 +85,11 @@ class Layout:
     def internet_run(self) -> Path:
         return self.run / "internet"
 
+    @property
+    def objects(self) -> Path:
+        """The object store: files of cells, and reports of their nodes."""
+        return self.state / "objects"
+
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 
@@ -119,6 +125,16 @@ def edge_name(index: int) -> str:
 def edge_address(zone: int, index: int) -> str:
     """Above the hosts of a zone."""
     return f"100.64.{zone + 1}.{index + 230}"
+
+
+def node_name(index: int) -> str:
+    """`index` from 0."""
+    return f"node-{index + 1}"
+
+
+def node_address(zone: int, index: int) -> str:
+    """Between the hosts and the edges of a zone."""
+    return f"100.64.{zone + 1}.{index + 212}"
 
 
 def uplink_addresses(index: int) -> tuple[tuple[str, str], tuple[str, str]]:

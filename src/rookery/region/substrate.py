@@ -7,7 +7,7 @@
     rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
                                            u0 100.64.1.10           rookery-dev-host-1
 
-Edges hang on it as hosts do; what is behind them is rookery.region.internet's.
+Edges and nodes of cells hang on it as hosts do; what is behind them is rookery.region.internet's.
 
 Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
 the addresses of who hangs on it (rookery.region.port_guard).
@@ -43,7 +43,10 @@ def members(settings: Settings) -> list[Member]:
     edges = [
         Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
     ]
-    return [control, *hosts, *edges]
+    nodes = [
+        Member(name, plan.host_namespace(name), settings.node_address_of(i)) for i, name in enumerate(settings.node_names)
+    ]
+    return [control, *hosts, *edges, *nodes]
 
 
 def lay(settings: Settings) -> None:
