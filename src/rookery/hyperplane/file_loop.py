@@ -69,7 +69,8 @@ class FileLoop:
         if packed is None:
             raise StoreAway(f"the cell {self.cell} has no file yet")
         if hash_of(packed) == self.hash:
-            return  # the controller rests
+            self.refused = ""  # the controller rests
+            return
         file = decode(packed)
         self._check(file)
         await asyncio.to_thread(self._take, file, self._place(file))

@@ -228,7 +228,7 @@ async def _set_draining(shape: Settings, nodes: set[str], draining: bool) -> Non
 
 
 def wait_drained(shape: Settings, nodes: set[str], tell: Callable[[str], None]) -> None:
-    """Until no ring names them any more, and every living node uses that one. Raises RegionError."""
+    """Until no shard and no ring names them any more, and every living node uses that ring. Raises RegionError."""
     deadline = time.monotonic() + PATIENCE
     tell(f"waiting until {', '.join(sorted(nodes))} keep no flow any more")
     while not asyncio.run(_drained(shape, nodes)):
@@ -240,6 +240,10 @@ def wait_drained(shape: Settings, nodes: set[str], tell: Callable[[str], None]) 
 async def _drained(shape: Settings, nodes: set[str]) -> bool:
     file, _ = await _file(opened(str(shape.layout.objects)))
     if file is None:
+        return False
+    async with opened_store(shape.layout.database) as store:
+        shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
+    if any(nodes.intersection(shard.nodes) for shard in shards):
         return False
     places = {node.place for node in file.intent.nodes if node.name in nodes}
     return file.current == file.previous and not places & set(file.current)
