@@ -38,7 +38,6 @@ from rookery.dataplane.formats import (
     ServiceFlag,
     TargetFlag,
 )
-
 from tests.dataplane import plan, plan_edge, rule_rows
 from tests.dataplane.model_cell import seed
 

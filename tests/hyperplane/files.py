@@ -40,7 +40,7 @@ def attachment(number: int, **changed: object) -> AttachmentIntent:
 
 
 def target(number: int, group: str = "targetgroup-1") -> TargetIntent:
-    return TargetIntent(group=group, vni=1, address=f"10.1.8.{number + 4}", port=8080, interface=1000 + number)
+    return TargetIntent(group=group, vni=1, address=f"10.1.{8 + number // 250}.{number % 250 + 4}", port=8080, interface=1000 + number)
 
 
 def service(interface: int, targets: tuple[TargetIntent, ...], port: int = 80) -> ServiceIntent:
