@@ -50,6 +50,7 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 	if ((verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &course->sender))) return verdict;
 	if ((verdict = find_attachment(packet, course))) return verdict;
+	if ((verdict = refuse_fragment(packet))) return verdict;
 	if ((verdict = find_fragment(packet, INGRESS))) return verdict;
 	if ((verdict = check_border(packet, &course->exit.gates, INGRESS, crosses_border(packet, course)))) return verdict;
 	if ((verdict = find_key(skb, packet, course))) return verdict;

@@ -26,6 +26,7 @@ enum chain_flag {
 	CHAIN_HANDED_OUT = 1,              /* K leads to a port that the cell handed out: whoever owns its block keeps it */
 	CHAIN_OWN_ADDRESS = 2,             /* ... to an address of the attachment itself */
 	CHAIN_TAKEN = 4,                   /* the port that was decided on belongs to another flow: take another one */
+	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
 };
 
 struct chain_option {

@@ -131,7 +131,6 @@ enum step {
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
-	STEP_HOP_LIMIT = 42,               /* the sender is told that the way ended here */
 };
 
 enum what_if_mark {

@@ -19,14 +19,11 @@ struct told {
 	__u8 quoted[QUOTED_LONG];
 };
 
-struct reset {
-	struct iphdr ip;
-	__be32 ports;
+/* From the sequence number on: what of a segment's header says more than who sends it to whom. */
+struct segment {
 	__be32 sequence;
 	__be32 acknowledged;
 	__be32 flags_and_window;
-	__u16 checksum;
-	__be16 urgent;
 };
 
 static __always_inline void write_ip(struct iphdr *ip, __u32 bytes, __u8 protocol, __be32 from, __be32 to)
@@ -93,14 +90,25 @@ static __always_inline __u16 icmp_sum(const struct told *told, __u32 quoted)
 	return internet_checksum(&told->icmp, sizeof(told->icmp), folded);
 }
 
+/* The kernel cuts no tail off a tunnel's packet: what is too much is taken away in front, for all of it is written anew. */
+static __always_inline bool make_answer_room(struct __sk_buff *skb, struct packet *packet, __u32 bytes)
+{
+	__s32 more = (__s32)(OUTER_HEAD + ETH_HLEN + bytes) - (__s32)skb->len;
+
+	if (more && bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return false;
+	packet->offset = OUTER_HEAD;
+	return true;
+}
+
 static __always_inline bool write_told(struct __sk_buff *skb, struct packet *packet, struct told *told, __u32 quoted, __be32 from)
 {
-	__u32 at = inner_ip(packet), head = sizeof(told->ip) + sizeof(told->icmp);
+	__u32 bytes = sizeof(told->ip) + sizeof(told->icmp) + quoted, at = OUTER_HEAD + ETH_HLEN;
 
-	write_ip(&told->ip, head + quoted, IPPROTO_ICMP, from, packet->head.ip.saddr);
+	write_ip(&told->ip, bytes, IPPROTO_ICMP, from, packet->head.ip.saddr);
 	told->icmp.checksum = 0;
 	told->icmp.checksum = icmp_sum(told, quoted);
-	if (bpf_skb_change_tail(skb, at + head + quoted, 0))
+	if (!make_answer_room(skb, packet, bytes))
 		return false;
 	return quoted == QUOTED_LONG ? !bpf_skb_store_bytes(skb, at, told, sizeof(*told), 0) :
 				       !bpf_skb_store_bytes(skb, at, told, sizeof(*told) - QUOTED_LONG + QUOTED_SHORT, 0);
@@ -118,6 +126,8 @@ __noinline int tell_sender(struct __sk_buff *skb, __u32 type_and_code, __u32 mtu
 
 	if (!told || !course || !packet)
 		return DROP_NOT_CONFIGURED;
+	if (skb->gso_size)                 /* what is sent again comes alone */
+		return DROP_TOO_BIG;
 	quoted = quotable(packet);
 	if (quoted == QUOTED_LONG ? bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_LONG) :
 				    bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_SHORT))
@@ -133,68 +143,54 @@ __noinline int tell_sender(struct __sk_buff *skb, __u32 type_and_code, __u32 mtu
 }
 
 /* RFC 9293, 3.10.7.1: what answers a segment of a connection that is not there. */
-static __always_inline void write_reset(struct reset *reset, const struct packet *packet, const __be32 *old, __u32 payload)
+static __always_inline void turn_segment(struct segment *now, const struct segment *old, const struct packet *packet, __u32 payload)
 {
 	bool acknowledges = packet->tcp_flags & TCP_ACK;
 	__u32 length = payload + !!(packet->tcp_flags & TCP_SYN) + !!(packet->tcp_flags & TCP_FIN);
+	__u32 flags = acknowledges ? TCP_RST : TCP_RST | TCP_ACK;
 
-	write_ip(&reset->ip, sizeof(*reset), IPPROTO_TCP, packet->source.word[3], packet->destination.word[3]);
-	reset->ports = old[0] << 16 | old[0] >> 16;
-	reset->sequence = acknowledges ? old[2] : 0;
-	reset->acknowledged = acknowledges ? 0 : bpf_htonl(bpf_ntohl(old[1]) + length);
-	reset->flags_and_window = bpf_htonl(5u << 28 | (__u32)(acknowledges ? TCP_RST : TCP_RST | TCP_ACK) << 16);
-	reset->checksum = 0;
-	reset->urgent = 0;
+	now->sequence = acknowledges ? old->acknowledged : 0;
+	now->acknowledged = acknowledges ? 0 : bpf_htonl(bpf_ntohl(old->sequence) + length);
+	now->flags_and_window = (old->flags_and_window & bpf_htonl(0xf000ffff)) | bpf_htonl(flags << 16);
 }
 
-/* Does the kernel expect the pseudo header's sum alone in the field, and sum up the rest itself? Then it leaves a change of the rest
- * alone. */
-static __always_inline bool is_summed_later(struct __sk_buff *skb, __u32 place)
+/* What it carried and its options stay: a reset may carry data (RFC 1122, 4.2.2.12), and no sum but of what changes is needed. Ports
+ * and addresses change places, which no sum sees. */
+static __always_inline bool write_segment(struct __sk_buff *skb, __u32 at, const struct packet *packet, __u32 payload)
 {
-	__u16 field = 0;
+	const __u32 fields = at + 4;
+	struct segment old, now;
+	__be32 ports;
 
-	return !bpf_skb_store_bytes(skb, place, &field, sizeof(field), 0) && !bpf_l4_csum_replace(skb, place, 0, 1, 2) &&
-	       !bpf_skb_load_bytes(skb, place, &field, sizeof(field)) && !field;
+	if (bpf_skb_load_bytes(skb, at, &ports, sizeof(ports)) || bpf_skb_load_bytes(skb, fields, &old, sizeof(old)))
+		return false;
+	turn_segment(&now, &old, packet, payload);
+	ports = ports << 16 | ports >> 16;
+	return !bpf_l4_csum_replace(skb, at + TCP_CHECKSUM, 0,
+				    bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&now, sizeof(now), 0), 0) &&
+	       !bpf_skb_store_bytes(skb, at, &ports, sizeof(ports), 0) && !bpf_skb_store_bytes(skb, fields, &now, sizeof(now), 0);
 }
 
-static __always_inline __u16 reset_checksum(const struct reset *reset, bool summed_later)
-{
-	__be32 pseudo[3] = { reset->ip.saddr, reset->ip.daddr,
-			     bpf_htonl((__u32)IPPROTO_TCP << 16 | (sizeof(*reset) - sizeof(reset->ip))) };
-	__u32 sum = bpf_csum_diff(0, 0, pseudo, sizeof(pseudo), 0);
-	__be32 segment[5] = { reset->ports, reset->sequence, reset->acknowledged, reset->flags_and_window, 0 };
-
-	if (summed_later)
-		return ~fold(sum);
-	return fold(bpf_csum_diff(0, 0, segment, sizeof(segment), sum));
-}
-
-/* In the name of whom the sender believed at the other end. */
+/* In the name of whom the sender believed at the other end. Of a super-packet nothing is said: what is sent again comes alone. */
 __noinline int reset_sender(struct __sk_buff *skb)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
-	struct reset reset;
-	__u32 at, payload;
-	__be32 old[3];
+	__u32 payload, bytes;
 	enum verdict verdict;
+	struct iphdr ip;
 
-	if (!course || !packet || packet->head.ip.ihl != 5 || packet->tcp_flags & TCP_RST)
+	if (!course || !packet || packet->tcp_flags & TCP_RST || skb->gso_size)
 		return DROP_NO_FLOW;
-	at = inner_ip(packet);
-	if (bpf_skb_load_bytes(skb, at + sizeof(reset.ip), old, sizeof(old)))
-		return DROP_TRUNCATED;
-	payload = bpf_ntohs(packet->head.ip.tot_len) - packet->headers;
-	if ((verdict = turn_back_to_sender(skb, packet, course, packet->head.ip.daddr, IPPROTO_TCP)))
+	ip = packet->head.ip;
+	bytes = bpf_ntohs(ip.tot_len);
+	payload = bytes - packet->headers;
+	if ((verdict = turn_back_to_sender(skb, packet, course, ip.daddr, IPPROTO_TCP)))
 		return verdict;
-	write_reset(&reset, packet, old, payload);
-	if (bpf_skb_change_tail(skb, at + sizeof(reset), 0))
-		return DROP_TRANSLATION;
-	reset.checksum = reset_checksum(&reset, is_summed_later(skb, at + sizeof(reset.ip) + TCP_CHECKSUM));
-	if (bpf_skb_store_bytes(skb, at, &reset, sizeof(reset), 0))
+	if (!write_segment(skb, inner_transport(packet), packet, payload) || !write_tail(skb, packet, &ip, TTL_OF_ANSWERS))
 		return DROP_TRANSLATION;
 	tell(packet, STEP_RESET, CONTINUE, 0);
-	return send_answer(skb, packet, sizeof(reset));
+	return send_answer(skb, packet, bytes);
 }
 
 #endif

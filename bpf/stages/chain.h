@@ -140,29 +140,20 @@ static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet
 	return send(packet, config);
 }
 
-/* Has its target gone, or been given up? Then the flow ends. */
-static __always_inline bool is_target_gone(const struct course *course, const struct directive *directive)
-{
-	const struct cell_config *config = find_cell();
-	const struct cell_target *target;
-
-	if (directive->target == CELL_NO_TARGET || !config)
-		return false;
-	target = target_of(course, config, directive->target);
-	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
-}
-
-/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. */
-static __always_inline enum verdict refuse_unknown(struct __sk_buff *skb, const struct packet *packet, const struct course *course)
+/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top
+ * says it: hosts believe the nodes that serve the attachment's account, and no others. */
+static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool outside = attachment && attachment->kind == ATTACHMENT_NAT && course->flags & CHAIN_OWN_ADDRESS;
 
 	if (!attachment || outside || packet->protocol != IPPROTO_TCP)
 		return DROP_NO_FLOW;
-	if (course->now - course->ring_since < CELL_SETTLED_SECONDS * SECOND)
+	if (is_younger_than(course, CELL_SETTLED_SECONDS))
 		return DROP_NO_FLOW;
-	return reset_sender(skb);
+	course->flags |= CHAIN_UNKNOWN;
+	course->step = CHAIN_TELL;
+	return CONTINUE;
 }
 
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
@@ -186,7 +177,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 	return CONTINUE;
 }
 
-static __always_inline enum verdict not_known(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict not_known(struct packet *packet, struct course *course)
 {
 	bool asks_others = packet->protocol != IPPROTO_TCP && is_young(course);
 
@@ -197,17 +188,17 @@ static __always_inline enum verdict not_known(struct __sk_buff *skb, struct pack
 		return CONTINUE;
 	}
 	if (!course->begins)
-		return refuse_unknown(skb, packet, course);
+		return refuse_unknown(packet, course);
 	course->asked = ASKED_ALL;
 	return CONTINUE;
 }
 
-/* An answer shows that its flow is there. */
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
 static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
 {
 	__u64 deadline;
 
-	if (!(row->directive.flags & DIRECTIVE_OUTWARD))
+	if (!course->begins)
 		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
 	deadline = course->now + lifetime(&row->directive);
 	if (deadline > row->deadline)
@@ -225,7 +216,17 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 	return CONTINUE;
 }
 
-__noinline int take_ask(struct __sk_buff *skb)
+/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
+{
+	if (!(course->living >> (decider & 31) & 1))
+		return not_known(packet, course);
+	course->decider = decider;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
+__noinline int take_ask(void)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -235,16 +236,10 @@ __noinline int take_ask(struct __sk_buff *skb)
 		return DROP_NOT_CONFIGURED;
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
-		return not_known(skb, packet, course);
-	if (row->pending) {
-		course->decider = row->decider;
-		course->step = CHAIN_DECIDE;
-		return course->begins && course->living >> (row->decider & 31) & 1 ? CONTINUE : not_known(skb, packet, course);
-	}
-	if (!is_target_gone(course, &row->directive))
-		return take_known(packet, course, row);
-	course->asked = ASKED_ALL;
-	return course->begins ? begin_flow(course, packet->what_if) : refuse_unknown(skb, packet, course);
+		return not_known(packet, course);
+	if (row->pending)
+		return ask_decider(packet, course, row->decider);
+	return is_target_gone(course, &row->directive) ? refuse_unknown(packet, course) : take_known(packet, course, row);
 }
 
 static __always_inline void take_back(struct course *course)
@@ -277,6 +272,8 @@ __noinline int take_decide(struct __sk_buff *skb)
 		go_on_deciding(course);
 		return CONTINUE;
 	}
+	if (!course->begins)
+		return refuse_unknown(packet, course);
 	if ((verdict = decide(skb)))
 		return verdict;
 	if (!packet->what_if && !remember_decision())
@@ -362,12 +359,20 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
+static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	if (course->flags & CHAIN_UNKNOWN)
+		return reset_sender(skb);
+	cache_directive(packet, course);
+	return follow(skb);
+}
+
 /* CONTINUE: `step` is the next one. */
 static __always_inline enum verdict take_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
-		return take_ask(skb);
+		return take_ask();
 	case CHAIN_DECIDE:
 		return take_decide(skb);
 	case CHAIN_ANSWERS_FIRST:
@@ -376,8 +381,7 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 	case CHAIN_SECOND:
 		return take_second();
 	case CHAIN_TELL:
-		cache_directive(packet, course);
-		return follow(skb);
+		return take_tell(skb, packet, course);
 	case CHAIN_BEAT_FIRST:
 	case CHAIN_BEAT_SECOND:
 	case CHAIN_BEAT_ANSWERS_FIRST:
@@ -389,11 +393,11 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 }
 
 /* Nobody has this turn, because there are too few nodes: what it would do is left out. */
-static __always_inline enum verdict skip_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict skip_step(struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
-		return not_known(skb, packet, course);
+		return not_known(packet, course);
 	case CHAIN_SECOND:
 	case CHAIN_ANSWERS_SECOND:
 	case CHAIN_BEAT_FIRST:
@@ -423,7 +427,7 @@ __noinline int walk_chain(struct __sk_buff *skb, bool mine)
 		if (place == course->self)
 			verdict = take_step(skb, packet, course);
 		else if (place == NOBODY)
-			verdict = skip_step(skb, packet, course);
+			verdict = skip_step(packet, course);
 		else
 			return pass_on(skb, packet, course, place);
 		if (verdict)

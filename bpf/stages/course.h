@@ -116,9 +116,15 @@ static __always_inline const struct cell_node *node_at(const struct course *cour
 	return node && node->address ? node : 0;
 }
 
+/* The clock here is coarse: the agent's may be ahead of it. */
+static __always_inline bool is_younger_than(const struct course *course, __u64 seconds)
+{
+	return course->now < course->ring_since + seconds * SECOND;
+}
+
 static __always_inline bool is_young(const struct course *course)
 {
-	return course->now - course->ring_since < CELL_YOUNG_SECONDS * SECOND;
+	return is_younger_than(course, CELL_YOUNG_SECONDS);
 }
 
 static __always_inline const struct attachment *attachment_of(const struct course *course)

@@ -4,6 +4,7 @@
 #ifndef ROOKERY_DECIDE_H
 #define ROOKERY_DECIDE_H
 
+#include "stages/balancer_groups.h"
 #include "stages/trackers.h"
 
 enum decide_constant {
@@ -200,23 +201,37 @@ static __noinline enum verdict decide_nat(struct course *course, const struct at
 	return stored == STORED ? CONTINUE : no_port(stored);
 }
 
-/* Whose address the target sees, when not the client's: the balancer's own; of an endpoint, that of the balancer behind it. */
-static __always_inline bool set_exit(struct course *course, const struct cell_service *service)
+static __always_inline const struct attachment *exit_of(const struct course *course, const struct cell_service *service)
 {
 	struct attachment_key key = { course->half, service->exit_vni, service->exit_interface };
-	const struct attachment *exit = bpf_map_lookup_elem(&attachments, &key);
 
-	if (!exit)
-		return false;
+	return bpf_map_lookup_elem(&attachments, &key);
+}
+
+/* Whose address the target sees, when not the client's: the balancer's own; of an endpoint, that of the balancer behind it. */
+static __always_inline void set_exit(struct course *course, const struct cell_service *service, const struct attachment *exit)
+{
 	course->directive.vni = service->exit_vni;
 	course->directive.interface = service->exit_interface;
 	course->directive.source = exit->primary;
-	return true;
 }
 
-static __noinline enum verdict decide_balancer(struct __sk_buff *skb, const struct packet *packet, struct course *course, bool what_if)
+/* The balancer behind an endpoint sees the consumer by its private address, where it wants to. It knows no group of another VPC. */
+static __always_inline enum verdict ask_exit(struct packet *packet, struct course *course, const struct cell_service *service,
+					     const struct attachment *exit)
+{
+	enum verdict verdict;
+
+	if (service->flags & SERVICE_ENDPOINT && exit->flags & ATTACHMENT_GROUPS_SEE_CLIENT &&
+	    (verdict = admit_client(packet, exit, &course->key, 0)))
+		return verdict;
+	return admit_to_target(packet, exit, course);
+}
+
+static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct packet *packet, struct course *course, bool what_if)
 {
 	const struct cell_service *service = service_of(course);
+	const struct attachment *exit;
 	enum verdict verdict;
 	enum stored stored;
 
@@ -225,12 +240,16 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, const stru
 	begin_decision(course, service->idle_seconds);
 	if ((verdict = choose_target(skb, packet, course, service)))
 		return verdict;
+	exit = exit_of(course, service);
+	if (!exit)
+		return DROP_NO_ATTACHMENT;
+	if ((verdict = ask_exit(packet, course, service, exit)))
+		return verdict;
 	if (service->flags & SERVICE_PRESERVE_CLIENT) {
 		know(course, &course->directive);
 		return CONTINUE;
 	}
-	if (!set_exit(course, service))
-		return DROP_NO_ATTACHMENT;
+	set_exit(course, service, exit);
 	turn_key(&course->directive, course->key.protocol, &course->answers);
 	stored = take_port_of_address(what_if);
 	course->known = stored == STORED;

@@ -148,14 +148,18 @@ static __always_inline bool may_begin(const struct packet *packet)
 	return packet->protocol == IPPROTO_UDP || is_echo_request(packet->protocol, packet->icmp_type);
 }
 
+/* Only datagrams are cut. */
+static __always_inline enum verdict refuse_fragment(const struct packet *packet)
+{
+	return packet->fragment && packet->protocol != IPPROTO_UDP ? DROP_CELL_FRAGMENT : CONTINUE;
+}
+
 /* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4. */
 static __noinline enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
 	begin_key(course, packet);
 	if (!is_ipv4(&packet->source))
 		return DROP_PROTOCOL;
-	if (packet->fragment && packet->protocol != IPPROTO_UDP)
-		return DROP_CELL_FRAGMENT;
 	if (quotes(packet))
 		return read_quoted_key(skb, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
 	if (!carries_ports(packet) && !(packet->protocol == IPPROTO_ICMP && is_echo(packet->protocol, packet->icmp_type)))

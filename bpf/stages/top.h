@@ -3,6 +3,7 @@
 #ifndef ROOKERY_TOP_H
 #define ROOKERY_TOP_H
 
+#include "stages/balancer_groups.h"
 #include "stages/chain.h"
 #include "stages/fragment.h"
 #include "stages/from_edge.h"
@@ -16,7 +17,8 @@ enum top_constant {
 /* The interface to which a route led, or whoever has the address. */
 static __noinline enum verdict find_attachment(struct packet *packet, struct course *course)
 {
-	const struct mapping *owner = mapping_of(packet->vni, &packet->destination);
+	struct mapping_key key = { .vni = packet->vni, .address = packet->destination };
+	const struct mapping *owner = bpf_map_lookup_elem(&mappings, &key);   /* an attachment has no delegated prefix */
 	const struct attachment *attachment;
 	__u32 number = packet->led_to;
 
@@ -146,24 +148,14 @@ static __always_inline void send_beat(struct __sk_buff *skb, const struct course
 		row->told = course->now;
 }
 
-/* Groups are asked when a flow begins; those of a balancer born without admit everybody. */
-static __noinline enum verdict ask_balancers_groups(struct packet *packet, struct course *course)
+/* Groups are asked when a flow begins. */
+static __noinline enum verdict ask_groups_of(struct packet *packet, struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
-	struct question question = { .direction = INGRESS, .group_set = course->sender.group_set, .protocol = packet->protocol,
-				     .port = rule_port(packet), .remote = packet->source };
-	struct answer answer = {};
 
-	if (!attachment || attachment->kind == ATTACHMENT_NAT || !attachment->group_set || !course->begins)
+	if (!attachment || !course->begins)
 		return CONTINUE;
-	question.list = attachment->gates.policy;
-	enter_gate(packet, INGRESS, question.list);
-	ask(&question, &answer);
-	packet->rule = answer.rule;
-	if (answer.rule == RULE_NONE)
-		return DROP_SECURITY_GROUP_INGRESS;
-	leave_gate(packet);
-	return CONTINUE;
+	return admit_client(packet, attachment, &course->key, course->sender.group_set);
 }
 
 __noinline int follow_cached(struct __sk_buff *skb)
@@ -190,7 +182,7 @@ static __always_inline enum verdict ask_trackers(struct __sk_buff *skb, struct p
 {
 	enum verdict verdict;
 
-	if ((verdict = ask_balancers_groups(packet, course)))
+	if ((verdict = ask_groups_of(packet, course)))
 		return verdict;
 	course->step = CHAIN_ASK;
 	return walk_chain(skb, false);

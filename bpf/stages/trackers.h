@@ -72,10 +72,24 @@ static __always_inline struct tracker *make_row(struct course *course, const str
 	return row;
 }
 
-/* Also of a connection that has closed, when the next one begins between the same ports. */
+/* Has its target gone, or been given up? Then the flow ends. */
+static __always_inline bool is_target_gone(const struct course *course, const struct directive *directive)
+{
+	const struct cell_config *config = find_cell();
+	const struct cell_target *target;
+
+	if (directive->target == CELL_NO_TARGET || !config)
+		return false;
+	target = target_of(course, config, directive->target);
+	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
+}
+
+/* Also when a flow begins where one has closed, or has lost its target. */
 static __always_inline bool is_row_over(const struct course *course, const struct tracker *row)
 {
-	return row->deadline <= course->now || (row->directive.flags & DIRECTIVE_CLOSING && course->begins);
+	if (row->deadline <= course->now)
+		return true;
+	return course->begins && (row->directive.flags & DIRECTIVE_CLOSING || (!row->pending && is_target_gone(course, &row->directive)));
 }
 
 static __always_inline struct tracker *tracker_of(const struct course *course)
@@ -132,7 +146,6 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
-/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision. */
 static __always_inline bool remember_for_now(const struct course *course, struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
@@ -144,6 +157,7 @@ static __always_inline bool remember_for_now(const struct course *course, struct
 	return true;
 }
 
+/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision. */
 __noinline int remember_decider(void)
 {
 	struct course *course = this_course();

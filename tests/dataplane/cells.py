@@ -53,6 +53,7 @@ class Journey:
     frame: bytes
     path: list[int]  # places
     verdict: Verdict = Verdict.SENT
+    wires: list[bytes] = field(default_factory=list)  # as each node of the path got it
 
     @property
     def packet(self) -> Packet:
@@ -76,15 +77,17 @@ class Cell:
         """From the node that the wire names to where the cell sends it; state moves as it does with real packets."""
         at = {node.address: node for node in self.nodes}
         path: list[int] = []
+        wires: list[bytes] = []
         while (node := at.get(IP(wire[14:34]).dst)) and len(path) < HOPS_MAX:
             path.append(node.place)
+            wires.append(wire)
             result = node.real.test_run("hyperplane", wire, RunContext(ifindex=plan.DEVICE))
             wire = result.frame
             if result.action != REDIRECTED:
                 assert result.action == DROPPED
-                return Journey(wire, path, node.why())
+                return Journey(wire, path, node.why(), wires)
         assert len(path) < HOPS_MAX, path
-        return Journey(wire, path)
+        return Journey(wire, path, wires=wires)
 
     def what_if(self, wire: bytes) -> list[WhatIf]:
         """At each node; nothing is left behind."""

@@ -169,6 +169,11 @@ def put_acl(real: HostDataplane | CellDataplane, number: int, entries: Sequence[
     put_list(real, number, [(2 * place + (not entry.allow), entry) for place, entry in enumerate(entries)])
 
 
+def remove_lists(real: HostDataplane | CellDataplane, *numbers: int) -> None:
+    for table in (real.rule_addresses, real.rule_groups, real.rule_ports):
+        table.delete_many([key for key, _ in table.items() if key.list in numbers])  # type: ignore[attr-defined]
+
+
 def clear_rules(real: HostDataplane) -> None:
     tables = (real.rule_addresses, real.rule_groups, real.rule_ports, real.connections, real.allowances, real.fragments)
     for table in tables:

@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP, IPerror, TCPerror, UDPerror
 from scapy.packet import Packet, Raw
 
+from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, address_text
-from rookery.dataplane.formats import DirectiveFlag, FlowKey, Verdict
-from tests.dataplane import cells, model_cell, plan, plan_cell, plan_edge
+from rookery.dataplane.formats import Direction, DirectiveFlag, FlowKey, RouteKind, Verdict
+from tests.dataplane import cells, model_cell, plan, plan_cell, plan_edge, rule_rows
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
 from tests.dataplane.packets import IP
 from tests.dataplane.packets_edge import ip
@@ -195,6 +197,7 @@ def test_after_its_end_a_connection_is_reset_towards_the_inside(cell: Cell) -> N
     forgotten(cell)
     told = out(cell, tcp("PA", seq=1000, ack=2000) / Raw(b"hello"))
     assert told.host == str(plan.HOST_A) and told.claim.interface == NAT
+    assert told.path[-1] == 0  # hosts need not believe others of the cell
     reset = told.packet
     assert (reset.src, reset.dst, reset.sport, reset.dport) == (SERVER, CLIENT, 443, 1111)
     assert (str(reset[TCP].flags), reset[TCP].seq) == ("R", 2000)
@@ -244,8 +247,76 @@ def test_the_fragments_of_a_datagram_follow_the_first(cell: Cell) -> None:
 def test_fragments_of_tcp_and_echoes_are_dropped(cell: Cell, protocol: int) -> None:
     """T6-08."""
     assert out(cell, Raw(b"\x08" + b"x" * 39), flags="MF", proto=protocol, id=9).verdict is Verdict.DROP_CELL_FRAGMENT
-    assert out(cell, Raw(b"x" * 40), flags=0, frag=3, proto=protocol, id=9).verdict in (
-        Verdict.DROP_CELL_FRAGMENT, Verdict.DROP_UNKNOWN_FRAGMENT)  # fmt: skip
+    assert out(cell, Raw(b"x" * 40), flags=0, frag=3, proto=protocol, id=9).verdict is Verdict.DROP_CELL_FRAGMENT
+
+
+def test_a_later_fragment_without_its_first_belongs_to_nobody(cell: Cell) -> None:
+    assert out(cell, Raw(b"x" * 40), flags=0, frag=3, proto=17, id=9).verdict is Verdict.DROP_UNKNOWN_FRAGMENT
+
+
+DENIED = 88
+
+
+@pytest.mark.parametrize(("denied", "legs"), [
+    (rule_rows.into(rule_rows.TCP, (1024, 65535)), ("SENT", "DROP_NETWORK_ACL_INGRESS")),
+    (rule_rows.into(rule_rows.ALL, cidr="10.7.1.0/24"), ("DROP_NETWORK_ACL_INGRESS",)),
+    (rule_rows.out(rule_rows.ALL, cidr="192.0.2.0/24"), ("DROP_NETWORK_ACL_EGRESS",)),
+    (rule_rows.out(rule_rows.TCP, 1111, "10.7.1.0/24"), ("SENT", "DROP_NETWORK_ACL_EGRESS")),
+], ids=["answers of the server", "the inside", "the server", "answers to the inside"])  # fmt: skip
+def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell, denied: rule_rows.Rule, legs: tuple[str, ...]) -> None:
+    """T6-16."""
+    open_rest = [replace(denied, allow=False), *(rule_rows.Rule(direction) for direction in Direction)]
+    for node in cell.nodes:
+        rule_rows.put_acl(node.real, DENIED, open_rest)
+        guarded = plan_cell.attachment(NAT, acl=DENIED, open_egress=0, open_ingress=0)
+        node.real.attachments.put_many({plan_cell.attachment_key(NAT): guarded})
+    went = out(cell, tcp())
+    verdicts = [went.verdict.name]
+    if went.verdict is Verdict.SENT:
+        verdicts.append(back(cell, tcp("SA", 443, went.packet.sport), went.packet.src).verdict.name)
+    for node in cell.nodes:
+        rule_rows.remove_lists(node.real, DENIED)
+    assert tuple(verdicts) == legs
+
+
+def test_the_routes_of_the_gateways_subnet_are_followed_packet_by_packet(cell: Cell) -> None:
+    """Not those of the sender's; and a flow goes on where they lead by now."""
+    assert out(cell, tcp(), to="198.51.100.64").host == str(plan_edge.EDGE_1)
+    for node in cell.nodes:
+        node.real.routes.put_many(plan_edge.default_route(8, RouteKind.BLACKHOLE))
+    assert out(cell, tcp("A"), to="198.51.100.64").verdict is Verdict.DROP_BLACKHOLE
+    for node in cell.nodes:
+        node.real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERFACE, target=16))
+    went = out(cell, tcp("A"), to="198.51.100.64")
+    assert (went.host, went.claim.target) == (str(plan.HOST_C), 16)
+
+
+def test_an_instance_that_moved_gets_its_answers_where_it_is(cell: Cell) -> None:
+    sent = out(cell, tcp()).packet
+    assert back(cell, tcp("SA", 443, sent.sport), sent.src).host == str(plan.HOST_A)
+    here = formats.MappingKey(plan.VPC, address_bytes(CLIENT))
+    for node in cell.nodes:
+        row = node.real.mappings.get(here)
+        assert row
+        node.real.mappings.put_many({here: row._replace(host=plan.HOST_C.packed)})
+    assert back(cell, tcp("A", 443, sent.sport), sent.src).host == str(plan.HOST_C)
+
+
+@pytest.mark.parametrize("forged", [
+    to_top(ip(OTHER, SERVER) / TCP(dport=443), led_to=NAT, interface=11),
+    to_top(ip("10.7.2.7", SERVER) / TCP(dport=443), led_to=NAT)[:26] + plan.HOST_A.packed + to_top(ip("10.7.2.7", SERVER) / TCP(dport=443), led_to=NAT)[30:],
+], ids=["another interface", "another host"])  # fmt: skip
+def test_nobody_leaves_in_anothers_name(cell: Cell, forged: bytes) -> None:
+    assert cell.travel(forged).verdict is Verdict.DROP_SOURCE_NOT_AT_HOST
+
+
+def test_what_is_too_large_for_the_internet_is_refused_by_the_gateway(cell: Cell) -> None:
+    """Its sender is told; as much of it as is quoted is what he sent."""
+    told = out(cell, UDP(sport=1111, dport=53) / Raw(b"x" * 1500))
+    answer = told.packet
+    assert (answer.src, answer.dst, answer[ICMP].type, answer[ICMP].code, answer[ICMP].nexthopmtu) == (NAT_ADDRESS, CLIENT, 3, 4, 1500)
+    assert (answer[IPerror].src, answer[IPerror].dst, answer[UDPerror].sport) == (CLIENT, SERVER, 1111)
+    assert as_sent(IP(bytes(answer))) == bytes(answer)
 
 
 def test_an_established_flow_keeps_no_provisional_directive(cell: Cell) -> None:

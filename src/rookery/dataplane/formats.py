@@ -673,6 +673,7 @@ class ChainFlag(IntFlag):
     HANDED_OUT = 1
     OWN_ADDRESS = 2
     TAKEN = 4
+    UNKNOWN = 8
 
 
 class InterfaceFlag(IntFlag):
@@ -904,7 +905,6 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
-    HOP_LIMIT = 42
 
 
 class WhatIfMark(IntEnum):
