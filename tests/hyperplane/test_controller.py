@@ -239,7 +239,7 @@ def test_the_ring_waits_for_a_node_that_others_see_and_that_reads_nothing(scene)
             await scene.report("node-1", "node-2", living=NODES[:3])
         file = await scene.file()
         assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
-        await scene.ticks(5, *NODES)
+        await scene.ticks(18, *NODES)
         file = await scene.file()
         assert file.current == file.previous == (0, 1, 2, 3)
 
@@ -253,7 +253,7 @@ def test_a_node_that_drains_leaves_the_ring_and_the_shards_and_stays_in_the_file
             await scene.store.txn([], {shard_key("cell-1", f"{n:012d}"): encode_thing(Shard(cell="cell-1", account=f"{n:012d}", nodes=nodes))})
         await scene.ticks(2, *NODES)
         await scene.put(Cell(name="cell-1", zones=(0, 1), nodes=NODES, draining=("node-1",)))
-        await scene.ticks(6, *NODES)
+        await scene.ticks(20, *NODES)
         file = await scene.file()
         assert file.current == file.previous == (1, 2, 3)
         assert [node.draining for node in file.intent.nodes] == [True, False, False, False]

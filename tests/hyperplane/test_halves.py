@@ -108,6 +108,7 @@ def test_a_ring_is_as_old_as_its_first_file(scene):
     changed = scene.tables.config.ring_since
     assert changed > began
     scene.take(file(4, current=(0, 1, 2), previous=(0, 1, 2, 3)))
+    scene.take(file(5, current=(0, 1, 2), previous=(0, 1, 2)))
     assert scene.tables.config.ring_since == changed
 
 

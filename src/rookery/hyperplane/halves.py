@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from rookery.dataplane.formats import CellConfig, CellNodeFlag, Gates
+from rookery.dataplane.formats import CellConfig, CellNode, CellNodeFlag, Gates
 from rookery.host.ports import Table
 from rookery.hyperplane import rows
 from rookery.hyperplane.cell_file import CellFile
@@ -62,7 +62,7 @@ class Halves:
         self._tables.switch(
             CellConfig(
                 key=file.key,
-                ring_since=self._ring_since(file, held, made),
+                ring_since=self._ring_since(held, made.nodes),
                 epoch=file.epoch,
                 half=half,
                 number=self._number,
@@ -77,23 +77,16 @@ class Halves:
             table.delete_many(_gone(table, half, wanted))
         table.put_many(wanted)
 
-    def _ring_since(self, file: CellFile, held: CellConfig, made: rows.Half) -> int:
-        """Since when these rings are used here: now, when the half that is read has others."""
+    def _ring_since(self, held: CellConfig, nodes: Mapping[Any, CellNode]) -> int:
+        """Since when the current ring is used here: now, when the half that is read has another."""
         if not held.epoch:
             return self._clock()
-        before = {place: self._ring_flags(held.half, place) for place in range(len(made.nodes))}
-        after = {place: _ring(file, place) for place in range(len(made.nodes))}
-        return held.ring_since if before == after else self._clock()
-
-    def _ring_flags(self, half: int, place: int) -> tuple[bool, bool]:
-        row = self._tables.cell_nodes.get(self._tables.node_row(half, place))
-        flags = row.flags if row else 0
-        return bool(flags & CellNodeFlag.CURRENT), bool(flags & CellNodeFlag.PREVIOUS)
+        before = (self._tables.cell_nodes.get(self._tables.node_row(held.half, place)) for place in range(len(nodes)))
+        return held.ring_since if _ring(before) == _ring(nodes.values()) else self._clock()
 
 
-def _ring(file: CellFile, place: int) -> tuple[bool, bool]:
-    named = {node.place for node in file.intent.nodes}
-    return place in file.current and place in named, place in file.previous and place in named
+def _ring(nodes: Iterable[CellNode | None]) -> list[int]:
+    return [place for place, node in enumerate(nodes) if node and node.flags & CellNodeFlag.CURRENT]
 
 
 def _gone(table: Table[Any, Any], half: int, wanted: Mapping[Any, Any]) -> Iterable[Any]:

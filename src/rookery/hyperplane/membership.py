@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from rookery.hyperplane.report import NodeReport
 
-SETTLING_EPOCHS = 3  # after the last node took the ring: what is new to a key leads it after two heartbeats and a lease
+SETTLING_EPOCHS = 3  # before another change: what is new to a key leads it after heartbeats and a lease
+KEPT_EPOCHS = 16  # CELL_YOUNG_SECONDS (bpf/formats/cell.h) in ticks, and one: so long nodes ask the ring before
 
 
 class Rings(NamedTuple):
@@ -29,10 +30,11 @@ def first_rings(wanted: Iterable[int], epoch: int) -> Rings:
 
 def next_rings(held: Rings, wanted: Iterable[int], epoch: int, slowest: int) -> Rings:
     """Those of the file `epoch`. `wanted`: places that are to keep flows; `slowest`: the oldest epoch by which a living node works."""
-    if held.current != held.previous:
-        settled = slowest >= held.since and epoch >= held.since + SETTLING_EPOCHS
-        return Rings(held.current, held.current, epoch) if settled else held
     goal = set(wanted)
+    if held.current != held.previous:
+        enough = KEPT_EPOCHS if goal == set(held.current) else SETTLING_EPOCHS
+        settled = slowest >= held.since and epoch >= held.since + enough
+        return Rings(held.current, held.current, epoch) if settled else held
     if not goal or slowest < held.since or goal == set(held.current):
         return held  # a cell without a node that could take flows keeps those it had
     joins, leaves = sorted(goal - set(held.current)), sorted(set(held.current) - goal)
