@@ -85,7 +85,8 @@ def _say_listening(name: str) -> Callable[[str], None]:
 
     shape, heard = current(name), set[str]()
     others = ((shape.edges, "edges"), (shape.nodes, "nodes of the cell"))
-    told = " and ".join([f"all {shape.hosts} hosts", *(f"{count} {what}" for count, what in others if count)])
+    *most, last = [f"all {shape.hosts} hosts", *(f"{count} {what}" for count, what in others if count)]
+    told = f"{', '.join(most)} and {last}" if most else last
 
     def listening(host: str) -> None:
         heard.add(host)
