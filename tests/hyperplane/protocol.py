@@ -7,7 +7,7 @@ case: a balancer's choice of a target is the same chain without a tuple that mus
                      |  known: --walk--> secondary(K) --> primary(K') --> secondary(K') --answer--> top
     top --beat--> both trackers of K, and of K' --ack--> top
 
-The rules are docs/decisions/0016's. Each can be broken (`Rules`): the tests show that without it the model fails.
+The rules are docs/decisions/0020's. Each can be broken (`Rules`): the tests show that without it the model fails.
 Time is in ticks; every node has a clock of its own that runs as fast as others': no message says what time it is elsewhere, a top's own
 stamp comes back to it."""
 
