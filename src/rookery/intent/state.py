@@ -79,6 +79,10 @@ class State:
     def stamp(self, resource: Resource) -> Stamp:
         return self._stamps[resource.id]
 
+    def changed_since(self, resource_id: str, generation: int) -> bool:
+        """Changed after it, or not there (any more)."""
+        return resource_id not in self._stamps or self._stamps[resource_id].revision > generation
+
     # As rookery.intent.things.Things
 
     @property
