@@ -6,16 +6,19 @@ Its namespace has both devices, with nobody at their other ends, for the program
 
 from __future__ import annotations
 
+import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.bare_host import THERE, VPC, udp_packet
 from bench.topology import inside, ip
 from rookery.dataplane import formats
-from rookery.dataplane.addresses import address_bytes, substrate_bytes
+from rookery.dataplane.addresses import IPV4_PREFIX, substrate_bytes
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.formats import GatewayFlag, MappingKey, PublicKey, VpcNumber
+from rookery.intent.host import GatewayIntent, HostIntent, MappingIntent, PublicIntent
 
 HERE, ROUTER, UPLINK = "100.64.1.20", "192.0.2.1", "192.0.2.20"
 SERVER, PRIVATE, PUBLIC = bytes((198, 51, 100, 9)), 10 << 24, 20 << 24
@@ -33,7 +36,8 @@ def devices(namespace: str) -> Iterator[None]:
             for end in (device, f"{device}-end"):
                 ip("-n", namespace, "link", "set", end, "up")
             ip("-n", namespace, "address", "add", address, "dev", device)
-        ip("-n", namespace, "neighbour", "add", ROUTER, "lladdr", "02:00:00:00:00:01", "dev", "x0", "nud", "permanent")
+        for neighbour, device in ((ROUTER, "x0"), (THERE, "u0")):
+            ip("-n", namespace, "neighbour", "add", neighbour, "lladdr", "02:00:00:00:00:01", "dev", device, "nud", "permanent")
         ip("-n", namespace, "route", "add", "default", "via", ROUTER)
         for setting in SYSCTLS:
             inside(namespace, "sysctl", "-qw", f"net.{setting}")
@@ -47,23 +51,43 @@ def configure(real: EdgeDataplane, substrate: int, uplink: int) -> None:
     network, netmask = bytes((100, 64, 0, 0)), bytes((255, 255, 0, 0))
     real.configure_substrate(formats.SubstrateConfig(substrate_bytes(HERE), network, netmask, bytes(4), substrate, 1700))
     real.configure_uplink(formats.UplinkConfig(uplink, 1500, bytes(6), flags=0))
+    for device in (substrate, uplink):
+        real.reserve_counters(device)
     real.gateways.put_many({VpcNumber(VPC): formats.Gateway(GatewayFlag.INTERNET, route_table=0)})
 
 
 def _mapped(word: int) -> bytes:
-    return address_bytes("0.0.0.0")[:12] + word.to_bytes(4, "big")
+    return IPV4_PREFIX + word.to_bytes(4, "big")
 
 
-def know(real: EdgeDataplane, first: int, last: int) -> None:
-    """So many public addresses, and who has them."""
-    place = formats.Mapping(substrate_bytes(THERE), 6, 1, bytes(6), 1, 1, 0, 1, group_set=0)
+def know(real: EdgeDataplane, first: int, last: int) -> float:
+    """So many public addresses, and who has them. Seconds of CPU that the tables took, without what it takes to think of the rows."""
+    place, seconds = formats.Mapping(substrate_bytes(THERE), 6, 1, bytes(6), 1, 1, 0, 1, group_set=0), 0.0
     for start in range(first, last, STEP):
         numbers = range(start, min(start + STEP, last))
-        real.mappings.put_many({MappingKey(VPC, _mapped(PRIVATE + n)): place for n in numbers})
-        real.translations.put_many(
-            {MappingKey(VPC, _mapped(PRIVATE + n)): formats.Translation(_mapped(PUBLIC + n), 6) for n in numbers}
-        )
-        real.publics.put_many({PublicKey(_mapped(PUBLIC + n)): formats.Public(VPC, 6, _mapped(PRIVATE + n)) for n in numbers})
+        places = {MappingKey(VPC, _mapped(PRIVATE + n)): place for n in numbers}
+        outward = {MappingKey(VPC, _mapped(PRIVATE + n)): formats.Translation(_mapped(PUBLIC + n), 6) for n in numbers}
+        inward = {PublicKey(_mapped(PUBLIC + n)): formats.Public(VPC, 6, _mapped(PRIVATE + n)) for n in numbers}
+        begun = time.process_time()
+        real.mappings.put_many(places)
+        real.translations.put_many(outward)
+        real.publics.put_many(inward)
+        seconds += time.process_time() - begun
+    return seconds
+
+
+def intent(addresses: int) -> HostIntent:
+    """The same, as the mapping service says it to an agent."""
+    told = HostIntent(host="edge-1", generation=1)
+    for n in range(addresses):
+        private, public = (socket.inet_ntoa((word + n).to_bytes(4, "big")) for word in (PRIVATE, PUBLIC))
+        place = MappingIntent(vni=VPC, address=private, host=THERE, interface=6, subnet=1, mac="02:00:00:00:00:06",
+                              source_dest_check=True, group_set=0, generation=1, issued=0)  # fmt: skip
+        address = PublicIntent(address=public, vni=VPC, interface=6, private=private)
+        told.mappings[place.key], told.rules[address.key] = place, address
+    gateway = GatewayIntent(vni=VPC, internet=True, egress_only=False)
+    told.rules[gateway.key] = gateway
+    return told
 
 
 def leaving(number: int) -> bytes:

@@ -47,10 +47,13 @@ class Case(NamedTuple):
     talking: int
 
 
-def null_program() -> int:
-    """A descriptor."""
+TC, XDP = 3, 6
+
+
+def null_program(kind: int = TC) -> int:
+    """A descriptor. It returns 0: TC's "on", XDP's "aborted"."""
     code, license_name = Buffer(RETURN_ZERO), Buffer(b"GPL\0")
-    attribute = struct.pack("=IIQQ", 3, 2, code.address, license_name.address)
+    attribute = struct.pack("=IIQQ", kind, 2, code.address, license_name.address)
     return syscall.call(5, bytearray(attribute.ljust(syscall.ATTRIBUTE_BYTES, b"\0")))
 
 

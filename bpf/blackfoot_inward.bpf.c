@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Into a VPC: TC ingress of an edge's uplink. */
+/* Into a VPC: ingress of an edge's uplink. Built twice, for TC and for XDP (tc/hull, xdp/hull). */
 #include "stages/encapsulate.h"
 #include "stages/outsider.h"
 #include "stages/own_uplink.h"
@@ -12,31 +12,31 @@
 
 char program_license[] SEC("license") = "GPL";
 
-static __always_inline enum verdict lead_in(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict lead_in(hull_t *hull, struct packet *packet)
 {
 	const struct substrate_config *config = find_substrate();
 	struct next_hop hop = {};
 	enum verdict verdict;
 
-	if (!carries_ip(skb)) return NOT_OURS;
-	if ((verdict = parse_ethernet(skb, packet))) return verdict;
-	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if (!carries_ip(hull)) return NOT_OURS;
+	if ((verdict = parse_ethernet(hull, packet))) return verdict;
+	if ((verdict = parse_ip(hull, packet))) return verdict;
 	if (is_neighbour_discovery(packet)) return NOT_OURS;
 	if (!config) return DROP_NOT_CONFIGURED;
-	if (!find_owner(packet)) return leave_uplink_to_kernel(skb, packet, config);
+	if (!find_owner(packet)) return leave_uplink_to_kernel(hull, packet, config);
 	if ((verdict = refuse_private_source(packet, config))) return verdict;
 	if ((verdict = find_way_in(packet, config, &hop))) return verdict;
-	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
-	if ((verdict = readdress(skb, packet, 0, packet->vni))) return verdict;
-	return encapsulate(skb, packet, &hop, config);
+	if ((verdict = find_substrate_hop(hull, packet, config))) return verdict;
+	if ((verdict = readdress(hull, packet, 0, packet->vni))) return verdict;
+	return encapsulate(hull, packet, &hop, config);
 }
 
-SEC("tc")
-int blackfoot_inward(struct __sk_buff *skb)
+SEC(HULL_SECTION)
+int blackfoot_inward(hull_t *hull)
 {
 	struct packet *packet = blank_packet();
 
-	if (!packet) return TC_ACT_SHOT;
-	begin(skb, packet, BLACKFOOT_INWARD);
-	return finish(skb, packet, lead_in(skb, packet));
+	if (!packet) return HULL_DROPS;
+	begin(hull, packet, BLACKFOOT_INWARD);
+	return finish(hull, packet, lead_in(hull, packet));
 }

@@ -103,4 +103,5 @@ struct formats {
 	enum step step;
 	enum what_if_mark what_if_mark;
 	enum what_if_outcome what_if_outcome;
+	struct what_if_note what_if_note;
 } all_formats SEC("formats");

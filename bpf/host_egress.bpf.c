@@ -62,7 +62,7 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if (!config) return DROP_NOT_CONFIGURED;
 	if ((verdict = check_border(packet, &interface->gates, EGRESS, leaves_subnet(interface, &hop)))) return verdict;
 	if ((verdict = check_size(skb, packet, interface, config))) return verdict;
-	if (!has_way(packet, config)) return DROP_NOT_CONFIGURED;
+	if ((verdict = find_substrate_hop(skb, packet, config))) return verdict;
 	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, hop.group_set)))
 		return verdict;
 	if (hop.host == config->address) return receive(skb, packet, &hop, config);

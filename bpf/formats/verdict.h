@@ -12,7 +12,8 @@ enum verdict {
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
 	SERVED = 5,                        /* given to the host's services */
-	KEPT = 6,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
+	DEFERRED = 6,                      /* XDP left it as it came to the TC build behind it, which judges it, and counts it as well */
+	KEPT = 7,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */
@@ -75,6 +76,7 @@ enum verdict {
 	DROP_CONFLICT = 72,                /* another decision about this flow was there first */
 	DROP_CHAIN = 73,                   /* from no node of the cell, or of another epoch, or malformed */
 	DROP_CELL_FRAGMENT = 74,           /* a fragment of what a cell takes whole only */
+	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -138,11 +140,19 @@ enum what_if_mark {
 	WHAT_IF_MASK = 0xffff0000,
 };
 
-/* Where a what-if leaves its outcome: index in skb->cb of the test run's context. */
+/* Where a what-if of TC leaves its outcome: index in skb->cb of the test run's context. */
 enum what_if_outcome {
 	WHAT_IF_VERDICT = 0,               /* enum verdict */
 	WHAT_IF_TARGET = 1,                /* ifindex of the device the packet would go to; 0: none */
 };
+
+/* In front of the frame of a what-if of XDP: metadata. */
+struct what_if_note {
+	__u32 mark;                        /* as skb->mark; 0: no what-if */
+	__u32 verdict;                     /* enum verdict, afterwards */
+	__u32 target;                      /* as WHAT_IF_TARGET */
+};
+_Static_assert(sizeof(struct what_if_note) == 12, "shared format");
 
 enum sampling_limit {
 	SAMPLES = 16,                      /* sampled drops per CPU, reason and window */

@@ -137,7 +137,11 @@ static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet
 	if (verdict != SENT || !config)
 		return verdict;
 	tell(packet, step_told(course), CONTINUE, course->step);
-	return send(packet, config);
+	if ((verdict = find_substrate_hop(skb, packet, config)))
+		return verdict;
+	tell(packet, STEP_WRAPPED, SENT, 0);
+	depart(skb, packet, config->ifindex);
+	return SENT;
 }
 
 /* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top

@@ -7,9 +7,8 @@
 
 #include <linux/bpf.h>
 #include <linux/in.h>
-#include <bpf/bpf_helpers.h>
 
-#include "stages/ipv6.h"
+#include "hull/checksum.h"
 
 enum checksum_constant {
 	TCP_CHECKSUM = 16,                 /* where it is in the header */
@@ -27,20 +26,12 @@ static __always_inline __u32 checksum_place(__u8 protocol)
 	return protocol == IPPROTO_DCCP ? DCCP_CHECKSUM : 0;
 }
 
-/* `difference` as bpf_csum_diff() gives it. */
-static __always_inline __u16 mend(__u16 checksum, __u32 difference)
-{
-	return fold((difference & 0xffff) + (difference >> 16) + (__u16)~checksum);
-}
-
-/* The kernel knows what is in the field: a checksum, or only the pseudo header's sum, for a device to go on with. UDP may have
- * none. */
-static __always_inline bool mend_transport(struct __sk_buff *skb, __u8 protocol, __u32 transport, __u32 difference)
+/* Of a transport that begins at `transport`; UDP may have none. */
+static __always_inline bool mend_transport(hull_t *hull, __u8 protocol, __u32 transport, __u32 difference)
 {
 	__u32 place = checksum_place(protocol);
 
-	return !place || !bpf_l4_csum_replace(skb, transport + place, 0, difference,
-					      BPF_F_PSEUDO_HDR | (protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0));
+	return !place || mend_in_place(hull, transport + place, difference, protocol == IPPROTO_UDP);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_DECAPSULATE_H
 #define ROOKERY_DECAPSULATE_H
 
+#include "hull/room.h"
 #include "stages/parse.h"
 #include "stages/wrapping.h"
 
@@ -14,28 +15,27 @@ enum geneve_constant {
 	GENEVE_CONTROL = 0x80,
 	GENEVE_OPTION_LENGTH = 0x1f,
 	GENEVE_OPTIONS_MAX = 63,
-	UNWRAP_TO_IPV6 = 1 << 8,           /* BPF_F_ADJ_ROOM_DECAP_L3_IPV6, since Linux 6.3 */
 	ORIGIN_WORDS = (sizeof(struct origin_option) - sizeof(struct geneve_option)) / 4,
 };
 
 /* IP options push UDP out of place. */
-static __always_inline bool find_udp(struct __sk_buff *skb, struct wrapping *outer, __u32 present)
+static __always_inline bool find_udp(hull_t *hull, struct wrapping *outer, __u32 present)
 {
 	if (outer->ip.ihl == 5)
 		return present >= ETH_HLEN + sizeof(outer->ip) + sizeof(outer->udp);
-	return !bpf_skb_load_bytes(skb, ETH_HLEN + outer->ip.ihl * 4, &outer->udp, sizeof(outer->udp));
+	return !load_bytes(hull, ETH_HLEN + outer->ip.ihl * 4, &outer->udp, sizeof(outer->udp));
 }
 
 /* TC sees every frame of the device: whatever is not plainly the overlay's is the kernel's. */
-static __always_inline bool is_overlay(struct __sk_buff *skb, struct wrapping *outer, __u32 present)
+static __always_inline bool is_overlay(hull_t *hull, struct wrapping *outer, __u32 present)
 {
-	if (present < ETH_HLEN + sizeof(outer->ip) || skb->vlan_present)
+	if (present < ETH_HLEN + sizeof(outer->ip) || is_tagged(hull))
 		return false;
 	if (outer->ethernet.h_proto != bpf_htons(ETH_P_IP) || outer->ip.version != 4 || outer->ip.ihl < 5)
 		return false;
 	if (outer->ip.protocol != IPPROTO_UDP || outer->ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET))
 		return false;
-	return find_udp(skb, outer, present) && outer->udp.dest == bpf_htons(WIRE_GENEVE_PORT);
+	return find_udp(hull, outer, present) && outer->udp.dest == bpf_htons(WIRE_GENEVE_PORT);
 }
 
 /* Frames for other hosts come along where a switch floods. A host without a configuration does not know which are its own:
@@ -48,25 +48,25 @@ static __always_inline enum verdict check_host(const struct packet *packet, cons
 }
 
 /* Lengths of a super-packet are not those of any packet on a wire: the kernel made it. */
-static __always_inline enum verdict check_lengths(struct __sk_buff *skb, const struct wrapping *outer)
+static __always_inline enum verdict check_lengths(hull_t *hull, const struct wrapping *outer)
 {
 	__u32 total = bpf_ntohs(outer->ip.tot_len);
 
-	if (skb->gso_size)
+	if (segment_of(hull))
 		return CONTINUE;
-	if (total > skb->len - ETH_HLEN)
+	if (total > length_of(hull) - ETH_HLEN)
 		return DROP_TRUNCATED;
-	if (total < skb->len - ETH_HLEN || bpf_ntohs(outer->udp.len) + sizeof(outer->ip) != total)
+	if (total < length_of(hull) - ETH_HLEN || bpf_ntohs(outer->udp.len) + sizeof(outer->ip) != total)
 		return DROP_MALFORMED_GENEVE;
 	return CONTINUE;
 }
 
 /* Hosts send no IP options, no fragments and no UDP checksum: what has one was not sent by a host. */
-static __always_inline enum verdict check_outer(struct __sk_buff *skb, const struct wrapping *outer)
+static __always_inline enum verdict check_outer(hull_t *hull, const struct wrapping *outer)
 {
 	if (outer->ip.ihl != 5 || outer->ip.frag_off & bpf_htons(IP_MORE_FRAGMENTS) || outer->udp.check)
 		return DROP_MALFORMED_GENEVE;
-	return check_lengths(skb, outer);
+	return check_lengths(hull, outer);
 }
 
 static __always_inline enum verdict check_geneve(const struct geneve_header *geneve)
@@ -84,7 +84,7 @@ static __always_inline bool is_origin(const struct geneve_option *option)
 }
 
 /* Exactly one origin option, of the right size; other options are skipped unless they are critical. */
-static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 offset, __u32 end,
+static __always_inline enum verdict walk_options(hull_t *hull, __u32 offset, __u32 end,
 						 struct origin_option *origin)
 {
 	struct geneve_option option;
@@ -93,7 +93,7 @@ static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 of
 	for (__u32 i = 0; i < GENEVE_OPTIONS_MAX && offset < end; i++) {
 		__u32 words;
 
-		if (bpf_skb_load_bytes(skb, offset, &option, sizeof(option)))
+		if (load_bytes(hull, offset, &option, sizeof(option)))
 			return DROP_TRUNCATED;
 		words = option.length_words & GENEVE_OPTION_LENGTH;
 		offset += sizeof(option) + words * 4;
@@ -105,24 +105,24 @@ static __always_inline enum verdict walk_options(struct __sk_buff *skb, __u32 of
 			continue;
 		if (words != ORIGIN_WORDS || origins++)
 			return DROP_MALFORMED_GENEVE;
-		if (bpf_skb_load_bytes(skb, offset - sizeof(*origin), origin, sizeof(*origin)))
+		if (load_bytes(hull, offset - sizeof(*origin), origin, sizeof(*origin)))
 			return DROP_TRUNCATED;
 	}
 	return origins ? CONTINUE : DROP_MALFORMED_GENEVE;
 }
 
-static __always_inline enum verdict find_origin(struct __sk_buff *skb, struct packet *packet, struct wrapping *outer)
+static __always_inline enum verdict find_origin(hull_t *hull, struct packet *packet, struct wrapping *outer)
 {
 	__u32 words = outer->geneve.version_and_option_words & GENEVE_OPTION_WORDS;
 
 	packet->offset = OPTIONS_BEGIN + words * 4;
-	if (packet->offset > skb->len)
+	if (packet->offset > length_of(hull))
 		return DROP_TRUNCATED;
 	/* What every host of today sends. */
 	if (words * 4 == sizeof(outer->origin) && is_origin(&outer->origin.header) &&
 	    (outer->origin.header.length_words & GENEVE_OPTION_LENGTH) == ORIGIN_WORDS)
 		return CONTINUE;
-	return walk_options(skb, OPTIONS_BEGIN, packet->offset, &outer->origin);
+	return walk_options(hull, OPTIONS_BEGIN, packet->offset, &outer->origin);
 }
 
 static __always_inline void read_origin(struct packet *packet, const struct origin_option *origin)
@@ -132,50 +132,34 @@ static __always_inline void read_origin(struct packet *packet, const struct orig
 	packet->led_to = bpf_ntohl(origin->target);
 }
 
-static __always_inline enum verdict parse_outer(struct __sk_buff *skb, struct packet *packet,
+static __always_inline enum verdict parse_outer(hull_t *hull, struct packet *packet,
 					   const struct substrate_config *config)
 {
 	struct wrapping outer = {};
-	__u32 present = copy_head(skb, 0, &outer.ethernet, OUTER_HEAD);
+	__u32 present = copy_head(hull, 0, &outer.ethernet, OUTER_HEAD);
 	enum verdict verdict;
 
-	if (!is_overlay(skb, &outer, present))
+	if (!is_overlay(hull, &outer, present))
 		return NOT_OURS;
 	packet->outer_source = outer.ip.saddr;
 	packet->outer_destination = outer.ip.daddr;
 	if ((verdict = check_host(packet, config)))
 		return verdict;
-	if ((verdict = check_outer(skb, &outer)))
+	if ((verdict = check_outer(hull, &outer)))
 		return verdict;
 	if (present < OPTIONS_BEGIN)
 		return DROP_TRUNCATED;
 	packet->vni = bpf_ntohl(outer.geneve.vni_and_reserved) >> 8;
 	if ((verdict = check_geneve(&outer.geneve)))
 		return verdict;
-	verdict = find_origin(skb, packet, &outer);
+	verdict = find_origin(hull, packet, &outer);
 	read_origin(packet, &outer.origin);
 	return verdict;
 }
 
-/* What comes out of IPv4 may be IPv6, and the kernel must know. To Linux 6.1 it is said by a translation, which puts as much
- * between Ethernet and IP as an IPv6 header is longer. */
-static __always_inline bool shrink(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline enum verdict unwrap(hull_t *hull, struct packet *packet)
 {
-	__s32 bytes = packet->offset;
-
-	if (packet->head.frame.h_proto == bpf_htons(ETH_P_IPV6)) {
-		if (!bpf_skb_adjust_room(skb, -bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | UNWRAP_TO_IPV6))
-			return true;
-		if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IPV6), 0))
-			return false;
-		bytes += sizeof(struct ipv6_header) - sizeof(struct iphdr);
-	}
-	return !bpf_skb_adjust_room(skb, -bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
-}
-
-static __always_inline enum verdict unwrap(struct __sk_buff *skb, struct packet *packet)
-{
-	if (!shrink(skb, packet))
+	if (!shrink(hull, packet))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_UNWRAPPED, CONTINUE, 0);
 	return CONTINUE;

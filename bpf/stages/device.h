@@ -6,10 +6,10 @@
 #include "stages/packet.h"
 
 /* The host's own answer, to the device on which it was asked. */
-static __always_inline enum verdict send_back(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict send_back(hull_t *hull, struct packet *packet)
 {
-	packet->target = skb->ifindex;
-	packet->action = bpf_redirect(skb->ifindex, 0);
+	packet->target = device_of(hull);
+	packet->action = bpf_redirect(device_of(hull), 0);
 	return ANSWERED;
 }
 

@@ -29,12 +29,12 @@ static __always_inline void ask_for_destination(struct bpf_fib_lookup *ask, cons
 }
 
 /* As if it came in from the substrate, the only device for which the kernel forwards. */
-static __always_inline long ask_kernel(struct __sk_buff *skb, const struct packet *packet, __u32 ifindex,
+static __always_inline long ask_kernel(hull_t *hull, const struct packet *packet, __u32 ifindex,
 				       struct bpf_fib_lookup *answer)
 {
 	ask_for_destination(answer, packet);
 	answer->ifindex = ifindex;
-	return bpf_fib_lookup(skb, answer, sizeof(*answer), 0);
+	return bpf_fib_lookup(hull, answer, sizeof(*answer), 0);
 }
 
 #endif

@@ -7,22 +7,22 @@
 #include "stages/kernel_routes.h"
 
 /* ARP, and whatever else is tagged or no IP, is the kernel's. */
-static __always_inline bool carries_ip(struct __sk_buff *skb)
+static __always_inline bool carries_ip(hull_t *hull)
 {
-	return !skb->vlan_present && (skb->protocol == bpf_htons(ETH_P_IP) || skb->protocol == bpf_htons(ETH_P_IPV6));
+	return !is_tagged(hull) && (protocol_of(hull) == bpf_htons(ETH_P_IP) || protocol_of(hull) == bpf_htons(ETH_P_IPV6));
 }
 
 /* Of its own addresses the kernel says that it does not forward to them. */
-static __always_inline bool is_own_address(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline bool is_own_address(hull_t *hull, const struct packet *packet,
 					   const struct substrate_config *config)
 {
 	struct bpf_fib_lookup answer = {};
 
-	return ask_kernel(skb, packet, config->ifindex, &answer) == BPF_FIB_LKUP_RET_NOT_FWDED;
+	return ask_kernel(hull, packet, config->ifindex, &answer) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
 /* From outside: BGP, BFD, ping. Never through to the substrate. */
-static __noinline enum verdict leave_uplink_to_kernel(struct __sk_buff *skb, const struct packet *packet,
+static __noinline enum verdict leave_uplink_to_kernel(hull_t *hull, const struct packet *packet,
 						      const struct substrate_config *config)
 {
 	if (is_on_substrate(&packet->source, config))
@@ -31,7 +31,7 @@ static __noinline enum verdict leave_uplink_to_kernel(struct __sk_buff *skb, con
 		return DROP_PRIVATE_DESTINATION;
 	if (is_multicast(&packet->destination) || is_link_local(&packet->destination))
 		return NOT_OURS;
-	return is_own_address(skb, packet, config) ? NOT_OURS : DROP_UNKNOWN_PUBLIC_ADDRESS;
+	return is_own_address(hull, packet, config) ? NOT_OURS : DROP_UNKNOWN_PUBLIC_ADDRESS;
 }
 
 #endif

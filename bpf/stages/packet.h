@@ -10,12 +10,12 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
-#include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "formats/maps.h"
 #include "formats/verdict.h"
+#include "hull/frame.h"
 #include "stages/icmp.h"
 #include "stages/ipv6.h"
 
@@ -62,6 +62,7 @@ struct kept {
 	__u64 jiffies;                     /* at which `now` was read */
 	__u64 now;
 	struct connection_key flow;        /* for which the gate looks */
+	struct departure departure;        /* to whom it leaves this node */
 };
 
 struct packet {
@@ -123,17 +124,18 @@ static __always_inline struct packet *blank_packet(void)
 	return packet;
 }
 
-static __always_inline void begin(struct __sk_buff *skb, struct packet *packet, enum program program)
+static __always_inline void begin(hull_t *hull, struct packet *packet, enum program program)
 {
-	/* Only a test run can bring this mark: it is cleared whenever a packet enters another namespace. */
-	packet->what_if = (skb->mark & WHAT_IF_MASK) == WHAT_IF_MARK;
-	packet->trace = packet->what_if ? skb->mark & ~WHAT_IF_MASK : 0;
+	__u32 mark = mark_of(hull);
+
+	packet->what_if = (mark & WHAT_IF_MASK) == WHAT_IF_MARK;
+	packet->trace = packet->what_if ? mark & ~WHAT_IF_MASK : 0;
 	packet->program = program;
-	packet->ifindex = skb->ifindex;
-	packet->length = skb->len;
+	packet->ifindex = device_of(hull);
+	packet->length = length_of(hull);
 	packet->segments = 1;
 	packet->rule = RULE_NONE;
-	packet->action = TC_ACT_SHOT;
+	packet->action = HULL_DROPS;
 }
 
 /* Frames lie on the stack two bytes in front of a word boundary, and are copied in words: clang copies what it knows no
@@ -149,53 +151,53 @@ static __always_inline void copy_words(void *to, const void *from, __u32 bytes)
 }
 
 /* A guest decides how its packets are cut in memory: what does not lie in one piece, or is short, takes this way. */
-static __always_inline __u32 gather_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 room)
+static __always_inline __u32 gather_head(hull_t *hull, __u32 offset, void *to, __u32 room)
 {
-	__u32 last = skb->len - offset - 1;
+	__u32 last = length_of(hull) - offset - 1;
 
-	if (offset >= skb->len)
+	if (offset >= length_of(hull))
 		return 0;
 	if (last >= room)
-		return bpf_skb_load_bytes(skb, offset, to, room) ? 0 : room;
+		return load_bytes(hull, offset, to, room) ? 0 : room;
 	/* The verifier wants to see that a length is not zero, and Linux 6.1 does not learn it from a comparison with zero: it
 	 * learns the bounds of what is one less. Clang would compute that back. */
 	asm volatile("" : "+r"(last));
 	if (last >= room)
 		return 0;
-	return bpf_skb_load_bytes(skb, offset, to, last + 1) ? 0 : last + 1;
+	return load_bytes(hull, offset, to, last + 1) ? 0 : last + 1;
 }
 
 /* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round. */
-static __always_inline const void *in_place(struct __sk_buff *skb, __u32 offset, __u32 bytes)
+static __always_inline const void *in_place(hull_t *hull, __u32 offset, __u32 bytes)
 {
 	const void *from;
 
 	if (offset > FARTHEST_HEAD)
 		return 0;
 	asm volatile("" : "+r"(offset));
-	from = (const void *)(long)skb->data + offset;
-	return from + bytes > (const void *)(long)skb->data_end ? 0 : from;
+	from = (const void *)(long)hull->data + offset;
+	return from + bytes > (const void *)(long)hull->data_end ? 0 : from;
 }
 
 /* Up to `room` bytes (an even number) from `offset` on, as many as there are; how many. A call costs more than the copy. */
-static __always_inline __u32 copy_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 room)
+static __always_inline __u32 copy_head(hull_t *hull, __u32 offset, void *to, __u32 room)
 {
-	const void *from = in_place(skb, offset, room);
+	const void *from = in_place(hull, offset, room);
 
 	if (from) {
 		copy_words(to, from, room);
 		return room;
 	}
-	return gather_head(skb, offset, to, room);
+	return gather_head(hull, offset, to, room);
 }
 
 /* Whole words, to a word boundary; false: they are not there. */
-static __always_inline bool load_words(struct __sk_buff *skb, __u32 offset, void *to, __u32 bytes)
+static __always_inline bool load_words(hull_t *hull, __u32 offset, void *to, __u32 bytes)
 {
-	const void *from = in_place(skb, offset, bytes);
+	const void *from = in_place(hull, offset, bytes);
 
 	if (!from)
-		return !bpf_skb_load_bytes(skb, offset, to, bytes);
+		return !load_bytes(hull, offset, to, bytes);
 #pragma unroll
 	for (__u32 at = 0; at < bytes; at += 4)
 		*(__u32 *)(to + at) = *(const __u32 *)(from + at);
@@ -203,12 +205,12 @@ static __always_inline bool load_words(struct __sk_buff *skb, __u32 offset, void
 }
 
 /* As load_words(). */
-static __always_inline bool store_words(struct __sk_buff *skb, __u32 offset, const void *from, __u32 bytes)
+static __always_inline bool store_words(hull_t *hull, __u32 offset, const void *from, __u32 bytes)
 {
-	void *to = (void *)in_place(skb, offset, bytes);
+	void *to = (void *)in_place(hull, offset, bytes);
 
 	if (!to)
-		return !bpf_skb_store_bytes(skb, offset, from, bytes, 0);
+		return !store_bytes(hull, offset, from, bytes);
 #pragma unroll
 	for (__u32 at = 0; at < bytes; at += 4)
 		*(__u32 *)(to + at) = *(const __u32 *)(from + at);
@@ -216,12 +218,12 @@ static __always_inline bool store_words(struct __sk_buff *skb, __u32 offset, con
 }
 
 /* The frame's first bytes, an even number. In place where they lie in one piece: a call costs more than the copy. */
-static __always_inline bool write_head(struct __sk_buff *skb, const void *from, __u32 bytes)
+static __always_inline bool write_head(hull_t *hull, const void *from, __u32 bytes)
 {
-	void *to = (void *)(long)skb->data;
+	void *to = (void *)(long)hull->data;
 
-	if (to + bytes > (void *)(long)skb->data_end)
-		return !bpf_skb_store_bytes(skb, 0, from, bytes, 0);
+	if (to + bytes > (void *)(long)hull->data_end)
+		return !store_bytes(hull, 0, from, bytes);
 	copy_words(to, from, bytes);
 	return true;
 }

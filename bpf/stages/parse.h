@@ -16,10 +16,10 @@ enum parse_constant {
 	UDP_HEADER = 8,
 };
 
-static __always_inline enum verdict parse_ethernet(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict parse_ethernet(hull_t *hull, struct packet *packet)
 {
-	packet->length = skb->len - packet->offset;
-	if (copy_head(skb, packet->offset, &packet->head.frame, HEAD_AT_ONCE) < ETH_HLEN)
+	packet->length = length_of(hull) - packet->offset;
+	if (copy_head(hull, packet->offset, &packet->head.frame, HEAD_AT_ONCE) < ETH_HLEN)
 		return DROP_TRUNCATED;
 	return CONTINUE;
 }
@@ -50,25 +50,25 @@ static __always_inline void parse_icmp(struct packet *packet, const struct trans
 }
 
 /* IP options push the transport out of the head, IPv6 always does. */
-static __always_inline bool find_transport(struct __sk_buff *skb, struct packet *packet)
+static __always_inline bool find_transport(hull_t *hull, struct packet *packet)
 {
 	__u32 offset = packet->offset + ETH_HLEN + packet->headers;
 
 	if (packet->headers == sizeof(struct iphdr))
 		return true;
 	if (packet->protocol == IPPROTO_TCP)
-		return load_words(skb, offset, &packet->head.transport, sizeof(struct transport));
-	return load_words(skb, offset, &packet->head.transport, UDP_HEADER);
+		return load_words(hull, offset, &packet->head.transport, sizeof(struct transport));
+	return load_words(hull, offset, &packet->head.transport, UDP_HEADER);
 }
 
-static __always_inline enum verdict parse_transport(struct __sk_buff *skb, struct packet *packet, __u32 payload)
+static __always_inline enum verdict parse_transport(hull_t *hull, struct packet *packet, __u32 payload)
 {
 	const struct transport *transport = &packet->head.transport;
 	__u32 minimum = transport_minimum(packet);
 
 	if (!minimum)
 		return CONTINUE;
-	if (payload < minimum || !find_transport(skb, packet))
+	if (payload < minimum || !find_transport(hull, packet))
 		return DROP_TRUNCATED;
 	if (carries_icmp(&packet->source, packet->protocol)) {
 		parse_icmp(packet, transport);
@@ -83,9 +83,9 @@ static __always_inline enum verdict parse_transport(struct __sk_buff *skb, struc
 }
 
 /* What must fit into the path: the frame's whole content, or one segment of a super-packet. */
-static __always_inline void measure(struct __sk_buff *skb, struct packet *packet, __u32 total)
+static __always_inline void measure(hull_t *hull, struct packet *packet, __u32 total)
 {
-	__u32 size = skb->gso_size;
+	__u32 size = segment_of(hull);
 
 	packet->largest = packet->length - ETH_HLEN;
 	if (!size || total <= packet->headers)
@@ -109,7 +109,7 @@ static __always_inline void read_ipv4(struct packet *packet, const struct iphdr 
 		packet->fragment = FRAGMENT_FIRST;
 }
 
-static __always_inline enum verdict parse_ipv4(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict parse_ipv4(hull_t *hull, struct packet *packet)
 {
 	__u32 present = packet->length - ETH_HLEN, total = bpf_ntohs(packet->head.ip.tot_len);
 	const struct iphdr *ip = &packet->head.ip;
@@ -125,8 +125,8 @@ static __always_inline enum verdict parse_ipv4(struct __sk_buff *skb, struct pac
 	if (total > present)
 		return DROP_MALFORMED_IP;
 	if (packet->fragment != FRAGMENT_LATER)
-		verdict = parse_transport(skb, packet, total - packet->headers);
-	measure(skb, packet, total);
+		verdict = parse_transport(hull, packet, total - packet->headers);
+	measure(hull, packet, total);
 	return verdict;
 }
 
@@ -147,7 +147,7 @@ static __always_inline void read_fragment(struct packet *packet, const struct ip
 		packet->fragment = FRAGMENT_FIRST;
 }
 
-static __always_inline enum verdict read_extension(struct __sk_buff *skb, struct packet *packet, __u32 total)
+static __always_inline enum verdict read_extension(hull_t *hull, struct packet *packet, __u32 total)
 {
 	struct ipv6_extension extension;
 	__u32 size = sizeof(extension);
@@ -155,7 +155,7 @@ static __always_inline enum verdict read_extension(struct __sk_buff *skb, struct
 	if (packet->protocol == IPPROTO_HOPOPTS && packet->headers != sizeof(struct ipv6_header))
 		return DROP_MALFORMED_IP;
 	if (packet->headers + size > total ||
-	    bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN + packet->headers, &extension, sizeof(extension)))
+	    load_bytes(hull, packet->offset + ETH_HLEN + packet->headers, &extension, sizeof(extension)))
 		return DROP_TRUNCATED;
 	if (packet->protocol == IPPROTO_FRAGMENT)
 		read_fragment(packet, &extension);
@@ -168,7 +168,7 @@ static __always_inline enum verdict read_extension(struct __sk_buff *skb, struct
 
 /* Up to the transport, or to what a later fragment has in its place. Not static: the verifier walks it once, on its own, and
  * not anew for every way that leads here. */
-__noinline enum verdict walk_extensions(struct __sk_buff *skb, struct packet *packet, __u32 total)
+__noinline enum verdict walk_extensions(hull_t *hull, struct packet *packet, __u32 total)
 {
 	enum verdict verdict;
 
@@ -177,7 +177,7 @@ __noinline enum verdict walk_extensions(struct __sk_buff *skb, struct packet *pa
 	for (__u32 i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
 		if (packet->fragment == FRAGMENT_LATER || !is_extension(packet->protocol))
 			return CONTINUE;
-		if ((verdict = read_extension(skb, packet, total)))
+		if ((verdict = read_extension(hull, packet, total)))
 			return verdict;
 	}
 	return packet->fragment != FRAGMENT_LATER && is_extension(packet->protocol) ? DROP_MALFORMED_IP : CONTINUE;
@@ -193,13 +193,13 @@ static __always_inline void read_ipv6(struct packet *packet, const struct ipv6_h
 }
 
 /* An IPv4 address in an IPv6 packet would pass for IPv4 in every later stage. */
-static __always_inline enum verdict parse_ipv6(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict parse_ipv6(hull_t *hull, struct packet *packet)
 {
 	__u32 present = packet->length - ETH_HLEN, total;
 	struct ipv6_header *ip = &packet->head.ipv6;
 	enum verdict verdict = CONTINUE;
 
-	if (present < sizeof(*ip) || !load_words(skb, packet->offset + HEAD_AT_ONCE, &ip->destination.word[3], 4))
+	if (present < sizeof(*ip) || !load_words(hull, packet->offset + HEAD_AT_ONCE, &ip->destination.word[3], 4))
 		return DROP_TRUNCATED;
 	read_ipv6(packet, ip);
 	total = sizeof(*ip) + bpf_ntohs(ip->payload);
@@ -208,24 +208,24 @@ static __always_inline enum verdict parse_ipv6(struct __sk_buff *skb, struct pac
 	if (is_ipv4(&packet->source) || is_ipv4(&packet->destination))
 		return DROP_MALFORMED_IP;
 	if (is_extension(packet->protocol))
-		verdict = walk_extensions(skb, packet, total);
+		verdict = walk_extensions(hull, packet, total);
 	if (!verdict && packet->fragment != FRAGMENT_LATER)
-		verdict = parse_transport(skb, packet, total - packet->headers);
-	measure(skb, packet, total);
+		verdict = parse_transport(hull, packet, total - packet->headers);
+	measure(hull, packet, total);
 	return verdict;
 }
 
-static __always_inline enum verdict parse_ip(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict parse_ip(hull_t *hull, struct packet *packet)
 {
 	enum verdict verdict;
 
 	/* A VPC has no VLANs: a tag must not slip through as the metadata it becomes. */
-	if (skb->vlan_present)
+	if (is_tagged(hull))
 		return DROP_NOT_IP;
 	if (packet->head.frame.h_proto == bpf_htons(ETH_P_IP))
-		verdict = parse_ipv4(skb, packet);
+		verdict = parse_ipv4(hull, packet);
 	else if (packet->head.frame.h_proto == bpf_htons(ETH_P_IPV6))
-		verdict = parse_ipv6(skb, packet);
+		verdict = parse_ipv6(hull, packet);
 	else
 		return DROP_NOT_IP;
 	if (!verdict)

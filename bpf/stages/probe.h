@@ -4,7 +4,7 @@
 #define ROOKERY_PROBE_H
 
 #include "stages/decapsulate.h"
-#include "stages/device.h"
+#include "stages/wrap.h"
 
 struct probe {
 	__u16 padding;                     /* puts IP on a word boundary */
@@ -26,34 +26,40 @@ static __always_inline bool is_probe(const struct probe *probe)
 	       probe->geneve.flags == GENEVE_CONTROL && !probe->geneve.vni_and_reserved;
 }
 
-/* Whoever sent it becomes whoever gets it. Sums stay what they are. */
-static __always_inline void turn_round(struct probe *probe)
+/* Whoever sent it becomes whoever gets it. Sums stay what they are. The frame's ends are the neighbour's and this node's own: it may have
+ * been flooded to this node for another one's MAC, as to one that had this address before. */
+static __always_inline void turn_round(struct probe *probe, const struct packet *packet)
 {
-	const struct ethhdr frame = probe->ethernet;
 	const __be32 source = probe->ip.saddr;
 	const __be16 port = probe->udp.source;
 
-	__builtin_memcpy(probe->ethernet.h_dest, frame.h_source, ETH_ALEN);
-	__builtin_memcpy(probe->ethernet.h_source, frame.h_dest, ETH_ALEN);
+	__builtin_memset(&probe->ethernet, 0, 2 * ETH_ALEN);
+	name_ends(&probe->ethernet, packet);
 	probe->ip.saddr = probe->ip.daddr;
 	probe->ip.daddr = source;
 	probe->udp.source = probe->udp.dest;
 	probe->udp.dest = port;
 }
 
-/* Of what is on the overlay's port, for this node, and no packet of the overlay. */
-static __noinline enum verdict answer_probe(struct __sk_buff *skb, struct packet *packet, bool silent)
+/* Of what is on the overlay's port, for this node, and no packet of the overlay. `silent`: why it is not answered; CONTINUE: it is. */
+static __noinline enum verdict answer_probe(hull_t *hull, struct packet *packet, const struct substrate_config *config,
+					    enum verdict silent)
 {
 	struct probe probe = {};
+	enum verdict verdict;
 
-	if (bpf_skb_load_bytes(skb, 0, &probe.ethernet, PROBE) || !is_probe(&probe))
+	if (load_bytes(hull, 0, &probe.ethernet, PROBE) || !is_probe(&probe))
 		return DROP_MALFORMED_GENEVE;
 	if (silent)
-		return DROP_NOT_CONFIGURED;
-	turn_round(&probe);
-	if (!write_head(skb, &probe.ethernet, PROBE))
+		return silent;
+	packet->outer_destination = probe.ip.saddr;
+	if ((verdict = find_substrate_hop(hull, packet, config)))
+		return verdict;
+	turn_round(&probe, packet);
+	if (!write_head(hull, &probe.ethernet, PROBE))
 		return DROP_ENCAPSULATION;
-	return send_back(skb, packet);
+	depart(hull, packet, config->ifindex);
+	return ANSWERED;
 }
 
 #endif

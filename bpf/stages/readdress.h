@@ -25,29 +25,29 @@ static __always_inline __u32 change_of_addresses(const struct packet *packet)
 	return bpf_csum_diff(before, sizeof(before), now, sizeof(now), 0);
 }
 
-static __always_inline bool write_addresses(struct __sk_buff *skb, const struct packet *packet, __u32 difference)
+static __always_inline bool write_addresses(hull_t *hull, const struct packet *packet, __u32 difference)
 {
 	const struct iphdr *ip = &packet->head.ip;
 	struct ipv4_end end = { .ttl = ip->ttl, .protocol = ip->protocol, .check = mend(ip->check, difference),
 				.source = packet->source.word[3], .destination = packet->destination.word[3] };
 
-	return store_words(skb, packet->offset + ETH_HLEN + offsetof(struct iphdr, ttl), &end, sizeof(end));
+	return store_words(hull, packet->offset + ETH_HLEN + offsetof(struct iphdr, ttl), &end, sizeof(end));
 }
 
 /* `left`: the VPC whose private addresses do not appear outside; `entered`: the one in which they appear again. 0: none. Later
  * fragments have no transport header; the first one's checksum is that of all. */
-static __noinline enum verdict readdress(struct __sk_buff *skb, const struct packet *packet, __u32 left, __u32 entered)
+static __noinline enum verdict readdress(hull_t *hull, const struct packet *packet, __u32 left, __u32 entered)
 {
 	__u32 difference, transport = packet->offset + ETH_HLEN + packet->head.ip.ihl * 4;
 
 	if (!is_ipv4(&packet->source))
 		return CONTINUE;
 	difference = change_of_addresses(packet);
-	if (quotes(packet) && !translate_quoted(skb, packet, left, entered))
+	if (quotes(packet) && !translate_quoted(hull, packet, left, entered))
 		return DROP_TRANSLATION;
-	if (packet->fragment != FRAGMENT_LATER && !mend_transport(skb, packet->protocol, transport, difference))
+	if (packet->fragment != FRAGMENT_LATER && !mend_transport(hull, packet->protocol, transport, difference))
 		return DROP_TRANSLATION;
-	return write_addresses(skb, packet, difference) ? CONTINUE : DROP_TRANSLATION;
+	return write_addresses(hull, packet, difference) ? CONTINUE : DROP_TRANSLATION;
 }
 
 #endif

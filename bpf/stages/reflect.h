@@ -6,11 +6,13 @@
 #include "stages/probe.h"
 #include "stages/uplink.h"
 
-static __always_inline enum verdict reflect(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict reflect(hull_t *hull, struct packet *packet, const struct substrate_config *config)
 {
 	const struct uplink_config *uplink = find_uplink();
 
-	return answer_probe(skb, packet, !uplink || uplink->flags & UPLINK_CLOSING);
+	if (!uplink)
+		return answer_probe(hull, packet, config, DROP_NOT_CONFIGURED);
+	return answer_probe(hull, packet, config, uplink->flags & UPLINK_CLOSING ? DROP_PROBE_UNANSWERED : CONTINUE);
 }
 
 #endif

@@ -116,11 +116,10 @@ static __always_inline void sample(const struct packet *packet, enum verdict ver
 	emit(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
 }
 
-/* A what-if leaves no mark but its own events; its outcome rides in the test run's context. */
-static __always_inline int show(struct __sk_buff *skb, const struct packet *packet, enum verdict verdict)
+/* A what-if leaves no mark but its own events and its outcome. */
+static __always_inline int show(hull_t *hull, const struct packet *packet, enum verdict verdict)
 {
-	skb->cb[WHAT_IF_VERDICT] = verdict;
-	skb->cb[WHAT_IF_TARGET] = packet->target;
+	show_outcome(hull, verdict, packet->target);
 	if (verdict >= DROP_NOT_CONFIGURED)
 		tell(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
 	if (verdict == NOT_OURS)
@@ -128,14 +127,16 @@ static __always_inline int show(struct __sk_buff *skb, const struct packet *pack
 	return packet->action;
 }
 
-static __always_inline int finish(struct __sk_buff *skb, struct packet *packet, enum verdict verdict)
+static __always_inline int finish(hull_t *hull, struct packet *packet, enum verdict verdict)
 {
-	if (verdict >= DROP_NOT_CONFIGURED)
-		packet->action = TC_ACT_SHOT;
 	if (verdict == NOT_OURS)
-		packet->action = TC_ACT_UNSPEC;
+		verdict = HULL_LEFT;
+	if (verdict >= DROP_NOT_CONFIGURED)
+		packet->action = HULL_DROPS;
+	if (verdict == HULL_LEFT)
+		packet->action = HULL_LEAVES;
 	if (packet->what_if)
-		return show(skb, packet, verdict);
+		return show(hull, packet, verdict);
 	count(packet, verdict);
 	if (verdict >= DROP_NOT_CONFIGURED)
 		sample(packet, verdict);

@@ -7,26 +7,27 @@
 #include "stages/readdress.h"
 #include "stages/way_out.h"
 
-/* What must be cut is cut by the kernel, which sends it on itself. */
-static __always_inline void leave_by(struct packet *packet, const struct uplink_config *uplink,
-				     struct bpf_redir_neigh *neighbour)
+static __always_inline void leave_by(hull_t *hull, struct packet *packet, const struct uplink_config *uplink)
 {
-	packet->target = uplink->ifindex;
-	packet->action = packet->largest > uplink->mtu ? TC_ACT_UNSPEC :
-			 bpf_redirect_neigh(uplink->ifindex, neighbour, sizeof(*neighbour), 0);
+	if (packet->largest > uplink->mtu)
+		depart_by_kernel(packet, uplink->ifindex);
+	else
+		depart(hull, packet, uplink->ifindex);
 }
 
-static __always_inline enum verdict send_out(struct __sk_buff *skb, struct packet *packet, const struct uplink_config *uplink,
-					     struct bpf_redir_neigh *neighbour)
+/* Behind find_way_out(). */
+static __always_inline enum verdict send_out(hull_t *hull, struct packet *packet, const struct uplink_config *uplink)
 {
 	enum verdict verdict;
 
-	if ((verdict = readdress(skb, packet, packet->vni, 0)))
+	if ((verdict = readdress(hull, packet, packet->vni, 0)))
 		return verdict;
-	if ((verdict = unwrap(skb, packet)))
+	if ((verdict = unwrap(hull, packet)))
 		return verdict;
+	if (!write_ends(hull, packet))
+		return DROP_DECAPSULATION;
 	tell(packet, STEP_SENT_OUTSIDE, SENT, 0);
-	leave_by(packet, uplink, neighbour);
+	leave_by(hull, packet, uplink);
 	return SENT;
 }
 

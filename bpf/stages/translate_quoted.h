@@ -21,7 +21,7 @@ static __always_inline void readdress_quoted(struct iphdr *ip, __u32 left, __u32
 }
 
 /* As much of it as is quoted. Of all that changes this alone changes the error's checksum: the quoted header's sum stays the same. */
-static __always_inline bool mend_quoted_transport(struct __sk_buff *skb, const struct packet *packet, __u8 protocol,
+static __always_inline bool mend_quoted_transport(hull_t *hull, const struct packet *packet, __u8 protocol,
 						  __u32 transport, __u32 difference)
 {
 	__u32 ip = packet->offset + ETH_HLEN, icmp = ip + packet->headers - sizeof(struct icmp_header);
@@ -30,23 +30,21 @@ static __always_inline bool mend_quoted_transport(struct __sk_buff *skb, const s
 
 	if (place == transport || place + sizeof(before) > ip + bpf_ntohs(packet->head.ip.tot_len))
 		return true;
-	if (bpf_skb_load_bytes(skb, place, &before, sizeof(before)) || (protocol == IPPROTO_UDP && !before))
+	if (load_bytes(hull, place, &before, sizeof(before)) || (protocol == IPPROTO_UDP && !before))
 		return true;
-	now = mend(before, difference);
-	if (protocol == IPPROTO_UDP && !now)
-		now = 0xffff;
-	return !bpf_skb_store_bytes(skb, place, &now, sizeof(now), 0) &&
-	       !bpf_l4_csum_replace(skb, icmp + offsetof(struct icmp_header, checksum), before, now, sizeof(now));
+	now = protocol == IPPROTO_UDP ? mend_udp(before, difference) : mend(before, difference);
+	return !store_bytes(hull, place, &now, sizeof(now)) &&
+	       mend_word(hull, icmp + offsetof(struct icmp_header, checksum), before, now);
 }
 
 /* Of what quotes(). False: the kernel refused. Something else than a whole IPv4 header there is nobody's to judge. */
-static __noinline bool translate_quoted(struct __sk_buff *skb, const struct packet *packet, __u32 left, __u32 entered)
+static __noinline bool translate_quoted(hull_t *hull, const struct packet *packet, __u32 left, __u32 entered)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers, difference;
 	__be32 before[2], now[2];
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return true;
 	before[0] = ip.saddr;
 	before[1] = ip.daddr;
@@ -55,10 +53,10 @@ static __noinline bool translate_quoted(struct __sk_buff *skb, const struct pack
 	now[1] = ip.daddr;
 	difference = bpf_csum_diff(before, sizeof(before), now, sizeof(now), 0);
 	ip.check = mend(ip.check, difference);
-	if (bpf_skb_store_bytes(skb, at, &ip, sizeof(ip), 0))
+	if (store_bytes(hull, at, &ip, sizeof(ip)))
 		return false;
 	return ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) ||
-	       mend_quoted_transport(skb, packet, ip.protocol, at + ip.ihl * 4, difference);
+	       mend_quoted_transport(hull, packet, ip.protocol, at + ip.ihl * 4, difference);
 }
 
 #endif

@@ -8,16 +8,8 @@
 #include "stages/way_in.h"
 #include "stages/wrap.h"
 
-/* In place: what is unwrapped and wrapped anew is, to the kernel, a tunnel in a tunnel. */
-static __always_inline bool make_room(struct __sk_buff *skb, const struct packet *packet)
-{
-	__s32 more = (__s32)OUTER_HEAD - (__s32)packet->offset;
-
-	return !more || !bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
-}
-
 /* From the source's public address to the destination's private one: translated as if it had been outside. */
-static __noinline enum verdict turn_back(struct __sk_buff *skb, struct packet *packet, const struct substrate_config *config)
+static __noinline enum verdict turn_back(hull_t *hull, struct packet *packet, const struct substrate_config *config)
 {
 	__u32 left = packet->origin_vni;
 	struct next_hop hop = {};
@@ -25,11 +17,11 @@ static __noinline enum verdict turn_back(struct __sk_buff *skb, struct packet *p
 
 	if ((verdict = find_way_in(packet, config, &hop)))
 		return verdict;
-	if (!has_way(packet, config))
-		return DROP_NOT_CONFIGURED;
-	if ((verdict = readdress(skb, packet, left, packet->vni)))
+	if ((verdict = find_substrate_hop(hull, packet, config)))
 		return verdict;
-	return make_room(skb, packet) ? wrap(skb, packet, &hop, config) : DROP_ENCAPSULATION;
+	if ((verdict = readdress(hull, packet, left, packet->vni)))
+		return verdict;
+	return stretch(hull, (__s32)OUTER_HEAD - (__s32)packet->offset) ? wrap(hull, packet, &hop, config) : DROP_ENCAPSULATION;
 }
 
 #endif

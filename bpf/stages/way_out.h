@@ -3,26 +3,21 @@
 #ifndef ROOKERY_WAY_OUT_H
 #define ROOKERY_WAY_OUT_H
 
+#include "hull/depart.h"
 #include "stages/kernel_routes.h"
 #include "stages/uplink.h"
 
-static __always_inline void read_neighbour(const struct bpf_fib_lookup *answer, struct bpf_redir_neigh *neighbour)
+static __noinline enum verdict find_way_out(hull_t *hull, struct packet *packet, const struct uplink_config *uplink)
 {
-	neighbour->nh_family = answer->family;
-	__builtin_memcpy(neighbour->ipv6_nh, answer->ipv6_dst, sizeof(neighbour->ipv6_nh));
-}
-
-/* A neighbour whose MAC is not known yet is asked for it by the kernel, which keeps the packet so long. */
-static __noinline enum verdict find_way_out(struct __sk_buff *skb, const struct packet *packet,
-					    const struct uplink_config *uplink, struct bpf_redir_neigh *neighbour)
-{
+	bool too_large = packet->largest > uplink->mtu;
 	struct bpf_fib_lookup answer = {};
-	long result = ask_kernel(skb, packet, skb->ifindex, &answer);
+	long result = ask_kernel(hull, packet, device_of(hull), &answer);
 
 	if ((result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH) || answer.ifindex != uplink->ifindex)
 		return DROP_NO_ROUTE;
-	read_neighbour(&answer, neighbour);
-	return packet->largest > uplink->mtu && packet->dont_fragment ? DROP_TOO_BIG : CONTINUE;
+	if (too_large && packet->dont_fragment)
+		return DROP_TOO_BIG;
+	return meet_router(packet, &answer, result == BPF_FIB_LKUP_RET_SUCCESS, too_large);
 }
 
 #endif

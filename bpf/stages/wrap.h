@@ -3,14 +3,11 @@
 #ifndef ROOKERY_WRAP_H
 #define ROOKERY_WRAP_H
 
+#include "hull/depart.h"
 #include "stages/flow.h"
 #include "stages/next_hop.h"
 #include "stages/parse.h"
 #include "stages/wrapping.h"
-
-enum wrap_constant {
-	NEIGHBOUR_IPV4 = 2,                /* AF_INET */
-};
 
 static __always_inline __u16 flow_port(const struct packet *packet)
 {
@@ -58,37 +55,31 @@ static __always_inline void write_inner(struct wrapping *outer, const struct pac
 	__builtin_memcpy(outer->inner.h_dest, hop->mac, ETH_ALEN);
 }
 
-/* The next hop is named, so that no route of the host is asked; the kernel resolves the neighbour. */
-static __always_inline enum verdict send(struct packet *packet, const struct substrate_config *config)
+/* To whom on the substrate does it go first? */
+static __always_inline enum verdict find_substrate_hop(hull_t *hull, struct packet *packet, const struct substrate_config *config)
 {
 	bool near = (packet->outer_destination & config->netmask) == config->network;
-	struct bpf_redir_neigh hop = { .nh_family = NEIGHBOUR_IPV4,
-				       .ipv4_nh = near ? packet->outer_destination : config->gateway };
 
-	tell(packet, STEP_WRAPPED, SENT, 0);
-	packet->target = config->ifindex;
-	packet->action = bpf_redirect_neigh(config->ifindex, &hop, sizeof(hop), 0);
-	return SENT;
+	return near || config->gateway ? meet(hull, packet, config, near ? packet->outer_destination : config->gateway) :
+					 DROP_NOT_CONFIGURED;
 }
 
-static __always_inline bool has_way(const struct packet *packet, const struct substrate_config *config)
-{
-	return config->gateway || (packet->outer_destination & config->netmask) == config->network;
-}
-
-/* All that stands in front of the inner packet, where there is room for it. */
-static __always_inline enum verdict wrap(struct __sk_buff *skb, struct packet *packet, const struct next_hop *hop,
+/* Behind find_substrate_hop(): all that stands in front of the inner packet, where there is room for it. */
+static __always_inline enum verdict wrap(hull_t *hull, struct packet *packet, const struct next_hop *hop,
 					 const struct substrate_config *config)
 {
 	struct wrapping outer = {};
 
 	packet->outer_source = config->address;
-	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
+	name_ends(&outer.ethernet, packet);
+	write_outer(&outer, packet, config, length_of(hull) - ETH_HLEN);
 	write_geneve(&outer, packet, hop);
 	write_inner(&outer, packet, hop);
-	if (!write_head(skb, &outer.ethernet, WRAPPED_HEAD))
+	if (!write_head(hull, &outer.ethernet, WRAPPED_HEAD))
 		return DROP_ENCAPSULATION;
-	return send(packet, config);
+	tell(packet, STEP_WRAPPED, SENT, 0);
+	depart(hull, packet, config->ifindex);
+	return SENT;
 }
 
 #endif

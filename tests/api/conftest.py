@@ -16,7 +16,7 @@ from rookery.api.quotas import Quotas
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
 
-SLOW_CLIENTS = ("test_terraform", "test_ansible")  # they wait most of their time, by their own clocks
+SLOW_CLIENTS = ("test_terraform", "test_ansible", "test_balancers_terraform", "test_balancers_ansible")  # they wait most of their time, by their own clocks
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def api() -> Iterator[RunningApi]:
-    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50)) as running:
+    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50, nat_elastic_ips=3)) as running:
         running.add_hosts()
         yield running
 

@@ -22,6 +22,7 @@ import msgspec
 from rookery.blackfoot.announcer import speaker
 from rookery.blackfoot.bird import Peer, Speaker, configuration
 from rookery.blackfoot.config import EdgeConfig, Neighbour
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.host.control import Drain, EdgeReply, GetEdge, GetStatus, StatusReply, WhatIf, WhatIfReply
 from rookery.host.instances import namespace
@@ -36,7 +37,8 @@ POOL = "203.0.113.0/24"
 
 
 class OneEdge:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, attach: AttachMode | None = None):
+        self.attach: AttachMode | None = attach
         self.region = f"t{secrets.token_hex(3)}"
         self.folder = folder
         self.pins = Path("/sys/fs/bpf") / f"rookery-{self.region}"
@@ -69,6 +71,7 @@ class OneEdge:
             asn=64512,
             neighbours=[Neighbour(address="198.51.100.0", asn=64496)],
             public_pools=[POOL],
+            attach=self.attach,
         )
 
     def build(self) -> None:
@@ -94,6 +97,9 @@ class OneEdge:
             namespace.create(self.netns(name))
             run("ip", "-netns", self.netns(name), "link", "set", "lo", "up")
         self._cable(("u0", 1700), ("wire", "edge"), ("100.64.1.230/16",), (f"{SERVICE[0]}/16",))
+        self.plug_uplink()
+
+    def plug_uplink(self) -> None:
         here, there = ("198.51.100.1/31", "2001:db8:fe:1::2/64"), ("198.51.100.0/31", "2001:db8:fe:1::1/64")
         self._cable(("x0", 1500), ("outside", EDGE), here, there)
 
@@ -184,9 +190,9 @@ class OneEdge:
 
 
 @contextmanager
-def built(folder: Path) -> Iterator[OneEdge]:
+def built(folder: Path, attach: AttachMode | None = None) -> Iterator[OneEdge]:
     """Gone at the end of the block, however it ends."""
-    edge = OneEdge(folder)
+    edge = OneEdge(folder, attach)
     try:
         edge.build()
         yield edge

@@ -95,9 +95,9 @@ def gated(host_a: HostDataplane) -> Gated:
     return Gated(host_a)
 
 
-@pytest.fixture(scope="module")
-def one_edge() -> Iterator[Edge]:
-    with edges.edge() as made:
+@pytest.fixture(scope="module", params=("tc", "xdp"))
+def one_edge(request: pytest.FixtureRequest) -> Iterator[Edge]:
+    with edges.edge(build=request.param) as made:
         yield made
 
 

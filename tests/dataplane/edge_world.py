@@ -145,7 +145,16 @@ def _build_edge(made: EdgeWorld, number: int, mode: AttachMode, substrate_mtu: i
     lead_out(name, number)
     space.real = EdgeDataplane.open(space.pins, built_objects(), 256, 256)
     space.real.use_attach_mode(mode)
+    if mode == "xdp":
+        _be_a_wire(made, number)
     load_edge(space, substrate_mtu)
+
+
+def _be_a_wire(made: EdgeWorld, number: int) -> None:
+    """What a network card's cable is by nature: nothing on it is joined, or still wants a checksum. And what the edge sends is taken only
+    by a device that polls, which a veth does with GRO."""
+    for node, device in (("wire", f"edge-{number}"), ("router", f"edge-{number}"), ("a", "u0")):
+        run("ip", "netns", "exec", made.name(node), "ethtool", "-K", device, "tx", "off", "gro", "on")
 
 
 def load_edge(space: EdgeSpace, substrate_mtu: int = 1700) -> None:
@@ -183,7 +192,7 @@ def edge_world(mtu: int = 1500, substrate_mtu: int = 1700, mode: AttachMode = "t
             namespaces._add_instance(made.inside, space, number)
         namespaces._configure(space, mtu, substrate_mtu)
         plan_edge.fill_host(made.host)
-        attach(space, mode)
+        attach(space, "tcx" if mode == "xdp" else mode)
         made.ways_in(*EDGES)
         yield made
     finally:

@@ -14,7 +14,8 @@ from scapy.packet import Packet
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.formats import Ifindex, Verdict
 from rookery.dataplane.host import HostDataplane
-from rookery.dataplane.node import NodeDataplane, WhatIf
+from rookery.dataplane.node import XDP_BUILD, NodeDataplane, WhatIf
+from rookery.dataplane.syscall import RunContext, RunResult
 from tests.dataplane import plan, plan_edge, plan_ipv6
 from tests.dataplane.namespaces import inside, run
 from tests.dataplane.objects import built_objects
@@ -23,6 +24,7 @@ from tests.dataplane.rule_rows import clear_rules
 
 ANY_TRACE = 3
 HOSTS = {"100.64.1.10": plan.host_a, "100.64.1.11": plan.host_b, "100.64.1.12": plan.host_c}
+NOWHERE = "00:00:00:00:00:00"
 HOME = {number: str(host) for number, _, host in plan.ADDRESSES.values()}
 
 
@@ -34,8 +36,25 @@ class Edge:
     substrate: int  # ifindex
     uplink: int
 
+    @property
+    def xdp(self) -> bool:
+        return self.real.attach_mode == "xdp"
+
     def outward(self, wire: bytes) -> WhatIf:
         return inside(self.namespace, lambda: self.real.what_if("blackfoot_outward", wire, self.substrate, ANY_TRACE))
+
+    def ends_to(self, neighbour: str) -> Packet:
+        """Between whom a frame to this neighbour goes. TC leaves it to the kernel, which writes them when the frame leaves."""
+        if not self.xdp:
+            return Ether(src=NOWHERE, dst=NOWHERE)
+        if neighbour in {plan_edge.ROUTER, plan_edge.ROUTER_IPV6}:
+            return Ether(src=plan_edge.UPLINK_MAC, dst=plan_edge.ROUTER_MAC)
+        return Ether(src=plan_edge.SUBSTRATE_MAC, dst=plan_edge.neighbour_mac(neighbour))
+
+    def run(self, program: str, frame: bytes, mark: int = 0) -> RunResult:
+        """By the build that meets it first; as real traffic without a mark. In the edge's namespace."""
+        context = RunContext(mark, self.substrate if program == "blackfoot_outward" else self.uplink, xdp=self.xdp)
+        return self.real.test_run(program + XDP_BUILD if self.xdp else program, frame, context)
 
     def in_namespace(self, *words: str) -> None:
         run("ip", "netns", "exec", self.namespace, *words)
@@ -104,12 +123,15 @@ def empty(node: NodeDataplane) -> None:
 
 
 @contextmanager
-def edge(address: IPv4Address = plan_edge.EDGE_1) -> Iterator[Edge]:
+def edge(address: IPv4Address = plan_edge.EDGE_1, build: str = "tc") -> Iterator[Edge]:
+    """`build`: "tc", or "xdp" in front of it."""
     name = f"rookery-t{secrets.token_hex(4)}"
     path = Path("/sys/fs/bpf") / name
     with plan_edge.lonely_edge(name) as (substrate, uplink):
         try:
             real = EdgeDataplane.open(path, built_objects(), max_mappings=256, max_public_addresses=256)
+            if build == "xdp":
+                real.use_attach_mode("xdp")
             made = Edge(name, real, address, substrate, uplink)
             made.restore()
             yield made
@@ -119,10 +141,10 @@ def edge(address: IPv4Address = plan_edge.EDGE_1) -> Iterator[Edge]:
 
 
 @contextmanager
-def region() -> Iterator[Region]:
+def region(build: str = "tc") -> Iterator[Region]:
     made: dict[Path, HostDataplane] = {}
     at = {}
-    with edge() as one:
+    with edge(build=build) as one:
         try:
             for address in HOSTS:
                 path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"

@@ -132,10 +132,15 @@ def reflect(edge: Edge, frame: bytes) -> Outcome:
     fragment = struct.unpack_from("!H", ip, 6)[0] & 0x3FFF
     if len(geneve) < 8 or ip[0] != 0x45 or fragment or udp[:2] == b"\x17\xc1" or geneve[:2] != b"\0\x80" or any(geneve[4:]):
         raise Dropped("DROP_MALFORMED_GENEVE")
-    if not edge.uplink or edge.closing:
+    if not edge.uplink:
         raise Dropped("DROP_NOT_CONFIGURED")
+    if edge.closing:
+        raise Dropped("DROP_PROBE_UNANSWERED")
     assert edge.host.substrate
-    turned = frame[6:12] + frame[:6] + frame[12:26] + frame[30:34] + frame[26:30] + frame[36:38] + frame[34:36] + frame[38:]
+    if IPv4Address(frame[26:30]) not in edge.host.substrate.network and not edge.host.substrate.gateway:
+        raise Dropped("DROP_NOT_CONFIGURED")
+    ends = bytes(12)  # the kernel writes them
+    turned = ends + frame[12:26] + frame[30:34] + frame[26:30] + frame[36:38] + frame[34:36] + frame[38:]
     return Outcome("ANSWERED", turned, edge.host.substrate.ifindex)
 
 

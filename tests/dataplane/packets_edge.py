@@ -6,12 +6,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
 from tests.dataplane import plan, plan_edge
-from tests.dataplane.edges import HOME
+from tests.dataplane.edges import HOME, NOWHERE
 from tests.dataplane.packets import GENEVE_PORT, IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text
 
 INSIDE = {"10.7.1.5": 11, "10.7.1.50": 11, "10.7.1.6": 12, "10.7.1.8": 14, "10.7.2.7": 13, "10.5.1.5": 41, "10.6.1.5": 31,
           "2001:db8:7:1::5": 11, "2001:db8:7:1::6": 12}  # fmt: skip
-NOWHERE = "00:00:00:00:00:00"
 
 
 def to_edge(packet: Packet, sender: str = "", **geneve: object) -> bytes:

@@ -43,6 +43,7 @@ SERVER, SERVER_IPV6 = "192.0.2.80", "2001:db8:ff::80"
 ROUTER, ROUTER_IPV6, ROUTER_MAC = "100.127.0.1", "2001:db8:fe::1", "02:00:00:00:ff:01"
 UPLINK, UPLINK_IPV6, UPLINK_MAC = "100.127.0.20", "2001:db8:fe::20", "02:00:00:00:ff:20"
 SUBSTRATE_MAC = "02:00:00:00:fe:20"
+NEIGHBOURS = (str(plan.HOST_A), str(plan.HOST_B), str(plan.HOST_C), "100.64.0.1")
 PUBLIC = {  # (vni, private): public
     (plan.VPC, "10.7.1.5"): "203.0.113.5",
     (plan.VPC, "10.7.1.50"): "203.0.113.50",
@@ -53,6 +54,11 @@ PUBLIC = {  # (vni, private): public
 BLOCKS = {"2001:db8:7::/56": plan.VPC}
 INTERNET = formats.Gateway(GatewayFlag.INTERNET, route_table=0)
 GATEWAYS = {plan.VPC: INTERNET, plan.PEER: INTERNET}
+
+
+def neighbour_mac(host: str) -> str:
+    """Of a lonely edge's neighbour on the substrate."""
+    return f"02:00:00:00:aa:{NEIGHBOURS.index(host) + 1:02x}"
 
 
 def interface_of(vni: int, private: str) -> int:
@@ -155,6 +161,8 @@ def lonely_edge(namespace: str) -> Iterator[tuple[int, int]]:
             run(*here, "address", "add", address, "dev", device)
         run(*here, "address", "add", f"{UPLINK_IPV6}/64", "dev", "x0", "nodad")
         open_doors(namespace)
+        for host in NEIGHBOURS:
+            run(*here, "neighbour", "add", host, "lladdr", neighbour_mac(host), "dev", "u0", "nud", "permanent")
         for router, way in ((ROUTER, "default"), (ROUTER_IPV6, "default")):
             run(*here, "neighbour", "add", router, "lladdr", ROUTER_MAC, "dev", "x0", "nud", "permanent")
             run(*here, "route", "add", way, "via", router, "dev", "x0")

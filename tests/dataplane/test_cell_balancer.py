@@ -13,7 +13,15 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import AttachmentFlag, Forwarder, ForwarderKey, MappingKey, ServiceFlag, TargetFlag, Verdict
+from rookery.dataplane.formats import (
+    AttachmentFlag,
+    Forwarder,
+    ForwarderKey,
+    MappingKey,
+    ServiceFlag,
+    TargetFlag,
+    Verdict,
+)
 from tests.dataplane import cells, plan, plan_cell, rule_rows
 from tests.dataplane.cells import Cell, Journey, to_top
 from tests.dataplane.packets_edge import ip

@@ -27,7 +27,7 @@ from tests.dataplane.plan_edge import EDGE_1, ROUTER, SERVER, SERVER_IPV6, UPLIN
 
 PRIVATE, PUBLIC, OWN_IPV6 = "10.7.1.5", "203.0.113.5", "2001:db8:7:1::5"
 HOST_A, HOST_B = str(plan.HOST_A), str(plan.HOST_B)
-DROPPED = 2  # TC_ACT_SHOT
+DROPPED = {False: 2, True: 1}  # TC_ACT_SHOT; XDP_DROP
 NOT_THE_INTERNETS = ["0.1.2.3", "10.9.9.9", "100.100.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.168.1.1",
                      "224.0.0.5", "240.0.0.1", "255.255.255.255", HOST_A]  # fmt: skip
 NOT_THE_INTERNETS_IPV6 = ["::1", "::", "fc00::1", "fd00:1::1", "fe80::1", "ff02::1", "fec0::1", "4000::1", "64:ff9b::1"]
@@ -295,9 +295,26 @@ def probe(geneve: bytes = GENEVE_PROBE, **udp: int) -> Packet:
 
 def test_a_probe_comes_back_from_the_program_itself(edge: Edge) -> None:
     told = edge.outward(bytes(probe()))
-    back = Ether(src=plan_edge.SUBSTRATE_MAC, dst=mac_text(12)) / IP(src=str(EDGE_1), dst=HOST_B, flags="DF", id=0)
+    back = edge.ends_to(HOST_B) / IP(src=str(EDGE_1), dst=HOST_B, flags="DF", id=0)
     assert told.frame == bytes(back / UDP(sport=GENEVE_PORT, dport=40000) / Raw(GENEVE_PROBE + b"round 17"))
     assert (told.verdict, told.target) == (Verdict.ANSWERED, edge.substrate)
+
+
+def test_a_probe_that_was_flooded_to_another_ones_mac_is_answered_from_its_own(edge: Edge) -> None:
+    """The edge that had the address before. A port of the substrate carries nobody's MAC but its node's."""
+    flooded = probe()
+    flooded.dst = mac_text(13)
+    assert edge.outward(bytes(flooded)).frame == edge.outward(bytes(probe())).frame
+
+
+def test_a_probe_from_beyond_the_substrate_is_answered_through_its_gateway(edge: Edge) -> None:
+    far = probe()
+    far[IP].src = str(plan.FAR_HOST)
+    assert edge.outward(bytes(far)).verdict is Verdict.DROP_NOT_CONFIGURED
+    edge.real.configure_substrate(edge.real.substrate._replace(gateway=IPv4Address("100.64.0.1").packed))
+    told = edge.outward(bytes(far))
+    assert told.verdict is Verdict.ANSWERED
+    assert told.frame[:12] == bytes(edge.ends_to("100.64.0.1"))[:12]
 
 
 def test_a_probe_without_a_checksum_comes_back_as_well(edge: Edge) -> None:
@@ -321,12 +338,15 @@ def test_what_is_not_quite_a_probe_is_not_answered(edge: Edge, frame: Packet) ->
     assert edge.outward(bytes(frame)).verdict is Verdict.DROP_MALFORMED_GENEVE
 
 
-@pytest.mark.parametrize("uplink", [formats.UplinkConfig(0, 0, bytes(6), 0), None], ids=["without an uplink", "about to go"])
-def test_an_edge_that_is_not_to_be_chosen_keeps_silent(edge: Edge, uplink: formats.UplinkConfig | None) -> None:
-    edge.real.configure_uplink(uplink or edge.real.uplink._replace(flags=UplinkFlag.CLOSING))
+def test_an_edge_without_an_uplink_keeps_silent(edge: Edge) -> None:
+    edge.real.configure_uplink(formats.UplinkConfig(0, 0, bytes(6), 0))
     assert edge.outward(bytes(probe())).verdict is Verdict.DROP_NOT_CONFIGURED
-    if uplink is None:  # and what still is sent to it goes on
-        assert edge.outward(out()).verdict is Verdict.SENT
+
+
+def test_an_edge_that_is_about_to_go_keeps_silent_and_carries_what_still_comes(edge: Edge) -> None:
+    edge.real.configure_uplink(edge.real.uplink._replace(flags=UplinkFlag.CLOSING))
+    assert edge.outward(bytes(probe())).verdict is Verdict.DROP_PROBE_UNANSWERED
+    assert edge.outward(out()).verdict is Verdict.SENT
 
 
 def test_what_an_edge_drops_is_counted_at_its_device(edge: Edge) -> None:
@@ -335,9 +355,8 @@ def test_what_an_edge_drops_is_counted_at_its_device(edge: Edge) -> None:
         ("blackfoot_inward", bytes(from_router(come_in("203.0.113.99"))), edge.uplink),
     ):
         before = edge.real.counters()
-        context = RunContext(ifindex=device)
-        ran = inside(edge.namespace, lambda p=program, f=frame, c=context: edge.real.test_run(p, f, c))
-        assert ran.action == DROPPED
+        ran = inside(edge.namespace, lambda p=program, f=frame: edge.run(p, f))
+        assert ran.action == DROPPED[edge.xdp]
         changed = {key: row.packets for key, row in edge.real.counters().items() if row != before.get(key)}
         assert list(changed) == [key for key in changed if key.ifindex == device]
         assert len(changed) == 1

@@ -199,6 +199,8 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_CELL_FRAGMENT": "test_cell_nat",
     "DROP_NO_SERVICE": "test_cell_balancer",
     "DROP_NO_TARGET": "test_cell_balancer",
+    "DROP_PROBE_UNANSWERED": "test_edge_drops",
+    "DEFERRED": "test_edge_xdp",
 }
 STEPS_OF_CELLS = {  # told in test_cell_chain.py, but what hosts tell of cells
     Step.TOP_CHOSEN, Step.FROM_TOP, Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED,

@@ -10,9 +10,10 @@ from tests.dataplane import edges
 from tests.dataplane.edges import Region
 
 
-@pytest.fixture(scope="module")
-def one_region() -> Iterator[Region]:
-    with edges.region() as made:
+@pytest.fixture(scope="module", params=("tc", "xdp"))
+def one_region(request: pytest.FixtureRequest) -> Iterator[Region]:
+    """With an edge of either build."""
+    with edges.region(request.param) as made:
         yield made
 
 

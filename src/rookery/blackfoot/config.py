@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import MAX_PUBLIC_ADDRESSES
 from rookery.dataplane.formats import EdgeConstant
 from rookery.host.config import NodeConfig
@@ -26,6 +27,7 @@ class EdgeConfig(NodeConfig, frozen=True, kw_only=True):
     asn: int
     neighbours: list[Neighbour]
     public_pools: list[str] = []  # CIDRs of public IPv4 addresses
+    attach: AttachMode | None = None  # None: tcx or clsact, whichever the kernel has; xdp: on network cards
     max_public_addresses: int = MAX_PUBLIC_ADDRESSES
 
     @property

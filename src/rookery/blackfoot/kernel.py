@@ -5,8 +5,10 @@ row outward belongs to an address that goes: with it goes `translations`' row, u
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rookery.blackfoot import rows
@@ -31,6 +33,17 @@ class EdgeTables(WayTables, Protocol):
     def blocks(self) -> Table[Any, Any]: ...
 
 
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Rows are no garbage: Python's collector would walk through all of them again and again while they are made, and later on."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
 class EdgeKernel:
     def __init__(self, tables: EdgeTables):
         self.ways = Ways(tables)
@@ -42,7 +55,7 @@ class EdgeKernel:
 
     def become(self, intent: HostIntent) -> None:
         """Whatever the tables hold, afterwards they hold this. Blocks: a million rows take seconds."""
-        with self._switching:
+        with self._switching, collector_at_rest():
             self.ways.become(intent)
             self.translations.become(rows.translations(intent.rules.values()))
             self.publics.become(rows.publics(intent.rules.values()))

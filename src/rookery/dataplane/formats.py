@@ -508,6 +508,12 @@ class ServiceBudget(NamedTuple):
     second_and_packets: int
 
 
+class WhatIfNote(NamedTuple):
+    mark: int
+    verdict: int
+    target: int
+
+
 LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Ifindex: Struct("=I"),
     InterfaceNumber: Struct("=I"),
@@ -572,6 +578,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
+    WhatIfNote: Struct("=III"),
 }
 
 
@@ -587,6 +594,7 @@ class GatewayFlag(IntFlag):
 
 class UplinkFlag(IntFlag):
     CLOSING = 1
+    FILLED = 2
 
 
 class CellConstant(IntEnum):
@@ -782,7 +790,8 @@ class Verdict(IntEnum):
     ANSWERED = 3
     NOT_OURS = 4
     SERVED = 5
-    KEPT = 6
+    DEFERRED = 6
+    KEPT = 7
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -842,6 +851,7 @@ class Verdict(IntEnum):
     DROP_CONFLICT = 72
     DROP_CHAIN = 73
     DROP_CELL_FRAGMENT = 74
+    DROP_PROBE_UNANSWERED = 75
     VERDICTS = 96
 
 

@@ -43,6 +43,7 @@ from rookery.dataplane.table import Table
 MAX_TRACE = 0xFFFF
 ROOM = 2  # a hash as full as it may be has long chains: docs/decisions/0008
 LARGEST_SUBSTRATE_MTU = 0xFFFF
+XDP_BUILD = ".xdp"  # ends the name of an object that is built for XDP
 ONLY_KEY = bytes(4)  # of a table of one row
 SUBSTRATE_LAYOUT = LAYOUTS[SubstrateConfig]
 
@@ -91,6 +92,11 @@ def load(pins: Path, folder: Path, programs: Iterable[str], sizes: Mapping[str, 
         for loaded in opened.values():
             loaded.close()
         raise
+
+
+def function_of(name: str) -> str:
+    """All builds of an object have the same program: "blackfoot_inward" of "blackfoot_inward.xdp"."""
+    return name.partition(".")[0]
 
 
 def check_pins(pins: Path, first: Path) -> None:
@@ -187,7 +193,7 @@ class NodeDataplane:
         Blocks for microseconds; safe beside a reader of the events. Raises ValueError, DataplaneError."""
         if not 0 < trace <= MAX_TRACE:
             raise ValueError(f"trace {trace} is not in 1..{MAX_TRACE}")
-        context = syscall.RunContext(mark=WhatIfMark.MARK | trace, ifindex=ifindex)
+        context = syscall.RunContext(mark=WhatIfMark.MARK | trace, ifindex=ifindex, xdp=program.endswith(XDP_BUILD))
         with self._events.collect(trace) as events:
             result = self.test_run(program, frame, context)
             self._events.drain()
@@ -234,12 +240,12 @@ def _load(pins: Path, objects: Mapping[str, BpfObject], first_name: str) -> dict
     found = folder.open(first)
     try:
         first.reuse(found)
-        programs = {first_name: first.load(first_name)}
+        programs = {first_name: first.load(function_of(first_name))}
         shared = {name: first.map_fd(name) for name in first.maps}
         for name in objects:
             if name != first_name:
                 objects[name].reuse(shared)
-                programs[name] = objects[name].load(name)
+                programs[name] = objects[name].load(function_of(name))
         for map_name in shared.keys() - found.keys():
             folder.keep(map_name, shared[map_name])
     finally:

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from rookery.dataplane.formats import LAYOUTS, WhatIfNote
 from rookery.dataplane.libbpf import MapShape
 
 BPF_CALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280}[os.uname().machine]
@@ -17,7 +18,7 @@ TEST_RUN = 10
 OBJECT_INFO = 15
 MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH, MAP_DELETE_BATCH = 24, 26, 27
 LINK_CREATE, LINK_UPDATE = 28, 29
-TCX_INGRESS = 46
+XDP, TCX_INGRESS = 37, 46
 ATTRIBUTE_BYTES = 128
 OUTPUT_ROOM = 256
 CONTEXT = struct.Struct("=192x")
@@ -133,7 +134,8 @@ class LinkInfo(NamedTuple):
     ifindex: int  # 0: the device is gone
 
 
-def tcx_link_info(fd: int) -> LinkInfo:
+def link_info(fd: int) -> LinkInfo:
+    """Of a tcx or an XDP link."""
     info = Buffer(64)
     call(OBJECT_INFO, _attribute("IIQ", fd, 64, info.address))
     _type, _id, program, _pad, ifindex, _attach = struct.unpack_from("=6I", info.bytes())
@@ -145,32 +147,44 @@ def tcx_link(program_fd: int, ifindex: int) -> int:
     return call(LINK_CREATE, _attribute("IIII", program_fd, ifindex, TCX_INGRESS, 0))
 
 
+def xdp_link(program_fd: int, ifindex: int) -> int:
+    """As tcx_link. By the device's driver where that knows XDP, else by the kernel, in front of everything else."""
+    return call(LINK_CREATE, _attribute("IIII", program_fd, ifindex, XDP, 0))
+
+
 def update_link(link_fd: int, program_fd: int) -> None:
     """Swap the program in one step. ENOLINK: the device is gone."""
     call(LINK_UPDATE, _attribute("IIII", link_fd, program_fd, 0, 0))
 
 
 class RunContext(NamedTuple):
-    """What a test run tells the program beside the bytes (`struct __sk_buff`)."""
+    """What a test run tells the program beside the bytes: `struct __sk_buff`, or `struct xdp_md` and what stands in front of the
+    frame."""
 
     mark: int = 0
     ifindex: int = 0  # 0: the loopback device
     gso_segments: int = 0
     gso_size: int = 0
+    xdp: bool = False  # of such a program; it knows no super-packets
 
 
 class RunResult(NamedTuple):
-    action: int  # TC_ACT_*, signed
+    action: int  # TC_ACT_*, signed; XDP_*
     frame: bytes
     nanoseconds: int
-    cb: tuple[int, ...]
+    cb: tuple[int, ...]  # of XDP: what a what-if noted
 
 
 CONTEXT_MARK, CONTEXT_IFINDEX, CONTEXT_CB = 8, 40, 48
 CONTEXT_GSO_SEGMENTS, CONTEXT_GSO_SIZE = 164, 176
+XDP_CONTEXT = struct.Struct("=6I")  # struct xdp_md: offsets of data, its end and metadata; ingress device and queue; egress device
+NOTE = LAYOUTS[WhatIfNote]
 
 
-def _context(asked: RunContext) -> bytes:
+def _context(asked: RunContext, frame_bytes: int) -> bytes:
+    if asked.xdp:
+        note = NOTE.size if asked.mark else 0
+        return XDP_CONTEXT.pack(note, note + frame_bytes, 0, asked.ifindex, 0, 0)
     packed = bytearray(CONTEXT.size)
     struct.pack_into("=I", packed, CONTEXT_MARK, asked.mark)
     struct.pack_into("=I", packed, CONTEXT_IFINDEX, asked.ifindex)
@@ -197,9 +211,10 @@ class PreparedRun:
     """A test run whose Python work is done beforehand: for measurements, which want nothing else between two runs."""
 
     def __init__(self, program_fd: int, frame: bytes, asked: RunContext):
-        self._given, self._context = Buffer(frame), Buffer(_context(asked))
+        context = _context(asked, len(frame))
+        self._given, self._context = Buffer(frame), Buffer(context)
         sizes = (len(frame), 0, self._given.address, 0, 1, 0)
-        ends = (CONTEXT.size, 0, self._context.address, 0, 0, 0, 0)
+        ends = (len(context), 0, self._context.address, 0, 0, 0, 0)
         self._attribute = Buffer(bytes(_attribute(TEST_RUN_LAYOUT, program_fd, 0, *sizes, *ends)))
         words = (BPF_CALL, TEST_RUN, self._attribute.address, ATTRIBUTE_BYTES)
         self._words = tuple(map(ctypes.c_long, words))
@@ -219,13 +234,18 @@ def test_run(program_fd: int, frame: bytes, asked: RunContext, repeat: int = 1) 
     """Run the program on `frame`; nothing is really sent. `ifindex` is looked up in this thread's network namespace.
 
     Raises OSError (ENODEV: no such device; EINVAL: shorter than an Ethernet header or too large)."""
-    given, result = Buffer(frame), Buffer(len(frame) + OUTPUT_ROOM)
-    context, left = Buffer(_context(asked)), Buffer(CONTEXT.size)
-    sizes = (len(frame), len(frame) + OUTPUT_ROOM, given.address, result.address, repeat, 0)
+    context, noted = _context(asked, len(frame)), NOTE.pack(asked.mark, 0, 0) if asked.xdp and asked.mark else b""
+    given, result = Buffer(noted + frame), Buffer(len(noted) + len(frame) + OUTPUT_ROOM)
+    asked_for, left = Buffer(context), Buffer(len(context))
+    sizes = (len(noted) + len(frame), len(result.memory), given.address, result.address, repeat, 0)
     attribute = _attribute(
-        TEST_RUN_LAYOUT, program_fd, 0, *sizes, CONTEXT.size, CONTEXT.size, context.address, left.address, 0, 0, 0
+        TEST_RUN_LAYOUT, program_fd, 0, *sizes, len(context), len(context), asked_for.address, left.address, 0, 0, 0
     )
     call(TEST_RUN, attribute)
     action, _in, length = struct.unpack_from("=iII", attribute, 4)
     duration = struct.unpack_from("=I", attribute, 36)[0]
-    return RunResult(action, result.bytes(length), duration, struct.unpack_from("=5I", left.bytes(), CONTEXT_CB))
+    told = result.bytes(length)
+    if not asked.xdp:
+        return RunResult(action, told, duration, struct.unpack_from("=5I", left.bytes(), CONTEXT_CB))
+    cb = NOTE.unpack_from(told)[1:] if noted else ()
+    return RunResult(action, told[len(noted) :], duration, cb)

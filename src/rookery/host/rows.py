@@ -49,6 +49,7 @@ from rookery.model.objects import GUEST, NAMESPACE
 VPC_BITS = 32
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 MAPPED_BITS = [MAPPED.supernet(new_prefix=bits).network_address.packed for bits in range(RouteConstant.IPV4_BITS + 1)]
+CHECKED, NO_PEER = int(InterfaceFlag.SOURCE_DEST_CHECK), int(InterfaceFlag.NO_PEER)  # an enum's "or" takes as long as a row
 NO_ROUTE = Route(kind=RouteKind.NONE, target=0)
 
 Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
@@ -56,8 +57,7 @@ Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) ->
 
 def _flags(source_dest_check: bool, kind: str = NAMESPACE) -> int:
     """`kind`: of the instance that has the interface; a guest's device has no other end."""
-    checked = InterfaceFlag.SOURCE_DEST_CHECK if source_dest_check else 0
-    return int(checked | (InterfaceFlag.NO_PEER if kind == GUEST else 0))
+    return (CHECKED if source_dest_check else 0) | (NO_PEER if kind == GUEST else 0)
 
 
 def _wired(

@@ -12,6 +12,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
     Verdict.SERVED: "given to the services of the host",
     Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
+    Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
@@ -71,6 +72,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CONFLICT: "its answers would be taken for those of another flow",
     Verdict.DROP_CHAIN: "between nodes, but from none of this cell, of another time, or with a step that there is not",
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
+    Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, or its tables are not filled yet",
 }
 
 STEPS: dict[Step, str] = {

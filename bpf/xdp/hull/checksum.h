@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How does a transport's checksum follow? By arithmetic: what comes from a wire is complete. */
+#ifndef ROOKERY_HULL_CHECKSUM_H
+#define ROOKERY_HULL_CHECKSUM_H
+
+#include "hull/frame.h"
+#include "stages/mend.h"
+
+/* Of a change of addresses. UDP's may be missing. */
+static __always_inline bool mend_in_place(hull_t *hull, __u32 place, __u32 difference, bool udp)
+{
+	__u16 checksum;
+
+	if (load_bytes(hull, place, &checksum, sizeof(checksum)))
+		return false;
+	if (udp && !checksum)
+		return true;
+	checksum = udp ? mend_udp(checksum, difference) : mend(checksum, difference);
+	return !store_bytes(hull, place, &checksum, sizeof(checksum));
+}
+
+/* Of a change of what it covers itself: two bytes. */
+static __always_inline bool mend_word(hull_t *hull, __u32 place, __u16 before, __u16 now)
+{
+	return mend_in_place(hull, place, (__u32)now + (__u16)~before, false);
+}
+
+#endif

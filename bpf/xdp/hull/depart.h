@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How does a packet leave this node? To a neighbour whose MAC the kernel knows; the kernel is asked before anything is changed, for nothing
+ * can be asked of the neighbour here: TC gets a packet that would have to wait, or to be cut, as it came. */
+#ifndef ROOKERY_DEPART_H
+#define ROOKERY_DEPART_H
+
+#include "stages/packet.h"
+
+enum depart_constant {
+	NEIGHBOUR_IPV4 = 2,                /* AF_INET */
+	ANY_SIZE = 1,                      /* sizes are looked at by the stages */
+};
+
+static __always_inline void take_ends(struct packet *packet, const struct bpf_fib_lookup *answer)
+{
+	struct departure *departure = &packet->kept.departure;
+
+	__builtin_memcpy(departure->to, answer->dmac, ETH_ALEN);
+	__builtin_memcpy(departure->from, answer->smac, ETH_ALEN);
+}
+
+/* On the substrate. As if this node itself sent it over that device: only its own network lies there. */
+static __always_inline enum verdict meet(hull_t *hull, struct packet *packet, const struct substrate_config *config, __be32 neighbour)
+{
+	struct bpf_fib_lookup answer = { .family = NEIGHBOUR_IPV4, .tot_len = ANY_SIZE, .ifindex = config->ifindex,
+					 .ipv4_src = config->address, .ipv4_dst = neighbour };
+
+	if (bpf_fib_lookup(hull, &answer, sizeof(answer), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS ||
+	    answer.ifindex != config->ifindex)
+		return DEFERRED;
+	take_ends(packet, &answer);
+	return CONTINUE;
+}
+
+/* Outside: a router that the kernel's routes name. */
+static __always_inline enum verdict meet_router(struct packet *packet, const struct bpf_fib_lookup *answer, bool known, bool too_large)
+{
+	if (!known || too_large)
+		return DEFERRED;
+	take_ends(packet, answer);
+	return CONTINUE;
+}
+
+/* Into a header that is about to be written. */
+static __always_inline void name_ends(struct ethhdr *ethernet, const struct packet *packet)
+{
+	__builtin_memcpy(ethernet->h_dest, packet->kept.departure.to, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, packet->kept.departure.from, ETH_ALEN);
+}
+
+/* ... into one that is there. */
+static __always_inline bool write_ends(hull_t *hull, const struct packet *packet)
+{
+	return write_head(hull, packet->kept.departure.to, 2 * ETH_ALEN);
+}
+
+/* Back where it came from, too: a veth keeps what XDP_TX gives it until somebody polls, unless its peer has a program. */
+static __always_inline void depart(hull_t *hull, struct packet *packet, __u32 ifindex)
+{
+	(void)hull;
+	packet->target = ifindex;
+	packet->action = bpf_redirect(ifindex, 0);
+}
+
+/* Never: it was deferred before. */
+static __always_inline void depart_by_kernel(struct packet *packet, __u32 ifindex)
+{
+	(void)packet, (void)ifindex;
+}
+
+#endif
