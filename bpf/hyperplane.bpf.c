@@ -23,7 +23,9 @@ static __always_inline enum verdict set_aside(struct __sk_buff *skb, struct pack
 {
 	if (verdict == NOT_OURS)
 		return leave_substrate_to_kernel(skb, config);
-	return verdict == DROP_MALFORMED_GENEVE ? answer_probe(skb, packet, config, find_cell() ? CONTINUE : DROP_NOT_CONFIGURED) : verdict;
+	if (verdict != DROP_MALFORMED_GENEVE || !config)
+		return verdict;
+	return answer_probe(skb, packet, config, find_cell() ? CONTINUE : DROP_NOT_CONFIGURED);
 }
 
 /* From another node: this one's turn. */

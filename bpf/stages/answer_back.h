@@ -64,7 +64,7 @@ static __always_inline enum verdict send_answer(struct __sk_buff *skb, struct pa
 	packet->largest = bytes;
 	packet->length = ETH_HLEN + bytes;
 	packet->segments = 1;
-	verdict = emit_packet(skb);
+	verdict = leave_cell(skb);
 	return verdict == SENT ? ANSWERED : verdict;
 }
 

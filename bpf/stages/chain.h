@@ -136,9 +136,10 @@ static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet
 
 	if (verdict != SENT || !config)
 		return verdict;
+	tell(packet, step_told(course), CONTINUE, course->step);
 	if ((verdict = find_substrate_hop(skb, packet, config)))
 		return verdict;
-	tell(packet, step_told(course), CONTINUE, course->step);
+	tell(packet, STEP_WRAPPED, SENT, 0);
 	depart(skb, packet, config->ifindex);
 	return SENT;
 }

@@ -4,6 +4,7 @@
 #ifndef ROOKERY_EMIT_H
 #define ROOKERY_EMIT_H
 
+#include "hull/room.h"
 #include "stages/course.h"
 #include "stages/decapsulate.h"
 #include "stages/network_acl.h"
@@ -74,7 +75,7 @@ static __always_inline bool stretch_head(struct __sk_buff *skb, struct packet *p
 {
 	__s32 more = (__s32)head - (__s32)packet->offset;
 
-	if (more && bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+	if (!stretch(skb, more))
 		return false;
 	packet->offset = head;
 	return true;
@@ -99,7 +100,7 @@ static __always_inline bool has_entered_before(struct __sk_buff *skb, const stru
 	return before;
 }
 
-__noinline int emit_packet(struct __sk_buff *skb)
+__noinline int leave_cell(struct __sk_buff *skb)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();

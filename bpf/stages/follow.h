@@ -88,7 +88,7 @@ __noinline int follow(struct __sk_buff *skb)
 		return verdict;
 	if (nat && (verdict = clamp_mss(skb)))
 		return verdict;
-	return emit_packet(skb);
+	return leave_cell(skb);
 }
 
 #endif

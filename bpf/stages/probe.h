@@ -41,17 +41,17 @@ static __always_inline void turn_round(struct probe *probe, const struct packet 
 	probe->udp.dest = port;
 }
 
-/* Of what is on the overlay's port, for this node, and no packet of the overlay. `silence`: why it keeps silent; CONTINUE: it does not. */
+/* Of what is on the overlay's port, for this node, and no packet of the overlay. `silent`: why it is not answered; CONTINUE: it is. */
 static __noinline enum verdict answer_probe(hull_t *hull, struct packet *packet, const struct substrate_config *config,
-					    enum verdict silence)
+					    enum verdict silent)
 {
 	struct probe probe = {};
 	enum verdict verdict;
 
 	if (load_bytes(hull, 0, &probe.ethernet, PROBE) || !is_probe(&probe))
 		return DROP_MALFORMED_GENEVE;
-	if (silence)
-		return silence;
+	if (silent)
+		return silent;
 	packet->outer_destination = probe.ip.saddr;
 	if ((verdict = find_substrate_hop(hull, packet, config)))
 		return verdict;

@@ -22,7 +22,7 @@ from tests.dataplane.packets_edge import INSIDE, NOWHERE
 
 ANY_TRACE = 4
 REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
-HOPS_MAX = 12
+HOPS_MAX = 24  # of two chains, one after the other
 ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
 

@@ -1,7 +1,11 @@
 """The data plane of one node of a cell: what the node's agent drives (rookery.dataplane.node).
 
 Tables that come with the cell's file have two halves, and their sizes: a reader sees one half, the agent fills the other, and `switch`
-exchanges them. Keys of hashes name the half; rows of arrays are found by `node_row`, `choices_row` and `target_row`."""
+exchanges them. Keys of hashes name the half; rows of arrays are found by `node_row`, `choices_row` and `target_row`.
+
+What the program wants of the node's network namespace: net.ipv4.conf.u0.forwarding = 1, for it asks the kernel for its neighbours' MACs
+(bpf_fib_lookup), which heartbeats need; nothing is forwarded by the kernel, which gets what is for the node's own address alone. And a
+substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 bytes more than an instance's)."""
 
 from __future__ import annotations
 
