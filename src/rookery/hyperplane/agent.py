@@ -17,7 +17,7 @@ import msgspec
 from rookery.dataplane.cell import CellDataplane, CellSizes
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import Verdict
-from rookery.host import substrate
+from rookery.host import kernel_settings, substrate
 from rookery.host.alarms import AlarmBook
 from rookery.host.control_socket import ControlServer
 from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
@@ -56,10 +56,17 @@ def assemble(config: CellNodeConfig) -> NodeState:
         dataplane = CellDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings, sizes(config))
         state = _parts(config, link, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
+        kernel_settings.hold(wanted_of_the_kernel(config))
         dataplane.attach_substrate(link.ifindex)
     except (SubstrateError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
+
+
+def wanted_of_the_kernel(config: CellNodeConfig) -> dict[str, str]:
+    """Heartbeats ask the kernel for the other nodes' MACs, and it answers only who forwards. There is nothing to forward: the program
+    leaves it what is addressed to the node itself."""
+    return {f"ipv4/conf/{config.substrate_device}/forwarding": "1"}
 
 
 def sizes(config: CellNodeConfig) -> CellSizes:
@@ -266,7 +273,7 @@ class Agent:
     def _mend(self) -> int:
         state, dataplane = self._state, self._state.dataplane
         dataplane.configure_substrate(substrate.row(state.config, state.substrate))
-        mended = state.kernel.heal()
+        mended = state.kernel.heal() + kernel_settings.hold(wanted_of_the_kernel(state.config))
         if dataplane.attached_program(state.substrate.ifindex) != dataplane.program_id(PROGRAM):
             dataplane.attach_substrate(state.substrate.ifindex)
             mended += 1
