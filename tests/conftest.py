@@ -3,7 +3,11 @@
     region         one running region for the whole session: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
 
-Everything that changes the machine runs in one worker (group "machine"), one after the other; pure tests beside it.
+Two workers share the tests (make test). What shares something runs in one of them, one after the other:
+
+    group "region"    what talks to the session's region: there is one
+    group "faults"    what kills parts and measures how long that is felt: no two of these at a time
+    a file            the rest: what a module builds is built once
 """
 
 from __future__ import annotations
@@ -25,12 +29,28 @@ REAL = ("real_packets", "faults")
 REGION_FIXTURES = {"region", "fresh_region"}
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this same hook, and would come before a conftest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if REGION_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real_packets)
-        if any(item.get_closest_marker(mark) for mark in REAL):
-            item.add_marker(pytest.mark.xdist_group("machine"))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=longest_groups_first)
+
+
+def group(item: pytest.Item) -> str:
+    if item.get_closest_marker("faults"):
+        return "faults"
+    if "region" in getattr(item, "fixturenames", ()):
+        return "region"
+    return item.location[0].removesuffix(".py").replace("/", ".")
+
+
+def longest_groups_first(item: pytest.Item) -> int:
+    """What is short comes last, so that both workers end at about the same time."""
+    if group(item) in {"region", "faults"}:
+        return 0
+    return 1 if item.get_closest_marker("real_packets") else 2
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
