@@ -2,6 +2,7 @@
 
     region         one running region for the whole session: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
+    lasting_region the same; they go away with the session
 
 Two workers share the tests (make test). What shares something runs in one of them, one after the other:
 
@@ -18,6 +19,7 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
-REGION_FIXTURES = {"region", "fresh_region"}
+REGION_FIXTURES = {"region", "fresh_region", "lasting_region"}
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this same hook, and would come before a conftest
@@ -140,8 +142,8 @@ def region() -> Iterator[RunningRegion]:
     assert done.returncode == 0, done.stderr.decode()
 
 
-@pytest.fixture
-def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
+@contextmanager
+def regions() -> Iterator[Callable[..., RunningRegion]]:
     made: list[RunningRegion] = []
 
     def make(hosts: int = 2, zones: int = 2, *options: str) -> RunningRegion:
@@ -154,3 +156,15 @@ def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
     for one in made:
         done = one.rookery("down")
         assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.fixture
+def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
+    with regions() as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def lasting_region() -> Iterator[Callable[..., RunningRegion]]:
+    with regions() as make:
+        yield make
