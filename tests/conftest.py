@@ -28,6 +28,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
+LONGEST = ("region", "faults", "tests.api.test_terraform", "tests.api.test_ansible", "tests.netns.test_dataplane_path")
 REGION_FIXTURES = {"region", "fresh_region", "lasting_region"}
 
 
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if REGION_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real_packets)
         item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=longest_groups_first)
+    items.sort(key=longest_groups_first)  # of equals, the order stays
 
 
 def group(item: pytest.Item) -> str:
@@ -50,9 +51,9 @@ def group(item: pytest.Item) -> str:
 
 def longest_groups_first(item: pytest.Item) -> int:
     """What is short comes last, so that both workers end at about the same time."""
-    if group(item) in {"region", "faults"}:
-        return 0
-    return 1 if item.get_closest_marker("real_packets") else 2
+    if group(item) in LONGEST:
+        return LONGEST.index(group(item))
+    return len(LONGEST) + (item.get_closest_marker("real_packets") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
