@@ -2,7 +2,7 @@
 
     region         one running region for the whole session: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
-    lasting_region the same; they go away with the session
+    module_region  the same; they go away with the file
 
 Two workers share the tests (make test). What shares something runs in one of them, one after the other:
 
@@ -29,7 +29,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
 LONGEST = ("region", "faults", "tests.api.test_terraform", "tests.api.test_ansible", "tests.netns.test_dataplane_path")
-REGION_FIXTURES = {"region", "fresh_region", "lasting_region"}
+REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this same hook, and would come before a conftest
@@ -165,7 +165,7 @@ def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
         yield make
 
 
-@pytest.fixture(scope="session")
-def lasting_region() -> Iterator[Callable[..., RunningRegion]]:
+@pytest.fixture(scope="module")
+def module_region() -> Iterator[Callable[..., RunningRegion]]:
     with regions() as make:
         yield make

@@ -39,3 +39,11 @@ def test_tests_of_the_machine_are_collected_without_xdist_too():
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:xdist", "tests/region/test_substrate.py"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_what_shares_something_reaches_one_worker():
+    """pytest-xdist names the group behind the test: had it not, whatever a file builds would be built in every worker."""
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "1", "--dist", "loadgroup", "tests/host/test_answers.py"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "@tests.host.test_answers" in done.stdout

@@ -31,13 +31,13 @@ def one(fresh_region):
     return staged(fresh_region(2, 2))
 
 
-@pytest.fixture(scope="session")
-def whole_one(lasting_region) -> Callable[[], Any]:
+@pytest.fixture(scope="module")
+def whole_one(module_region) -> Callable[[], Any]:
     made: list[Any] = []
 
     def find() -> Any:
         if not made or not is_whole(made[-1]):
-            made.append(staged(lasting_region(2, 2)))
+            made.append(staged(module_region(2, 2)))
         return made[-1]
 
     return find
