@@ -21,9 +21,9 @@ help:
 demo: setup
 	@./rookery tour
 
-# Which tests share a worker, and which begin first: tests/conftest.py.
+# Which files share a worker, and which begin first: tests/conftest.py.
 test: setup
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)

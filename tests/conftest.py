@@ -4,11 +4,10 @@
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
     module_region  the same; they go away with the file
 
-Two workers share the tests (make test). What shares something runs in one of them, one after the other:
+Two workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
 
-    group "region"    what talks to the session's region: there is one
-    group "faults"    what kills parts and measures how long that is felt: no two of these at a time
-    a file            the rest: what a module builds is built once
+    "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
+    "faults"    those that kill parts and measure how long that is felt: no two of these at a time
 """
 
 from __future__ import annotations
@@ -28,32 +27,55 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
-LONGEST = ("region", "faults", "tests.api.test_terraform", "tests.api.test_ansible", "tests.netns.test_dataplane_path")
+TOGETHER = {  # the longest first
+    "region": (
+        "tests/region/",
+        "tests/rules/",
+        "tests/isolation/",
+        "tests/moves/",
+        "tests/faults/test_forgery.py",
+        "tests/services/test_public_names.py",
+        "tests/services/test_user_data.py",
+    ),
+    "faults": ("tests/faults/",),
+}
+LONG = ("tests/api/test_terraform.py", "tests/api/test_ansible.py", "tests/netns/")  # of the others
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this same hook, and would come before a conftest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if REGION_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real_packets)
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=longest_groups_first)  # of equals, the order stays
+    items.sort(key=lambda item: turn(item.nodeid))  # of equals, the order stays
 
 
-def group(item: pytest.Item) -> str:
-    if item.get_closest_marker("faults"):
-        return "faults"
-    if "region" in getattr(item, "fixturenames", ()):
-        return "region"
-    return item.location[0].removesuffix(".py").replace("/", ".")
+def together(nodeid: str) -> str:
+    """The files that run in one worker: a name of theirs, or the only file's."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, places in TOGETHER.items() if file.startswith(places)), file)
 
 
-def longest_groups_first(item: pytest.Item) -> int:
+def turn(nodeid: str) -> int:
     """What is short comes last, so that both workers end at about the same time."""
-    if group(item) in LONGEST:
-        return LONGEST.index(group(item))
-    return len(LONGEST) + (item.get_closest_marker("real_packets") is None)
+    kept = [*TOGETHER]
+    if together(nodeid) in kept:
+        return kept.index(together(nodeid))
+    return len(kept) + (not nodeid.startswith(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be absent
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Not --dist loadgroup: pytest-xdist 3.8 writes the groups where pytest 9.2 no longer looks (its issue 1386)."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Together(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -41,9 +41,11 @@ def test_tests_of_the_machine_are_collected_without_xdist_too():
     assert done.returncode == 0, done.stdout
 
 
-def test_what_shares_something_reaches_one_worker():
-    """pytest-xdist names the group behind the test: had it not, whatever a file builds would be built in every worker."""
-    command = [sys.executable, "-m", "pytest", "-v", "-n", "1", "--dist", "loadgroup", "tests/host/test_answers.py"]
+def test_files_that_share_something_run_in_one_worker():
+    """Were they spread, each worker would build it for itself, and the tests would still pass."""
+    files = ["tests/region/test_layout.py", "tests/host/test_answers.py", "tests/region/test_mappings.py"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *files]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "@tests.host.test_answers" in done.stdout
+    ran = set(re.findall(r"^\[(gw\d)\].* PASSED tests/(\w+)/", done.stdout, re.MULTILINE))
+    assert len(ran) == 2 and len({worker for worker, _ in ran}) == 2
