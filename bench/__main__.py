@@ -26,8 +26,11 @@ MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "rules": ["rules", "rules", "--rounds", "7"],
     "shapes": ["rules", "shapes", "--rounds", "7"],
     "live": ["live"],
+    "edge_path": ["edge_path", "--rounds", "7"],
+    "edge_moves": ["edge_moves", "--moves", "20"],
     "services": ["services", "--rounds", "7"],
     "propagation": ["propagation"],
+    "edge_failover": ["edge_failover"],
     "api_requests": ["api_requests"],
 }
 QUICK: dict[str, list[str]] = {  # behind them: the last word counts
@@ -37,8 +40,11 @@ QUICK: dict[str, list[str]] = {  # behind them: the last word counts
     "shapes": ["--rounds", "1"],
     "live": ["--changes", "20"],
     "running": ["--rounds", "1"],
+    "edge_path": ["--rounds", "1"],
+    "edge_moves": ["--moves", "3"],
     "services": ["--rounds", "1", "--launches", "1", "--seconds", "0.5"],
     "propagation": ["--quick"],
+    "edge_failover": ["--kills", "1"],
 }
 
 

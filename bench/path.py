@@ -119,18 +119,19 @@ def tcp_connections(topology: Topology, seconds: float) -> Figures:
     return {"connections_per_second": _against_echo(topology, seconds, "connect")["per_second"]}
 
 
-LOADS: tuple[Callable[[Topology, float], Figures], ...] = (
+Load = Callable[[Topology, float], Figures]
+LOADS: tuple[Load, ...] = (
     tcp_stream, udp_packets, tcp_request_response, tcp_connections,
 )  # fmt: skip
 
 
-def measure(topologies: list[Topology], rounds: int, seconds: float) -> dict[str, list[Figures]]:
+def measure(topologies: list[Topology], rounds: int, seconds: float, loads: tuple[Load, ...] = LOADS) -> dict[str, list[Figures]]:
     """Figures by topology, one entry a round."""
     figures: dict[str, list[Figures]] = {t.name: [] for t in topologies}
     for number in range(rounds):
         order = topologies if number % 2 == 0 else topologies[::-1]
         found: dict[str, Figures] = {t.name: {} for t in order}
-        for one_load in LOADS:
+        for one_load in loads:
             for topology in order:
                 found[topology.name] |= one_load(topology, seconds)
         for name, values in found.items():

@@ -1,4 +1,4 @@
-"""A running Rookery region of two hosts with one instance on each: the subject of the path measurement."""
+"""Running Rookery regions, the subjects of measurements: two hosts with an instance on each, and what leads out of a VPC."""
 
 from __future__ import annotations
 
@@ -67,18 +67,43 @@ def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
     return by_id[ids[0]], by_id[ids[1]]
 
 
+def make_gateway(ec2, place: str) -> None:
+    """An internet gateway for the VPC of the subnet, and a route of its main table to it."""
+    vpc = ec2.describe_subnets(SubnetIds=[place])["Subnets"][0]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+
+
+def admit_everybody(ec2, instance: dict) -> None:
+    """Into the instance's security groups."""
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    for group in instance["SecurityGroups"]:
+        ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=everything)
+
+
+def allocate(ec2) -> tuple[str, str]:
+    """An Elastic IP: its allocation, its address."""
+    made = ec2.allocate_address(Domain="vpc")
+    return made["AllocationId"], made["PublicIp"]
+
+
 def address_of(instance: dict, family: Family) -> str:
     if family is IPV4:
         return instance["PrivateIpAddress"]
     return instance["NetworkInterfaces"][0]["Ipv6Addresses"][0]["Ipv6Address"]
 
 
+def namespace_of(instance: dict) -> str:
+    return f"rookery-{NAME}-{instance['InstanceId']}"
+
+
 def as_topology(name: str, client: dict, server: dict, family: Family = IPV4) -> Topology:
     """Returns when the server answers."""
-    namespaces = [f"rookery-{NAME}-{i['InstanceId']}" for i in (client, server)]
-    addresses = [address_of(i, family) for i in (client, server)]
-    wait_for_ping(namespaces[0], addresses[1])
-    return Topology(name, *map(Endpoint, namespaces, addresses))
+    ends = [Endpoint(namespace_of(i), address_of(i, family)) for i in (client, server)]
+    wait_for_ping(ends[0].namespace, ends[1].address)
+    return Topology(name, *ends)
 
 
 def wait_for_ping(namespace: str, address: str) -> None:
@@ -93,10 +118,10 @@ def wait_for_ping(namespace: str, address: str) -> None:
 
 
 @contextmanager
-def running_region(hosts: int) -> Iterator[None]:
-    """The region `bench` in two zones, without edges: what they and their BIRDs do meanwhile is not what is measured. Taken down
-    whatever happens."""
-    rookery("up", "--hosts", str(hosts), "--zones", "2", "--edges", "0", "--port", str(PORT))
+def running_region(hosts: int, edges: int = 0) -> Iterator[None]:
+    """The region `bench` in as many zones as it can have, two at most; without edges, unless they are what is measured: what they and their
+    BIRDs do meanwhile costs, too. Taken down whatever happens."""
+    rookery("up", "--hosts", str(hosts), "--zones", str(min(2, hosts)), "--edges", str(edges), "--port", str(PORT))
     try:
         yield
     finally:

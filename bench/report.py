@@ -24,6 +24,12 @@ PATH_FIGURES = {
     "rr_p50_us": ("TCP request/response, p50 us", "<= 1.05", ""),
     "connections_per_second": ("TCP connections per second", ">= 0.95", ""),
 }
+THROUGH_EDGE = {key: words for key, (words, _, _) in PATH_FIGURES.items()} | {
+    "tcp_gbit": "TCP out, one stream, Gbit/s",
+    "tcp_cpu_s_per_gb": "TCP out, CPU seconds per GB",
+    "tcp_in_gbit": "TCP in, one stream, Gbit/s",
+    "tcp_in_cpu_s_per_gb": "TCP in, CPU seconds per GB",
+}
 
 
 # As path: without targets. Beside dnsmasq where it has the service.
@@ -148,6 +154,27 @@ def live_table(data: dict[str, Any]) -> list[str]:
     return plain_table("From the API call to every host's kernel map", data, note)
 
 
+def edge_path_table(data: dict[str, Any]) -> list[str]:
+    peers = {"plain": "routed veth", "nat": "nftables, stateless", "vxlan-nat": "VXLAN + nftables NAT"}
+    lines = ["## From an instance through an edge to a server outside", ""]
+    lines += head("figure", *peers.values(), "Rookery", *(f"/ {words}" for words in peers.values()))
+    for key, words in THROUGH_EDGE.items():
+        values = [f"{data['against']['plain'][name][key]['median']:.3g}" for name in (*peers, "rookery")]
+        ratios = [f"{data['against'][base]['rookery'][key]['ratio']:.2f}" for base in peers]
+        lines.append(row(words, *values, *ratios))
+    note = (
+        f"{len(data['figures']['plain'])} rounds, alternating order; instance, host, substrate, edge, router and server in a row, for each of them "
+        "(bench/edge_topology.py). The stateless peer has no overlay: instances' addresses are the substrate's own. CPU is that of all parts together; "
+        "Rookery's counts its agents, its probes and its BGP."
+    )
+    return [*lines, "", note]
+
+
+def edge_moves_table(data: dict[str, Any]) -> list[str]:
+    note = "A datagram a millisecond comes from outside while AssociateAddress moves the address to an instance of another host (bench/edge_moves.py)."
+    return plain_table("An Elastic IP moves", data["summary"], note)
+
+
 def services_table(data: dict[str, Any]) -> list[str]:
     lines = ["## What instances find on their wire", "", *head("figure", "Rookery", "dnsmasq", "ratio")]
     for key, words in SERVICE_FIGURES.items():
@@ -189,6 +216,27 @@ def propagation_table(data: dict[str, Any]) -> list[str]:
     return lines
 
 
+DEATHS = {
+    "processes": "agent and BIRD killed, programs off",
+    "namespace": "its namespace deleted, with all in it",
+    "silent": "agent and BIRD stand still, programs off: no goodbye, no cut cable",
+}
+
+
+def edge_failover_table(data: dict[str, Any]) -> list[str]:
+    columns = [f"{figure}, {way}: {what}" for figure in ("gap", "latest") for way in ("out", "in") for what in ("p50", "max")]
+    lines = ["## An edge dies", "", *head("milliseconds", *columns)]
+    for how, told in data["deaths"].items():
+        cells = [told[column.partition(":")[0]][column.rpartition(" ")[2]] for column in columns]
+        lines.append(row(DEATHS[how], *cells))
+    note = (
+        f"{data['kills']} of each kind, of either edge of two in turn (bench/edge_failover.py). The gap is the longest silence of one of 16 flows of "
+        f"datagrams, one each five milliseconds. Meanwhile {data['connections']} TCP connections sent {data['blocks']:,} checked blocks: {data['broken']} broke, "
+        f"{data['blocks_lost']} blocks were lost; the latest block was so late, TCP's 200 ms before it sends again included. Target: 500 ms."
+    )
+    return [*lines, "", note]
+
+
 def api_table(data: dict[str, Any]) -> list[str]:
     return plain_table("Signed API requests", data, "One API process, loopback (bench/api_requests.py).")
 
@@ -201,9 +249,12 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "edges": edges_table,
     "running": running_table,
     "live": live_table,
+    "edge_path": edge_path_table,
+    "edge_moves": edge_moves_table,
     "services": services_table,
     "propagation": propagation_table,
     "api_requests": api_table,
+    "edge_failover": edge_failover_table,
 }
 
 

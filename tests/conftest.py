@@ -29,7 +29,11 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
 TOGETHER = {  # the longest first
     "region": (
-        "tests/region/",
+        "tests/region/test_edge_fleet.py",
+        "tests/region/test_edges.py",
+        "tests/region/test_gateways.py",
+        "tests/region/test_guests.py",
+        "tests/region/test_running_region.py",
         "tests/rules/",
         "tests/isolation/",
         "tests/moves/",
@@ -39,7 +43,14 @@ TOGETHER = {  # the longest first
     ),
     "faults": ("tests/faults/",),
 }
-LONG = ("tests/api/test_terraform.py", "tests/api/test_ansible.py", "tests/netns/")  # of the others
+LONG = (  # of the others; the first wait most of their time, by their own clocks
+    "tests/api/test_terraform.py",
+    "tests/api/test_ansible.py",
+    "tests/api/test_balancers_terraform.py",
+    "tests/api/test_balancers_ansible.py",
+    "tests/netns/",
+    "tests/region/",
+)
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 
 
@@ -61,7 +72,7 @@ def turn(nodeid: str) -> int:
     kept = [*TOGETHER]
     if together(nodeid) in kept:
         return kept.index(together(nodeid))
-    return len(kept) + (not nodeid.startswith(LONG))
+    return len(kept) + next((number for number, place in enumerate(LONG) if nodeid.startswith(place)), len(LONG))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be absent

@@ -69,6 +69,7 @@ _Static_assert(sizeof(struct block) == 4, "shared format");
 
 enum uplink_flag {
 	UPLINK_CLOSING = 1,                /* probes go unanswered, so that hosts turn to other edges; packets go on */
+	UPLINK_FILLED = 2,                 /* the tables have held an intent: for the next agent */
 };
 
 /* `uplink`, on edges: one row, key 0. */

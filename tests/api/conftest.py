@@ -19,7 +19,7 @@ from rookery.testing.running_api import RunningApi
 
 @pytest.fixture
 def api() -> Iterator[RunningApi]:
-    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50)) as running:
+    with RunningApi(MemoryStore(), quotas=Quotas(vpcs=50, nat_elastic_ips=3)) as running:
         running.add_hosts()
         yield running
 

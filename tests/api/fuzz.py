@@ -12,8 +12,10 @@ import contextlib
 import random
 import re
 import secrets
+import time
 from collections import Counter
 from functools import cache
+from types import SimpleNamespace
 from unittest.mock import patch
 
 from botocore.loaders import Loader
@@ -24,22 +26,27 @@ from rookery.api import handlers
 from rookery.api.front import Front
 from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.handlers.key_material import new_key
+from rookery.api.handlers.managed_interfaces import is_managed, managed_attachment_id
 from rookery.api.handlers.security_group_permissions import FLAT
+from rookery.api.housekeeper import keep_house
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.keys import credential_key, host_key, pool_key
+from rookery.model.keys import cell_key, cell_status_key, credential_key, host_key, pool_key
 from rookery.model.objects import (
     AccessKey,
     AddressPool,
+    Cell,
+    CellStatus,
     DhcpOptions,
     EgressOnlyInternetGateway,
     ElasticIp,
     Host,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
@@ -48,11 +55,14 @@ from rookery.model.objects import (
     Subnet,
     SubnetCidrReservation,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.testing.invariants import broken
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.shapes import Values
+from tests.api.endpoint_scene import arn
 
 ACCOUNT, OTHER, REGION = "123456789012", "210987654321", "us-east-1"
 POOL = "198.18.0.0/20"  # more than anybody uses up: a 5xx is a fault here
@@ -114,7 +124,6 @@ HINTS = {
     "Ipv6AddressCount": [0, 1, 2],
     "Ipv6PrefixCount": [0, 1],
     "Ipv4PrefixCount": [0, 1],
-    "SecondaryPrivateIpAddressCount": [0, 1, 2],
     "NextToken": ["nonsense"],
     "ImageId": [NAMESPACE_IMAGE.id],
     "InstanceType": ["t3.micro", "t3.nano"],
@@ -124,6 +133,12 @@ HINTS = {
     "DeviceIndex": [0, 1, 2],
     "Domain": ["vpc"],
     "PublicIp": ["198.18.0.7", "8.8.8.8", "nonsense"],
+    "PrivateIpAddress": ["172.31.0.7", "172.31.16.9", "10.0.0.9"],
+    "SecondaryPrivateIpAddressCount": [0, 1, 2],
+    "MaxDrainDurationSeconds": [1, 350],
+    "NetworkLoadBalancerArn": [arn(name) for name in ("one", "two", "three", "four")],
+    "VpcEndpointType": ["Interface", "Interface", "Interface", "Gateway"],
+    "PrivateDnsName": ["api.example.com", "www.example.com"],
     "DomainName": ["mail.example.com", "nonsense", "no name"],
 }
 
@@ -139,8 +154,16 @@ def unsigned():
         patch("rookery.api.front.claim_of", claimed),
         patch("rookery.api.front.verify", lambda *_: None),
         patch("rookery.api.handlers.key_pairs.new_key", cache(new_key)),
+        patch("rookery.api.handlers.endpoint_balancers.balancer_by_arn", stand_in),
     ):
         yield
+
+
+def stand_in(_view, account, name):
+    """Each account has all the balancers that there are hints of, in both zones."""
+    interfaces = {f"{REGION}a": "eni-0123456789abcdef0", f"{REGION}b": "eni-0123456789abcdef1"}
+    known = name in HINTS["NetworkLoadBalancerArn"]
+    return SimpleNamespace(arn=name, account=account, interfaces=interfaces) if known else None
 
 
 async def make_front():
@@ -149,10 +172,12 @@ async def make_front():
     owned = [AccessKey(access_key=key, account=account, sealed_secret=b"") for account, key in KEYS.items()]
     hosts = [Host(name=f"host-{n}", zone=n % 2, address=f"100.64.1.{n}") for n in range(4)]
     puts = {host_key(host.name): encode(host) for host in hosts}
+    cells = [Cell(name=f"cell-{n}", zones=(n,), nodes=(f"node-{n}", f"node-{n + 2}")) for n in range(2)]
+    puts |= {cell_key(cell.name): encode(cell) for cell in cells}
     puts[pool_key(POOL)] = encode(AddressPool(cidr=POOL))
     puts |= {credential_key(one.access_key): encode(one) for one in owned}
     await store.txn([], puts)
-    return store, Front(store, bytes(32), Quotas(vpcs=30))
+    return store, Front(store, bytes(32), Quotas(vpcs=30, elastic_ips=8, nat_elastic_ips=4))
 
 
 async def ask(front, form, account=ACCOUNT):
@@ -174,7 +199,7 @@ def form_of(values, name, avoided=()):
 
 def hints_of(front, account):
     """The ids that exist now."""
-    found = dict(HINTS)
+    found = {member: list(values) for member, values in HINTS.items()}
     realm = front.state.realm(account, REGION)
     for kind, member in ((Vpc, "VpcId"), (Subnet, "SubnetId"), (RouteTable, "RouteTableId")):
         found[member] = list(realm.by_id.get(kind, {})) or ["vpc-0123456789abcdef0"]
@@ -182,9 +207,9 @@ def hints_of(front, account):
     found["DhcpOptionsId"] = [*realm.by_id.get(DhcpOptions, {}), "default"]
     found["NetworkInterfaceId"] = interfaces or ["eni-0123456789abcdef0"]
     found["InstanceId"] = list(realm.by_id.get(Instance, {})) or ["i-0123456789abcdef0"]
-    attachments = [
-        one.attachment.id for one in realm.by_id.get(NetworkInterface, {}).values() if one.attachment
-    ]
+    held = realm.by_id.get(NetworkInterface, {}).values()
+    attachments = [one.attachment.id for one in held if one.attachment]
+    attachments += [managed_attachment_id(one) for one in held if is_managed(one)]
     found["AttachmentId"] = attachments or ["eni-attach-0123456789abcdef0"]
     found["PeerVpcId"] = [*found["VpcId"], *front.state.realm(other_than(account), REGION).by_id.get(Vpc, {})]
     found["PeerOwnerId"] = found["UserId"] = list(KEYS)
@@ -205,6 +230,11 @@ def hints_of(front, account):
     elastic_ips = list(realm.by_id.get(ElasticIp, {}).values())
     found["AllocationId"] = [one.id for one in elastic_ips] or ["eipalloc-0123456789abcdef0"]
     found["PublicIp"] = [*found["PublicIp"], *(one.address for one in elastic_ips)]
+    nats = list(realm.by_id.get(NatGateway, {}).values())
+    found["NatGatewayId"] = [one.id for one in nats] or ["nat-0123456789abcdef0"]
+    found |= hints_of_privatelink(front, account, found)
+    found["SecondaryAllocationId"] = found["AllocationId"]
+    found["PrivateIpAddress"] += [a.private_address for one in nats for a in one.addresses]
     everything = [one for ids in realm.by_id.values() for one in ids]
     found["Resource"] = everything or ["vpc-0123456789abcdef0"]
     associations = [a.id for table in realm.by_id.get(RouteTable, {}).values() for a in table.associations]
@@ -217,16 +247,37 @@ def hints_of(front, account):
     associations += [a.id for vpc in realm.by_id.get(Vpc, {}).values() for a in vpc.cidr_associations]
     acls = list(realm.by_id.get(NetworkAcl, {}).values())
     associations += [a.id for acl in acls for a in acl.associations]
+    associations += [a.association_id for one in nats for a in one.addresses if a.association_id]
     associations += [one.association_id or one.ended_association_id for one in elastic_ips]
     found["AssociationId"] = associations or ["rtbassoc-0123456789abcdef0"]
     groups = list(realm.by_id.get(SecurityGroup, {}).values())
     found["NetworkAclId"] = [acl.id for acl in acls] or ["acl-0123456789abcdef0"]
     found["GroupId"] = [group.id for group in groups] or ["sg-0123456789abcdef0"]
-    found["ReferencedGroupId"] = found["GroupId"]
+    for member in ("ReferencedGroupId", "SecurityGroupId", "AddSecurityGroupId", "RemoveSecurityGroupId"):
+        found[member] = found["GroupId"]
     rules = [rule.id for group in groups for rule in group.rules] or ["sgr-0123456789abcdef0"]
     found["SecurityGroupRuleId"] = rules
     found["Resource"] = [*found["Resource"], *rules]
     return found
+
+
+def hints_of_privatelink(front, account, found):
+    services = [one for each in (account, other_than(account)) for one in services_of(front, each)]
+    endpoints = [one for each in KEYS for one in front.state.realm(each, REGION).by_id.get(VpcEndpoint, {})]
+    more = {
+        "ServiceId": [one.id for one in services] or ["vpce-svc-0123456789abcdef0"],
+        "ServiceName": [one.name for one in services] or ["com.amazonaws.us-east-1.s3"],
+        "VpcEndpointId": endpoints or ["vpce-0123456789abcdef0"],
+    }
+    for verb in ("Add", "Remove"):
+        more[f"{verb}SubnetId"] = found["SubnetId"]
+        more[f"{verb}NetworkLoadBalancerArn"] = found["NetworkLoadBalancerArn"]
+        more[f"{verb}AllowedPrincipal"] = ["*", f"arn:aws:iam::{OTHER}:root", "nonsense"]
+    return more
+
+
+def services_of(front, account):
+    return list(front.state.realm(account, REGION).by_id.get(VpcEndpointService, {}).values())
 
 
 def other_than(account):
@@ -245,12 +296,22 @@ async def check_state(store, front):
     } == {entry.key for entry in entries if entry.key.startswith(keys.INTENDED)}
 
 
+async def let_time_pass(store, front):
+    """Cells work by what there is, and what is due by itself is done."""
+    working = await store.revision()
+    front.state.live = working
+    statuses = {name: CellStatus(name=name, epoch=working, generation=working) for name in front.state.cells}
+    await store.txn([], {cell_status_key(name): encode(one) for name, one in statuses.items()})
+    await keep_house(store, front.state, time.time())
+
+
 async def rounds(seed, count, names, spoil, avoided=()):
     store, front = await make_front()
     source = random.Random(seed)
     seen = Counter()
     for number in range(count):
         if number % 25 == 0:
+            await let_time_pass(store, front)
             account = source.choice((ACCOUNT, ACCOUNT, OTHER))
             values = Values(source, hints_of(front, account))
         name = source.choice(names)

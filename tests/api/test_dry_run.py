@@ -17,6 +17,7 @@ from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.operation import HANDLERS
 from rookery.api.wire.service import service
 from tests.api.edge_scene import without_internet_gateway
+from tests.api.endpoint_scene import arn, balancer, stand_in
 
 WEB = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 DNS = {"IpProtocol": "udp", "FromPort": 53, "ToPort": 53, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
@@ -136,6 +137,43 @@ class Region:
         ]
         made = self.ec2.associate_address(AllocationId=self.address, NetworkInterfaceId=self.spare)
         self.address_association = made["AssociationId"]
+        self._nat_gateways(api)
+
+    def _nat_gateways(self, api):
+        """One public and one private, each with a secondary address."""
+        api.add_cells()
+        first, second = [self.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2)]
+        asked = {"SubnetId": self.subnet}
+        made = [
+            self.ec2.create_nat_gateway(**asked, AllocationId=first, SecondaryAllocationIds=[second]),
+            self.ec2.create_nat_gateway(**asked, ConnectivityType="private", SecondaryPrivateIpAddressCount=1),
+        ]
+        self.public_nat, self.private_nat = [one["NatGateway"]["NatGatewayId"] for one in made]
+        api.hosts_obey()
+        waiter = self.ec2.get_waiter("nat_gateway_available")
+        waiter.wait(
+            NatGatewayIds=[self.public_nat, self.private_nat],
+            WaiterConfig={"Delay": 0.1, "MaxAttempts": 100},
+        )
+        self.nat_association = self.ec2.describe_addresses(AllocationIds=[second])["Addresses"][0]["AssociationId"]
+        (private,) = self.ec2.describe_nat_gateways(NatGatewayIds=[self.private_nat])["NatGateways"]
+        self.nat_address = private["NatGatewayAddresses"][1]["PrivateIp"]
+        self._endpoints()
+
+    def _endpoints(self):
+        """A service that waits to accept its endpoint, and one without any."""
+        made = [
+            self.ec2.create_vpc_endpoint_service_configuration(
+                NetworkLoadBalancerArns=[arn(name)], PrivateDnsName=f"{name}.example.com"
+            )
+            for name in ("web", "idle")
+        ]
+        self.service, self.idle_service = [one["ServiceConfiguration"] for one in made]
+        endpoint = self.ec2.create_vpc_endpoint(**self.connection(self.vpc), SubnetIds=[self.subnet])
+        self.endpoint = endpoint["VpcEndpoint"]["VpcEndpointId"]
+
+    def connection(self, vpc):
+        return {"VpcEndpointType": "Interface", "VpcId": vpc, "ServiceName": self.service["ServiceName"]}
 
     def way(self, to):
         return {"DestinationCidrBlock": to, "NetworkInterfaceId": self.spare}
@@ -158,9 +196,35 @@ def valid_calls(here):
     pending, pcx = {"VpcPeeringConnectionId": here.pending}, {"VpcPeeringConnectionId": here.pcx}
     tagged = {"Resources": [here.vpc], "Tags": [{"Key": "team", "Value": "net"}]}
     permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}
+    service, endpoint = {"ServiceId": here.service["ServiceId"]}, {"VpcEndpointIds": [here.endpoint]}
     return {
+        "AcceptVpcEndpointConnections": {**service, **endpoint},
+        "CreateVpcEndpoint": here.connection(here.peer),
+        "CreateVpcEndpointServiceConfiguration": {"NetworkLoadBalancerArns": [arn("free")]},
+        "DeleteVpcEndpointServiceConfigurations": {"ServiceIds": [here.idle_service["ServiceId"]]},
+        "DeleteVpcEndpoints": endpoint,
+        "ModifyVpcEndpoint": {"VpcEndpointId": here.endpoint, "RemoveSubnetIds": [here.subnet]},
+        "ModifyVpcEndpointServiceConfiguration": {**service, "AcceptanceRequired": False},
+        "ModifyVpcEndpointServicePermissions": {**service, "AddAllowedPrincipals": ["*"]},
+        "RejectVpcEndpointConnections": {**service, **endpoint},
+        "StartVpcEndpointServicePrivateDnsVerification": service,
         "AcceptVpcPeeringConnection": pending,
         "AllocateAddress": {"Domain": "vpc"},
+        "AssignPrivateNatGatewayAddress": {"NatGatewayId": here.private_nat, "PrivateIpAddressCount": 1},
+        "AssociateNatGatewayAddress": {
+            "NatGatewayId": here.public_nat,
+            "AllocationIds": [here.free_address],
+        },
+        "CreateNatGateway": {"SubnetId": here.subnet, "AllocationId": here.free_address},
+        "DeleteNatGateway": {"NatGatewayId": here.public_nat},
+        "DisassociateNatGatewayAddress": {
+            "NatGatewayId": here.public_nat,
+            "AssociationIds": [here.nat_association],
+        },
+        "UnassignPrivateNatGatewayAddress": {
+            "NatGatewayId": here.private_nat,
+            "PrivateIpAddresses": [here.nat_address],
+        },
         "AssociateAddress": {"AllocationId": here.free_address, **instance},
         "AssociateDhcpOptions": {"DhcpOptionsId": here.other_options, "VpcId": here.vpc},
         "AssociateRouteTable": {"RouteTableId": here.empty_table, "SubnetId": here.empty},
@@ -274,6 +338,14 @@ def without_default_vpc(api):
     return elsewhere
 
 
+@pytest.fixture
+def balancers(monkeypatch):
+    """Stand-ins."""
+    zones = {"us-east-1a": "eni-0000000000000aaaa"}
+    stand_in(monkeypatch, *(balancer(name, "vpc-0", zones) for name in ("web", "idle", "free")))
+
+
+@pytest.mark.usefixtures("balancers")
 def test_no_dry_run_changes_anything(api, ec2, refused, without_default_vpc):
     calls = valid_calls(Region(api, ec2))
     assert calls.keys() == operations_with_a_dry_run()

@@ -174,6 +174,7 @@ def test_addresses_are_found_by_what_they_stand_for(here):
 
 
 def test_an_address_moves_unless_that_is_forbidden(here):
+    """T5-04."""
     first, second, one = spare(here), spare(here), allocate(here)
     before = associate(here, one, NetworkInterfaceId=first.id)
     code = here.view.refusal(
@@ -267,6 +268,7 @@ def test_an_instance_that_begins_or_ended_has_no_address_associated(here):
 
 
 def test_without_a_gateway_no_address_is_associated(here):
+    """T5-08."""
     here.view.call("DetachInternetGateway", InternetGatewayId=here.gateway, VpcId=here.vpc.id)
     eni, one = spare(here), allocate(here)
     code = here.view.refusal("AssociateAddress", AllocationId=one.id, NetworkInterfaceId=eni.id)
@@ -274,6 +276,7 @@ def test_without_a_gateway_no_address_is_associated(here):
 
 
 def test_a_gateway_is_not_detached_from_under_an_elastic_ip(here):
+    """T5-09."""
     one = allocate(here)
     associated = associate(here, one, NetworkInterfaceId=spare_interface(here))
     detach = {"InternetGatewayId": here.gateway, "VpcId": here.vpc.id}
@@ -283,6 +286,7 @@ def test_a_gateway_is_not_detached_from_under_an_elastic_ip(here):
 
 
 def test_an_address_in_use_is_not_released_and_disassociation_may_be_repeated(here):
+    """T5-13."""
     one = allocate(here)
     association = associate(here, one, NetworkInterfaceId=spare_interface(here))
     assert here.view.refusal("ReleaseAddress", AllocationId=one.id) == "InvalidIPAddress.InUse"

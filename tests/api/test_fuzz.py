@@ -46,6 +46,49 @@ def test_gateways_and_public_addresses_never_fail_and_leave_the_state_sound(seed
     assert {"Resource.AlreadyAssociated", "Gateway.NotAttached", "AddressLimitExceeded"} & seen.keys(), seen
 
 
+NAT = ("NatGateway", "NatGatewayAddress", "NatGateways")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nat_gateways_never_fail_and_leave_the_state_sound(seed):
+    handlers.load()
+    names = [name for name in sorted(HANDLERS) if name.endswith(NAT)] * 2
+    names += ["CreateNatGateway"] * 8 + ["AllocateAddress"] * 4
+    names += ["AssociateAddress", "DisassociateAddress", "ReleaseAddress", "CreateRoute"]
+    names += ["AssignPrivateIpAddresses", "DeleteNetworkInterface", "DetachNetworkInterface", "RunInstances"]
+    names += ["DetachInternetGateway", "CreateTags"]
+    seen = asyncio.run(rounds(seed, 1500, names, spoil=0.05, avoided={*IN_THE_WAY, *NARROW}))
+    assert seen.get("ok", 0) > 50, seen
+    assert {"OperationNotPermitted", "IncorrectState", "AuthFailure"} <= seen.keys(), seen
+
+
+PRIVATELINK = ("VpcEndpoint", "VpcEndpoints", "VpcEndpointServiceConfiguration", "VpcEndpointServiceConfigurations")
+PRIVATELINK += ("VpcEndpointConnections", "VpcEndpointServicePermissions", "VpcEndpointServices")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_endpoints_of_two_accounts_never_fail_and_leave_the_state_sound(seed):
+    handlers.load()
+    names = [name for name in sorted(HANDLERS) if name.endswith(PRIVATELINK)]
+    names += ["CreateVpcEndpoint"] * 10 + ["CreateVpcEndpointServiceConfiguration"] * 3
+    names += ["ModifyVpcAttribute", "DeleteSecurityGroup", "DeleteVpc", "CreateTags"]
+    seen = asyncio.run(rounds(seed, 1500, names, spoil=0.05, avoided={*IN_THE_WAY, *ODD}))
+    assert seen.get("ok", 0) > 50, seen
+    assert {"InvalidServiceName", "IncorrectState", "InvalidParameter"} <= seen.keys(), seen
+
+
+ODD = {"GatewayLoadBalancerArns", "SupportedRegions", "SupportedIpAddressTypes", "PolicyDocument", "ResetPolicy"}
+ODD |= {"RouteTableIds", "DnsOptions", "IpAddressType", "SubnetConfigurations", "ServiceNetworkArn", "ServiceRegion"}
+ODD |= {"ResourceConfigurationArn", "AddRouteTableIds", "RemoveRouteTableIds", "ClientToken", "PermissionType"}
+ODD |= {f"{verb}{what}" for verb in ("Add", "Remove") for what in sorted(ODD)}
+ODD |= {"TransitGatewayAttachmentIds", "RemoveGatewayLoadBalancerArns", "AddGatewayLoadBalancerArns"}
+
+# Members of these calls that most often only contradict others.
+NARROW = {"AvailabilityMode", "VpcId", "AvailabilityZoneAddresses", "AvailabilityZone", "AvailabilityZoneId"}
+NARROW |= {"PrivateIpAddresses", "SecondaryPrivateIpAddresses", "ClientToken", "PrivateIpAddress"}
+NARROW |= {"Address", "CustomerOwnedIpv4Pool", "IpamPoolId", "NetworkBorderGroup", "PublicIpv4Pool", "PublicIp"}
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_built_operations_never_fail_and_leave_the_state_sound(seed):
     handlers.load()

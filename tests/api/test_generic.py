@@ -228,8 +228,8 @@ def test_a_change_says_its_generation_and_a_look_does_not(api, ec2):
 
 def test_what_is_not_built_says_so(ec2, refused):
     with refused("UnsupportedOperation") as refusal:
-        ec2.create_nat_gateway(SubnetId="subnet-0123456789abcdef0")
-    assert refusal.message == "Rookery does not support the operation CreateNatGateway yet."
+        ec2.create_transit_gateway()
+    assert refusal.message == "Rookery does not support the operation CreateTransitGateway yet."
 
 
 def test_a_conflict_is_run_again_and_a_lasting_one_reported(api, ec2, refused):

@@ -64,6 +64,7 @@ def test_a_gateway_is_made_attached_detached_and_deleted(ec2, refused, vpc_id):
 
 
 def test_a_vpc_has_one_gateway_and_a_gateway_one_vpc(ec2, refused, vpc_id, gateway_id):
+    """T5-14."""
     ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)
     with refused("InvalidParameterValue") as refusal:
         ec2.attach_internet_gateway(InternetGatewayId=new_gateway(ec2), VpcId=vpc_id)
@@ -118,6 +119,7 @@ def test_the_default_vpc_begins_with_a_gateway_and_a_route_to_it(ec2):
 
 
 def test_the_gateway_stays_while_a_public_address_is_in_the_vpc(api, ec2, refused, vpc_id, gateway_id):
+    """T5-09: and leaves its route behind as a black hole."""
     api.add_pool()
     subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)

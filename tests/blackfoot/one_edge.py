@@ -97,6 +97,9 @@ class OneEdge:
             namespace.create(self.netns(name))
             run("ip", "-netns", self.netns(name), "link", "set", "lo", "up")
         self._cable(("u0", 1700), ("wire", "edge"), ("100.64.1.230/16",), (f"{SERVICE[0]}/16",))
+        self.plug_uplink()
+
+    def plug_uplink(self) -> None:
         here, there = ("198.51.100.1/31", "2001:db8:fe:1::2/64"), ("198.51.100.0/31", "2001:db8:fe:1::1/64")
         self._cable(("x0", 1500), ("outside", EDGE), here, there)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -142,6 +142,60 @@ def test_bfd_notices_within_half_a_second_that_an_edge_stands_still(edge: OneEdg
     finally:
         edge.processes["bird"].send_signal(signal.SIGCONT)
     edge.wait_outside(POOL, BLOCK.cidr)
+
+
+def is_shut(edge: OneEdge) -> bool:
+    with closing(edge.tables()) as tables:
+        return bool(tables.uplink.flags & UplinkFlag.CLOSING)
+
+
+@contextmanager
+def cut(edge: OneEdge) -> Iterator[None]:
+    """Its cable, at the other end."""
+    outside = ("ip", "-netns", edge.netns("outside"))
+    run(*outside, "link", "set", EDGE, "down")
+    try:
+        yield
+    finally:
+        run(*outside, "link", "set", EDGE, "up")
+        run(*outside, "address", "replace", "2001:db8:fe:1::1/64", "dev", EDGE, "nodad")
+
+
+def test_without_a_carrier_hosts_are_led_elsewhere_and_no_death_of_the_agent_changes_that(edge: OneEdge):
+    with cut(edge):
+        until(lambda: is_shut(edge), edge.log)
+        assert edge.told().problem == "the uplink has no carrier"
+        assert leads_in(edge), "what still comes is handled"
+        edge.kill("agent")
+        edge.start_agent()
+        until(lambda: answers(edge) and edge.status().generation, edge.log)
+        assert is_shut(edge)
+    until(lambda: not is_shut(edge), edge.log)
+    edge.wait_outside(POOL, BLOCK.cidr)
+
+
+def test_without_a_bgp_session_for_long_hosts_are_led_elsewhere(edge: OneEdge):
+    edge.kill("router")
+    until(lambda: is_shut(edge), edge.log)
+    assert edge.told().problem.startswith("no BGP session for")
+    edge.start_bird("router", "outside", edge.folder / "outside")
+    until(lambda: not is_shut(edge), edge.log)
+    edge.wait_outside(POOL, BLOCK.cidr)
+
+
+def test_without_its_uplink_nothing_is_announced_and_the_next_agent_opens_what_took_its_place(edge: OneEdge):
+    run("ip", "-netns", edge.netns(EDGE), "link", "delete", "x0")
+    assert edge.processes["agent"].wait(15) == 2, edge.log()
+    with closing(edge.tables()) as tables:
+        assert (tables.uplink.ifindex, tables.uplink.flags) == (0, UplinkFlag.CLOSING | UplinkFlag.FILLED)
+    assert "blackhole" not in edge.config.bird_config.read_text()
+    edge.start_agent()
+    assert edge.processes["agent"].wait(15) == 2, "there is no device x0"
+    edge.plug_uplink()
+    edge.start_agent()
+    edge.wait_outside(POOL, BLOCK.cidr)
+    until(lambda: not is_shut(edge), edge.log)
+    assert leads_in(edge)
 
 
 def test_what_only_hosts_can_answer_is_refused_in_words(edge: OneEdge):

@@ -62,6 +62,7 @@ def test_only_the_address_and_what_covers_it_change(edge: Edge, content) -> None
 
 @pytest.mark.parametrize("protocol", [number for _, number in BARE], ids=[name for name, _ in BARE])
 def test_any_protocol_passes(edge: Edge, protocol: int) -> None:
+    """T5-06: and GRE, above."""
     content = Raw(b"\x00\x01whatever is in it")
     assert outward(edge, ip(PRIVATE, SERVER, proto=protocol) / content) == bytes(ip(PUBLIC, SERVER, proto=protocol) / content)
     assert inward(edge, ip(SERVER, PUBLIC, proto=protocol) / content) == bytes(ip(SERVER, PRIVATE, proto=protocol) / content)
@@ -93,6 +94,7 @@ def test_each_private_address_has_its_own_public_one(edge: Edge) -> None:
 
 
 def test_fragments_pass_and_only_the_first_has_a_checksum(edge: Edge) -> None:
+    """T5-06."""
     whole = UDP(sport=1, dport=2) / Raw(bytes(range(200)) * 15)
 
     def cut(source: str, destination: str) -> list[Packet]:

@@ -229,6 +229,16 @@ def test_a_tracked_flow_comes_back_by_whatever_edge(gated: Gated) -> None:
     assert gated.verdict(coming(tcp(443, 1112, "SA"))) == "DROP_SECURITY_GROUP_INGRESS"
 
 
+def test_a_flow_that_was_idle_for_an_hour_goes_on(gated: Gated) -> None:
+    """T5-12: the only memory of it is the host's own, of five days; edges have none (tests/journeys)."""
+    gated.policy(out(TCP_ONLY, 443))
+    assert gated.all_pass([leaving(tcp(1111, 443, "S")), coming(tcp(443, 1111, "SA")), leaving(tcp(1111, 443, "A"))])
+    gated.wait(3600)
+    assert gated.real.sweep_connections() == (1, 0)
+    assert gated.passes(coming(tcp(443, 1111, "PA")))
+    assert gated.passes(leaving(tcp(1111, 443, "A")))
+
+
 def egress_only(gated: Gated, flags: int = GatewayFlag.EGRESS_ONLY) -> None:
     """Instance 11's way out for IPv6 is an egress-only gateway, and its groups admit everything."""
     gated.real.routes.put_many(plan_edge.default_route(1, RouteKind.EGRESS_ONLY, ipv6=True))

@@ -11,7 +11,7 @@ import pytest
 
 from rookery.dataplane.formats import EdgeConstant, EdgeSet
 from rookery.host import edge_probes
-from rookery.host.edge_probes import EdgeProbes, Liveness, edge_set
+from rookery.host.edge_probes import EdgeProbes, Liveness, addresses_of, edge_set
 
 ONE, TWO = "100.64.1.20", "100.64.1.21"
 
@@ -63,6 +63,19 @@ def test_a_new_edge_answers_before_it_is_chosen(both: Liveness) -> None:
     assert both.living == (ONE, TWO)
     rounds(both, *[{ONE, TWO, three}] * 3)
     assert both.living == (ONE, TWO, three)
+
+
+def test_an_agent_that_comes_back_goes_on_with_those_that_were_chosen_and_turns_to_no_dead_one() -> None:
+    again = Liveness(chosen=(TWO,))
+    again.know((ONE, TWO))
+    assert again.living == (TWO,)
+    rounds(again, {TWO})
+    assert again.living == (TWO,)
+
+
+def test_what_was_chosen_is_read_as_it_was_written() -> None:
+    assert addresses_of(edge_set((ONE, TWO))) == [ONE, TWO]
+    assert addresses_of(edge_set(())) == []
 
 
 def test_an_edge_that_is_gone_is_forgotten_at_once(both: Liveness) -> None:

@@ -14,6 +14,7 @@ from scapy.packet import Packet, Raw
 
 from rookery.dataplane import formats
 from rookery.dataplane.formats import GatewayFlag, RouteKind, Step, Verdict
+from rookery.dataplane.table import Table
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from tests.dataplane import plan, plan_edge
@@ -52,6 +53,19 @@ def test_ipv6_out_and_back(whole: Region) -> None:
     assert out.frame[14:] == bytes(ip(own, SERVER_IPV6) / syn())
     back = whole.edge.inward(ip(SERVER_IPV6, own) / UDP())
     assert whole.arrive(back.frame).frame == handed_over(11, ip(SERVER_IPV6, own) / UDP())
+
+
+def test_an_edge_remembers_no_flow(whole: Region) -> None:
+    """T5-12: so none of its is ever too old."""
+
+    def known() -> list[dict]:
+        return [dict(table.items()) for table in vars(whole.edge.real).values() if isinstance(table, Table)]
+
+    before = known()
+    whole.edge.outward(whole.leave(11, ip(A, SERVER) / syn()).frame)
+    whole.edge.inward(ip(SERVER, A_PUBLIC) / TCP(sport=443, dport=1111, flags="SA"))
+    assert len(before) > 5
+    assert known() == before
 
 
 def test_without_a_public_address_nothing_leaves_the_edge(whole: Region) -> None:

@@ -25,7 +25,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 OWN, PUBLIC, OWN_IPV6 = "10.7.1.5", "203.0.113.5", "2001:db8:7:1::5"
-MEGABYTES_8 = 8 << 20
+MEGABYTE, MEGABYTES_8 = 1 << 20, 8 << 20
 
 
 @pytest.fixture(scope="module", params=("tcx", "clsact", "xdp"))
@@ -67,6 +67,7 @@ def test_data_arrives_outside_as_it_was_sent(world: EdgeWorld, family: str, send
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(("send", "serve"), KINDS, ids=IDS)
 def test_data_from_outside_arrives_as_it_was_sent(world: EdgeWorld, family: str, send, serve) -> None:
+    """T5-06: of the datagrams of 4,000 bytes."""
     _, own, public = FAMILIES[family]
     here = listening(world.inside.begin(11, *traffic(serve[0], own, *serve[1:])))
     assert world.outside(*traffic(send[0], public, *send[1:])) == heard(here)
@@ -89,6 +90,7 @@ def test_ones_own_public_address_answers(world: EdgeWorld) -> None:
 
 
 def test_without_a_public_address_nothing_comes_out(world: EdgeWorld) -> None:
+    """T5-01."""
     before = [space.counted(Verdict.DROP_NO_PUBLIC_ADDRESS) for space in world.edges.values()]
     with pytest.raises(AssertionError, match="100% packet loss"):
         world.inside.execute(14, "ping", "-n", "-c", "1", "-W", "1", SERVER)
@@ -125,6 +127,48 @@ def test_both_edges_carry_traffic(world: EdgeWorld) -> None:
         there = listening(world.begin_outside(*traffic("serve-tcp", SERVER)))
         assert world.inside.execute(11, *traffic("tcp", SERVER, "1000")) == heard(there)
     assert all(space.counted(Verdict.SENT) > before[number] for number, space in world.edges.items())
+
+
+class Alternating:
+    """Both sides turn from one edge to the other and back, as quickly as they can, packets of one flow under way or not."""
+
+    def __init__(self, world: EdgeWorld):
+        self.world = world
+        self.turns = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._work)
+
+    def _work(self) -> None:
+        while not self.over.is_set():
+            here, there = (1, 2) if self.turns % 2 else (2, 1)
+            self.world.ways_out(here)
+            self.world.ways_in(there)
+            self.turns += 1
+
+    def __enter__(self) -> Alternating:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self.world.ways_out(1, 2)
+        self.world.ways_in(1, 2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packets_of_one_flow_that_alternate_between_edges_all_arrive(world: EdgeWorld, family: str) -> None:
+    """A download by one connection, whose two directions always take different edges and change them all the time."""
+    server = FAMILIES[family][0]
+    before = {number: space.counted(Verdict.SENT) for number, space in world.edges.items()}
+    wanted = hashlib.sha256(data(MEGABYTE)).hexdigest()
+    with Alternating(world) as alternating:
+        sending = world.begin_outside(*traffic("offer", server, str(MEGABYTE)))
+        listening(sending)
+        assert heard(world.inside.begin(11, *traffic("fetch", server, "10"))).splitlines()[-1] == f"{MEGABYTE} {wanted}"
+        heard(sending)
+    assert alternating.turns > 10
+    assert all(space.counted(Verdict.SENT) - before[number] > 20 for number, space in world.edges.items())
 
 
 class Probing:

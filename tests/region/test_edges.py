@@ -178,7 +178,7 @@ def beach(region: RunningRegion) -> Beach:
 
 def all_arrive(region: RunningRegion, beach: Beach) -> None:
     """Returns when twenty pings in a row are answered."""
-    words = ("ip", "netns", "exec", f"rookery-{region.name}-internet", "ping", "-n", "-q", "-c20", "-i0.02", "-W1", beach.address)
+    words = ("ip", "netns", "exec", f"rookery-{region.name}-page", "ping", "-n", "-q", "-c20", "-i0.02", "-W1", beach.address)
 
     def answered() -> bool:
         return " 0% packet loss" in subprocess.run(words, capture_output=True, text=True, check=False).stdout
@@ -280,7 +280,8 @@ def test_the_tour_of_the_edge_holds(region: RunningRegion):
 def test_a_region_without_edges_has_no_internet(fresh_region):
     one = fresh_region(1, 1)
     assert one.asked("edge") == []
-    assert f"rookery-{one.name}-internet" not in named(f"rookery-{one.name}-")
+    names = named(f"rookery-{one.name}-")
+    assert not {f"rookery-{one.name}-{outside}" for outside in ("internet", "page", "names")}.intersection(names)
     assert "no edges" in one.rookery("edge").stdout.decode()
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from rookery.region import servers
 from rookery.region.errors import BadName, CannotStart
-from rookery.region.layout import SUBSTRATE, UPLINKS, UPLINKS_IPV6, Layout, uplink_addresses
+from rookery.region.layout import SERVERS, SUBSTRATE, UPLINKS, UPLINKS_IPV6, Layout, uplink_addresses
 from rookery.region.settings import Settings, check, check_name
 from rookery.region.substrate import members
 
@@ -16,7 +17,7 @@ from rookery.region.substrate import members
 def test_every_address_on_the_substrate_is_given_once():
     settings = Settings(name="dev", hosts=200, zones=6, edges=16)
     addresses = [member.address for member in members(settings)]
-    assert len(set(addresses)) == 217
+    assert len(set(addresses)) == 218
     assert all(ipaddress.ip_address(address) in SUBSTRATE for address in addresses)
 
 
@@ -45,6 +46,29 @@ def test_both_ends_of_every_uplink_have_addresses_of_their_own_on_one_link():
     assert all(ipaddress.ip_address(ipv4) in UPLINKS and ipaddress.ip_address(ipv6) in UPLINKS_IPV6 for ipv4, ipv6 in ends)
     outer, inner = uplink_addresses(5)
     assert ipaddress.ip_interface(f"{outer[0]}/31").network == ipaddress.ip_interface(f"{inner[0]}/31").network
+
+
+def test_both_ends_of_a_servers_link_are_of_one_network_outside():
+    for server in servers.servers(Settings(name="dev")):
+        ipv4 = [ipaddress.ip_interface(f"{ends[0]}/31").network for ends in (server.addresses, server.router)]
+        ipv6 = [ipaddress.ip_interface(f"{ends[1]}/64").network for ends in (server.addresses, server.router)]
+        assert len(set(ipv4)) == len(set(ipv6)) == 1
+        assert ipv4[0].subnet_of(SERVERS)
+        assert server.addresses != server.router
+
+
+def test_the_server_of_names_knows_the_public_name_of_every_pool_in_every_aws_region():
+    lines = list(servers.names_config(Settings(name="dev", public_pools=("198.18.0.0/16", "203.0.113.0/24"))))
+    assert "synth-domain=compute-1.amazonaws.com,198.18.0.0/16,ec2-" in lines
+    assert "synth-domain=eu-west-1.compute.amazonaws.com,203.0.113.0/24,ec2-" in lines
+
+
+@pytest.mark.parametrize(
+    ("said", "edges", "asked"),
+    [(None, 2, ("100.64.0.53",)), (None, 0, ()), ((), 2, ()), (("100.64.0.2:5353",), 2, ("100.64.0.2:5353",))],
+)
+def test_who_is_asked_for_public_names(said: tuple[str, ...] | None, edges: int, asked: tuple[str, ...]):
+    assert Settings(name="dev", edges=edges, dns_upstreams=said).asked_for_names == asked
 
 
 @pytest.mark.parametrize("name", ["dev", "t1234abcd", "a", "abcdefghijklmnop"])

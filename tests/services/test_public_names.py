@@ -1,4 +1,4 @@
-"""A region whose hosts ask a resolver of the world.
+"""Hosts ask a resolver of the world: the one that they are told of, or the one of the emulated internet.
 
     rookery-...-control 100.64.0.2   a small resolver; the only place in the world that knows www.example.com
 """
@@ -16,7 +16,7 @@ import dns.message
 import dns.rcode
 
 from rookery.region.inside import entering
-from rookery.region.layout import MAPPING_SERVICE_ADDRESS, Layout
+from rookery.region.layout import MAPPING_SERVICE_ADDRESS, PAGE_ADDRESSES, PAGE_NAME, Layout
 from rookery.region.namespaces import inside
 
 RESOLVER = str(Path(__file__).with_name("one_name.py"))
@@ -65,8 +65,10 @@ def test_a_public_name_is_asked_for_where_the_region_was_told_to_ask(fresh_regio
     assert [row.to_text() for row in told.answer[0]] == ["192.0.2.80"]
 
 
-def test_without_a_resolver_to_ask_a_public_name_fails_at_once(region: Any):
-    assert resolved(region, launched(region), "www.example.com").rcode() == dns.rcode.SERVFAIL
+def test_where_nothing_was_said_the_server_of_the_emulated_internet_is_asked(region: Any):
+    instance = launched(region)
+    assert [row.to_text() for row in resolved(region, instance, PAGE_NAME).answer[0]] == [PAGE_ADDRESSES[0]]
+    assert resolved(region, instance, "www.example.org").rcode() == dns.rcode.NXDOMAIN
 
 
 def test_a_resolver_that_no_host_can_reach_is_refused_at_the_start(region: Any):

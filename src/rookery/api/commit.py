@@ -4,7 +4,8 @@ Comparing the head key of the account and region makes its transactions serializ
 every VNI, number and public address unique over all accounts.
 
 A peering connection has two accounts. Whatever puts one compares the heads of both and writes both, so that what its two
-sides do in the same moment is serializable too. Nothing else is ever written to another account.
+sides do in the same moment is serializable too; so does whatever puts or deletes a VPC endpoint, with the head of its service's
+account. Nothing else is ever written to another account.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rookery.api.operation import Outcome, Request
 from rookery.api.state import Realm, RealmView, claim_key, public_address_of
 from rookery.model import keys
 from rookery.model.codec import encode
-from rookery.model.objects import Resource, VpcPeering
+from rookery.model.objects import Resource, Shard, VpcEndpoint, VpcPeering
 from rookery.store.interface import Compare, Conflict
 
 _SWEPT_TOKENS = 8  # expired tokens that one commit takes along
@@ -42,6 +43,8 @@ def transaction_of(
     for resource in outcome.deletes:
         _delete(made, resource)
     _claim_public_addresses(made, outcome, view)
+    for shard in outcome.shards:
+        _give_shard(made, shard, view)
     _compare_others(made, request, outcome, view)
     if token is not None:
         made.puts[token[0]] = encode(token[1])
@@ -69,6 +72,8 @@ def _compare_others(made: Transaction, request: Request, outcome: Outcome, view:
     be taken for used."""
     peerings = [one for one in outcome.puts if isinstance(one, VpcPeering)]
     touched = {side.account for one in peerings for side in (one.requester, one.accepter)}
+    endpoints = (one for one in (*outcome.puts, *outcome.deletes) if isinstance(one, VpcEndpoint))
+    touched |= {one.service_account for one in endpoints}  # its service is not deleted in the same moment
     for account in sorted((touched | outcome.beside) - {request.account}):
         head, revision = keys.head_key(account, request.region), view.head_of(account)
         made.compares.append(Compare(head, revision))
@@ -104,6 +109,16 @@ def _claim_public_addresses(made: Transaction, outcome: Outcome, view: RealmView
             made.compares.append(Compare(claim, 0))
         if after.get(address) not in (None, before.get(address)):
             made.puts[claim] = after[address].encode()
+
+
+def _give_shard(made: Transaction, shard: Shard, view: RealmView) -> None:
+    """It was chosen to lie apart from those of all other accounts: the cell is written again as it is, and compared, so that of two
+    accounts which begin in the same moment the second sees the shard of the first."""
+    cell = next(one for one in view.cells() if one.name == shard.cell)
+    made.compares.append(Compare(keys.cell_key(cell.name), view.cell_changed_at(cell.name)))
+    made.puts[keys.cell_key(cell.name)] = encode(cell)
+    made.compares.append(Compare(keys.shard_key(shard.cell, shard.account), 0))
+    made.puts[keys.shard_key(shard.cell, shard.account)] = encode(shard)
 
 
 def _delete(made: Transaction, resource: Resource) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rookery.api.accounts import beginning
 from rookery.api.commit import transaction_of
 from rookery.api.idempotency import KEPT_SECONDS, TokenRecord, answer_again, check_token, record_of
-from rookery.api.operation import DRAWS, HANDLERS, ApiError, Handler, Outcome, Request
+from rookery.api.operation import DRAWS, HANDLERS_OF, ApiError, Handler, Outcome, Request
 from rookery.api.state import RealmView, State
 from rookery.api.wire.service import WireOperation
 from rookery.model.keys import token_key
@@ -37,7 +37,7 @@ class Engine:
 
     async def run(self, request: Request, operation: WireOperation) -> Answer:
         """Raises ApiError, StoreError."""
-        handler = HANDLERS.get(request.operation)
+        handler = HANDLERS_OF[operation.service].get(request.operation)
         if handler is None:
             raise ApiError(
                 "UnsupportedOperation", f"Rookery does not support the operation {request.operation} yet."

@@ -87,6 +87,14 @@ ID_ERRORS: dict[str, IdErrors] = {
             "InvalidEgressOnlyInternetGatewayId.NotFound",
             "InvalidEgressOnlyInternetGatewayId.Malformed",
         ),
+        IdErrors("nat", "NAT gateway", "NatGatewayNotFound", "NatGatewayMalformed"),
+        IdErrors("vpce", "Vpc Endpoint", "InvalidVpcEndpointId.NotFound", "InvalidVpcEndpointId.Malformed"),
+        IdErrors(
+            "vpce-svc",
+            "Vpc Endpoint Service",
+            "InvalidVpcEndpointServiceId.NotFound",
+            "InvalidVpcEndpointServiceId.Malformed",
+        ),
         IdErrors("eipalloc", "allocation", "InvalidAllocationID.NotFound", "InvalidParameterValue"),
         IdErrors("eipassoc", "association", "InvalidAssociationID.NotFound", "InvalidParameterValue"),
         IdErrors(

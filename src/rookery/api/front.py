@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rookery.api import sts
 from rookery.api.credentials import UnsealError, unseal
@@ -23,7 +23,7 @@ from rookery.api.signature import Claim, HttpRequest, claim_of, verify
 from rookery.api.state import State
 from rookery.api.wire.answer import answer, error_answer
 from rookery.api.wire.form import fields, tree
-from rookery.api.wire.service import Service, WireOperation, service
+from rookery.api.wire.service import BALANCING, Service, WireOperation, service
 from rookery.model.objects import AccessKey
 from rookery.store.interface import Store, StoreUnavailable
 
@@ -33,7 +33,11 @@ _PRESIGNED = frozenset(
     f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature", "Security-Token")
 )
-_STS_VERSION = b"Version=2011-06-15"
+# By its version one knows a service before its signature is read.
+_VERSIONS = {"sts": "Version=2011-06-15", BALANCING: "Version=2015-12-01"}
+_CLASSIC = "2012-06-01"  # the older API under the same name
+# What a parser says of a request, as the EC2 API names it: ELBv2 has one word for all of it.
+_MALFORMED = frozenset({"InvalidParameterValue", "MissingParameter", "UnknownParameter"})
 
 
 class HttpAnswer(NamedTuple):
@@ -104,7 +108,7 @@ class Front:
             account=key.account,
             region=claim.credential.region,
             operation=operation.name,
-            parameters=operation.parse(tree(form)),
+            parameters=_parameters(operation, form),
             now=self._clock(),
             ids=self._ids,
             access_key=key.access_key,
@@ -181,6 +185,8 @@ def _operation(form: dict[str, str], chosen: Service) -> WireOperation:
         raise missing_parameter("Action")
     if version is None:
         raise missing_parameter("Version")
+    if chosen.name == BALANCING and version == _CLASSIC:
+        raise ApiError("UnsupportedOperation", "Rookery does not support Classic Load Balancers yet.")
     if version != chosen.version:
         why = f"The requested version ({version[:20]}) of service {chosen.name} does not exist"
         raise ApiError("NoSuchVersion", why)
@@ -190,10 +196,25 @@ def _operation(form: dict[str, str], chosen: Service) -> WireOperation:
     return operation
 
 
+def _parameters(operation: WireOperation, form: dict[str, str]) -> dict[str, Any]:
+    """Raises ApiError."""
+    try:
+        return operation.parse(tree(form))
+    except ApiError as error:
+        if operation.service == BALANCING and error.code in _MALFORMED:
+            raise ApiError("ValidationError", error.message) from error
+        raise
+
+
 def _refusal(error: ApiError, call: _Call, http: HttpRequest) -> HttpAnswer:
     call.code = error.code
-    is_sts = _STS_VERSION in http.body or _STS_VERSION.decode() in http.query
-    # Clients of other services read the query protocol's form; EC2's is EC2's alone.
-    is_ec2 = call.service in ("", "ec2") and not is_sts
-    body = error_answer(error, call.request_id, "ec2" if is_ec2 else "sts")
+    body = error_answer(error, call.request_id, _spoken(call.service, http))
     return HttpAnswer(error.status, body, call.request_id)
+
+
+def _spoken(service_name: str, http: HttpRequest) -> str:
+    """In whose form a refusal is told. Clients of services that are not built read the query protocol's; EC2's is EC2's alone."""
+    if service_name in ("", "ec2"):
+        asked = http.query.encode("latin-1") + http.body
+        return next((name for name, version in _VERSIONS.items() if version.encode() in asked), "ec2")
+    return service_name if service_name in _VERSIONS else "sts"

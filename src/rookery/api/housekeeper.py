@@ -12,13 +12,17 @@ import time
 from collections.abc import Callable
 
 from rookery.api.commit import transaction_of
+from rookery.api.handlers.balancer_state import balancers_proceed
+from rookery.api.handlers.endpoint_state import endpoints_proceed
 from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
+from rookery.api.handlers.nat_gateway_state import gateways_proceed
 from rookery.api.ids import RandomIds
 from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request, View
 from rookery.api.state import State
-from rookery.model.keys import OBSERVED, console_key, instance_status_key
-from rookery.model.objects import Instance
+from rookery.model.balancers import LoadBalancer
+from rookery.model.keys import OBSERVED, OBSERVED_HEALTH, console_key, instance_status_key
+from rookery.model.objects import Instance, NatGateway, VpcEndpoint
 from rookery.store.interface import Compacted, Conflict, Store, StoreUnavailable
 
 PERIOD_SECONDS = 2.0
@@ -37,12 +41,16 @@ async def keep_house_forever(store: Store, state: State) -> None:
 
 
 async def _by_word_of_hosts(store: Store, state: State) -> None:
-    """Who detaches an interface waits for it: what its host says is acted on at once."""
+    """Who detaches an interface, or makes a gateway, waits for it, and names follow the health of targets: what a host or a cell
+    says is acted on at once."""
     while True:
         try:
             async with contextlib.aclosing(store.watch(OBSERVED, await store.revision())) as words:
-                async for _ in words:
+                async for word in words:
                     await finish_detachments(store, state, time.time())
+                    await proceed_with_cells(store, state, time.time())
+                    if any(change.key.startswith(OBSERVED_HEALTH) for change in word.changes):
+                        await proceed_balancers(store, state, time.time())
         except Compacted:
             _log.info("housekeeping looks at what hosts say from now on")
         except StoreUnavailable as error:
@@ -85,6 +93,24 @@ async def finish_detachments(store: Store, state: State, now: float) -> None:
     for home, realm in list(state.realms.items()):
         if realm.detaching:
             await _tidy(store, state, home, now, lambda view, _now: finished_detachments(view))
+
+
+async def proceed_with_cells(store: Store, state: State, now: float) -> None:
+    """Where there are any. Raises StoreUnavailable."""
+    await state.catch_up()
+    for home, realm in list(state.realms.items()):
+        if realm.by_id.get(NatGateway):
+            await _tidy(store, state, home, now, gateways_proceed)
+        if realm.by_id.get(VpcEndpoint):
+            await _tidy(store, state, home, now, lambda view, _now: endpoints_proceed(view))
+
+
+async def proceed_balancers(store: Store, state: State, now: float) -> None:
+    """Where there are any: their names follow the health of their targets. Raises StoreUnavailable."""
+    await state.catch_up()
+    for home, realm in list(state.realms.items()):
+        if realm.by_id.get(LoadBalancer):
+            await _tidy(store, state, home, now, balancers_proceed)
 
 
 async def _tidy(store: Store, state: State, home: Home, now: float, rule: Rule) -> None:

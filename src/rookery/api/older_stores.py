@@ -41,7 +41,7 @@ def what_is_missing(view: View, ids: Ids) -> tuple[Resource, ...]:
 
 def _guards_of(vpc: Vpc, view: View, ids: Ids) -> Iterator[Resource]:
     yield from _with_acl(vpc, view, ids)
-    bare = [one for one in view.in_vpc(NetworkInterface, vpc.id) if not one.groups]
+    bare = [one for one in view.in_vpc(NetworkInterface, vpc.id) if not one.groups and not one.cell_attachment]
     group = next((one for one in view.in_vpc(SecurityGroup, vpc.id) if one.is_default), None)
     if group is None:
         group = new_default_group(vpc, ids)

@@ -19,8 +19,11 @@ import msgspec
 
 from rookery.api.held import Held
 from rookery.api.quotas import Quotas
+from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import (
     AddressPool,
+    Cell,
+    CellStatus,
     ConsoleOutput,
     ElasticIp,
     Host,
@@ -28,7 +31,11 @@ from rookery.model.objects import (
     NetworkInterface,
     Resource,
     SecurityGroup,
+    Shard,
+    TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -108,6 +115,18 @@ class View(Protocol):
     def public_addresses(self) -> Collection[str]:
         """Those that are held, by whichever account: they are not free, and nothing else is told of them."""
 
+    def cells(self) -> Collection[Cell]:
+        """Of Hyperplane, in the whole Rookery region."""
+
+    def shards(self, cell: str) -> Mapping[str, Shard]:
+        """Which nodes of the cell serve whom, by account: so that those of a new one can lie apart from all others."""
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        """None: none of its nodes has said anything yet."""
+
+    def target_health(self) -> Collection[TargetHealth]:
+        """What the checks of each cell found; of all accounts."""
+
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         """Those associated with it (an index, not a scan)."""
 
@@ -130,6 +149,18 @@ class View(Protocol):
     def peerings_of(self, account: str, vpc_id: str) -> Iterable[VpcPeering]:
         """Of a VPC at either side: for the quota, which is the VPC's."""
 
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        """Of whichever account, as an endpoint names it."""
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        """Of whichever account, as an endpoint service names it."""
+
+    def endpoint_services(self) -> Iterable[VpcEndpointService]:
+        """Of all accounts: who may know of one is in it."""
+
+    def endpoints_of(self, service_id: str) -> Iterable[VpcEndpoint]:
+        """Of all accounts: what the service's owner may know of them."""
+
     def region_of_peering(self, peering_id: str) -> str:
         """The AWS region in which the account has it; empty: none."""
 
@@ -145,17 +176,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     `puts` may hold a VpcPeering that lies with another account, by whoever is its accepter. `beside`: other accounts by whose
     things, in this AWS region, it was decided; it is not committed if they have changed since. Both sides of a VpcPeering
-    that is put are beside without being named."""
+    that is put are beside without being named. `shards`: the account's, where it had none; those of one cell are given one after
+    the other, whoever asks."""
 
     result: dict[str, Any] = {}
     puts: tuple[Resource, ...] = ()
     deletes: tuple[Resource, ...] = ()
     beside: frozenset[str] = frozenset()
+    shards: tuple[Shard, ...] = ()
 
 
 Handler = Callable[[Request, View], Outcome]
 
 HANDLERS: dict[str, Handler] = {}
+BALANCING_HANDLERS: dict[str, Handler] = {}  # those of ELBv2: the two services have names in common
+HANDLERS_OF = {"ec2": HANDLERS, "elasticloadbalancing": BALANCING_HANDLERS}
 
 Draw = Callable[[Mapping[str, Any]], Any]
 
@@ -167,6 +202,16 @@ def operation(name: str) -> Callable[[Handler], Handler]:
 
     def register(handler: Handler) -> Handler:
         HANDLERS[name] = handler
+        return handler
+
+    return register
+
+
+def balancing_operation(name: str) -> Callable[[Handler], Handler]:
+    """Registers the handler of the ELBv2 operation `name`."""
+
+    def register(handler: Handler) -> Handler:
+        BALANCING_HANDLERS[name] = handler
         return handler
 
     return register

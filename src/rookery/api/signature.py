@@ -21,7 +21,7 @@ from rookery.api.operation import ApiError
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 300
 MAX_EXPIRES = 7 * 24 * 3600
-SERVICES = ("ec2", "sts")
+SERVICES = ("ec2", "sts", "elasticloadbalancing")
 MAX_HEADER = 8192
 
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")
@@ -72,7 +72,7 @@ def claim_of(request: HttpRequest) -> Claim:
 
 
 def verify(request: HttpRequest, claim: Claim, secret_of: Callable[[str], str | None], now: float) -> None:
-    """Raises AuthFailure (STS: InvalidClientTokenId), RequestExpired, SignatureDoesNotMatch; UnsupportedOperation
+    """Raises AuthFailure and RequestExpired (of services other than EC2 InvalidClientTokenId), SignatureDoesNotMatch; UnsupportedOperation
     for a service that is not built, to which AWS_ENDPOINT_URL sends clients too."""
     _check_scope(claim)
     secret = None if claim.token else secret_of(claim.credential.access_key)
@@ -177,7 +177,7 @@ def _check_time(claim: Claim, now: float) -> None:
     until = signed + (SKEW_SECONDS if claim.expires is None else claim.expires)
     if signed - SKEW_SECONDS <= now <= until:
         return
-    if claim.credential.service == "sts":
+    if claim.credential.service != "ec2":
         raise _mismatch(f"Signature expired or not yet current: {claim.date}.")
     raise ApiError("RequestExpired", "Request has expired.", 400)
 
@@ -242,7 +242,7 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 
 def _unknown_key(service: str) -> ApiError:
-    if service == "sts":
+    if service != "ec2":
         return ApiError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
     return ApiError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
 

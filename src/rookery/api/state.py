@@ -7,17 +7,20 @@ with several API processes too. Handlers run without an await in between: what t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from rookery.api.held import NOTHING, Held
 from rookery.api.idempotency import TokenRecord
 from rookery.model import keys
+from rookery.model.balancers import LoadBalancer
 from rookery.model.codec import KINDS, decode, decode_resource, kind_of
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.objects import (
     AccessKey,
     AddressPool,
+    Cell,
+    CellStatus,
     ConsoleOutput,
     ElasticIp,
     Host,
@@ -29,8 +32,12 @@ from rookery.model.objects import (
     Resource,
     RouteTable,
     SecurityGroup,
+    Shard,
     Subnet,
+    TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.store.interface import Batch, Compacted, Store
@@ -97,7 +104,11 @@ class State:
         self.revision = -1
         self.changed: dict[str, int] = {}  # store key -> revision of its last change
         self.realms: dict[tuple[str, str], Realm] = {}
-        self.hosts: dict[str, Host] = {}  # edges hold no instances, and are not here
+        self.hosts: dict[str, Host] = {}  # edges and nodes of cells hold no instances, and are not here
+        self.cells: dict[str, Cell] = {}
+        self.shards: dict[str, dict[str, Shard]] = {}  # by cell and account
+        self.cell_statuses: dict[str, CellStatus] = {}
+        self.target_health: dict[str, TargetHealth] = {}  # by cell
         self.pools: dict[str, AddressPool] = {}  # by first address
         self.public_addresses: set[str] = set()  # held by whomever
         self.instances_on: dict[str, int] = {}
@@ -198,13 +209,25 @@ class State:
             )
         elif key.startswith(keys.OBSERVED_CONSOLES):
             _set(self.consoles, key[len(keys.OBSERVED_CONSOLES) :], value)
+        elif key.startswith(keys.OBSERVED_CELLS):
+            name = key[len(keys.OBSERVED_CELLS) :]
+            _set(self.cell_statuses, name, decode(CellStatus, value) if value else None)
+        elif key.startswith(keys.OBSERVED_HEALTH):
+            name = key[len(keys.OBSERVED_HEALTH) :]
+            _set(self.target_health, name, decode(TargetHealth, value) if value else None)
 
     def _apply_infrastructure(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.HOSTS):
             host = decode(Host, value) if value else None
-            _set(self.hosts, key[len(keys.HOSTS) :], None if host and host.is_edge else host)
+            holds_instances = host is not None and not (host.is_edge or host.cell)
+            _set(self.hosts, key[len(keys.HOSTS) :], host if holds_instances else None)
         elif key.startswith(keys.POOLS):
             _set(self.pools, key[len(keys.POOLS) :], decode(AddressPool, value) if value else None)
+        elif key.startswith(keys.CELLS):
+            _set(self.cells, key[len(keys.CELLS) :], decode(Cell, value) if value else None)
+        elif key.startswith(keys.SHARDS):
+            cell, account = key[len(keys.SHARDS) :].split("/")
+            _set(self.shards.setdefault(cell, {}), account, decode(Shard, value) if value else None)
 
     def _apply_claims(self, key: str, value: bytes | None, _revision: int) -> None:
         if key.startswith(keys.PUBLIC_CLAIMS):
@@ -309,6 +332,18 @@ class RealmView:
     def public_addresses(self) -> Collection[str]:
         return self._state.public_addresses
 
+    def cells(self) -> Collection[Cell]:
+        return self._state.cells.values()
+
+    def shards(self, cell: str) -> Mapping[str, Shard]:
+        return self._state.shards.get(cell, {})
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        return self._state.cell_statuses.get(cell)
+
+    def target_health(self) -> Collection[TargetHealth]:
+        return self._state.target_health.values()
+
     def elastic_ips_of(self, interface_id: str) -> Collection[ElasticIp]:
         return self._realm.elastic_ips.get(interface_id, {}).values()
 
@@ -340,6 +375,24 @@ class RealmView:
         found = beside.all(VpcPeering) if beside else ()
         return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
 
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        beside = self._beside(account)
+        return beside.get(VpcEndpointService, service_id) if beside else None
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        beside = self._beside(account)
+        return beside.get(LoadBalancer, balancer_id) if beside else None
+
+    def endpoint_services(self) -> Iterable[VpcEndpointService]:
+        return self._of_everybody(VpcEndpointService)
+
+    def endpoints_of(self, service_id: str) -> Iterable[VpcEndpoint]:
+        return (one for one in self._of_everybody(VpcEndpoint) if one.service_id == service_id)
+
+    def _of_everybody(self, kind: type[R]) -> Iterable[R]:
+        realms = [realm for (_, region), realm in self._state.realms.items() if region == self.region]
+        return (one for realm in realms for one in realm.by_id.get(kind, {}).values())  # type: ignore[misc]
+
     def region_of_peering(self, peering_id: str) -> str:
         return next(
             (
@@ -358,6 +411,9 @@ class RealmView:
 
     def changed_at(self, resource: Resource) -> int:
         return self._state.changed.get(keys.key_of(resource), 0)
+
+    def cell_changed_at(self, cell: str) -> int:
+        return self._state.changed.get(keys.cell_key(cell), 0)
 
     def made_at(self, resource: Resource) -> int:
         """The revision that made it (its claim is of that transaction and never changes)."""

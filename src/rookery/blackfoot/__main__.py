@@ -38,7 +38,10 @@ def run(config: EdgeConfig) -> int:
         state = assemble(config)
         try:
             asyncio.run(until_told(Agent(state).run(), log, "told to end; packets and announcements go on"))
-        except* DeviceLost as lost:
+        except ExceptionGroup as ended:
+            lost = ended.subgroup(DeviceLost)
+            if lost is None:
+                raise
             raise StartRefused(str(lost.exceptions[0])) from lost
         finally:
             state.dataplane.close()

@@ -10,6 +10,7 @@ DeviceLost   a device of the edge is gone; main tells it and ends, and the super
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from contextlib import AsyncExitStack
@@ -22,12 +23,13 @@ from rookery.blackfoot.announcer import Announcer
 from rookery.blackfoot.answers import Answers
 from rookery.blackfoot.config import EdgeConfig
 from rookery.blackfoot.kernel import EdgeKernel
+from rookery.blackfoot.outage import Outage, has_carrier
 from rookery.blackfoot.state import EdgeState
 from rookery.blackfoot.uplink import UplinkError
 from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import UplinkFlag
+from rookery.dataplane.formats import UplinkConfig, UplinkFlag
 from rookery.host import substrate
 from rookery.host.alarms import Alarm, AlarmBook
 from rookery.host.control_socket import ControlServer
@@ -38,7 +40,8 @@ from rookery.intent.host import BlockIntent, HostIntent
 from rookery.mapping.client import Subscription, Update
 
 HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
-DEVICE_LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.2  # at devices, and at the uplink's carrier
+LOOKS_A_SESSION = 3  # BIRD is asked less often: it costs more
 QUICK = 1000  # rows that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.blackfoot")
@@ -51,7 +54,7 @@ class DeviceLost(Exception):
 def assemble(config: EdgeConfig) -> EdgeState:
     """Loads the programs and swaps those that run; no row is touched. Raises StartRefused."""
     try:
-        link, outside = substrate.look_at(config), uplink.look_at(config)
+        link, outside = substrate.look_at(config), _outside(config)
         substrate.segment_udp_in_software(config.substrate_device)
         uplink.open_doors(config)
         dataplane = EdgeDataplane.open(
@@ -61,12 +64,29 @@ def assemble(config: EdgeConfig) -> EdgeState:
             _attach_by(config, dataplane, config.attach)
         state = _parts(config, link, outside, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
-        dataplane.configure_uplink(uplink.row(outside, closing=_is_closed(state)))
+        dataplane.configure_uplink(_uplink_row(state))
         dataplane.attach_uplink(outside.ifindex)
         dataplane.attach_substrate(link.ifindex)
     except (SubstrateError, UplinkError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
+
+
+def _outside(config: EdgeConfig) -> uplink.Uplink:
+    """Hosts look for other edges when this one has lost its uplink while no agent lived. Raises UplinkError, DataplaneError."""
+    try:
+        return uplink.look_at(config)
+    except UplinkError:
+        dataplane = EdgeDataplane.open(
+            Path(config.pins), Path(config.bpf_objects), config.max_mappings, config.max_public_addresses
+        )
+        dataplane.configure_uplink(uplink.no_row(_was_filled(dataplane)))
+        dataplane.close()
+        raise
+
+
+def _was_filled(dataplane: EdgeDataplane) -> bool:
+    return bool(dataplane.uplink.flags & UplinkFlag.FILLED)
 
 
 def _attach_by(config: EdgeConfig, dataplane: EdgeDataplane, mode: AttachMode) -> None:
@@ -78,7 +98,9 @@ def _attach_by(config: EdgeConfig, dataplane: EdgeDataplane, mode: AttachMode) -
 
 
 def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink, dataplane: EdgeDataplane) -> EdgeState:
-    services = config.mapping_service
+    """Of an edge that begins hosts hear when its tables are filled. One whose agent only comes back stays as open as it was."""
+    services, draining = config.mapping_service, config.draining_mark.exists()
+    filled, closing = _was_filled(dataplane), bool(dataplane.uplink.flags & UplinkFlag.CLOSING)
     return EdgeState(
         config=config,
         substrate=link,
@@ -88,17 +110,16 @@ def _parts(config: EdgeConfig, link: substrate.Substrate, outside: uplink.Uplink
         announcer=Announcer(config),
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
-        draining=config.draining_mark.exists(),
+        draining=draining,
+        filled=filled,
+        outage=Outage(already=filled and closing and not draining),
     )
 
 
-def _is_closed(state: EdgeState) -> bool:
-    """Shall hosts look for other edges? While it drains; and, of an edge that begins, until its tables are filled. One whose agent
-    only comes back stays as open as it was."""
-    if state.draining or state.generation:
-        return state.draining
-    before = state.dataplane.uplink
-    return not before.ifindex or bool(before.flags & UplinkFlag.CLOSING)
+def _uplink_row(state: EdgeState) -> UplinkConfig:
+    if state.leaving:
+        return uplink.no_row(state.filled)
+    return uplink.row(state.uplink, closing=state.closed(), filled=state.filled)
 
 
 def _frozen(intent: HostIntent) -> HostIntent:
@@ -155,6 +176,7 @@ class Agent:
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._watch.keep_looking())
                 tasks.create_task(self._keep_looking_at_devices())
+                tasks.create_task(self._keep_looking_outside())
 
     def _program_of(self, alarm: Alarm) -> str:
         return "blackfoot_inward" if alarm.device == self._state.config.uplink_device else "blackfoot_outward"
@@ -191,7 +213,7 @@ class Agent:
 
     def _applied(self, generation: int) -> None:
         state = self._state
-        state.fault, state.generation = "", generation
+        state.fault, state.generation, state.filled = "", generation, True
         if state.subscription is not None:
             state.subscription.applied(generation)
 
@@ -205,9 +227,14 @@ class Agent:
         if not state.generation:
             return
         async with self._announcing:
-            blocks = [] if state.draining else [*state.config.public_pools, *state.kernel.announced_blocks]
-            state.dataplane.configure_uplink(uplink.row(state.uplink, closing=_is_closed(state)))
-            await asyncio.to_thread(state.announcer.announce, blocks)
+            await self._tell_both_sides()
+
+    async def _tell_both_sides(self) -> None:
+        state = self._state
+        hidden = state.draining or state.leaving
+        blocks = [] if hidden else [*state.config.public_pools, *state.kernel.announced_blocks]
+        state.dataplane.configure_uplink(_uplink_row(state))
+        await asyncio.to_thread(state.announcer.announce, blocks)
 
     async def drain(self, draining: bool) -> None:
         """Hosts and the outside turn to other edges, or come back; packets that still come are handled as ever."""
@@ -221,10 +248,10 @@ class Agent:
         await self.announce()
 
     async def _keep_healing(self) -> None:
+        """Without an intent, too: programs and settings are known while no mapping service answers."""
         while True:
             started = time.monotonic()
-            if self._state.intent is not None:
-                await self.heal()
+            await self.heal()
             took = time.monotonic() - started
             await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
 
@@ -255,31 +282,57 @@ class Agent:
         await self.announce()
 
     async def _keep_looking_at_devices(self) -> None:
-        """Raises DeviceLost."""
+        """And at their programs: the outside sends to a device without one, for BIRD announces on. Nothing is announced before the next agent
+        has given its program to what takes a lost device's place. Raises DeviceLost."""
         while not (lost := self._state.lost_device()):
-            await asyncio.sleep(DEVICE_LOOK_SECONDS)
+            self._mend_programs()
+            await asyncio.sleep(LOOK_SECONDS)
+        self._state.leaving = True
+        async with self._announcing:
+            await self._tell_both_sides()
         raise DeviceLost(f"the device {lost} that this agent knew is gone")
+
+    async def _keep_looking_outside(self) -> None:
+        """Hosts look for other edges while the uplink leads nowhere. What is announced stays: nobody hears it."""
+        state, session = self._state, True
+        for turn in itertools.count():
+            if turn % LOOKS_A_SESSION == 0:
+                session = await asyncio.to_thread(state.announcer.has_session)
+            if state.outage.look(has_carrier(state.config.uplink_device), session):
+                log.warning("%s", state.outage.reason or "the uplink leads outside again")
+                await self._shut_or_open()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _shut_or_open(self) -> None:
+        """The kernel refuses: the next full pass tries again."""
+        async with self._announcing:
+            try:
+                self._state.dataplane.configure_uplink(_uplink_row(self._state))
+            except DataplaneError as error:
+                log.error("uplink: %s", error)
 
     def _mend(self) -> int:
         state = self._state
         state.dataplane.configure_substrate(substrate.row(state.config, state.substrate))
-        return state.kernel.heal() + self._mend_programs() + self._mend_uplink() + uplink.open_doors(state.config)
+        return state.kernel.heal() + self._mend_uplink() + uplink.open_doors(state.config)
 
     def _mend_uplink(self) -> int:
-        dataplane, wanted = self._state.dataplane, uplink.row(self._state.uplink, closing=_is_closed(self._state))
+        dataplane, wanted = self._state.dataplane, _uplink_row(self._state)
         if dataplane.uplink == wanted:
             return 0
         dataplane.configure_uplink(wanted)
         return 1
 
-    def _mend_programs(self) -> int:
-        """How many of the two devices had lost their program, and have it again."""
-        dataplane, lost = self._state.dataplane, 0
+    def _mend_programs(self) -> None:
+        state = self._state
         for program, ifindex, attach in (
-            ("blackfoot_outward", self._state.substrate.ifindex, dataplane.attach_substrate),
-            ("blackfoot_inward", self._state.uplink.ifindex, dataplane.attach_uplink),
+            ("blackfoot_outward", state.substrate.ifindex, state.dataplane.attach_substrate),
+            ("blackfoot_inward", state.uplink.ifindex, state.dataplane.attach_uplink),
         ):
-            if dataplane.attached_program(ifindex) != dataplane.program_id(program):
-                attach(ifindex)
-                lost += 1
-        return lost
+            try:
+                if state.dataplane.attached_program(ifindex) != state.dataplane.program_id(program):
+                    attach(ifindex)
+                    state.healed += 1
+                    log.warning("%s was gone from its device and is there again", program)
+            except DataplaneError as error:  # the device goes: the next look finds that
+                log.error("%s: %s", program, error)

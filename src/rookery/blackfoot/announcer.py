@@ -77,6 +77,15 @@ class Announcer:
             for one in birdc.sessions(socket)
         ]
 
+    def has_session(self) -> bool:
+        """With any neighbour; also when there is nobody to have one with."""
+        if not self._config.neighbours:
+            return True
+        try:
+            return any(one.state == "Established" for one in birdc.sessions(self._config.bird_socket))
+        except (BirdSilent, BirdRefused):
+            return False
+
     def announced(self) -> list[str]:
         """What goes to every neighbour that is there. Raises BirdSilent, BirdRefused."""
         up = [one.name for one in self.sessions() if one.state == "Established"]

@@ -86,7 +86,7 @@ class Answers:
             blocks=len(state.kernel.blocks.wanted),
             outward=self._counted(state.substrate.ifindex),
             inward=self._counted(state.uplink.ifindex),
-            problem=f"the device {lost} is gone" if lost else state.fault or problem,
+            problem=f"the device {lost} is gone" if lost else state.fault or state.outage.reason or problem,
         )
 
     def _outside(self) -> tuple[list[SessionRow], list[str], str]:

@@ -10,8 +10,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
-BFD_MS = 100
-BFD_MULTIPLIER = 3
+BFD_MS = 50
+BFD_MULTIPLIER = 4
 WAYS = 16  # equal ones that are used at once
 OURS = "announced"  # of the static protocols: announced4, announced6
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rookery.blackfoot.announcer import Announcer
 from rookery.blackfoot.config import EdgeConfig
 from rookery.blackfoot.kernel import EdgeKernel
+from rookery.blackfoot.outage import Outage
 from rookery.blackfoot.uplink import Uplink
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.host.alarms import AlarmBook
@@ -29,6 +30,9 @@ class EdgeState:
     subscription: Subscription | None  # None: no mapping service is configured
     alarms: AlarmBook
     draining: bool
+    filled: bool  # the tables hold an intent: this agent's, or one from before
+    outage: Outage
+    leaving: bool = False  # a device is lost, and this agent about to end
     watchers: Watchers = field(default_factory=Watchers)
     intent: HostIntent | None = None  # None: no snapshot yet; nothing is changed or announced before
     generation: int = 0  # applied
@@ -37,6 +41,10 @@ class EdgeState:
 
     def connected(self) -> bool:
         return self.subscription is not None and self.subscription.connected
+
+    def closed(self) -> bool:
+        """Shall hosts look for other edges?"""
+        return self.draining or not self.filled or self.outage.reason != ""
 
     def lost_device(self) -> str:
         """A device that was taken away, or is another one now; empty: both are there."""

@@ -47,9 +47,17 @@ def look_at(config: EdgeConfig) -> Uplink:
     return Uplink(indices[0], config.uplink_mtu, link.get_attr("IFLA_ADDRESS"))
 
 
-def row(link: Uplink, closing: bool) -> UplinkConfig:
-    flags = UplinkFlag.CLOSING if closing else 0
-    return UplinkConfig(ifindex=link.ifindex, mtu=link.mtu, mac=mac_bytes(link.mac), flags=int(flags))
+def row(link: Uplink, closing: bool, filled: bool) -> UplinkConfig:
+    return UplinkConfig(ifindex=link.ifindex, mtu=link.mtu, mac=mac_bytes(link.mac), flags=_flags(closing, filled))
+
+
+def no_row(filled: bool) -> UplinkConfig:
+    """There is none: nothing leaves, and hosts look for other edges."""
+    return UplinkConfig(ifindex=0, mtu=0, mac=bytes(6), flags=_flags(closing=True, filled=filled))
+
+
+def _flags(closing: bool, filled: bool) -> int:
+    return (UplinkFlag.CLOSING if closing else 0) | (UplinkFlag.FILLED if filled else 0)
 
 
 def settings(config: EdgeConfig) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rookery.cli.options import AsJson, Name
-from rookery.cli.output import print_json, print_table
+from rookery.cli.output import print_json, print_table, progress
 
 Which = Annotated[str, typer.Argument(help="edge-1, ...")]
 
@@ -19,6 +19,8 @@ def register(app: typer.Typer) -> None:
     edge.command("list")(list_edges)
     edge.command()(drain)
     edge.command()(undrain)
+    edge.command()(add)
+    edge.command()(remove)
     app.add_typer(edge, name="edge")
 
 
@@ -54,6 +56,20 @@ def undrain(edge: Which, name: Name = "dev") -> None:
 
     told = tell(name, edge, draining=False)
     print(f"{edge} is in use again{f'; but: {told.problem}' if told.problem else ''}")
+
+
+def add(name: Name = "dev") -> None:
+    """Add an edge to the running region; returns when it is in use."""
+    from rookery.region.edge_fleet import add as grow  # noqa: PLC0415
+
+    print(f"{grow(name, progress())} is in use")
+
+
+def remove(name: Name = "dev") -> None:
+    """Take the newest edge away, after it has drained: no packet is lost."""
+    from rookery.region.edge_fleet import remove as shrink  # noqa: PLC0415
+
+    print(f"{shrink(name, progress())} is gone")
 
 
 def _print_edges(found: list[Any]) -> None:

@@ -23,7 +23,7 @@ Upstreams = Annotated[
     typer.Option(
         "--dns-upstream",
         metavar="ADDRESS",
-        help="A resolver for public names that the hosts can reach; repeat for more; 'none' for none, as in a new region.",
+        help="A resolver for public names that the hosts can reach; repeat for more; 'none' for none. A new region with edges: the internet's that it emulates.",
     ),
 ]
 Edges = Annotated[int | None, typer.Option(help="How many edges lead outside; 0: nothing does. A new region: 2.")]

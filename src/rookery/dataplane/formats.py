@@ -536,6 +536,7 @@ class GatewayFlag(IntFlag):
 
 class UplinkFlag(IntFlag):
     CLOSING = 1
+    FILLED = 2
 
 
 class CellConstant(IntEnum):

@@ -21,7 +21,7 @@ from rookery.host.alarms import Alarm, AlarmBook
 from rookery.host.answers import Answers
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
-from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
+from rookery.host.edge_probes import EdgeProbes, addresses_of, nodes_of
 from rookery.host.event_watch import EventWatch
 from rookery.host.instances.compute import Compute
 from rookery.host.instances.consoles import Consoles
@@ -205,11 +205,16 @@ class Agent:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_probing(self) -> None:
-        """The edges. Before the intent names them, whoever was chosen before stays so."""
-        state = self._state
-        while state.intent is None:
-            await asyncio.sleep(PROBE_SECONDS)
-        await EdgeProbes(state.config.address, lambda: state.kernel.edges, state.dataplane.choose_edges).run()
+        """The edges. Until an intent that names them is applied, those that the kernel has kept: one may die while the mapping service
+        is away."""
+        state, dataplane = self._state, self._state.dataplane
+        kept = nodes_of(key for key, _ in dataplane.edge_nodes.items())
+        await EdgeProbes(
+            state.config.address,
+            lambda: state.kernel.edges if state.generation else kept,
+            dataplane.choose_edges,
+            addresses_of(dataplane.edges),
+        ).run()
 
     async def _keep_listening(self) -> None:
         """To what the instances say on their consoles."""

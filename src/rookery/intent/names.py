@@ -36,10 +36,14 @@ def has_resource_name(instance: InstanceThing) -> bool:
     return instance.wanted != "terminated" and (options.resource_name_a or options.resource_name_aaaa)
 
 
+def public_domain(region: str) -> str:
+    """Of `ec2-203-0-113-25`; the first region is older than the rule here, too."""
+    return "compute-1.amazonaws.com" if region == "us-east-1" else f"{region}.compute.amazonaws.com"
+
+
 def public_dns_name(address: str, region: str) -> str:
-    """`ec2-203-0-113-25.compute-1.amazonaws.com`; the first region is older than the rule here, too."""
-    zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
-    return f"ec2-{address.replace('.', '-')}.{zone}.amazonaws.com"
+    """`ec2-203-0-113-25.compute-1.amazonaws.com`."""
+    return f"ec2-{address.replace('.', '-')}.{public_domain(region)}"
 
 
 def names_of(instance: InstanceThing, intent: InstanceIntent) -> tuple[NameIntent, ...]:

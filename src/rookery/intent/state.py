@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from rookery.model.codec import decode, decode_resource
+from rookery.model.codec import KINDS, decode, decode_resource
 from rookery.model.keys import HOSTS, INTENDED
 from rookery.model.objects import (
-    RESOURCES,
     DhcpOptions,
     EgressOnlyInternetGateway,
     ElasticIp,
@@ -43,7 +42,7 @@ class State:
         self.generation = generation
         self.mtu = mtu
         self.hosts: dict[str, Host] = {}
-        self._things: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in RESOURCES}
+        self._things: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in KINDS.values()}
         self._stamps: dict[str, Stamp] = {}
         for entry in entries:
             self._take(entry)

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import msgspec
 
+from rookery.model.balancers import BALANCING
 from rookery.model.keys import INTENDED
 from rookery.model.objects import RESOURCES, Resource
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-KINDS: dict[str, type[Resource]] = {kind.KIND: kind for kind in RESOURCES}
+KINDS: dict[str, type[Resource]] = {kind.KIND: kind for kind in (*RESOURCES, *BALANCING)}
 
 
 def encode(thing: msgspec.Struct) -> bytes:

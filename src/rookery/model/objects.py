@@ -96,7 +96,7 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """A route that somebody wrote. Whether it is a black hole is not stored: it follows from its target."""
 
     destination: str  # CIDR of either family, canonical; or the id of a prefix list
-    target: str  # id: eni-..., pcx-..., igw-..., eigw-...
+    target: str  # id: eni-..., pcx-..., igw-..., eigw-..., nat-...
 
 
 class RouteTable(Resource, frozen=True, kw_only=True):
@@ -254,6 +254,80 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     domain_name: str = ""  # reverse DNS, as asked for
 
 
+class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A private address of a NAT gateway, and what stands for it outside. `status`: associating (private gateways: assigning)
+    until the cell works by it, then succeeded; disassociating (unassigning) until `drain_until`; failed."""
+
+    private_address: str = ""  # empty: its gateway failed
+    allocation_id: str = ""  # eipalloc-...; empty: of a private gateway
+    association_id: str = ""  # eipassoc-...
+    public_address: str = ""
+    is_primary: bool = False
+    status: str = "succeeded"
+    drain_until: float = 0.0
+
+
+class NatGateway(Resource, frozen=True, kw_only=True):
+    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing."""
+
+    KIND: ClassVar[str] = "nat-gateway"
+    PREFIX: ClassVar[str] = "nat"
+
+    vpc_id: str
+    subnet_id: str
+    interface_id: str = ""  # eni-..., gone when it has ended; empty: it failed before it had one
+    connectivity: str = "public"  # or "private"
+    state: str = "pending"
+    addresses: tuple[NatAddress, ...] = ()  # the primary one first
+    failure_code: str = ""
+    failure_message: str = ""
+    ended: float = 0.0  # since when it is deleting, deleted or failed
+
+
+class AllowedPrincipal(msgspec.Struct, frozen=True):
+    id: str  # vpce-svc-perm-...
+    arn: str  # "*", or arn:aws:iam::123456789012:root
+
+
+class VpcEndpointService(Resource, frozen=True, kw_only=True):
+    """What its owner offers by its network load balancers to endpoints in other VPCs. What was decided of each endpoint stands here,
+    so that each of the two accounts writes its own things only."""
+
+    KIND: ClassVar[str] = "vpc-endpoint-service"
+    PREFIX: ClassVar[str] = "vpce-svc"
+
+    balancers: tuple[str, ...]  # ARNs
+    acceptance_required: bool = True
+    private_dns_name: str = ""  # lower case, without the last dot
+    principals: tuple[AllowedPrincipal, ...] = ()
+    accepted: tuple[str, ...] = ()  # vpce-...
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"com.amazonaws.vpce.{self.region}.{self.id}"
+
+
+class VpcEndpoint(Resource, frozen=True, kw_only=True):
+    """An interface endpoint: an interface in each of its subnets, and zones with its names. Whether packets pass is its service's
+    word (rookery.intent.privatelink)."""
+
+    KIND: ClassVar[str] = "vpc-endpoint"
+    PREFIX: ClassVar[str] = "vpce"
+
+    vpc_id: str
+    service_id: str
+    service_account: str
+    service_name: str
+    interfaces: dict[str, str] = {}  # subnet-... -> eni-...
+    groups: tuple[str, ...] = ()
+    name: str = ""  # first label of its DNS names: vpce-<id>-<random>
+    private_dns: bool = False
+    accepted: bool = False  # when it was made: its service asked for no acceptance
+    settled: bool = False  # it has been available
+    deleted: float = 0.0  # since when it is deleting
+
+
 class VpcPeering(Resource, frozen=True, kw_only=True):
     """Stored in the requester's account and region. `status`: AWS's code; where the time alone decides ("expired"), what is
     stored is what was last decided."""
@@ -290,7 +364,7 @@ class DnsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PrivateZone(Resource, frozen=True, kw_only=True):
-    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one: balancers and endpoints do."""
+    """A zone that the resolver of some VPCs answers for, and nobody else. No API makes one by itself: balancers and endpoints do."""
 
     KIND: ClassVar[str] = "private-zone"
     PREFIX: ClassVar[str] = "zone"
@@ -298,6 +372,7 @@ class PrivateZone(Resource, frozen=True, kw_only=True):
     name: str  # lower case, without the last dot
     vpc_ids: tuple[str, ...]
     records: tuple[DnsRecord, ...] = ()
+    of: str = ""  # id of the balancer or endpoint whose names they are; deleted with it
 
 
 class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -534,6 +609,9 @@ RESOURCES: tuple[type[Resource], ...] = (
     InternetGateway,
     EgressOnlyInternetGateway,
     ElasticIp,
+    NatGateway,
+    VpcEndpointService,
+    VpcEndpoint,
     DhcpOptions,
     PrivateZone,
     MetadataDefaults,

@@ -8,6 +8,7 @@ RegionError
  +- NoAnswer         a part does not answer on its socket, or refused
  +- NotFound         no such instance, VPC, host
  +- Ambiguous        a name that several have
+ +- StillInUse       an edge that should go is still sent packets
 """
 
 from __future__ import annotations
@@ -45,4 +46,8 @@ class NotFound(RegionError):
 
 
 class Ambiguous(RegionError):
+    pass
+
+
+class StillInUse(RegionError):
     pass

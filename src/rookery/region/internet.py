@@ -1,7 +1,7 @@
-"""What lies beyond the edges: a router and a server, emulated in a namespace of their own.
+"""What lies beyond the edges: a router in a namespace of its own, and servers behind it (rookery.region.servers).
 
     rookery-dev-edge-1   x0 198.51.100.1  --  edge-1 198.51.100.0 \
-    rookery-dev-edge-2   x0 198.51.100.3  --  edge-2 198.51.100.2  rookery-dev-internet    lo 192.0.2.80 2001:db8:ff::80
+    rookery-dev-edge-2   x0 198.51.100.3  --  edge-2 198.51.100.2  rookery-dev-internet  --  servers
 
 An edge and the router speak BGP over the uplink (BIRD at both ends): the edge announces the public pools and the IPv6 blocks of
 VPCs, the router the way to everything else, and it spreads what comes back over all edges that announce (ECMP). Nothing of it is ever
@@ -10,10 +10,14 @@ seen in the machine's own namespace. On a real machine the same edge takes a rea
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
+from rookery.blackfoot import birdc
 from rookery.blackfoot.announcer import speaker
 from rookery.blackfoot.bird import Peer, Speaker, configuration
+from rookery.blackfoot.birdc import BirdRefused, BirdSilent
 from rookery.blackfoot.config import EdgeConfig, Neighbour
 from rookery.files import private_folder, write_whole
 from rookery.mapping.certificates import HOST, identity_of
@@ -24,7 +28,7 @@ from rookery.region.layout import (
     EDGE_ASN,
     MAPPING_SERVICE_ADDRESS,
     OUTSIDE_ASN,
-    PAGE_ADDRESSES,
+    ROUTER_ADDRESS,
     SUBSTRATE,
     edge_name,
     uplink_addresses,
@@ -70,7 +74,7 @@ def router(settings: Settings) -> Speaker:
     for index, name in enumerate(settings.edge_names):
         (own, own_ipv6), (edge, _) = uplink_addresses(index)
         peers.append(Peer(name.replace("-", ""), name, own, own_ipv6, edge, EDGE_ASN, passive=True))
-    return Speaker(PAGE_ADDRESSES[0], OUTSIDE_ASN, tuple(peers), EVERYWHERE)
+    return Speaker(ROUTER_ADDRESS, OUTSIDE_ASN, tuple(peers), EVERYWHERE)
 
 
 def write_files(settings: Settings) -> None:
@@ -87,6 +91,12 @@ def write_files(settings: Settings) -> None:
     write_whole(settings.layout.internet_run / "bird.conf", configuration(router(settings)).encode())
 
 
+def tell_router(settings: Settings) -> None:
+    """Of its file. A router that is only about to start reads it then."""
+    with suppress(BirdSilent, BirdRefused):
+        birdc.reconfigure(settings.layout.internet_run / "bird.ctl")
+
+
 def lay(settings: Settings) -> None:
     """Makes what is missing, leaves what is there alone. The edges' namespaces are there (rookery.region.substrate)."""
     if not settings.edges:
@@ -96,7 +106,16 @@ def lay(settings: Settings) -> None:
         _open(centre)
     for index, name in enumerate(settings.edge_names):
         if UPLINK not in namespaces.devices(settings.layout.host_namespace(name)):
+            _hush(settings, index)
             _plug(settings, index)
+
+
+def _hush(settings: Settings, index: int) -> None:
+    """On a new device there is no program yet: the edge announces nothing until an agent has attached one and says so."""
+    config = edge_config(settings, index)
+    write_whole(config.bird_config, configuration(speaker(config, ())).encode())
+    with suppress(BirdSilent, BirdRefused):  # nobody there to be told
+        birdc.reconfigure(config.bird_socket)
 
 
 def _open(centre: str) -> None:
@@ -105,7 +124,7 @@ def _open(centre: str) -> None:
     # Neighbours are asked from the link-local address, and for a second after a cable is plugged it would be in doubt.
     sure = ("net.ipv6.conf.default.accept_dad=0",)
     namespaces.run(*namespaces.inside(centre, "sysctl", "-q", "-w", *spread, *forward, *sure))
-    namespaces.batch(centre, ("link set lo up", *(f"address add {address} dev lo" for address in PAGE_ADDRESSES)))
+    namespaces.batch(centre, ("link set lo up", f"address add {ROUTER_ADDRESS} dev lo"))
 
 
 def _plug(settings: Settings, index: int) -> None:

@@ -17,7 +17,12 @@ MAPPING_SERVICE_ADDRESS = "100.64.0.2"
 DEFAULT_POOL = "203.0.113.0/24"  # RFC 5737, as all that follows of IPv4: no network has them
 UPLINKS = ipaddress.ip_network("198.51.100.0/24")  # point to point, between edges and the router outside
 UPLINKS_IPV6 = ipaddress.ip_network("2001:db8:fe::/48")  # RFC 3849
-PAGE_ADDRESSES = ("192.0.2.80", "2001:db8:ff::80")  # of a server outside
+SERVERS = ipaddress.ip_network("192.0.2.0/24")  # outside, each on a link of its own with the router
+ROUTER_ADDRESS = "192.0.2.1"
+PAGE_ADDRESSES = ("192.0.2.80", "2001:db8:ff::80")
+NAMES_ADDRESSES = ("192.0.2.53", "2001:db8:fd::53")  # of the server that knows public names
+NAMES_SUBSTRATE_ADDRESS = "100.64.0.53"  # the same, where the hosts' services ask it
+PAGE_NAME = "www.example.com"  # RFC 2606
 EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
@@ -77,12 +82,26 @@ class Layout:
 
     @property
     def internet_namespace(self) -> str:
-        """Of the emulated internet: a router, and a server."""
+        """Of the emulated internet's router."""
         return f"{self.namespace_prefix}internet"
+
+    @property
+    def page_namespace(self) -> str:
+        """Of a server outside."""
+        return f"{self.namespace_prefix}page"
+
+    @property
+    def names_namespace(self) -> str:
+        """Of the server outside that knows public names."""
+        return f"{self.namespace_prefix}names"
 
     @property
     def internet_run(self) -> Path:
         return self.run / "internet"
+
+    @property
+    def names_config(self) -> Path:
+        return self.internet_run / "names.conf"
 
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"

@@ -14,7 +14,8 @@ from rookery.region.processes import Process
 
 PROGRAMS = {"rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping"}
 OF_NODES = {"rookery.host", "rookery.host.services", "rookery.blackfoot"}
-BIRD = "/usr/sbin/bird"
+BIRD, DNSMASQ = "/usr/sbin/bird", "/usr/sbin/dnsmasq"
+OTHERS = {BIRD, DNSMASQ}  # programs, whose files lie in the region's folders
 
 
 def region_namespaces(plan: Layout) -> list[str]:
@@ -59,8 +60,8 @@ def _belongs(pid: int, plan: Layout, inodes: set[int]) -> bool:
 
 
 def _names_region(words: tuple[str, ...], plan: Layout) -> bool:
-    if BIRD in words:
-        return any(word.startswith(f"{plan.run}/") for word in words)
+    if OTHERS.intersection(words):
+        return any(f"{plan.run}/" in word for word in words)
     if "-m" not in words:
         return False
     module, options = words[words.index("-m") + 1 :][:1], words[words.index("-m") + 2 :]

@@ -11,10 +11,11 @@ from rookery.mapping.certificates import MAPPING, Identity, identity_of
 from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.region import namespaces
 from rookery.region.layout import CHECKOUT, MAPPING_SERVICE_ADDRESS, PAGE_ADDRESSES
-from rookery.region.owned import BIRD
+from rookery.region.owned import BIRD, DNSMASQ
 from rookery.region.settings import Settings
 
 ROUTER = "internet-router"  # the part
+URGENT = -10  # niceness
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ class Part:
     identity: tuple[str, ...]  # the rest of its command line, by which it is found again
     namespace: str  # empty: the machine's own
     log: Path
+    urgent: bool = False  # others wait for it when there is not enough CPU for all
 
     @property
     def command(self) -> tuple[str, ...]:
-        alone = (self.program, *self.identity)
+        first = ("nice", "-n", str(URGENT)) if self.urgent else ()
+        alone = (*first, self.program, *self.identity)
         return namespaces.inside(self.namespace, *alone) if self.namespace else alone
 
 
@@ -35,7 +38,7 @@ def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
     of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
     of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
-    outside = [_router(settings), _page(settings)] if settings.edges else []
+    outside = [_router(settings), _page(settings), _names(settings)] if settings.edges else []
     return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_hosts]
 
 
@@ -116,13 +119,21 @@ def _router(settings: Settings) -> Part:
 
 
 def _bird(settings: Settings, name: str, namespace: str, folder: Path) -> Part:
-    """In the foreground; the folder has its configuration, and gets its control socket."""
+    """In the foreground; the folder has its configuration, and gets its control socket. Who waits a fifth of a second for his turn
+    counts as dead at the other end of BFD."""
     files = (("-c", "bird.conf"), ("-s", "bird.ctl"), ("-P", "bird.pid"))
     options = ("-f", *(word for option, file in files for word in (option, str(folder / file))))
-    return Part(name, BIRD, options, namespace, settings.layout.logs / f"{name}.log")
+    return Part(name, BIRD, options, namespace, settings.layout.logs / f"{name}.log", urgent=True)
 
 
 def _page(settings: Settings) -> Part:
     plan = settings.layout
     options = ("--name", plan.name, *(word for address in PAGE_ADDRESSES for word in ("--listen", address)))
-    return _python("internet-page", "rookery.region.page", options, plan.internet_namespace, plan.logs / "internet-page.log")
+    return _python("internet-page", "rookery.region.page", options, plan.page_namespace, plan.logs / "internet-page.log")
+
+
+def _names(settings: Settings) -> Part:
+    """In the foreground, told by its file alone."""
+    plan = settings.layout
+    options = ("--keep-in-foreground", f"--conf-file={plan.names_config}")
+    return Part("internet-names", DNSMASQ, options, plan.names_namespace, plan.logs / "internet-names.log")

@@ -17,7 +17,7 @@ from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import decode, encode
 from rookery.model.keys import HOSTS, POOLS, host_key, pool_key
 from rookery.model.objects import GUEST, NAMESPACE, AddressPool, Host
-from rookery.region import internet, namespaces, substrate
+from rookery.region import internet, namespaces, servers, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import BPF_OBJECTS, GUEST_IMAGES, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
@@ -36,13 +36,15 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         issue_certificates,
         _host_files,
         internet.write_files,
-        _register,
+        servers.write_files,
+        register,
         ensure_first_key,
     ):
         step(settings)
     tell(f"laying the substrate: {settings.hosts} hosts and {settings.edges} edges in {settings.zones} zones")
     substrate.lay(settings)
     internet.lay(settings)
+    servers.lay(settings)
     for address in settings.upstream_addresses:
         substrate.check_reachable(settings, address)
 
@@ -68,7 +70,7 @@ def host_config(settings: Settings, index: int) -> HostConfig:
         bpf_objects=str(BPF_OBJECTS),
         guest_images=str(GUEST_IMAGES),
         services_namespace=plan.services_namespace(name),
-        dns_upstreams=list(settings.dns_upstreams),
+        dns_upstreams=list(settings.asked_for_names),
     )
 
 
@@ -93,7 +95,7 @@ def _host_files(settings: Settings) -> None:
         write_whole(path, msgspec.json.format(msgspec.json.encode(host_config(settings, index))))
 
 
-def _register(settings: Settings) -> None:
+def register(settings: Settings) -> None:
     """Hosts, edges and public pools, in the store. Edges and pools that the region has no more go."""
     kinds = (NAMESPACE, GUEST) if offered(GUEST_IMAGES).ok else (NAMESPACE,)
     hosts = [

@@ -53,7 +53,8 @@ def machine() -> Iterator[Finding]:
     yield _libraries()
     yield _objects()
     yield _disk()
-    yield _bird()
+    yield _program("BIRD", owned.BIRD, "bird2")
+    yield _program("dnsmasq", owned.DNSMASQ, "dnsmasq-base")
     for probe in probe_host():
         if probe.name not in ASKED_ELSEWHERE:
             yield Finding(what=probe.name, ok=probe.ok, sentence=probe.sentence)
@@ -121,9 +122,9 @@ def _objects() -> Finding:
     return Finding(what="BPF objects", ok=not missing, sentence=sentence)
 
 
-def _bird() -> Finding:
-    there = Path(owned.BIRD).exists()
-    return Finding(what="BIRD", ok=there, sentence=owned.BIRD if there else "missing: apt install bird2; or: make setup")
+def _program(name: str, path: str, package: str) -> Finding:
+    there = Path(path).exists()
+    return Finding(what=name, ok=there, sentence=path if there else f"missing: apt install {package}; or: make setup")
 
 
 def _disk() -> Finding:

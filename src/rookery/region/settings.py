@@ -37,16 +37,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jumbo: bool = False
     edges: int = 2
     public_pools: tuple[str, ...] = (layout.DEFAULT_POOL,)  # of public IPv4 addresses; the edges announce them
-    dns_upstreams: tuple[str, ...] = ()  # resolvers for public names, asked from the hosts' namespaces; none: nobody is asked
+    dns_upstreams: tuple[str, ...] | None = None  # resolvers for public names, asked from the hosts' namespaces; (): nobody is asked
 
     @property
     def layout(self) -> layout.Layout:
         return layout.Layout(self.name)
 
     @property
+    def asked_for_names(self) -> tuple[str, ...]:
+        """Where nothing was said: the server of the emulated internet, if there is one."""
+        if self.dns_upstreams is None:
+            return (layout.NAMES_SUBSTRATE_ADDRESS,) if self.edges else ()
+        return self.dns_upstreams
+
+    @property
     def upstream_addresses(self) -> list[str]:
-        """Of dns_upstreams, without their ports. Raises CannotStart: one is no address."""
-        return [_upstream_address(text) for text in self.dns_upstreams]
+        """Of asked_for_names, without their ports. Raises CannotStart: one is no address."""
+        return [_upstream_address(text) for text in self.asked_for_names]
 
     @property
     def substrate_mtu(self) -> int:
@@ -106,10 +113,7 @@ def _check_pool(text: str) -> None:
         pool = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise CannotStart(f"public pool {text}: {error}") from error
-    page = ipaddress.ip_address(layout.PAGE_ADDRESSES[0])
-    taken = [str(block) for block in (layout.SUBSTRATE, layout.UPLINKS, *NOT_PUBLIC) if pool.overlaps(block)]
-    if page in pool:
-        taken.append(f"the server {page}")
+    taken = [str(block) for block in (layout.SUBSTRATE, layout.UPLINKS, layout.SERVERS, *NOT_PUBLIC) if pool.overlaps(block)]
     if taken:
         raise CannotStart(f"public pool {text}: it overlaps {', '.join(taken)}")
 

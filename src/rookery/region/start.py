@@ -70,7 +70,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
     if shape != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
-            f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.dns_upstreams) or 'nobody'} for public names, "
+            f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.asked_for_names) or 'nobody'} for public names, "
             f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'}; first: {COMMAND} down --keep-data --name {before.name}"
         )
 

@@ -60,7 +60,7 @@ def _end_processes(plan: Layout, tell: Callable[[str], None]) -> None:
 
 def _is_ours(process: processes.Process) -> bool:
     words = processes.arguments(process.pid)
-    return any(word in owned.PROGRAMS | owned.OF_NODES | {owned.BIRD} for word in words)
+    return any(word in owned.PROGRAMS | owned.OF_NODES | owned.OTHERS for word in words)
 
 
 def _remove_namespaces(plan: Layout) -> None:

@@ -7,7 +7,8 @@
     rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
                                            u0 100.64.1.10           rookery-dev-host-1
 
-Edges hang on it as hosts do; what is behind them is rookery.region.internet's.
+Edges hang on it as hosts do; what is behind them is rookery.region.internet's. So does the server outside that knows public names, for
+the hosts' services ask it.
 
 Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
 the addresses of who hangs on it (rookery.region.port_guard).
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from rookery.region import namespaces, port_guard
 from rookery.region.errors import CannotStart
-from rookery.region.layout import MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
+from rookery.region.layout import MAPPING_SERVICE_ADDRESS, NAMES_SUBSTRATE_ADDRESS, SUBSTRATE, host_name
 from rookery.region.settings import Settings
 
 BRIDGE = "bridge"
@@ -43,7 +44,8 @@ def members(settings: Settings) -> list[Member]:
     edges = [
         Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
     ]
-    return [control, *hosts, *edges]
+    names = [Member("names", plan.names_namespace, NAMES_SUBSTRATE_ADDRESS)] if settings.edges else []
+    return [control, *hosts, *edges, *names]
 
 
 def lay(settings: Settings) -> None:

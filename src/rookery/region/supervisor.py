@@ -30,6 +30,7 @@ from rookery.region.processes import Process
 FIRST_DELAY = 0.1  # seconds before a dead part starts again, doubled by every death in a row
 LONGEST_DELAY = 10.0
 LOOK_AT_CERTIFICATES = 3600.0  # seconds
+GRACE = 3.0  # seconds to end in
 STEADY = 30.0  # a part that lived so long has earned the first delay again
 
 log = logging.getLogger("rookery.supervisor")
@@ -189,6 +190,14 @@ def launch(plan: Layout) -> None:
             raise CannotStart(f"the supervisor ended at once; see {plan.logs / 'supervisor.log'}")
         time.sleep(0.01)
     child.returncode = 0  # it outlives us: nobody is to warn that it was not waited for
+
+
+def replace(plan: Layout) -> None:
+    """Another in its place, which reads the shape as it is written now and takes over what lives. Raises CannotStart."""
+    before = running(plan)
+    if before:
+        processes.end([before], GRACE)
+    launch(plan)
 
 
 def _written_pid(plan: Layout) -> int:

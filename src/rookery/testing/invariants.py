@@ -12,10 +12,13 @@ from itertools import combinations
 from typing import TypeVar
 
 from rookery.api.state import claim_key, public_address_of
+from rookery.intent.balancer_names import zone_name
 from rookery.model import keys
+from rookery.model.balancers import BalancerZone, Listener, LoadBalancer, TargetGroup
 from rookery.model.codec import decode, decode_resource
 from rookery.model.objects import (
     NO_OPTIONS,
+    Cell,
     CidrAssociation,
     DhcpOptions,
     EgressOnlyInternetGateway,
@@ -26,6 +29,7 @@ from rookery.model.objects import (
     KeyPair,
     Live,
     MetadataDefaults,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PeeringSide,
@@ -35,14 +39,18 @@ from rookery.model.objects import (
     RouteTableAssociation,
     SecurityGroup,
     SecurityGroupRule,
+    Shard,
     Subnet,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 from rookery.store.interface import Entry
 
 R = TypeVar("R", bound=Resource)
 
+WITHOUT_GROUPS = ("nat_gateway", "network_load_balancer")  # network ACLs alone guard it; a balancer may be born with some
 RESERVED_AT_START = 4  # network, router, resolver, future use; and the last: VPC guide, "Subnet CIDR blocks"
 
 
@@ -193,7 +201,7 @@ def elastic_ips_are_associated_with_what_is_there(held: Held) -> Iterator[str]:
 
 def what_stopped_has_no_public_address_of_its_own(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.public_address:
+        if not interface.public_address or interface.cell_attachment:
             continue
         attached = interface.attachment
         instance = held.get(Instance, attached.instance_id, interface) if attached else None
@@ -369,7 +377,7 @@ def _peers_of(rule: SecurityGroupRule) -> int:
 
 def interfaces_have_groups_of_their_vpc(held: Held) -> Iterator[str]:
     for interface in held.all(NetworkInterface):
-        if not interface.groups:
+        if not interface.groups and interface.interface_type not in WITHOUT_GROUPS:
             yield f"{interface.id} has no security group"
         for identity in interface.groups:
             group = held.get(SecurityGroup, identity, interface)
@@ -453,6 +461,58 @@ def zones_are_of_vpcs_and_one_of_a_name_in_each(held: Held) -> Iterator[str]:
     yield from (f"{name} has {count} zones" for name, count in names.items() if count > 1)
 
 
+def balancers_have_their_interfaces_at_cells_and_names(held: Held) -> Iterator[str]:
+    owned = Counter(one.cell_attachment.of for one in held.all(NetworkInterface) if one.cell_attachment)
+    names = {zone.name for zone in held.all(PrivateZone)}
+    for balancer in held.all(LoadBalancer):
+        if owned[balancer.id] != len(balancer.zones) or not balancer.zones:
+            yield f"{balancer.id} has {len(balancer.zones)} zones and {owned[balancer.id]} interfaces"
+        for zone in balancer.zones:
+            yield from _of_front(held, balancer, zone)
+        if zone_name(balancer) not in names:
+            yield f"{balancer.id} has no names"
+
+
+def _of_front(held: Held, balancer: LoadBalancer, zone: BalancerZone) -> Iterator[str]:
+    front = held.get(NetworkInterface, zone.interface_id, balancer)
+    attachment = front.cell_attachment if front else None
+    if front is None or attachment is None or attachment.of != balancer.id:
+        yield f"{balancer.id} names {zone.interface_id}, which is gone or elsewhere"
+        return
+    place = (front.vpc_id, front.subnet_id, front.zone, front.groups)
+    if place != (balancer.vpc_id, zone.subnet_id, zone.zone, balancer.groups):
+        yield f"{front.id} of {balancer.id} is in {place}"
+    elastic_ips = [one.id for one in held.all(ElasticIp) if one.interface_id == front.id]
+    public = [*elastic_ips, *filter(None, [front.public_address])]
+    if len(public) != (0 if balancer.is_internal else 1) or elastic_ips != [*filter(None, [zone.allocation_id])]:
+        yield f"{front.id} of {balancer.id} has the public addresses {public}"
+
+
+def listeners_send_to_groups_that_are_there(held: Held) -> Iterator[str]:
+    ports = Counter((one.balancer_id, one.port) for one in held.all(Listener))
+    yield from (f"{balancer} listens {count} times on {port}" for (balancer, port), count in ports.items() if count > 1)
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for listener in held.all(Listener):
+        balancer = held.get(LoadBalancer, listener.balancer_id, listener)
+        for forward in listener.forwards:
+            users[forward.group_id].add(listener.balancer_id)
+            group = held.get(TargetGroup, forward.group_id, listener)
+            if group is None or balancer is None or group.vpc_id != balancer.vpc_id:
+                yield f"{listener.id} of {listener.balancer_id} sends to {forward.group_id}, which is gone or elsewhere"
+            elif group.protocol not in (listener.protocol, "TCP_UDP"):
+                yield f"{listener.id} of {listener.protocol} sends to {group.id} of {group.protocol}"
+    yield from (f"{group} serves {len(balancers)} balancers" for group, balancers in users.items() if len(balancers) > 1)
+
+
+def what_balances_has_names_of_its_own_and_each_target_once(held: Held) -> Iterator[str]:
+    things: list[LoadBalancer | TargetGroup] = [*held.all(LoadBalancer), *held.all(TargetGroup)]
+    names = Counter((one.KIND, one.account, one.region, one.name) for one in things)
+    yield from (f"{name} names {count} things" for name, count in names.items() if count > 1)
+    for group in held.all(TargetGroup):
+        if len({target.key for target in group.targets}) < len(group.targets):
+            yield f"{group.id} has a target twice"
+
+
 def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
     for instance in held.all(Instance):
         if instance.metadata.tags == "enabled" and any("/" in key or " " in key for key in instance.tags):
@@ -461,6 +521,104 @@ def metadata_can_be_asked_for(held: Held) -> Iterator[str]:
             yield f"{instance.id} has the hop limit {instance.metadata.hop_limit}"
     defaults = Counter((one.account, one.region) for one in held.all(MetadataDefaults))
     yield from (f"{realm} has {count} defaults of metadata" for realm, count in defaults.items() if count > 1)
+
+
+def interfaces_of_cells_have_an_owner_and_a_shard(held: Held) -> Iterator[str]:
+    for interface in held.all(NetworkInterface):
+        attached = interface.cell_attachment
+        if attached is None:
+            if interface.interface_type != "interface":
+                yield f"{interface.id} is a {interface.interface_type}, and no cell works in its name"
+            continue
+        if interface.attachment is not None:
+            yield f"{interface.id} is of {attached.of}, and attached to {interface.attachment.instance_id}"
+        owner = held.by_id.get(attached.of)
+        if owner is None or owner.account != interface.account:
+            yield f"{interface.id} is of {attached.of}, which is gone or elsewhere"
+        if keys.shard_key(attached.cell, interface.account) not in held.entries:
+            yield f"{interface.id} is of the cell {attached.cell}, in which {interface.account} has no shard"
+
+
+def shards_are_of_nodes_that_are_there(held: Held) -> Iterator[str]:
+    cells = {e.key.removeprefix(keys.CELLS): decode(Cell, e.value) for e in held.under(keys.CELLS)}
+    for entry in held.under(keys.SHARDS):
+        shard = decode(Shard, entry.value)
+        nodes = cells[shard.cell].nodes if shard.cell in cells else ()
+        if not shard.nodes or list(shard.nodes) != sorted(set(shard.nodes) & set(nodes)):
+            yield f"{shard.account} is served by {shard.nodes} of {nodes}"
+
+
+def nat_gateways_have_what_they_say(held: Held) -> Iterator[str]:
+    for gateway in held.all(NatGateway):
+        interface = held.get(NetworkInterface, gateway.interface_id, gateway)
+        if (gateway.state == "failed") != bool(gateway.failure_code) and gateway.state != "deleted":
+            yield f"{gateway.id} is {gateway.state}, and its failure is '{gateway.failure_code}'"
+        if gateway.state in ("failed", "deleted"):
+            if interface is not None:
+                yield f"{gateway.id} is {gateway.state}, and has {interface.id}"
+            continue
+        if interface is None or not interface.cell_attachment or interface.cell_attachment.of != gateway.id:
+            yield f"{gateway.id} is {gateway.state}, and {gateway.interface_id} is gone or another's"
+            continue
+        if tuple(one.private_address for one in gateway.addresses) != interface.addresses:
+            yield f"{gateway.id} has {gateway.addresses}, its interface {interface.addresses}"
+        if [one.is_primary for one in gateway.addresses] != [True] + [False] * (len(gateway.addresses) - 1):
+            yield f"{gateway.id} has not one primary address before all others"
+        yield from _of_nat_addresses(held, gateway)
+
+
+def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
+    for one in gateway.addresses:
+        elastic_ip = held.get(ElasticIp, one.allocation_id, gateway)
+        said = (one.association_id, one.public_address, gateway.interface_id, one.private_address)
+        if gateway.connectivity == "private":
+            if one.allocation_id or one.public_address:
+                yield f"{gateway.id} is private, and has {one.public_address}"
+        elif elastic_ip is None or said != (
+            elastic_ip.association_id,
+            elastic_ip.address,
+            elastic_ip.interface_id,
+            elastic_ip.private_address,
+        ):
+            yield f"{gateway.id} has {said}, and {one.allocation_id} stands elsewhere"
+
+
+def endpoints_have_what_they_say(held: Held) -> Iterator[str]:
+    for endpoint in held.all(VpcEndpoint):
+        if held.get(Vpc, endpoint.vpc_id, endpoint) is None:
+            yield f"{endpoint.id} is of {endpoint.vpc_id}, which is gone"
+        for subnet_id, eni in endpoint.interfaces.items():
+            interface = held.get(NetworkInterface, eni, endpoint)
+            attached = interface and interface.cell_attachment
+            if interface is None or not attached or attached.of != endpoint.id:
+                yield f"{endpoint.id} has {eni}, which is gone or another's"
+            elif (interface.subnet_id, interface.vpc_id) != (subnet_id, endpoint.vpc_id):
+                yield f"{endpoint.id} has {eni} in {subnet_id}, which is elsewhere"
+            elif interface.groups != endpoint.groups:
+                yield f"{endpoint.id} has {endpoint.groups}, its {eni} {interface.groups}"
+        named = [one for one in held.all(PrivateZone) if one.of == endpoint.id]
+        places = len(endpoint.interfaces)  # each is in a zone of its own
+        wanted = 0 if endpoint.deleted or not places else 1 + places + endpoint.private_dns
+        if len(named) != wanted:
+            yield f"{endpoint.id} answers to {[one.name for one in named]}"
+
+
+def zones_of_endpoints_go_with_them(held: Held) -> Iterator[str]:
+    for zone in held.all(PrivateZone):
+        if zone.of and zone.of not in held.by_id:
+            yield f"{zone.id} names {zone.of}, which is gone"
+
+
+def balancers_serve_one_service_each(held: Held) -> Iterator[str]:
+    services = held.all(VpcEndpointService)
+    seen = Counter((one.account, one.region, arn) for one in services for arn in one.balancers)
+    yield from (f"{arn} serves {count} services" for arn, count in seen.items() if count > 1)
+    for service in services:
+        if not service.balancers:
+            yield f"{service.id} has no balancer"
+        for said in (service.accepted, service.rejected):
+            if len(set(said)) < len(said):
+                yield f"{service.id} says something twice: {said}"
 
 
 RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
@@ -490,9 +648,18 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     vpcs_have_an_options_set_or_want_none,
     dns_hostnames_need_dns_support,
     zones_are_of_vpcs_and_one_of_a_name_in_each,
+    balancers_have_their_interfaces_at_cells_and_names,
+    listeners_send_to_groups_that_are_there,
+    what_balances_has_names_of_its_own_and_each_target_once,
     metadata_can_be_asked_for,
     vpcs_have_one_gateway_of_a_kind,
     public_addresses_have_one_holder_and_stand_for_one_address,
     elastic_ips_are_associated_with_what_is_there,
     what_stopped_has_no_public_address_of_its_own,
+    interfaces_of_cells_have_an_owner_and_a_shard,
+    shards_are_of_nodes_that_are_there,
+    nat_gateways_have_what_they_say,
+    endpoints_have_what_they_say,
+    zones_of_endpoints_go_with_them,
+    balancers_serve_one_service_each,
 )

@@ -18,8 +18,17 @@ import uvloop
 from rookery.api.credentials import add_key
 from rookery.api.server import ServerSettings, make_application, uvicorn_config
 from rookery.model.codec import decode, encode, kind_of
-from rookery.model.keys import INTENDED, LIVE, host_key, instance_status_key, pool_key
-from rookery.model.objects import AddressPool, Host, Instance, InstanceStatus, Live
+from rookery.model.keys import (
+    CELLS,
+    INTENDED,
+    LIVE,
+    cell_key,
+    cell_status_key,
+    host_key,
+    instance_status_key,
+    pool_key,
+)
+from rookery.model.objects import AddressPool, Cell, CellStatus, Host, Instance, InstanceStatus, Live
 from rookery.region.layout import DEFAULT_ACCOUNT, DEFAULT_AWS_REGION, host_address, host_name
 from rookery.store.interface import Store
 
@@ -113,6 +122,27 @@ class RunningApi:
         """Of public addresses."""
         self.run(self.store.txn([], {pool_key(cidr): encode(AddressPool(cidr=cidr))}))
 
+    def add_cells(self, zones: tuple[int, ...] = (0, 1), nodes: int = 4) -> list[Cell]:
+        """One cell for each zone number given."""
+        cells = [
+            Cell(name=f"cell-{zone}", zones=(zone,), nodes=tuple(f"node-{zone}-{n}" for n in range(nodes)))
+            for zone in zones
+        ]
+        self.run(self.store.txn([], {cell_key(cell.name): encode(cell) for cell in cells}))
+        return cells
+
+    def cells_obey(self) -> None:
+        """What cells would report: their nodes work by the state as it is."""
+        found = self.run(self.store.range(CELLS))
+        statuses = {
+            cell_status_key(cell.name): encode(
+                CellStatus(name=cell.name, epoch=found.revision, generation=found.revision)
+            )
+            for cell in (decode(Cell, entry.value) for entry in found.entries)
+        }
+        if statuses:
+            self.run(self.store.txn([], statuses))
+
     def hosts_obey(self) -> None:
         """What hosts would report: every instance is what it is wanted to be, and every host knows of it."""
         found = self.run(self.store.range(INTENDED))
@@ -124,6 +154,7 @@ class RunningApi:
             for each in instances
         }
         self.run(self.store.txn([], statuses))
+        self.cells_obey()
         self.hosts_have_applied(found.revision)
 
     def hosts_have_applied(self, generation: int) -> None:

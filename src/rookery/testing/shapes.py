@@ -6,7 +6,7 @@ import datetime
 import random
 from typing import Any
 
-from botocore.model import ListShape, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 MAX_DEPTH = 6
 _TYPES = {"string": str, "integer": int, "boolean": bool, "structure": dict}
@@ -49,6 +49,8 @@ class Values:
             return self._structure(shape, depth)
         if isinstance(shape, ListShape):
             return self._list(shape, name, depth)
+        if isinstance(shape, MapShape):
+            return {self.of(shape.key, "", depth + 1): self.of(shape.value, "", depth + 1)}
         return getattr(self, f"_{shape.type_name}")(shape)
 
     def _structure(self, shape: StructureShape, depth: int) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from rookery.api.default_security import default_acl, guarded, new_default_acl, 
 from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
 from rookery.api.state import public_address_of
+from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import (
     AddressPool,
+    Cell,
+    CellStatus,
     CidrAssociation,
     ConsoleOutput,
     ElasticIp,
@@ -23,8 +26,12 @@ from rookery.model.objects import (
     NetworkInterface,
     Resource,
     SecurityGroup,
+    Shard,
     Subnet,
+    TargetHealth,
     Vpc,
+    VpcEndpoint,
+    VpcEndpointService,
     VpcPeering,
 )
 
@@ -65,6 +72,10 @@ class SmallView:
         self.live = 1_000_000_000
         self.mtu = 1500
         self.pools: list[AddressPool] = []
+        self.given_cells: dict[str, Cell] = {}
+        self.given_shards: dict[str, dict[str, Shard]] = {}
+        self.cell_statuses: dict[str, CellStatus] = {}
+        self.found_health: dict[str, TargetHealth] = {}
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
@@ -99,6 +110,23 @@ class SmallView:
     def elastic_ips_of(self, interface_id: str) -> list[ElasticIp]:
         return [one for one in self.all(ElasticIp) if one.interface_id == interface_id]
 
+    def cells(self) -> list[Cell]:
+        return list(self.given_cells.values())
+
+    def shards(self, cell: str) -> dict[str, Shard]:
+        return self.given_shards.setdefault(cell, {})
+
+    def cell_status(self, cell: str) -> CellStatus | None:
+        return self.cell_statuses.get(cell)
+
+    def target_health(self) -> list[TargetHealth]:
+        return list(self.found_health.values())
+
+    def cells_work(self) -> None:
+        """By the state as it is now."""
+        for cell in self.given_cells:
+            self.cell_statuses[cell] = CellStatus(name=cell, epoch=self.revision, generation=self.revision)
+
     def instances_on(self, host: str) -> int:
         return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))
 
@@ -117,6 +145,20 @@ class SmallView:
     def peerings_of(self, account: str, vpc_id: str) -> list[VpcPeering]:
         found = self.all(VpcPeering) if account == ACCOUNT else []
         return [one for one in found if vpc_id in (one.requester.vpc_id, one.accepter.vpc_id)]
+
+    def endpoint_service(self, account: str, service_id: str) -> VpcEndpointService | None:
+        found = self.get(VpcEndpointService, service_id)
+        return found if found and found.account == account else None
+
+    def balancer_of(self, account: str, balancer_id: str) -> LoadBalancer | None:
+        found = self.get(LoadBalancer, balancer_id)
+        return found if found and found.account == account else None
+
+    def endpoint_services(self) -> list[VpcEndpointService]:
+        return self.all(VpcEndpointService)
+
+    def endpoints_of(self, service_id: str) -> list[VpcEndpoint]:
+        return [one for one in self.all(VpcEndpoint) if one.service_id == service_id]
 
     def region_of_peering(self, peering_id: str) -> str:
         return REGION if self.get(VpcPeering, peering_id) else ""
@@ -155,7 +197,7 @@ class SmallView:
                 assert each not in held, f"{each} has two holders"
             held.hold(resource)
 
-    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    def call(self, operation: str, service: str = "ec2", **parameters: Any) -> dict[str, Any]:
         """The result; what the operation changes is applied. Raises ApiError."""
         request = api.Request(
             account=ACCOUNT,
@@ -167,7 +209,7 @@ class SmallView:
             quotas=self.quotas,
             drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
-        outcome = api.HANDLERS[operation](request, self)
+        outcome = api.HANDLERS_OF[service][operation](request, self)
         self.apply(outcome)
         return outcome.result
 
@@ -187,6 +229,9 @@ class SmallView:
         assert not set(put) & {each.id for each in outcome.deletes}, "a thing is put and deleted"
         self.delete(*outcome.deletes)
         self.put(*outcome.puts)
+        for shard in outcome.shards:
+            assert shard.account not in self.shards(shard.cell), "a shard is given once"
+            self.given_shards[shard.cell][shard.account] = shard
 
     def report(
         self,

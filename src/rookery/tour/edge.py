@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.region import edges, namespaces, processes
 from rookery.region.inside import entering
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import NAMES_SUBSTRATE_ADDRESS, PAGE_ADDRESSES, PAGE_NAME, Layout
 from rookery.region.parts import bird_of
 from rookery.region.processes import Process
 from rookery.region.start import bring_up
@@ -44,7 +44,9 @@ class Guide:
 
     def __init__(self, name: str):
         self.name = name
-        self.plan: Layout = current(name).layout
+        shape = current(name)
+        self.plan: Layout = shape.layout
+        self.page = PAGE_NAME if NAMES_SUBSTRATE_ADDRESS in shape.asked_for_names else PAGE  # how instances call it
         self.beach = Beach(twins.client(name, AWS_REGION), self._wait)
 
     def _wait(self, answer: Any) -> None:
@@ -59,11 +61,10 @@ class Guide:
 
     def outside(self, *words: str) -> tuple[str, ...]:
         """The command line at the server outside."""
-        return namespaces.inside(self.plan.internet_namespace, *words)
+        return namespaces.inside(self.plan.page_namespace, *words)
 
     def curl_from_outside(self, url: str) -> str:
-        """From the server's own address."""
-        command = self.outside("curl", "-s", "-m2", "--interface", PAGE, url)
+        command = self.outside("curl", "-s", "-m2", url)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -115,8 +116,8 @@ def _out(guide: Guide) -> None:
     beach = guide.beach
     beach.give("adelie")
     print(f"    $ aws ec2 associate-address --allocation-id {beach.allocation} --network-interface-id {beach.interfaces['adelie']}")
-    seen = guide.curl("adelie", f"http://{PAGE}/")
-    print(f"    adelie asks http://{PAGE}/: {seen}")
+    seen = guide.curl("adelie", f"http://{guide.page}/")
+    print(f"    adelie asks http://{guide.page}/: {seen}")
     expect(seen, f"{PAGE} sees you as {beach.address}", "the page outside")
     if beach.address not in guide.servers_log():
         raise TourFailed(f"the server's log does not name {beach.address}")

@@ -8,7 +8,7 @@ import subprocess
 from typing import NamedTuple
 
 from rookery.region import namespaces
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import Layout
 
 INTERVAL = 0.02  # seconds between two
 ANSWER = re.compile(r"^\[([\d.]+)\].*icmp_seq=(\d+) ttl", re.MULTILINE)
@@ -24,8 +24,8 @@ class Pings:
     """To a public address of the region, until `end`."""
 
     def __init__(self, plan: Layout, address: str):
-        words = ("ping", "-n", "-D", "-I", PAGE_ADDRESSES[0], "-i", str(INTERVAL), address)
-        command = namespaces.inside(plan.internet_namespace, *words)
+        words = ("ping", "-n", "-D", "-i", str(INTERVAL), address)
+        command = namespaces.inside(plan.page_namespace, *words)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def end(self) -> Heard:

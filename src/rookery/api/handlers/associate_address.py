@@ -13,6 +13,7 @@ from rookery.api.handlers.elastic_ip_associations import disassociated, standing
 from rookery.api.handlers.elastic_ips import named_address
 from rookery.api.handlers.instance_interfaces import interfaces_of
 from rookery.api.handlers.instance_state import PENDING, SHUTTING_DOWN, TERMINATED, state_in
+from rookery.api.handlers.managed_interfaces import check_not_managed, check_own
 from rookery.api.handlers.public_addresses import with_address_again, without_address
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.vpc_gateways import internet_gateway_of
@@ -38,7 +39,7 @@ def associate_address(request: Request, view: View) -> Outcome:
         },
     )
     elastic_ip = named_address(parameters, view)
-    interface = target_interface(parameters, view)
+    interface = check_own(target_interface(parameters, view))
     private = private_address(parameters.get("PrivateIpAddress"), interface)
     if internet_gateway_of(view, interface.vpc_id) is None:
         why = f"Network {interface.vpc_id} is not attached to any internet gateway"
@@ -57,6 +58,7 @@ def associate_address(request: Request, view: View) -> Outcome:
         private_address=private,
         ended_association_id=elastic_ip.association_id or elastic_ip.ended_association_id,
     )
+    check_not_managed(view, elastic_ip)
     displaced = [disassociated(one) for one in standing_for(view, interface, {private})]
     changed = changed_interfaces(view, elastic_ip, interface, private)
     return Outcome(

@@ -20,6 +20,7 @@ from rookery.api.errors import (
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_state import RUNNING, STOPPED, State, state_in
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE
+from rookery.api.handlers.managed_interfaces import check_attachment_id, is_managed
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.held import ipv4_units, ipv6_units
@@ -58,7 +59,7 @@ def attach_network_interface(request: Request, view: View) -> Outcome:
 def check_fit(
     interface: NetworkInterface, instance: Instance, held: list[NetworkInterface], device_index: int
 ) -> None:
-    if interface.attachment:
+    if interface.attachment or is_managed(interface):
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
     if interface.zone != instance.zone:
         raise invalid_combination(
@@ -99,6 +100,7 @@ def detach_network_interface(request: Request, view: View) -> Outcome:
     """`Force` does not wait for the host, which may be dead or stuck: the interface is available at once. As with a
     terminated instance (docs/decisions/0004-address-reuse.md) receivers do not believe the old place any more."""
     honour_only(request.parameters, {"AttachmentId", "Force"})
+    check_attachment_id(request.parameters["AttachmentId"], view.all(NetworkInterface))
     interface = attached_by(view, request.parameters["AttachmentId"])
     attachment = attachment_of(interface)
     if attachment.device_index == 0:

@@ -14,6 +14,7 @@ from rookery.api.errors import (
     not_found,
 )
 from rookery.api.handlers.elastic_ip_associations import disassociated
+from rookery.api.handlers.managed_interfaces import check_own
 from rookery.api.handlers.public_addresses import with_address_again
 from rookery.api.handlers.public_pools import free_addresses
 from rookery.api.handlers.unbuilt import honour_only
@@ -108,7 +109,7 @@ def release_address(request: Request, view: View) -> Outcome:
     found = named_address(request.parameters, view, "InvalidAddressID.NotFound")
     if not found.association_id:
         return Outcome(deletes=(found,))
-    interface = find(view, NetworkInterface, found.interface_id)
+    interface = check_own(find(view, NetworkInterface, found.interface_id))
     if not find(view, Vpc, interface.vpc_id).is_default:
         raise ApiError("InvalidIPAddress.InUse", f"Address {found.address} is in use.")
     again = with_address_again(view, interface, found.id)
@@ -122,7 +123,7 @@ def disassociate_address(request: Request, view: View) -> Outcome:
     found = _associated(request.parameters, view)
     if found is None:
         return Outcome()
-    interface = find(view, NetworkInterface, found.interface_id)
+    interface = check_own(find(view, NetworkInterface, found.interface_id))
     again = with_address_again(view, interface, found.id)
     return Outcome(puts=(disassociated(found), *((again,) if again is not interface else ())))
 

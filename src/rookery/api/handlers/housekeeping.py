@@ -10,10 +10,13 @@ from collections.abc import Iterable
 
 from rookery.api.handlers.attach_interfaces import released
 from rookery.api.handlers.attachment_state import is_unplugged
+from rookery.api.handlers.balancer_state import balancers_proceed
 from rookery.api.handlers.elastic_ip_associations import all_disassociated
+from rookery.api.handlers.endpoint_state import endpoints_proceed
 from rookery.api.handlers.instance_interfaces import attachment_of, interfaces_of
 from rookery.api.handlers.instance_lifecycle import released_interfaces, stopped, terminated
 from rookery.api.handlers.instance_state import GUEST_SHUTDOWN, went_down_by_itself
+from rookery.api.handlers.nat_gateway_state import gateways_proceed
 from rookery.api.handlers.peering_state import is_forgotten
 from rookery.api.handlers.public_addresses import without_addresses
 from rookery.api.lookup import find
@@ -37,9 +40,13 @@ def housekeeping(view: View, now: float) -> Outcome:
             put, deleted = after_shutdown(view, instance, now)
             puts += put
             deletes += deleted
+    gateways = gateways_proceed(view, now)  # their interfaces and Elastic IPs are nobody else's
+    endpoints = endpoints_proceed(view)
+    deletes += [*gateways.deletes, *endpoints.deletes]
     if not puts:  # an instance is put once; what is left waits for the next pass
         puts += finished_detachments(view).puts
-    return Outcome(puts=tuple(puts), deletes=tuple(deletes))
+    puts += [*gateways.puts, *endpoints.puts, *balancers_proceed(view, now).puts]
+    return Outcome(puts=tuple(puts), deletes=tuple(deletes), beside=endpoints.beside)
 
 
 def forgotten_peerings(view: View, now: float) -> list[VpcPeering]:

@@ -12,6 +12,7 @@ from rookery.api.handlers.addresses import SubnetAddresses, addresses_of, parse_
 from rookery.api.handlers.delegated_prefixes import parse_prefix
 from rookery.api.handlers.elastic_ip_associations import disassociated_from, moved_along
 from rookery.api.handlers.instance_type_catalogue import CATALOGUE, MOST_ADDRESSES
+from rookery.api.handlers.managed_interfaces import check_own, is_managed
 from rookery.api.handlers.network_interfaces import too_many_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.held import ipv4_units
@@ -26,7 +27,7 @@ WAYS = ("PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "Ipv4Prefixes", 
 def assign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(parameters, {"NetworkInterfaceId", "AllowReassignment", *WAYS})
-    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, parameters["NetworkInterfaceId"]))
     way = only_way(parameters, WAYS)
     addresses = addresses_of(view, find(view, Subnet, found.subnet_id))
     if way == "PrivateIpAddresses":
@@ -92,7 +93,7 @@ def assign_these(
         if holder_id is None:
             continue
         holder = losers.get(holder_id) or find(view, NetworkInterface, holder_id)
-        if not may_move or address == holder.primary:
+        if not may_move or address == holder.primary or is_managed(holder):
             raise ApiError(
                 "Resource.AlreadyAssigned", f"The address {address} is already assigned to {holder.id}."
             )
@@ -127,7 +128,7 @@ def without(found: NetworkInterface, addresses: Iterable[str]) -> NetworkInterfa
 def unassign_private_ip_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(parameters, {"NetworkInterfaceId", "PrivateIpAddresses", "Ipv4Prefixes"})
-    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, parameters["NetworkInterfaceId"]))
     unwanted = [str(parse_address(address)) for address in parameters.get("PrivateIpAddresses") or []]
     prefixes = [str(parse_prefix(prefix, 4)) for prefix in parameters.get("Ipv4Prefixes") or []]
     if not (unwanted or prefixes):

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter, not_permitted
 from rookery.api.handlers.interface_groups import groups_instead, groups_shape
-from rookery.api.handlers.interface_shape import attachment_shape
+from rookery.api.handlers.interface_shape import any_attachment
 from rookery.api.handlers.interface_tracking import tracking_with
+from rookery.api.handlers.managed_interfaces import check_own
 from rookery.api.handlers.public_addresses import is_due, with_address, without_address
 from rookery.api.handlers.public_pools import free_addresses
 from rookery.api.handlers.unbuilt import honour_only, leaves
@@ -24,7 +25,7 @@ def modify_network_interface_attribute(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(parameters, {"NetworkInterfaceId", *CHANGES})
     honour_only(parameters.get("Attachment") or {}, {"AttachmentId", "DeleteOnTermination"})
-    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, parameters["NetworkInterfaceId"]))
     attribute = only_attribute(parameters)
     return Outcome(puts=(CHANGES[attribute](view, found, parameters[attribute]),))
 
@@ -115,7 +116,7 @@ def attribute_shape(view: View, found: NetworkInterface, attribute: str) -> dict
     if attribute == "sourceDestCheck":
         return {"SourceDestCheck": {"Value": found.source_dest_check}}
     if attribute == "attachment":
-        return {"Attachment": attachment_shape(view, found)} if found.attachment else {}
+        return any_attachment(view, found)
     if attribute == "groupSet":
         return {"Groups": groups_shape(view, found.groups)}
     if attribute == "associatePublicIpAddress":
@@ -126,7 +127,7 @@ def attribute_shape(view: View, found: NetworkInterface, attribute: str) -> dict
 @operation("ResetNetworkInterfaceAttribute")
 def reset_network_interface_attribute(request: Request, view: View) -> Outcome:
     """The source/destination check is all there is to reset."""
-    found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, request.parameters["NetworkInterfaceId"]))
     if not any(path == "SourceDestCheck" for path, _ in leaves(request.parameters)):
         raise missing_parameter("SourceDestCheck")
     return Outcome(puts=(replace(found, source_dest_check=True),))

@@ -9,6 +9,7 @@ from rookery.api.handlers.addresses import SubnetAddresses, addresses_of
 from rookery.api.handlers.delegated_prefixes import parse_prefix
 from rookery.api.handlers.interface_addresses import check_limit, only_way, without_prefixes
 from rookery.api.handlers.ipv6_addresses import parse_ipv6_address
+from rookery.api.handlers.managed_interfaces import check_own
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.held import ipv6_units
 from rookery.api.lookup import find
@@ -23,7 +24,7 @@ def assign_ipv6_addresses(request: Request, view: View) -> Outcome:
     """What the interface has already may be asked for again."""
     parameters = request.parameters
     honour_only(parameters, {"NetworkInterfaceId", *WAYS})
-    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, parameters["NetworkInterfaceId"]))
     way = only_way(parameters, WAYS)
     pool = addresses_of(view, find(view, Subnet, found.subnet_id))
     listed = _unheld(parameters[way], way, found, pool) if not way.endswith("Count") else []
@@ -55,7 +56,7 @@ def _answer(before: NetworkInterface, after: NetworkInterface, what: str, new: l
 def unassign_ipv6_addresses(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(parameters, {"NetworkInterfaceId", "Ipv6Addresses", "Ipv6Prefixes"})
-    found = find(view, NetworkInterface, parameters["NetworkInterfaceId"])
+    found = check_own(find(view, NetworkInterface, parameters["NetworkInterfaceId"]))
     addresses = [str(parse_ipv6_address(one)) for one in parameters.get("Ipv6Addresses") or []]
     prefixes = [str(parse_prefix(one, 6)) for one in parameters.get("Ipv6Prefixes") or []]
     if not (addresses or prefixes):

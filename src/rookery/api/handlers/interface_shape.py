@@ -9,6 +9,7 @@ from rookery.api.handlers.attachment_state import attachment_state
 from rookery.api.handlers.instance_interfaces import attachment_of
 from rookery.api.handlers.interface_groups import groups_shape
 from rookery.api.handlers.interface_tracking import tracking_shape
+from rookery.api.handlers.managed_interfaces import REQUESTER, is_managed, managed_attachment_shape
 from rookery.api.handlers.public_addresses import (
     Association,
     association_shape,
@@ -23,7 +24,7 @@ from rookery.model.objects import NetworkInterface
 
 
 def status_of(interface: NetworkInterface) -> str:
-    return "in-use" if interface.attachment else "available"
+    return "in-use" if interface.attachment or is_managed(interface) else "available"
 
 
 def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
@@ -32,11 +33,12 @@ def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
         **_common(view, interface, association_shape),
         "AvailabilityZone": interface.zone,
         "AvailabilityZoneId": zone_id(interface.region, interface.zone),
-        "RequesterManaged": False,
+        "RequesterManaged": is_managed(interface),
         "TagSet": render_tags(interface.tags),
+        **any_attachment(view, interface),
     }
-    if interface.attachment:
-        shape["Attachment"] = attachment_shape(view, interface)
+    if is_managed(interface):
+        shape["RequesterId"] = REQUESTER
     if interface.ipv6_addresses:
         shape["Ipv6Address"] = interface.ipv6_addresses[0]
     return shape
@@ -61,7 +63,7 @@ def _common(
         "VpcId": interface.vpc_id,
         "OwnerId": interface.account,
         "Description": interface.description,
-        "InterfaceType": "interface",
+        "InterfaceType": interface.interface_type,
         "MacAddress": interface.mac,
         "PrivateDnsName": private_dns_name(interface.primary, interface.region),
         "PrivateIpAddress": interface.primary,
@@ -103,6 +105,13 @@ def address_shape(interface: NetworkInterface, address: str) -> dict[str, Any]:
         "PrivateDnsName": private_dns_name(address, interface.region),
         "PrivateIpAddress": address,
     }
+
+
+def any_attachment(view: View, interface: NetworkInterface) -> dict[str, Any]:
+    """A member only where there is one, as AWS answers."""
+    if interface.attachment:
+        return {"Attachment": attachment_shape(view, interface)}
+    return {"Attachment": managed_attachment_shape(interface)} if is_managed(interface) else {}
 
 
 def attachment_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rookery.api.handlers.addresses import SubnetAddresses, subnet_full
 from rookery.api.handlers.instance_type_catalogue import InstanceType
 from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in, launch_groups
 from rookery.api.handlers.interface_tracking import tracking_with
+from rookery.api.handlers.managed_interfaces import is_managed
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.wanted_addresses import (
     ADDRESS_PARAMETERS,
@@ -147,7 +148,7 @@ def plan_existing(view: View, specification: Mapping[str, Any]) -> InterfacePlan
             "A network interface may not specify a network interface ID and delete on termination as true"
         )
     found = find(view, NetworkInterface, specification["NetworkInterfaceId"])
-    if found.attachment:
+    if found.attachment or is_managed(found):
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{found.id}] in use.")
     return InterfacePlan(
         device_index=device_index(specification),

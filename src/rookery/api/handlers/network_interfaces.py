@@ -9,6 +9,7 @@ from rookery.api.handlers.instance_type_catalogue import MOST_ADDRESSES
 from rookery.api.handlers.interface_groups import GUARD_PARAMETERS, groups_in
 from rookery.api.handlers.interface_shape import interface_shape
 from rookery.api.handlers.interface_tracking import tracking_with
+from rookery.api.handlers.managed_interfaces import is_managed
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.wanted_addresses import ADDRESS_PARAMETERS, WantedAddresses, wanted_addresses
 from rookery.api.lookup import find
@@ -101,6 +102,6 @@ def too_many_addresses(limit: int) -> ApiError:
 @operation("DeleteNetworkInterface")
 def delete_network_interface(request: Request, view: View) -> Outcome:
     found = find(view, NetworkInterface, request.parameters["NetworkInterfaceId"])
-    if found.attachment:
+    if found.attachment or is_managed(found):
         raise invalid_parameter(f"Network interface '{found.id}' is currently in use.")
     return Outcome(puts=tuple(all_disassociated(view, [found])), deletes=(found,))

@@ -1,6 +1,6 @@
 """Where a route is for: a block of either family or a prefix list, and which of them a table may have.
 
-Inside the VPC only the whole block of a subnet may lead elsewhere, and only to an interface: an appliance between subnets
+Inside the VPC only the whole block of a subnet may lead elsewhere, and only to an interface or a NAT gateway: an appliance between subnets
 (behaviour of AWS since 2021). What the local services live at is never routed.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from rookery.api.blocks import Block, block, is_ipv6, is_within, parse_block
 from rookery.api.cidr import network, parse_cidr
-from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
-from rookery.api.handlers.route_targets import is_egress_only, is_interface
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter, unsupported
+from rookery.api.handlers.route_targets import is_egress_only, is_interface, is_nat
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import PrefixList, Route, RouteTable, Subnet, Vpc
@@ -80,18 +80,20 @@ def check_destination(
         if any(is_within(one, services) for services in LINK_LOCAL_SERVICES):
             raise invalid_parameter(f"The destination CIDR block {one} is reserved for link-local services.")
         if any(is_within(one, each) for each in local) and not (
-            is_interface(target)
+            (is_interface(target) or is_nat(target))
             and ((replaces_local and one in local) or _is_whole_subnet(one, table.vpc_id, view))
         ):
             raise inside_vpc(one)
 
 
 def check_family(destination: str, target: str, view: View) -> None:
-    """An egress-only gateway is for IPv6. Raises InvalidParameterValue."""
-    if not is_egress_only(target):
-        return
+    """An egress-only gateway is for IPv6, a NAT gateway for IPv4: NAT64 is not built. Raises InvalidParameterValue,
+    UnsupportedOperation."""
     prefix_list = view.get(PrefixList, destination)
-    if prefix_list.family == "IPv4" if prefix_list else not is_ipv6(destination):
+    is_of_ipv6 = prefix_list.family == "IPv6" if prefix_list else is_ipv6(destination)
+    if is_nat(target) and is_of_ipv6:
+        raise unsupported(f"A route to {destination} by the NAT gateway {target}: Rookery has no NAT64 yet.")
+    if is_egress_only(target) and not is_of_ipv6:
         raise invalid_parameter(
             f"The destination {destination} of a route to the egress-only internet gateway {target} is not one of IPv6."
         )

@@ -17,12 +17,15 @@ from rookery.api.errors import (
     not_found,
     unsupported,
 )
+from rookery.api.handlers.managed_interfaces import check_own
+from rookery.api.handlers.nat_gateway_state import ALIVE
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
 from rookery.model.objects import (
     EgressOnlyInternetGateway,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkInterface,
     RouteTable,
     VpcPeering,
@@ -45,7 +48,6 @@ GATEWAYS: dict[str, tuple[Gateway, ...]] = {
         Gateway("vgw", "gateway", "InvalidGatewayID.NotFound"),
         Gateway("vpce", "VPC endpoint", "InvalidVpcEndpointId.NotFound"),
     ),
-    "NatGatewayId": (Gateway("nat", "natGateway", "InvalidNatGatewayID.NotFound"),),
     "TransitGatewayId": (Gateway("tgw", "transitGateway", "InvalidTransitGatewayID.NotFound"),),
     "VpcEndpointId": (Gateway("vpce", "VPC endpoint", "InvalidVpcEndpointId.NotFound"),),
 }
@@ -53,7 +55,7 @@ UNBUILT = ("LocalGatewayId", "CarrierGatewayId", "CoreNetworkArn", "OdbNetworkAr
 
 
 def target_of(parameters: Mapping[str, Any], table: RouteTable, view: View) -> str:
-    """The id that the route will hold: eni-..., pcx-..., igw-..., eigw-.... Raises unless exactly one target is given, and is one that
+    """The id that the route will hold: eni-..., pcx-..., igw-..., eigw-..., nat-.... Raises unless exactly one target is given, and is one that
     `table` may have."""
     name = target_parameter(parameters)
     if name in UNBUILT:
@@ -85,7 +87,7 @@ def _nobodys(parameter: str, target_id: str) -> ApiError:
 
 
 def _interface(interface_id: str, table: RouteTable, view: View) -> str:
-    interface = find(view, NetworkInterface, interface_id)
+    interface = check_own(find(view, NetworkInterface, interface_id))
     if interface.vpc_id != table.vpc_id:
         raise _strangers(table, "interface", interface.id)
     return interface.id
@@ -136,6 +138,17 @@ def _egress_only(gateway_id: str, table: RouteTable, view: View) -> str:
     return gateway.id
 
 
+def _nat(gateway_id: str, table: RouteTable, view: View) -> str:
+    gateway = view.get(NatGateway, gateway_id)
+    if gateway is None and not is_well_formed(NatGateway.PREFIX, gateway_id):
+        raise invalid_value("NatGatewayId", gateway_id[:80], "This is not the ID of such a target.")
+    if gateway is None or gateway.state not in ALIVE:
+        raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{gateway_id}' does not exist")
+    if gateway.vpc_id != table.vpc_id:
+        raise _strangers(table, "NAT gateway", gateway.id)
+    return gateway.id
+
+
 def _strangers(table: RouteTable, noun: str, target_id: str) -> ApiError:
     return invalid_parameter(f"route table {table.id} and {noun} {target_id} belong to different networks")
 
@@ -146,6 +159,7 @@ _RESOLVE: dict[str, Callable[[str, RouteTable, View], str]] = {
     "VpcPeeringConnectionId": _peering,
     "GatewayId": _gateway,
     "EgressOnlyInternetGatewayId": _egress_only,
+    "NatGatewayId": _nat,
 }
 
 
@@ -161,6 +175,10 @@ def is_internet_gateway(target: str) -> bool:
     return target.startswith(f"{InternetGateway.PREFIX}-")
 
 
+def is_nat(target: str) -> bool:
+    return target.startswith(f"{NatGateway.PREFIX}-")
+
+
 def state_of_target(target: str, vpc_id: str, view: View) -> str:
     """A black hole still wins over shorter prefixes; its packets are dropped."""
     if is_interface(target):
@@ -170,6 +188,9 @@ def state_of_target(target: str, vpc_id: str, view: View) -> str:
     if is_internet_gateway(target) or is_egress_only(target):
         gateway = view.get(InternetGateway, target) or view.get(EgressOnlyInternetGateway, target)
         return ACTIVE if gateway and gateway.attached_vpc_id == vpc_id else BLACKHOLE
+    if is_nat(target):
+        nat = view.get(NatGateway, target)
+        return ACTIVE if nat is not None and nat.state in ALIVE else BLACKHOLE
     peering = view.get(VpcPeering, target)
     return ACTIVE if peering is not None and peering.status == "active" else BLACKHOLE
 
@@ -180,6 +201,8 @@ def target_shape(target: str, view: View) -> dict[str, str]:
         return {"GatewayId": target}
     if is_egress_only(target):
         return {"EgressOnlyInternetGatewayId": target}
+    if is_nat(target):
+        return {"NatGatewayId": target}
     if not is_interface(target):
         return {"VpcPeeringConnectionId": target}
     interface = view.get(NetworkInterface, target)

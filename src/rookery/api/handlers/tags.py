@@ -16,9 +16,18 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import check_count, check_tag_names, checked_tags
-from rookery.model.objects import RESOURCES, Instance, MetadataDefaults, PrivateZone, Resource, SecurityGroup
+from rookery.model.objects import (
+    RESOURCES,
+    Instance,
+    MetadataDefaults,
+    NatGateway,
+    PrivateZone,
+    Resource,
+    SecurityGroup,
+)
 
 _WITHOUT_ID = (PrivateZone, MetadataDefaults)  # nobody knows theirs
+_TYPES = {NatGateway.KIND: "natgateway"}  # where tags have a word of their own for it
 _KINDS = {kind.PREFIX: kind for kind in RESOURCES if kind not in _WITHOUT_ID}
 
 
@@ -38,7 +47,7 @@ FILTERS = {
     "key": lambda one, _view: one.key,
     "value": lambda one, _view: one.value,
     "resource-id": lambda one, _view: one.resource.id,
-    "resource-type": lambda one, _view: one.resource.KIND,
+    "resource-type": lambda one, _view: _type_of(one.resource),
 }
 
 
@@ -126,10 +135,14 @@ def describe_tags(request: Request, view: View) -> Outcome:
     return Outcome(result=found.result("Tags", [_render(one) for one in found.items]))
 
 
+def _type_of(resource: Resource | HeldRule) -> str:
+    return _TYPES.get(resource.KIND, resource.KIND)
+
+
 def _render(one: Tagged) -> dict[str, str]:
     return {
         "ResourceId": one.resource.id,
-        "ResourceType": one.resource.KIND,
+        "ResourceType": _type_of(one.resource),
         "Key": one.key,
         "Value": one.value,
     }

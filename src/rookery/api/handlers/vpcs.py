@@ -21,6 +21,7 @@ from rookery.api.errors import (
     not_permitted,
     refuse_unbuilt,
 )
+from rookery.api.handlers.balancer_resolution import names_without_vpc
 from rookery.api.handlers.dhcp_options import shown_id
 from rookery.api.handlers.internet_gateways import check_internet_gateway_quota
 from rookery.api.handlers.peering import without_vpc
@@ -48,6 +49,7 @@ from rookery.model.objects import (
     SecurityGroup,
     Subnet,
     Vpc,
+    VpcEndpoint,
 )
 
 _UNBUILT = (
@@ -169,11 +171,16 @@ def delete_vpc(request: Request, view: View) -> Outcome:
         *view.in_vpc(SecurityGroup, vpc.id),
         *view.in_vpc(NetworkAcl, vpc.id),
     ]
-    others = [*view.in_vpc(Subnet, vpc.id), *view.in_vpc(NetworkInterface, vpc.id)]
+    others = [
+        *view.in_vpc(Subnet, vpc.id),
+        *view.in_vpc(NetworkInterface, vpc.id),
+        *view.in_vpc(VpcEndpoint, vpc.id),
+    ]
     own = [not table.is_main for table in tables] + [not guard.is_default for guard in guards]
     if others or any(own) or has_gateways(view, vpc.id):
         raise dependency_violation("vpc", vpc.id)
-    return Outcome(puts=without_vpc(request, view, vpc.id), deletes=(vpc, *tables, *guards))
+    left = (*without_vpc(request, view, vpc.id), *names_without_vpc(view, vpc.id))
+    return Outcome(puts=left, deletes=(vpc, *tables, *guards))
 
 
 @operation("AssociateVpcCidrBlock")

@@ -6,9 +6,15 @@ from typing import Any
 
 from rookery.api.operation import ApiError
 from rookery.api.wire.serialize import escape
-from rookery.api.wire.service import Service, WireOperation
+from rookery.api.wire.service import BALANCING, Service, WireOperation
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+# Of errors, which may have to be told before a service's model is known.
+QUERY_NAMESPACES = {
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+    BALANCING: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+}
 
 
 def answer(service: Service, operation: WireOperation, result: dict[str, Any], request_id: str) -> bytes:
@@ -37,12 +43,13 @@ def _query(operation: WireOperation, body: str, request_id: str) -> str:
 
 
 def error_answer(error: ApiError, request_id: str, service_name: str) -> bytes:
-    """For "sts" the query protocol's form, for everything else EC2's."""
+    """For a service of the query protocol in that form, for everything else in EC2's."""
     inner = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
-    if service_name == "sts":
+    namespace = QUERY_NAMESPACES.get(service_name)
+    if namespace:
         kind = "Sender" if error.status < 500 else "Receiver"
         return (
-            f'{_HEAD}<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>{kind}</Type>{inner}'
+            f'{_HEAD}<ErrorResponse xmlns="{namespace}"><Error><Type>{kind}</Type>{inner}'
             f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         ).encode()
     return (

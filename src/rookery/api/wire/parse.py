@@ -46,7 +46,7 @@ def _reader(shape: Shape, is_ec2: bool) -> _Read:
     if isinstance(shape, ListShape):
         return _list(shape, is_ec2)
     if isinstance(shape, MapShape):
-        raise TypeError(f"no operation of EC2 or STS takes a map, but {shape.name} is one")
+        return _map(shape, is_ec2)
     return _scalar(shape)
 
 
@@ -103,6 +103,23 @@ def _list(shape: ListShape, is_ec2: bool) -> _Read:
         if not least <= len(elements) <= most:
             raise invalid_value(path, f"{len(elements)} elements", f"It has {least} to {most} elements.")
         return [read_element(value, f"{path}.{index}") for index, value in elements]
+
+    return read
+
+
+def _map(shape: MapShape, is_ec2: bool) -> _Read:
+    """`entry.N.key` and `entry.N.value`, as the query protocol writes one; EC2 has none."""
+    read_key, read_value = _reader(shape.key, is_ec2), _reader(shape.value, is_ec2)
+
+    def read(node: Any, path: str) -> dict[Any, Any]:
+        node, path = _descend(node, path, "entry")
+        found = {}
+        for index, entry in _elements(node, path):
+            where = f"{path}.{index}"
+            if not isinstance(entry, dict) or entry.keys() != {"key", "value"}:
+                raise invalid_value(where, "an entry", "It has a key and a value.")
+            found[read_key(entry["key"], where)] = read_value(entry["value"], where)
+        return found
 
     return read
 

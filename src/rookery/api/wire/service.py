@@ -1,5 +1,7 @@
 """The services that the front speaks, from botocore's own models: which operations exist, and how each is read and written.
 
+A service is called as its credential scope says; botocore's model of ELBv2 has a name of its own.
+
 Parsers and serialisers are compiled from the model on an operation's first use and kept.
 """
 
@@ -17,12 +19,16 @@ from rookery.api.wire.serialize import compile_serializer
 
 Serializer = Callable[[dict[str, Any]], str]
 
+BALANCING = "elasticloadbalancing"
+_MODELS = {BALANCING: "elbv2"}
+
 
 class WireOperation:
     """One operation of a service."""
 
-    def __init__(self, model: OperationModel, is_ec2: bool):
+    def __init__(self, model: OperationModel, is_ec2: bool, service_name: str = "ec2"):
         self._model = model
+        self.service = service_name
         self._is_ec2 = is_ec2
         self.name: str = model.name
         self.is_read_only = model.name.startswith(("Describe", "Get", "Search", "List"))
@@ -58,10 +64,11 @@ class WireOperation:
 
 
 class Service:
-    """One API: "ec2" or "sts"."""
+    """One API: "ec2", "sts" or "elasticloadbalancing"."""
 
     def __init__(self, name: str):
-        self._model = ServiceModel(Loader().load_service_model(name, "service-2"), name)
+        known_as = _MODELS.get(name, name)
+        self._model = ServiceModel(Loader().load_service_model(known_as, "service-2"), known_as)
         self.name = name
         self.version: str = self._model.metadata["apiVersion"]
         self.namespace: str = self._model.metadata["xmlNamespace"].rstrip("/") + "/"
@@ -77,7 +84,7 @@ class Service:
         """None: the model does not know it."""
         found = self._operations.get(name)
         if found is None and name in self._names:
-            found = WireOperation(self._model.operation_model(name), self.is_ec2)
+            found = WireOperation(self._model.operation_model(name), self.is_ec2, self.name)
             self._operations[name] = found
         return found
 

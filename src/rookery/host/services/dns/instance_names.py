@@ -10,7 +10,7 @@ from rookery.host.services.dns.block import blocks, one
 from rookery.host.services.dns.found import Found, addresses, nothing
 from rookery.host.services.dns.wire_name import is_within
 from rookery.host.services.view import Guest, View
-from rookery.intent.names import domain_name
+from rookery.intent.names import domain_name, public_domain
 
 INTERNAL = ("ec2.internal", "compute.internal")  # with those of all regions below
 LOCALHOST = "localhost"
@@ -45,11 +45,6 @@ def _worked_out(guest: Guest, zone: str, name: str) -> Found:
 
 def region(guest: Guest) -> str:
     return guest.instance.metadata.region
-
-
-def public_domain(region: str) -> str:
-    """Of ec2-203-0-113-25."""
-    return "compute-1.amazonaws.com" if region == "us-east-1" else f"{region}.compute.amazonaws.com"
 
 
 def _zone(name: str, region: str) -> str:

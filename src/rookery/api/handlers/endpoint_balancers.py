@@ -1,0 +1,59 @@
+"""The network load balancers behind endpoint services, as far as services need to know them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+from rookery.api.operation import ApiError, View
+from rookery.model.balancers import LoadBalancer
+from rookery.model.objects import VpcEndpointService
+
+_ARN = re.compile(r"arn:aws:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer/net/[^/]+/[0-9a-f]{16}\Z")
+
+
+class Balancer(Protocol):
+    @property
+    def arn(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def vpc_id(self) -> str: ...
+
+    @property
+    def interfaces(self) -> Mapping[str, str]:
+        """Name of each of its zones -> eni-..."""
+
+
+def balancer_by_arn(view: View, account: str, arn: str) -> Balancer | None:
+    """Of the account, in the view's AWS region."""
+    found = view.balancer_of(account, f"{LoadBalancer.PREFIX}-{arn.rpartition('/')[2]}")
+    return found if found and found.arn == arn else None
+
+
+def balancers_of(view: View, service: VpcEndpointService) -> list[Balancer]:
+    """Those that are there."""
+    found = (balancer_by_arn(view, service.account, arn) for arn in service.balancers)
+    return [one for one in found if one is not None]
+
+
+def zones_of(view: View, service: VpcEndpointService) -> list[str]:
+    """In which endpoints can be: sorted names."""
+    return sorted({zone for one in balancers_of(view, service) for zone in one.interfaces})
+
+
+def find_balancer(view: View, arn: str) -> Balancer:
+    """Of the view's account. Raises InvalidNetworkLoadBalancerArn.Malformed, InvalidNetworkLoadBalancerArn.NotFound."""
+    if not _ARN.match(arn):
+        raise ApiError("InvalidNetworkLoadBalancerArn.Malformed", f"Invalid ARN: {arn[:200]}")
+    found = balancer_by_arn(view, view.account, arn)
+    if found is None:
+        why = f"The network load balancer '{arn}' does not exist"
+        raise ApiError("InvalidNetworkLoadBalancerArn.NotFound", why)
+    return found

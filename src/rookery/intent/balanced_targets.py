@@ -1,0 +1,113 @@
+"""Which targets of a group get new flows, from what their health checks found: zones, fail-open, and whether a zone's name
+still answers. The same for the cells, which send, and for the API, which tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from rookery.intent.balancer_attributes import (
+    LEAST_FOR_NAMES,
+    LEAST_FOR_ROUTING,
+    are_enough,
+    crosses_zones,
+    group_attributes,
+)
+from rookery.model.balancers import REGISTERED, LoadBalancer, Target, TargetGroup
+from rookery.model.objects import Instance, NetworkInterface, TargetHealth
+
+ALL_ZONES = "all"
+HEALTHY, UNHEALTHY, INITIAL = "healthy", "unhealthy", "initial"
+NOT_CHECKED = (INITIAL, "Elb.InitialHealthChecking")  # nobody has said anything yet
+
+_WEIGHTS = (INITIAL, HEALTHY, UNHEALTHY)  # of two cells' words, the later one in here counts
+
+Word = tuple[str, str]  # state and reason, as ELBv2 names them
+
+
+class Lookup(Protocol):
+    """What targets name."""
+
+    def instance(self, instance_id: str) -> Instance | None: ...
+
+    def interface(self, interface_id: str) -> NetworkInterface | None: ...
+
+    def holder(self, vpc_id: str, address: str) -> NetworkInterface | None:
+        """The interface of the VPC that has the address."""
+
+
+class Place(NamedTuple):
+    """Where a target is."""
+
+    address: str
+    interface: int  # number; 0: none is known
+    zone: str  # us-east-1a, or ALL_ZONES
+
+
+def place_of(group: TargetGroup, target: Target, lookup: Lookup) -> Place | None:
+    """None: it is nowhere; its instance does not run, or is gone. Of an instance: the primary address of its first interface."""
+    if group.target_type == "ip":
+        holder = lookup.holder(group.vpc_id, target.id)
+        return Place(target.id, holder.number if holder else 0, target.zone)
+    instance = lookup.instance(target.id)
+    if instance is None or instance.wanted != "running" or not instance.interface_ids:
+        return None
+    first = lookup.interface(instance.interface_ids[0])
+    return Place(first.primary, first.number, first.zone) if first else None
+
+
+class Found:
+    """What all cells' checks found of one group's targets. A target is healthy for whom one cell found it so and none found it
+    unhealthy: a cell that has not checked it yet says nothing."""
+
+    def __init__(self, group: TargetGroup, health: Iterable[TargetHealth]):
+        self._words: dict[str, list[Word]] = {}
+        for one in health:
+            for name, word in one.targets.get(group.id, {}).items():
+                self._words.setdefault(name, []).append(word)
+
+    def of(self, place: Place, port: int) -> Word:
+        words = self._words.get(f"{place.address}:{port}", [])
+        return max(words, key=lambda word: _WEIGHTS.index(word[0]), default=NOT_CHECKED)
+
+
+class Placed(NamedTuple):
+    """A registered target that is somewhere."""
+
+    target: Target
+    place: Place
+    state: str
+
+
+def placed_targets(group: TargetGroup, lookup: Lookup, found: Found) -> list[Placed]:
+    return [
+        Placed(target, place, found.of(place, target.port)[0])
+        for target in group.targets
+        if target.state == REGISTERED and (place := place_of(group, target, lookup))
+    ]
+
+
+def reached_from(
+    balancer: LoadBalancer, group: TargetGroup, zone: str, placed: Iterable[Placed]
+) -> list[Placed]:
+    """By the balancer's address in `zone`: its own zone's targets, or those of all zones that the balancer has."""
+    zones = {each.zone for each in balancer.zones} if crosses_zones(balancer, group) else {zone}
+    return [one for one in placed if one.place.zone in {*zones, ALL_ZONES}]
+
+
+def takers(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: Iterable[Placed]) -> list[Placed]:
+    """Who gets new flows that come to the balancer's address in `zone`. Too few healthy ones: all that were ever checked do."""
+    reached = reached_from(balancer, group, zone, placed)
+    healthy = [one for one in reached if one.state == HEALTHY]
+    if healthy and are_enough(group_attributes(group), LEAST_FOR_ROUTING, len(healthy), len(reached)):
+        return healthy
+    return [one for one in reached if one.state != INITIAL]
+
+
+def answers_in(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: list[Placed]) -> bool:
+    """Whether the group lets the balancer's name lead to its address in `zone`. An empty group does everywhere."""
+    if not placed:
+        return True
+    reached = reached_from(balancer, group, zone, placed)
+    healthy = sum(one.state == HEALTHY for one in reached)
+    return bool(reached) and are_enough(group_attributes(group), LEAST_FOR_NAMES, healthy, len(reached))

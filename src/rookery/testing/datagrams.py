@@ -1,0 +1,88 @@
+"""Flows of numbered datagrams in one direction, and the longest silence on any of them: how long the way was gone, without TCP's timers.
+Runs inside instances, with nothing but Python.
+
+    datagrams.py receive ADDRESS PORT FLOWS     says "listening"; a line on stdin is answered by a line of JSON (Told), and counts begin
+                                                anew; ends with its stdin
+    datagrams.py send ADDRESS PORT FLOWS FROM   on each flow, by a port of its own, one every five milliseconds until its stdin ends
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import struct
+import sys
+import time
+
+EVERY = 0.005
+BUFFER = 8 << 20
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+NUMBER = struct.Struct("!II")  # flow, number
+
+
+def send(address: str, port: int, flows: int, source: str) -> None:
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(flows)]
+    for one in sockets:
+        one.bind((source, 0))
+        one.connect((address, port))
+    number, due = 0, time.monotonic()
+    while not select.select([sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
+        for flow, one in enumerate(sockets):
+            with contextlib.suppress(OSError):  # an ICMP error came back: what is lost is what we count
+                one.send(NUMBER.pack(flow, number))
+        number, due = number + 1, due + EVERY
+
+
+class Heard:
+    """What has arrived on all flows."""
+
+    def __init__(self, flows: int):
+        self.last: list[tuple[int, float] | None] = [None] * flows  # number of each flow's newest, and when it came
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        self.received, self.lost, self.silence = 0, 0, 0.0
+
+    def take(self, datagram: bytes, now: float) -> None:
+        flow, number = NUMBER.unpack(datagram)
+        before = self.last[flow]
+        if before is not None:
+            self.lost += max(0, number - before[0] - 1)
+            self.silence = max(self.silence, now - before[1])
+        self.last[flow] = number, now
+        self.received += 1
+
+    def tell(self) -> None:
+        """A silence that lasts counts as long as it has lasted."""
+        heard = [one for one in self.last if one is not None]
+        lasting = max((time.monotonic() - when for _, when in heard), default=0.0)
+        told = {"received": self.received, "lost": self.lost, "silence": max(self.silence, lasting)}
+        told["never"] = len(self.last) - len(heard)  # flows of which nothing ever arrived
+        print(json.dumps(told), flush=True)
+        self.begin_anew()
+
+
+def receive(address: str, port: int, flows: int) -> None:
+    heard = Heard(flows)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inward:
+        inward.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)  # no packet is lost because this program waits for its turn
+        inward.bind((address, port))
+        print("listening", flush=True)
+        while True:
+            readable = select.select([inward, sys.stdin], [], [])[0]
+            if inward in readable:
+                heard.take(inward.recv(64), time.monotonic())
+            if sys.stdin in readable:
+                if not sys.stdin.readline():
+                    return
+                heard.tell()
+
+
+if __name__ == "__main__":
+    role, its_address, its_port, its_flows, *its_source = sys.argv[1:]
+    if role == "send":
+        send(its_address, int(its_port), int(its_flows), *its_source)
+    else:
+        receive(its_address, int(its_port), int(its_flows))
