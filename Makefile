@@ -21,9 +21,9 @@ help:
 demo: setup
 	@./rookery tour
 
-# Tests that change the machine share one worker, one after the other; pure ones run beside them (tests/conftest.py).
+# Which files share a worker, and which begin first: tests/conftest.py.
 test: setup
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)

@@ -2,8 +2,12 @@
 
     region         one running region for the whole session: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
+    module_region  the same; they go away with the file
 
-Everything that changes the machine runs in one worker (group "machine"), one after the other; pure tests beside it.
+Two workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
+
+    "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
+    "faults"    those that kill parts and measure how long that is felt: no two of these at a time
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +27,66 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
-REGION_FIXTURES = {"region", "fresh_region"}
+TOGETHER = {  # the longest first
+    "region": (
+        "tests/region/test_edge_fleet.py",
+        "tests/region/test_edges.py",
+        "tests/region/test_gateways.py",
+        "tests/region/test_guests.py",
+        "tests/region/test_running_region.py",
+        "tests/rules/",
+        "tests/isolation/",
+        "tests/moves/",
+        "tests/faults/test_forgery.py",
+        "tests/services/test_public_names.py",
+        "tests/services/test_user_data.py",
+    ),
+    "faults": ("tests/faults/",),
+}
+LONG = (  # of the others; the first wait most of their time, by their own clocks
+    "tests/api/test_terraform.py",
+    "tests/api/test_ansible.py",
+    "tests/api/test_balancers_terraform.py",
+    "tests/api/test_balancers_ansible.py",
+    "tests/netns/",
+    "tests/region/",
+)
+REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if REGION_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real_packets)
-        if any(item.get_closest_marker(mark) for mark in REAL):
-            item.add_marker(pytest.mark.xdist_group("machine"))
+    items.sort(key=lambda item: turn(item.nodeid))  # of equals, the order stays
+
+
+def together(nodeid: str) -> str:
+    """The files that run in one worker: a name of theirs, or the only file's."""
+    file = nodeid.partition("::")[0]
+    return next((name for name, places in TOGETHER.items() if file.startswith(places)), file)
+
+
+def turn(nodeid: str) -> int:
+    """What is short comes last, so that both workers end at about the same time."""
+    kept = [*TOGETHER]
+    if together(nodeid) in kept:
+        return kept.index(together(nodeid))
+    return len(kept) + next((number for number, place in enumerate(LONG) if nodeid.startswith(place)), len(LONG))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which may be absent
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Not --dist loadgroup: pytest-xdist 3.8 writes the groups where pytest 9.2 no longer looks (its issue 1386)."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid)
+
+    return Together(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -120,8 +176,8 @@ def region() -> Iterator[RunningRegion]:
     assert done.returncode == 0, done.stderr.decode()
 
 
-@pytest.fixture
-def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
+@contextmanager
+def regions() -> Iterator[Callable[..., RunningRegion]]:
     made: list[RunningRegion] = []
 
     def make(hosts: int = 2, zones: int = 2, *options: str) -> RunningRegion:
@@ -135,3 +191,15 @@ def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
     for one in made:
         done = one.rookery("down")
         assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.fixture
+def fresh_region() -> Iterator[Callable[..., RunningRegion]]:
+    with regions() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_region() -> Iterator[Callable[..., RunningRegion]]:
+    with regions() as make:
+        yield make

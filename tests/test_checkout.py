@@ -39,3 +39,13 @@ def test_tests_of_the_machine_are_collected_without_xdist_too():
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:xdist", "tests/region/test_substrate.py"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_tests_of_a_file_run_in_one_worker():
+    """Were they spread, each worker would build for itself what the file builds once, and all would still pass."""
+    files = ["tests/host/test_answers.py", "tests/host/test_guest.py", "tests/host/test_plan.py"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *files]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    ran = set(re.findall(r"^\[(gw\d)\].* PASSED (\S+?)::", done.stdout, re.MULTILINE))
+    assert sorted(file for _, file in ran) == files

@@ -16,13 +16,6 @@ from rookery.api.quotas import Quotas
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
 
-SLOW_CLIENTS = ("test_terraform", "test_ansible", "test_balancers_terraform", "test_balancers_ansible")  # they wait most of their time, by their own clocks
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These begin first: everything else is done beside them."""
-    items.sort(key=lambda item: item.path.stem not in SLOW_CLIENTS)
-
 
 @pytest.fixture
 def api() -> Iterator[RunningApi]:

@@ -41,28 +41,27 @@ def aws(api):
     return run
 
 
-def test_the_aws_cli_builds_a_guarded_vpc(aws):
+def test_the_aws_cli_builds_a_guarded_vpc(aws, ec2):
+    """A process of its takes half a second: what is only looked at afterwards, boto3 looks at."""
     vpc = aws("create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text")
-    subnet = aws(
-        f"create-subnet --vpc-id {vpc} --cidr-block 10.0.1.0/24 --query Subnet.SubnetId --output text"
-    )
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     web = aws(
         f"create-security-group --group-name web --description web --vpc-id {vpc} --query GroupId --output text"
     )
     aws(
         f"authorize-security-group-ingress --group-id {web} --protocol tcp --port 443 --cidr 0.0.0.0/0 --output json"
     )
-    guard(aws, vpc, subnet)
+    guard(aws, ec2, vpc, subnet)
     eni = "NetworkInterface.NetworkInterfaceId --output text"
     box = aws(f"create-network-interface --subnet-id {subnet} --groups {web} --query {eni}")
-    route(aws, vpc, subnet, box)
+    route(aws, ec2, vpc, box)
     (group,) = json.loads(aws(f"describe-security-groups --group-ids {web} --output json"))["SecurityGroups"]
     (permission,) = group["IpPermissions"]
     assert (permission["FromPort"], permission["IpRanges"]) == (443, [{"CidrIp": "0.0.0.0/0"}])
 
 
-def test_the_aws_cli_says_what_dhcp_says(aws):
-    vpc = aws("create-vpc --cidr-block 10.0.0.0/16 --query Vpc.VpcId --output text")
+def test_the_aws_cli_says_what_dhcp_says(aws, ec2):
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     options = aws(
         "create-dhcp-options --dhcp-configurations Key=domain-name,Values=example.org"
         " Key=domain-name-servers,Values=10.0.0.53,AmazonProvidedDNS"
@@ -70,7 +69,7 @@ def test_the_aws_cli_says_what_dhcp_says(aws):
     )
     aws(f"associate-dhcp-options --dhcp-options-id {options} --vpc-id {vpc}")
     used = f"describe-vpcs --vpc-ids {vpc} --query Vpcs[0].DhcpOptionsId --output text"
-    assert aws(used) == options
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"] == options
     servers = "DhcpOptions[0].DhcpConfigurations[?Key=='domain-name-servers'].Values[].Value --output text"
     shown = aws(f"describe-dhcp-options --dhcp-options-ids {options} --query {servers}")
     assert shown.split() == ["10.0.0.53", "AmazonProvidedDNS"]
@@ -79,8 +78,8 @@ def test_the_aws_cli_says_what_dhcp_says(aws):
     aws(f"delete-dhcp-options --dhcp-options-id {options}")
 
 
-def guard(aws, vpc, subnet):
-    acl = aws(f"create-network-acl --vpc-id {vpc} --query NetworkAcl.NetworkAclId --output text")
+def guard(aws, ec2, vpc, subnet):
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     aws(
         f"create-network-acl-entry --network-acl-id {acl} --ingress --rule-number 100 --protocol tcp"
         " --port-range From=443,To=443 --cidr-block 0.0.0.0/0 --rule-action allow"
@@ -88,18 +87,13 @@ def guard(aws, vpc, subnet):
     association = f"NetworkAcls[].Associations[?SubnetId=='{subnet}'].NetworkAclAssociationId[] --output text"
     before = aws(f"describe-network-acls --query {association}")
     aws(f"replace-network-acl-association --association-id {before} --network-acl-id {acl}")
-    (found,) = json.loads(aws(f"describe-network-acls --network-acl-ids {acl} --output json"))["NetworkAcls"]
+    (found,) = ec2.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
     assert [one["SubnetId"] for one in found["Associations"]] == [subnet]
     assert {entry["RuleNumber"] for entry in found["Entries"]} == {100, 32767}
 
 
-def route(aws, vpc, subnet, box):
-    table = aws(f"create-route-table --vpc-id {vpc} --query RouteTable.RouteTableId --output text")
-    aws(
-        f"create-route --route-table-id {table} --destination-cidr-block 10.77.0.0/16 --network-interface-id {box}"
-    )
-    aws(f"associate-route-table --route-table-id {table} --subnet-id {subnet}")
-    (found,) = json.loads(aws(f"describe-route-tables --route-table-ids {table} --output json"))[
-        "RouteTables"
-    ]
+def route(aws, ec2, vpc, box):
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    aws(f"create-route --route-table-id {table} --destination-cidr-block 10.77.0.0/16 --network-interface-id {box}")
+    (found,) = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
     assert [one["DestinationCidrBlock"] for one in found["Routes"]] == ["10.0.0.0/16", "10.77.0.0/16"]

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rookery.dataplane.counters import OVERFLOW_DEVICE
-from rookery.dataplane.formats import BusyConstant
 from rookery.dataplane.host import HostDataplane
 from tests.dataplane import edges, plan
+from tests.dataplane.clearing import clear
 from tests.dataplane.edges import Edge
 from tests.dataplane.gated import Gated
 from tests.dataplane.model import Host
 from tests.dataplane.objects import built_objects
-from tests.dataplane.rule_rows import clear_rules
 
 
 @pytest.fixture
@@ -68,17 +66,6 @@ def shared_dataplane() -> Iterator[HostDataplane]:
         real.close()
     finally:
         HostDataplane.remove_pins(path)
-
-
-def clear(real: HostDataplane) -> None:
-    for table in (real.interfaces, real.local_interfaces, real.mappings, real.routes,
-                  real.delegated, real.forwarders, real.peerings, real.service_budgets, real.interface_devices):  # fmt: skip
-        table.delete_many([key for key, _ in table.items()])
-    clear_rules(real)
-    counted = {key.ifindex for key in real.counters()} - {OVERFLOW_DEVICE}
-    for device in counted | {plan.DEVICE, plan.DEVICE + BusyConstant.DEVICES}:
-        real.forget_counters(device)
-    real.poll_events()  # nobody is told of what earlier tests sampled
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ from tests.dataplane.objects import built_objects
 
 CLONE_NEWNET = 0x40000000
 HOST_SIDE_MTU = 65535
+MTU = 1500
+SUBSTRATE_MTU = 1700
 TRAFFIC = str(Path(__file__).with_name("traffic.py"))
 T = TypeVar("T")
 
@@ -165,6 +167,11 @@ def _ifindex(space: HostSpace, device: str) -> int:
 
 
 def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
+    space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
+    _fill(space, space.dataplane, mtu, substrate_mtu)
+
+
+def _fill(space: HostSpace, dataplane: HostDataplane, mtu: int, substrate_mtu: int) -> None:
     tables = space.tables
     assert tables.substrate
     tables.substrate = replace(tables.substrate, ifindex=_ifindex(space, "u0"), mtu=substrate_mtu)
@@ -175,10 +182,16 @@ def _configure(space: HostSpace, mtu: int, substrate_mtu: int) -> None:
         )
         for device, me in tables.interfaces.items()
     }
-    space.dataplane = HostDataplane.open(space.pins, built_objects(), max_mappings=4096)
-    plan.fill(space.dataplane, tables)
+    plan.fill(dataplane, tables)
     with_ipv6 = {number: device for number, device in space.devices.items() if number in plan_ipv6.INTERFACES}
-    plan_ipv6.fill(space.dataplane, with_ipv6, mtu)
+    plan_ipv6.fill(dataplane, with_ipv6, mtu)
+
+
+def resize(made: World, mtu: int = MTU, substrate_mtu: int = SUBSTRATE_MTU) -> None:
+    """What the programs take for the sizes of the interfaces and of the substrate; the devices stay as they are."""
+    for space in made.hosts.values():
+        assert space.dataplane
+        _fill(space, space.dataplane, mtu, substrate_mtu)
 
 
 def attach(space: HostSpace, mode: str | None = None) -> None:
@@ -221,9 +234,9 @@ INSTANCES: dict[str, tuple[int, ...]] = {"a": (11, 14), "b": (12, 13)}
 
 @contextmanager
 def world(
-    mtu: int = 1500,
+    mtu: int = MTU,
     mode: str | None = None,
-    substrate_mtu: int = 1700,
+    substrate_mtu: int = SUBSTRATE_MTU,
     instances: dict[str, tuple[int, ...]] = INSTANCES,
     services: bool = False,
 ) -> Iterator[World]:

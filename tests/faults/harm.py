@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from rookery.region import processes, supervisor
+from rookery.region.errors import RegionError
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
 from rookery.store.interface import Entry
 from rookery.store.sqlite import SqliteStore
 from tests import waiting
+from tests.executing import execute
 
 FLOW = Path(__file__).with_name("flow.py").read_text()
 
@@ -29,7 +31,10 @@ until = partial(waiting.until, within=30.0)  # as long as a killed part may take
 
 
 def ping(region: Any, source: str = "red-1", address: str = "10.0.2.10") -> bool:
-    return region.rookery("exec", source, "--", "ping", "-c1", "-W1", address).returncode == 0
+    try:
+        return execute(region.name, source, "ping", "-c1", "-W1", address).returncode == 0
+    except RegionError:  # its agent does not answer yet
+        return False
 
 
 def part(region: Any, name: str) -> supervisor.PartRecord:

@@ -47,21 +47,21 @@ class User:
 
 
 @pytest.mark.parametrize("away", [frozen, killed_and_kept_down])
-def test_without_the_mapping_service_packets_go_on_and_its_return_brings_the_rest(one, away):
-    pings, flow, user = Pinging(one), Flow(one, "red-2", "red-1", "10.0.1.10"), User(one)
-    with away(one, "mapping"):
+def test_without_the_mapping_service_packets_go_on_and_its_return_brings_the_rest(mended, away):
+    pings, flow, user = Pinging(mended), Flow(mended, "red-2", "red-1", "10.0.1.10"), User(mended)
+    with away(mended, "mapping"):
         user.launch()
-        until(lambda: trouble(one), "status says that nobody is served")
-        said = one.rookery("wait", "--timeout", "0.5", str(look(one.name).revision))
+        until(lambda: trouble(mended), "status says that nobody is served")
+        said = mended.rookery("wait", "--timeout", "0.5", str(look(mended.name).revision))
         assert said.returncode == 1
         assert "mapping service" in said.stderr.decode()
         assert user.state() == "pending"
-        assert not ping(one, "red-2", user.address)
-    until(lambda: user.state() == "running" and ping(one, "red-2", user.address), "the new one is there")
-    until(lambda: look(one.name).healthy, "all healthy")
-    assert one.rookery("mappings").returncode == 0
+        assert not ping(mended, "red-2", user.address)
+    until(lambda: user.state() == "running" and ping(mended, "red-2", user.address), "the new one is there")
+    until(lambda: look(mended.name).healthy, "all healthy")
+    assert mended.rookery("mappings").returncode == 0
     assert (pings.lost(), flow.blocks() > 0) == (0, True)
-    assert broken(stored(one)) == []
+    assert broken(stored(mended)) == []
 
 
 def trouble(region: Any) -> bool:

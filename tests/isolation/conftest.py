@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from rookery.region.ready import host_states
+from rookery.region.status import current
+from tests.executing import execute
+
 PLAN = {
     "red": {"a1": ("a", "10.0.1.5"), "a2": ("a", "10.0.1.6"), "b1": ("b", "10.0.2.5")},
     "blue": {"a1": ("a", "10.0.1.5"), "b9": ("b", "10.0.2.9")},
@@ -29,17 +33,17 @@ class Stage:
     instances: dict[str, str] = field(default_factory=dict)
     interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def run(self, name: str, *command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """`command` inside the instance; the result, whatever its exit code."""
-        return self.region.rookery("exec", self.instances[name], "--", *command, given=given)
+    def run(self, name: str, *command: str) -> subprocess.CompletedProcess[bytes]:
+        """`command` inside the instance, as `rookery exec` runs it; the result, whatever its exit code."""
+        return execute(self.region.name, self.instances[name], *command)
 
     def mac(self, name: str) -> str:
         return self.interfaces[name]["MacAddress"]
 
     def drops(self, reason: str) -> int:
         """Packets dropped for this reason, on all hosts, so far."""
-        hosts = self.region.asked("status")["hosts"]
-        return sum(h["status"]["counters"].get(reason, {}).get("packets", 0) for h in hosts)
+        told = [host.status.counters for host in host_states(current(self.region.name)) if host.status]
+        return sum(counters[reason]["packets"] for counters in told if reason in counters)
 
     def make_vpc(self, vpc: str) -> None:
         vpc_id = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

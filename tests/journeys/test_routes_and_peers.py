@@ -24,6 +24,7 @@ from rookery.dataplane.formats import Ifindex, PeeringKey, Verdict
 from rookery.dataplane.host import HostDataplane
 from rookery.dataplane.node import WhatIf
 from tests.dataplane import plan
+from tests.dataplane.clearing import clear
 from tests.dataplane.objects import built_objects
 from tests.dataplane.packets import IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text
 
@@ -54,20 +55,28 @@ class Hosts(NamedTuple):
         return self.arrive(left.frame)
 
 
-@pytest.fixture
-def hosts() -> Iterator[Hosts]:
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Hosts]:
     made: dict[Path, HostDataplane] = {}
     at = {}
     try:
-        for address, tables in TABLES.items():
+        for address in TABLES:
             path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
             made[path] = at[address] = HostDataplane.open(path, built_objects(), max_mappings=256)
-            plan.fill(at[address], tables())
         yield Hosts(at)
     finally:
         for path, one in made.items():
             one.close()
             HostDataplane.remove_pins(path)
+
+
+@pytest.fixture
+def hosts(loaded: Hosts) -> Hosts:
+    """Loaded once, their tables as in the plan."""
+    for address, tables in TABLES.items():
+        clear(loaded.at[address])
+        plan.fill(loaded.at[address], tables())
+    return loaded
 
 
 def packet(source: str, destination: str, ttl: int = 64) -> Packet:

@@ -20,6 +20,7 @@ import pytest
 from rookery.region import directory
 from rookery.region.inside import entering
 from rookery.region.layout import Layout
+from tests.executing import execute
 from tests.waiting import until
 
 STREAM = Path(__file__).with_name("stream.py").read_text()
@@ -60,7 +61,7 @@ class Stage:
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[bytes]:
         """`command` inside the instance; the result, whatever its exit code."""
-        return self.region.rookery("exec", self.instances[name], "--", *command)
+        return execute(self.region.name, self.instances[name], *command)
 
     def said(self, name: str, *command: str) -> str:
         done = self.run(name, *command)

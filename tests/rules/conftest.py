@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from rookery.region.inside import entering
 from rookery.region.ready import host_states
 from rookery.region.status import current, live_generation
 from rookery.tour.permission import rule
 from rookery.tour.talk import Talker
+from tests.executing import execute
 from tests.rules.appliance import Tables, forwarding
 from tests.waiting import until
 
@@ -92,8 +92,7 @@ class Stage:
         return self.talkers[name]
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[bytes]:
-        enter, environment = entering(self.region.name, self.instances[name], list(command))
-        return subprocess.run(enter, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        return execute(self.region.name, self.instances[name], *command)
 
     def ping(self, name: str, address: str, *options: str) -> bool:
         return self.run(name, "ping", "-c1", "-W1", *options, address).returncode == 0

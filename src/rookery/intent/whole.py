@@ -3,6 +3,7 @@ step by step (rookery.mapping.index) and is tested against this."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from rookery.intent.gateways import (
@@ -51,6 +52,8 @@ from rookery.model.objects import (
     Vpc,
 )
 
+Attached = defaultdict[str, list[NetworkInterface]]  # by instance id
+
 
 def host_intent(state: State, host: str) -> HostIntent:
     """Its instances, every mapping of the VPCs in which one of them runs and of their peers, the routes of the tables they
@@ -60,7 +63,9 @@ def host_intent(state: State, host: str) -> HostIntent:
         return _edge_intent(state, host)
     if found and found.cell:
         return _intent_of(state, host, [], _at_cell(state, found.cell))
-    instances = [_instance(state, instance) for instance in state.all(Instance) if instance.host == host]
+    attached = _attached(state)
+    mine = (instance for instance in state.all(Instance) if instance.host == host)
+    instances = [_instance(state, instance, attached) for instance in mine]
     active = [i for instance in instances if instance.wanted == RUNNING for i in instance.interfaces]
     return _intent_of(state, host, instances, active)
 
@@ -146,14 +151,17 @@ def _publics(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
             yield from public_intents(interface, vpc.vni, pairs)
 
 
-def _instance(state: State, instance: Instance) -> InstanceIntent:
-    mine = [_interface(state, i) for i in state.all(NetworkInterface) if _attached_to(i, instance)]
+def _instance(state: State, instance: Instance, attached: Attached) -> InstanceIntent:
+    mine = [_interface(state, interface) for interface in attached[instance.id]]
     return instance_intent(instance, [intent for intent in mine if intent])
 
 
-def _attached_to(interface: NetworkInterface, instance: Instance) -> bool:
-    held = held_attachment(interface)
-    return held is not None and held.instance_id == instance.id
+def _attached(state: State) -> Attached:
+    found: Attached = defaultdict(list)
+    for interface in state.all(NetworkInterface):
+        if held := held_attachment(interface):
+            found[held.instance_id].append(interface)
+    return found
 
 
 def _place(state: State, interface: NetworkInterface) -> tuple[Vpc | None, Subnet | None]:
@@ -234,8 +242,9 @@ def _zones(state: State, own: list[Vpc]) -> Iterator[RuleIntent]:
 
 
 def _names(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
+    attached = _attached(state)
     for instance in state.all(Instance):
-        yield from (name for name in names_of(instance, _instance(state, instance)) if name.vni in vnis)
+        yield from (name for name in names_of(instance, _instance(state, instance, attached)) if name.vni in vnis)
 
 
 def _of_interfaces(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
