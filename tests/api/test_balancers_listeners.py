@@ -276,6 +276,7 @@ def test_connections_of_deregistered_targets_end_by_default_only_with_udp(here, 
         (PRESERVE, "yes", "ValidationError"),
         ("target_group_health.dns_failover.minimum_healthy_targets.count", "0", "ValidationError"),
         ("target_health_state.unhealthy.draining_interval_seconds", "60", "UnsupportedOperation"),
+        ("proxy_protocol_v2.enabled", "true", "UnsupportedOperation"),
     ],
 )
 def test_attributes_of_target_groups_have_their_ranges(here, key, value, code):

@@ -56,7 +56,7 @@ _OF_GROUPS: dict[str, tuple[Rule, Rule]] = {
     known.DRAIN_SECONDS: (_between(0, 3600), _any),
     known.DRAINED_ARE_CUT: (_BOOLEAN, _any),
     known.PRESERVE_CLIENT: (_BOOLEAN, _any),
-    known.PROXY_PROTOCOL: (_BOOLEAN, _any),
+    known.PROXY_PROTOCOL: (_BOOLEAN, _one_of("false")),
     known.STICKY: (_BOOLEAN, _any),
     "stickiness.type": (_one_of("source_ip"), _any),
     known.CROSS_ZONE: (_one_of("true", "false", known.OF_BALANCER), _any),
