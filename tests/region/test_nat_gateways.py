@@ -1,0 +1,157 @@
+"""NAT gateways of a running region: a private instance reaches the internet through a cell whose nodes die one after the other.
+
+    inner 10.60.2.10 (private) -- host-1 --+-- node-1 .. node-4 (cell-1) --+-- edge-1 -- router -- page 192.0.2.80
+      0.0.0.0/0 -> nat in 10.60.1.0/24     +-----------substrate-----------+
+      10.60.1.0/24: 0.0.0.0/0 -> internet gateway
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rookery.region import namespaces
+from rookery.region.inside import entering
+from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.status import live_generation
+from tests.conftest import RunningRegion
+from tests.region.gateway_stage import printed
+from tests.waiting import until
+
+pytestmark = pytest.mark.real_packets
+PAGE = PAGE_ADDRESSES[0]
+MEGABYTE = 1 << 20
+SIZE = 24 * MEGABYTE
+GOES_ON = 2 * MEGABYTE  # half a second's
+WAIT = {"Delay": 0.2, "MaxAttempts": 200}
+
+
+class Stage:
+    """Ids; `public`: the gateway's address."""
+
+    def __init__(self, region: RunningRegion):
+        self.region, self.ec2 = region, region.client()
+        self.plan = Layout(region.name)
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
+        self.gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
+        outer, self.inner_table = self.subnet(1), ""
+        self.lead(self.table, GatewayId=self.gateway)
+        address = self.ec2.allocate_address(Domain="vpc")
+        self.public, self.allocation = address["PublicIp"], address["AllocationId"]
+        made = self.ec2.create_nat_gateway(SubnetId=outer, AllocationId=self.allocation)["NatGateway"]
+        self.nat = made["NatGatewayId"]
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[self.nat], WaiterConfig=WAIT)
+        self.instance = self.launch(self.subnet(2))
+        self.inner_table = self.table
+        self.now(self.lead(self.table, NatGatewayId=self.nat))
+
+    def subnet(self, number: int) -> str:
+        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone="us-east-1a")
+        self.table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.associate_route_table(RouteTableId=self.table, SubnetId=made["Subnet"]["SubnetId"])
+        return made["Subnet"]["SubnetId"]
+
+    def lead(self, table: str, **target: str) -> Any:
+        return self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+
+    def launch(self, subnet: str) -> str:
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        asked = {"ImageId": image, "SubnetId": subnet, "PrivateIpAddress": "10.60.2.10", "MinCount": 1, "MaxCount": 1}
+        (made,) = self.ec2.run_instances(**asked)["Instances"]
+        self.ec2.get_waiter("instance_running").wait(InstanceIds=[made["InstanceId"]], WaiterConfig=WAIT)
+        return made["InstanceId"]
+
+    def now(self, answer: Any) -> None:
+        generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
+        until(lambda: live_generation(self.region.name) >= generation, "hosts, edges and nodes follow")
+
+    def run(self, *words: str) -> str:
+        """What it prints, in the instance; empty when it fails."""
+        enter, environment = entering(self.region.name, self.instance, list(words))
+        return printed(enter, environment)
+
+    def outside(self, *words: str) -> str:
+        return printed(namespaces.inside(self.plan.page_namespace, *words))
+
+    def told(self) -> str:
+        """By the page, of who asks."""
+        return self.run("curl", "-s", "-m", "3", f"http://{PAGE}/")
+
+    def address_of_nat(self) -> dict[str, Any]:
+        (found,) = self.ec2.describe_nat_gateways(NatGatewayIds=[self.nat])["NatGateways"]
+        return found["NatGatewayAddresses"][0]
+
+
+@pytest.fixture(scope="module")
+def stage(module_region: Callable[..., RunningRegion]) -> Stage:
+    return Stage(module_region(1, 1, "--edges", "1", "--nodes", "4"))
+
+
+def test_the_server_sees_the_gateways_address_and_a_port_that_it_handed_out(stage: Stage):
+    """T6-01."""
+    assert stage.told() == f"{PAGE} sees you as {stage.public}\n"
+
+
+def test_pings_are_answered_and_the_gateway_is_a_hop(stage: Stage):
+    """T6-13."""
+    assert " 0% packet loss" in stage.run("ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", PAGE)
+    inner = stage.address_of_nat()["PrivateIp"]
+    enter, environment = entering(stage.region.name, stage.instance, ["ping", "-n", "-c", "1", "-W", "2", "-t", "1", PAGE])
+    assert f"From {inner}" in printed(["sh", "-c", '"$@" || true', "sh", *enter], environment)
+
+
+def test_nobody_outside_begins_anything(stage: Stage):
+    """T6-09, T6-14."""
+    assert stage.outside("ping", "-n", "-c", "1", "-W", "0.7", stage.public) == ""
+    assert stage.outside("curl", "-s", "-m", "0.7", f"http://{stage.public}/") == ""
+
+
+def received(stage: Stage) -> int:
+    return int(stage.run("stat", "-c", "%s", "/tmp/fetched") or 0)
+
+
+def healthy(stage: Stage) -> bool:
+    found = json.loads(stage.region.rookery("cell", "--json").stdout)
+    return not found["problem"] and not any(node["problem"] for node in found["nodes"])
+
+
+def test_a_download_goes_on_while_every_node_dies_and_comes_back(stage: Stage):
+    """None of the flow's keepers is spared, nor the node that it goes through."""
+    fetch = f"curl -s -o /tmp/fetched -w '%{{size_download}} %{{num_connects}}' 'http://{PAGE}/bytes/{SIZE}?rate={4 * MEGABYTE}' > /tmp/said 2>&1; echo >> /tmp/said"
+    stage.run("sh", "-c", f"setsid sh -c \"{fetch}\" > /dev/null 2>&1 < /dev/null &")
+    until(lambda: received(stage) > 0, "it begins")
+    for number in (1, 2, 3, 4):
+        node = stage.plan.host_namespace(f"node-{number}")
+        namespaces.run("ip", "-n", node, "link", "set", "u0", "down")
+        begun = received(stage)
+        until(lambda begun=begun: received(stage) >= min(begun + GOES_ON, SIZE), f"it goes on without node-{number}")
+        namespaces.run("ip", "-n", node, "link", "set", "u0", "up")
+        until(lambda: healthy(stage), f"node-{number} is back")
+    until(lambda: stage.run("cat", "/tmp/said"), "it ends", 30)
+    assert stage.run("cat", "/tmp/said").split() == [str(SIZE), "1"]
+
+
+def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):
+    """T6-12."""
+    stage.ec2.delete_nat_gateway(NatGatewayId=stage.nat)
+    stage.ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[stage.nat], WaiterConfig=WAIT)
+    until(lambda: stage.told() == "", "nothing passes")
+    (table,) = stage.ec2.describe_route_tables(RouteTableIds=[stage.inner_table])["RouteTables"]
+    assert {route["State"] for route in table["Routes"] if route.get("NatGatewayId")} == {"blackhole"}
+    (address,) = stage.ec2.describe_addresses(AllocationIds=[stage.allocation])["Addresses"]
+    assert "AssociationId" not in address
+    stage.ec2.release_address(AllocationId=stage.allocation)
+
+
+def test_a_balancer_is_refused_as_long_as_nobody_checks_targets(stage: Stage):
+    subnets = [one["SubnetId"] for one in stage.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [stage.vpc]}])["Subnets"]]
+    with pytest.raises(ClientError) as refused:
+        stage.region.client("elbv2").create_load_balancer(Name="web", Type="network", Scheme="internal", Subnets=subnets[:1])
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+    assert re.search("checks no targets", str(refused.value))
