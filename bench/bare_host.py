@@ -145,7 +145,7 @@ def connection_keys(numbers: Iterable[int]) -> list[formats.ConnectionKey]:
 def hold_flows(real: HostDataplane, first: int, last: int) -> None:
     """As if the instance had opened them, and both ends had spoken."""
     row = formats.Connection(
-        time.monotonic_ns() + HOUR, 0, 0, formats.ConnectionState.STREAM, Direction.EGRESS, 0
+        time.monotonic_ns() + HOUR, 0, 0, formats.ConnectionState.STREAM, Direction.EGRESS, attachment=0
     )
     real.connections.put_many(dict.fromkeys(connection_keys(range(first, last)), row))
 

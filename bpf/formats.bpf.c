@@ -5,6 +5,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "formats/cell.h"
+#include "formats/chain.h"
 #include "formats/edge.h"
 #include "formats/maps.h"
 #include "formats/services.h"
@@ -65,6 +66,9 @@ struct formats {
 	struct cell_target cell_target;
 	struct flow_key flow_key;
 	struct directive directive;
+	struct cell_choices cell_choices;
+	struct tracker tracker;
+	struct cached_directive cached_directive;
 	enum cell_constant cell_constant;
 	enum cell_node_flag cell_node_flag;
 	enum attachment_kind attachment_kind;
@@ -72,6 +76,8 @@ struct formats {
 	enum service_flag service_flag;
 	enum target_flag target_flag;
 	enum directive_flag directive_flag;
+	enum chain_step chain_step;
+	enum chain_flag chain_flag;
 	struct caller caller;
 	struct services_config services_config;
 	struct service_budget service_budget;

@@ -10,7 +10,6 @@
 #include "stages/network_acl.h"
 #include "stages/parse.h"
 #include "stages/receiving_gate.h"
-#include "stages/route.h"
 #include "stages/security_group.h"
 #include "stages/service.h"
 #include "stages/source_check.h"
@@ -18,6 +17,7 @@
 #include "stages/to_service.h"
 #include "stages/unicast.h"
 #include "stages/verify.h"
+#include "stages/way_back.h"
 
 char program_license[] SEC("license") = "GPL";
 
@@ -43,6 +43,7 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	const struct substrate_config *config = find_substrate();
 	const struct interface_config *interface;
 	struct next_hop hop = {};
+	struct connection *flow;
 	enum verdict verdict;
 
 	if ((verdict = find_interface(packet, &interface))) return verdict;
@@ -58,12 +59,13 @@ static __always_inline enum verdict leave(struct __sk_buff *skb, struct packet *
 	if ((verdict = refuse_link_local(packet))) return verdict;
 	if ((verdict = refuse_family(packet, interface))) return verdict;
 	if ((verdict = find_fragment(packet, EGRESS))) return verdict;
-	if ((verdict = find_next_hop(packet, interface, &hop))) return verdict;
+	flow = flow_of(packet, EGRESS, interface->interface);
+	if ((verdict = find_way(skb, packet, interface, flow, &hop))) return verdict;
 	if (!config) return DROP_NOT_CONFIGURED;
 	if ((verdict = check_border(packet, &interface->gates, EGRESS, leaves_subnet(interface, &hop)))) return verdict;
 	if ((verdict = check_size(skb, packet, interface, config))) return verdict;
 	if ((verdict = find_substrate_hop(skb, packet, config))) return verdict;
-	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, hop.group_set)))
+	if ((verdict = check_groups(skb, packet, &interface->gates, EGRESS, interface->interface, hop.group_set, flow)))
 		return verdict;
 	if (hop.host == config->address) return receive(skb, packet, &hop, config);
 	return encapsulate(skb, packet, &hop, config);

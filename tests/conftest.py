@@ -181,8 +181,9 @@ def regions() -> Iterator[Callable[..., RunningRegion]]:
     made: list[RunningRegion] = []
 
     def make(hosts: int = 2, zones: int = 2, *options: str) -> RunningRegion:
-        """Without edges, unless `options` say how many: most tests need none."""
-        options = options if "--edges" in options else (*options, "--edges", "0")
+        """Without edges and without a cell, unless `options` say how many: most tests need none."""
+        for part in ("--edges", "--nodes"):
+            options = options if part in options else (*options, part, "0")
         made.append(bring_up(hosts, zones, *options))
         return made[-1]
 

@@ -10,18 +10,18 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 SOURCE = CHECKOUT / "src" / "rookery"
 
-SERVICES = {"api", "mapping", "host", "blackfoot"}
+SERVICES = {"api", "mapping", "host", "blackfoot", "hyperplane"}
 MAY_IMPORT = {
     "model": set(),
     "store": {"model"},
     "intent": {"model", "store"},
     "dataplane": set(),
     "vm": set(),
-    "hyperplane": {"model"},
     "api": {"model", "store", "intent", "hyperplane"},
     "mapping": {"model", "store", "intent"},
     "host": {"model", "intent", "dataplane", "mapping", "vm"},
     "blackfoot": {"model", "intent", "dataplane", "mapping", "host"},
+    "hyperplane": {"model", "store", "intent", "dataplane", "mapping", "host"},
     "region": {"model", "store", "intent", "dataplane", "vm", *SERVICES},
     "trace": {"model", "dataplane", "host", "region"},
     "tour": {"model", "host", "region", "trace"},

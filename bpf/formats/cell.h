@@ -4,6 +4,8 @@
 #ifndef ROOKERY_CELL_H
 #define ROOKERY_CELL_H
 
+#include <linux/types.h>
+
 #include "formats/maps.h"
 
 enum cell_constant {
@@ -16,10 +18,18 @@ enum cell_constant {
 	CELL_NO_TARGET = 0xffff,           /* in a table of choices: nobody */
 	CELL_MTU = 8500,                   /* largest IP packet that a cell takes */
 	CELL_OVERHEAD = 160,               /* bytes that a chain adds, at most, between two nodes, beside the wrapping */
+	CELL_PROVISIONAL_SECONDS = 30,     /* a decision that nobody has used yet; a target must answer within that */
+	CELL_REST_SECONDS = 120,           /* after a FIN or a reset: the port is not given to others meanwhile */
+	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
+	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
+	CELL_NAT_IDLE_SECONDS = 350,
+	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
+	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
+	CELL_EVERYBODY = 0,                /* in `tenants`: what one may hold who has no row yet */
 };
 
-/* `tops`, on hosts, edges and nodes: number of a set -> the nodes that serve an account. Any of them speaks for the account's
- * interfaces at the cell; a sender chooses among the living by a flow's hash. */
+/* `tops`, on hosts, edges and nodes: number of a set, as `host` of what lives there says it -> the nodes that serve an account. Any of
+ * them speaks for the account's interfaces at the cell; a sender chooses among the living by a flow's hash. */
 struct top_set {
 	__u16 living;                      /* the first so many of `address`, to which one sends */
 	__u16 members;                     /* so many are in the set: any of them may send */
@@ -49,8 +59,10 @@ struct cell_config {
 	__u32 half;                        /* which is read */
 	__u32 number;                      /* of the cell */
 	__u32 self;                        /* this node's place */
+	__u32 services;                    /* rows of a half of `cell_choices` */
+	__u32 targets;                     /* ... and of `cell_targets` */
 };
-_Static_assert(sizeof(struct cell_config) == 40, "shared format");
+_Static_assert(sizeof(struct cell_config) == 48, "shared format");
 
 /* `cell_living`: one row, key 0: bit n: the node at place n answers probes. */
 
@@ -119,7 +131,7 @@ struct cell_service_key {
 _Static_assert(sizeof(struct cell_service_key) == 16, "shared format");
 
 struct cell_service {
-	__u32 number;                      /* row in `cell_choices`, once multiplied by CELL_CHOICES */
+	__u32 number;                      /* row in `cell_choices` */
 	__u32 flags;                       /* enum service_flag */
 	__u32 idle_seconds;
 	__u32 exit_vni;                    /* in whose name its packets go to targets: itself, or the balancer behind an endpoint */
@@ -128,7 +140,12 @@ struct cell_service {
 };
 _Static_assert(sizeof(struct cell_service) == 24, "shared format");
 
-/* `cell_choices`: (half * services + number) * CELL_CHOICES + place -> a target's row in `cell_targets`, or CELL_NO_TARGET. */
+/* `cell_choices`: half * services + number -> rows in `cell_targets`, or CELL_NO_TARGET; a flow's hash says which of them. */
+struct cell_choices {
+	__u16 target[CELL_CHOICES];
+	__u16 padding[3];
+};
+_Static_assert(sizeof(struct cell_choices) == 8192, "shared format");
 
 enum target_flag {
 	TARGET_HEALTHY = 1,
@@ -164,7 +181,7 @@ enum directive_flag {
 	DIRECTIVE_OUTWARD = 1,             /* of the flow's first packet; else: of the answers */
 	DIRECTIVE_PROVISIONAL = 2,         /* decided, not yet seen established: kept for CELL_PROVISIONAL_SECONDS */
 	DIRECTIVE_PROXY_PROTOCOL = 4,
-	DIRECTIVE_RESET = 8,               /* the flow ended: what comes is answered with a reset */
+	DIRECTIVE_CLOSING = 8,             /* a FIN or a reset was seen */
 };
 
 /* What a top does with a flow's packets: new addresses and ports, and in whose name they go on. */
@@ -182,5 +199,25 @@ struct directive {
 	__u64 version;                     /* higher wins where two are told of the same flow */
 };
 _Static_assert(sizeof(struct directive) == 64, "shared format");
+
+/* `trackers`: flow_key -> what becomes of the flow, at the nodes that keep it: each direction has its row, and its nodes. */
+struct tracker {
+	struct directive directive;
+	__u64 deadline;                    /* nanoseconds, CLOCK_MONOTONIC: later it is not there any more */
+	__u32 tenant;
+	__u16 decider;                     /* place; of a pending one */
+	__u16 pending;                     /* 1: no directive yet, `decider` was asked for one */
+};
+_Static_assert(sizeof(struct tracker) == 80, "shared format");
+
+/* `directives`: flow_key -> what a top has been told. It may be thrown out at any time: trackers know. */
+struct cached_directive {
+	struct directive directive;
+	__u64 seen;                        /* nanoseconds, CLOCK_MONOTONIC: when a packet last used it */
+	__u64 told;                        /* ... when its trackers last heard of that; 0: never */
+};
+_Static_assert(sizeof(struct cached_directive) == 80, "shared format");
+
+/* `tenants`: number of an account -> struct allowance: flows that it holds at this tracker, and may. */
 
 #endif

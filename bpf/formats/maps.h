@@ -67,7 +67,7 @@ struct mapping_key {
 _Static_assert(sizeof(struct mapping_key) == 20, "shared format");
 
 struct mapping {
-	__be32 host;                       /* substrate address; the substrate may stay IPv4 */
+	__be32 host;                       /* substrate address; the substrate may stay IPv4. At a cell: number of a set in `tops` */
 	__u32 interface;
 	__u32 subnet;
 	__u8 mac[6];
@@ -95,12 +95,13 @@ struct forwarder_key {
 _Static_assert(sizeof(struct forwarder_key) == 8, "shared format");
 
 struct forwarder {
-	__be32 host;
+	__be32 host;                       /* as in a mapping */
 	__u32 subnet;
 	__u8 mac[6];
 	__u16 flags;                       /* enum interface_flag: with the check on it speaks for itself only */
+	__u64 group_set;                   /* of one at a cell: what it passes on is admitted where its own groups are; else 0 */
 };
-_Static_assert(sizeof(struct forwarder) == 16, "shared format");
+_Static_assert(sizeof(struct forwarder) == 24, "shared format");
 
 /* `peerings`: a row says that the first VPC admits packets of the second. */
 struct peering_key {
@@ -260,7 +261,7 @@ struct connection {
 	__u16 rule;
 	__u8 state;                        /* enum connection_state */
 	__u8 opened;                       /* enum direction of its first packet */
-	__u32 padding;
+	__u32 attachment;                  /* interface at a cell that passed it on for its client: answers go back there; 0: none did */
 };
 _Static_assert(sizeof(struct connection) == 24, "shared format");
 

@@ -13,6 +13,7 @@ enum verdict {
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
 	SERVED = 5,                        /* given to the host's services */
 	DEFERRED = 6,                      /* XDP left it as it came to the TC build behind it, which judges it, and counts it as well */
+	KEPT = 7,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */
@@ -87,7 +88,7 @@ enum program {
 	BLACKFOOT_OUTWARD = 4,             /* of an edge: from the substrate */
 	BLACKFOOT_INWARD = 5,              /* of an edge: from outside */
 	HYPERPLANE_TOP = 6,                /* of a cell's node: from hosts and edges */
-	HYPERPLANE_CHAIN = 7,              /* of a cell's node: from other nodes */
+	HYPERPLANE_CHAIN = 7,              /* ... from other nodes of its cell */
 };
 
 enum step {
@@ -130,6 +131,8 @@ enum step {
 	STEP_DECIDED = 37,                 /* detail: version; destination or source: as decided */
 	STEP_STORED = 38,                  /* detail: place of the node that stored it */
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
+	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
+	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
 };
 
 enum what_if_mark {

@@ -12,6 +12,7 @@ enum wire_constant {
 	WIRE_OPTION_CLASS = 0xff52,        /* RFC 8926: 0xff00..0xffff are experimental; 'R' */
 	WIRE_OPTION_ORIGIN = 0x01,         /* not critical: a receiver may skip it */
 	WIRE_OPTION_CRITICAL = 0x80,       /* RFC 8926: drop what you do not understand */
+	WIRE_OPTION_CHAIN = 0x82,          /* critical; between nodes of one cell only (formats/chain.h) */
 	WIRE_SOURCE_PORT_BASE = 0xc000,    /* flow entropy for equal-cost paths: 49152..65535 */
 };
 

@@ -5,12 +5,9 @@
 
 #include "stages/gate.h"
 #include "stages/host_tables.h"
+#include "stages/tcp.h"
 
 enum connection_constant {
-	TCP_FIN = 0x01,
-	TCP_SYN = 0x02,
-	TCP_RST = 0x04,
-	TCP_ACK = 0x10,
 	ROW_IS_THERE = -17,                /* -EEXIST: another CPU was faster */
 	REFRESH = 100000000,               /* nanoseconds: a deadline is moved only when it is worth a write to shared memory */
 };
@@ -59,10 +56,9 @@ static __always_inline void put_echo(struct connection_key *key, bool leaves, __
 }
 
 /* False: of a kind that has no flow (ICMP that is no echo). */
-static __always_inline bool find_flow(struct packet *packet, __u32 interface)
+static __always_inline bool find_flow(struct packet *packet, bool leaves, __u32 interface)
 {
 	struct connection_key *key = &packet->kept.flow;
-	bool leaves = packet->direction == EGRESS;
 
 	key->interface = interface;
 	key->protocol = packet->protocol;
@@ -74,6 +70,12 @@ static __always_inline bool find_flow(struct packet *packet, __u32 interface)
 	else
 		return false;
 	return true;
+}
+
+/* Of the packet at a gate of the interface, whatever its age; 0: there is no such row. */
+static __always_inline struct connection *flow_of(struct packet *packet, enum direction direction, __u32 interface)
+{
+	return find_flow(packet, direction == EGRESS, interface) ? bpf_map_lookup_elem(&connections, &packet->kept.flow) : 0;
 }
 
 static __always_inline bool is_over(const struct connection *row, __u64 now)
@@ -125,23 +127,29 @@ static __always_inline void refresh(struct connection *row, const struct packet 
 	row->deadline = deadline;
 }
 
-/* What every packet of an established flow costs: this one search. All other parts of the decision are out of line: each has keys
- * of its own, and they have one stack of 512 bytes. */
-static __always_inline enum known find_connection(struct packet *packet, const struct ends *ends)
+/* A flow that began elsewhere is answered the way that its last packet came. One that began here follows the routes, and what a
+ * NAT gateway brings of it changes nothing. */
+static __always_inline void note_way(struct connection *row, const struct packet *packet)
 {
-	struct connection *row;
+	if (row->attachment != packet->attachment && packet->direction == INGRESS && row->opened == INGRESS)
+		row->attachment = packet->attachment;
+}
+
+/* What every packet of an established flow costs: the one search that found `row`. All other parts of the decision are out of line:
+ * each has keys of its own, and they have one stack of 512 bytes. */
+static __always_inline enum known find_connection(struct packet *packet, const struct ends *ends, struct connection *row)
+{
 	__u64 now;
 
-	if (!find_flow(packet, ends->interface))
-		return UNKNOWN;
-	row = bpf_map_lookup_elem(&connections, &packet->kept.flow);
 	if (!row)
 		return UNKNOWN;
 	now = coarse_now(packet);
 	if (is_over(row, now) || is_reopened(row, packet))
 		return OVER;
-	if (!packet->what_if)
+	if (!packet->what_if) {
 		refresh(row, packet, ends->gates, now);
+		note_way(row, packet);
+	}
 	packet->rule = row->rule;
 	packet->direction = row->opened;   /* the rule's own: an answer goes the other way */
 	tell(packet, STEP_CONNECTION_FOUND, CONTINUE, row->list);
@@ -165,11 +173,11 @@ static __always_inline enum verdict add_connection(const struct connection_key *
 	return error == ROW_IS_THERE ? CONTINUE : DROP_CONNECTIONS_FULL;
 }
 
-/* Of the flow that find_connection() looked for. */
+/* Of the flow that flow_of() looked for. */
 static __noinline enum verdict make_connection(struct packet *packet, const struct ends *ends, enum known known)
 {
 	struct connection row = { .list = packet->list, .rule = packet->rule, .state = CONNECTION_NEW,
-				  .opened = packet->direction };
+				  .opened = packet->direction, .attachment = packet->attachment };
 	struct allowance *allowance = bpf_map_lookup_elem(&allowances, &ends->interface);
 
 	if (!allowance)

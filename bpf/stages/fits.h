@@ -3,6 +3,7 @@
 #ifndef ROOKERY_FITS_H
 #define ROOKERY_FITS_H
 
+#include "formats/cell.h"
 #include "formats/edge.h"
 #include "stages/device.h"
 #include "stages/interface.h"
@@ -146,6 +147,8 @@ static __always_inline enum verdict check_size(struct __sk_buff *skb, struct pac
 {
 	__u32 mtu = path_mtu(interface, config);
 
+	if (packet->at_cell && mtu > CELL_MTU)
+		mtu = CELL_MTU;
 	if (packet->largest <= mtu && !exceeds_internet(packet))
 		return CONTINUE;
 	if (!packet->dont_fragment || packet->unanswerable)

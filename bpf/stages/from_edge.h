@@ -36,21 +36,4 @@ static __always_inline enum verdict verify_source(struct packet *packet, struct 
 	return packet->origin_interface ? verify_interface(packet, sender) : verify_edge(packet);
 }
 
-/* Of what comes from outside and belongs to no tracked flow: does the receiver's subnet answer through an egress-only gateway? Then
- * nobody there asked. */
-static __noinline bool is_unasked(const struct packet *packet)
-{
-	const struct gateway *gateway = gateway_of(packet, GATEWAY_EGRESS_ONLY);
-	const struct interface_config *interface;
-	const struct route *way_back;
-
-	if (!gateway || is_ipv4(&packet->source))
-		return false;
-	interface = bpf_map_lookup_elem(&interfaces, &packet->ifindex);
-	if (!interface || !(gateway->flags & GATEWAY_INTERNET))
-		return true;
-	way_back = longest_route(interface->route_table, &packet->source);
-	return way_back && way_back->kind == ROUTE_EGRESS_ONLY;
-}
-
 #endif

@@ -4,6 +4,7 @@
 #define ROOKERY_NEXT_HOP_H
 
 #include "stages/mapping.h"
+#include "stages/tops.h"
 
 /* An interface: of whoever has the destination's address, or the one to which a route leads. Or an edge. */
 struct next_hop {
@@ -17,12 +18,15 @@ struct next_hop {
 static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, struct next_hop *hop)
 {
 	const struct mapping *mapping = mapping_of(vni, &packet->destination);
+	enum verdict verdict;
 
 	if (!mapping)
 		return DROP_NO_MAPPING;
 	packet->outer_destination = mapping->host;
+	if (mapping->flags & INTERFACE_AT_CELL && (verdict = find_top(packet, mapping->host)))
+		return verdict;
 	tell(packet, STEP_MAPPING_FOUND, CONTINUE, mapping->generation);
-	hop->host = mapping->host;
+	hop->host = packet->outer_destination;
 	hop->vni = vni;
 	hop->subnet = mapping->subnet;
 	hop->group_set = mapping->group_set;
@@ -30,17 +34,20 @@ static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, s
 	return CONTINUE;
 }
 
-/* An appliance. Whose groups the destination has does not matter: it is another interface that gets the packet. */
+/* An appliance, or an interface at a cell. Whose groups the destination has does not matter: it is another interface that gets the packet. */
 static __always_inline enum verdict to_forwarder(struct packet *packet, __u32 number, struct next_hop *hop)
 {
 	const struct forwarder *forwarder = forwarder_of(packet->vni, number);
+	enum verdict verdict;
 
 	if (!forwarder)
 		return DROP_NO_FORWARDER;
 	packet->outer_destination = forwarder->host;
 	packet->led_to = number;
+	if (forwarder->flags & INTERFACE_AT_CELL && (verdict = find_top(packet, forwarder->host)))
+		return verdict;
 	tell(packet, STEP_FORWARDER_FOUND, CONTINUE, number);
-	hop->host = forwarder->host;
+	hop->host = packet->outer_destination;
 	hop->vni = packet->vni;
 	hop->subnet = forwarder->subnet;
 	__builtin_memcpy(hop->mac, forwarder->mac, ETH_ALEN);

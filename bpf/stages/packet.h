@@ -88,6 +88,7 @@ struct packet {
 	__be32 outer_destination;
 	__u32 identification;              /* of a fragment */
 	__u32 receiver;                    /* number of the interface that gets it */
+	__u32 attachment;                  /* an interface at a cell that passes on what its client sent; 0: it was none */
 	__u64 list;                        /* of the gate at which the packet stands */
 	__u16 rule;                        /* bit of the rule that counted there; RULE_NONE: none */
 	__be16 source_port;                /* ICMP echo: identifier; of a later fragment once its gate has found the first */
@@ -99,6 +100,7 @@ struct packet {
 	__u8 tcp_flags;
 	__u8 icmp_type;
 	__u8 icmp_code;
+	bool at_cell;                      /* who sent it, or gets it next, lives at a cell */
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */

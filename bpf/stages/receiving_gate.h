@@ -17,7 +17,8 @@ static __always_inline enum verdict admit_to(struct __sk_buff *skb, struct packe
 		return verdict;
 	if ((verdict = check_border(packet, &local->gates, INGRESS, !is_neighbour(packet, sender, local))))
 		return verdict;
-	return check_groups(skb, packet, &local->gates, INGRESS, packet->receiver, sender->group_set);
+	return check_groups(skb, packet, &local->gates, INGRESS, packet->receiver, sender->group_set,
+			    flow_of(packet, INGRESS, packet->receiver));
 }
 
 #endif

@@ -54,12 +54,14 @@ static __always_inline bool read_quoted_ports(struct __sk_buff *skb, __u32 offse
 	return is_echo(key->protocol, type);
 }
 
-/* The quoted packet went the other way than the error, which is sent to whoever sent what it is about. */
-static __noinline bool is_about_tracked(struct __sk_buff *skb, const struct packet *packet, const struct ends *ends)
+/* The quoted packet went the other way than the error, which is sent to whoever sent what it is about. 0: it is about no tracked
+ * flow. */
+static __noinline const struct connection *quoted_flow(struct __sk_buff *skb, const struct packet *packet,
+						       enum direction direction, __u32 interface)
 {
 	__u32 offset = packet->offset + ETH_HLEN + packet->headers;
-	struct connection_key key = { .interface = ends->interface };
-	bool leaves = packet->direction != EGRESS;
+	struct connection_key key = { .interface = interface };
+	bool leaves = direction != EGRESS;
 	const struct connection *row;
 
 	if (is_ipv4(&packet->source))
@@ -67,20 +69,20 @@ static __noinline bool is_about_tracked(struct __sk_buff *skb, const struct pack
 	else
 		offset = read_quoted_ipv6(skb, offset, &key);
 	if (!offset || !same_address(&key.local, &packet->destination))
-		return false;
+		return 0;
 	if (!leaves) {
 		key.local = key.remote;
 		key.remote = packet->destination;
 	}
 	if (!read_quoted_ports(skb, offset, leaves, &key))
-		return false;
+		return 0;
 	row = bpf_map_lookup_elem(&connections, &key);
-	return row && !is_over(row, bpf_ktime_get_coarse_ns());
+	return row && !is_over(row, bpf_ktime_get_coarse_ns()) ? row : 0;
 }
 
 static __always_inline bool is_related(struct __sk_buff *skb, const struct packet *packet, const struct ends *ends)
 {
-	return quotes(packet) && is_about_tracked(skb, packet, ends);
+	return quotes(packet) && quoted_flow(skb, packet, packet->direction, ends->interface);
 }
 
 #endif

@@ -4,9 +4,9 @@
 #ifndef ROOKERY_SECURITY_GROUP_H
 #define ROOKERY_SECURITY_GROUP_H
 
-#include "stages/from_edge.h"
 #include "stages/related.h"
 #include "stages/rules.h"
+#include "stages/unasked.h"
 
 static __always_inline void ask_this_way(const struct packet *packet, struct question *question, struct answer *answer)
 {
@@ -40,10 +40,11 @@ static __always_inline bool is_untracked(const struct packet *packet, struct que
 	return answer->open & family && reverse_is_anywhere(packet, question, answer);
 }
 
-/* Through an egress-only gateway: what comes back is let in because of the flow, and of no rule. */
+/* Through an egress-only gateway: what comes back is let in because of the flow, and of no rule. To and from a cell: the flow says
+ * where answers go. */
 static __always_inline bool answers_need_flow(const struct packet *packet)
 {
-	return packet->leads_out == ROUTE_EGRESS_ONLY;
+	return packet->leads_out == ROUTE_EGRESS_ONLY || packet->at_cell;
 }
 
 /* May it pass by the rules, and need it be remembered? */
@@ -73,9 +74,10 @@ static __always_inline enum verdict admit(struct packet *packet, const struct en
 	return CONTINUE;
 }
 
-static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *packet, const struct ends *ends)
+static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *packet, const struct ends *ends,
+					  struct connection *flow)
 {
-	enum known known = find_connection(packet, ends);
+	enum known known = find_connection(packet, ends, flow);
 
 	if (known == KNOWN)
 		return CONTINUE;
@@ -88,8 +90,10 @@ static __always_inline enum verdict judge(struct __sk_buff *skb, struct packet *
 	return admit(packet, ends, known);
 }
 
+/* `flow`: the packet's row, as flow_of() found it for this interface. */
 static __always_inline enum verdict check_groups(struct __sk_buff *skb, struct packet *packet, const struct gates *gates,
-						 enum direction direction, __u32 interface, __u64 group_set)
+						 enum direction direction, __u32 interface, __u64 group_set,
+						 struct connection *flow)
 {
 	struct ends ends = { .gates = gates, .interface = interface, .group_set = group_set };
 	enum verdict verdict;
@@ -97,7 +101,7 @@ static __always_inline enum verdict check_groups(struct __sk_buff *skb, struct p
 	enter_gate(packet, direction, gates->policy);
 	if (!gates->policy || !gates->acl)
 		return DROP_NOT_CONFIGURED;
-	if ((verdict = judge(skb, packet, &ends)))
+	if ((verdict = judge(skb, packet, &ends, flow)))
 		return verdict;
 	leave_gate(packet);
 	return CONTINUE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What do the programs of hosts and of edges know alike? All objects of a node declare the same maps; the loader gives them the same
+/* What do the programs of hosts, of edges and of cells know alike? All objects of a node declare the same maps; the loader gives them the same
  * pinned ones. */
 #ifndef ROOKERY_TABLES_H
 #define ROOKERY_TABLES_H
@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "formats/cell.h"
 #include "formats/edge.h"
 #include "formats/maps.h"
 #include "formats/verdict.h"
@@ -59,6 +60,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gateway);
 } gateways SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct top_set);
+} tops SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -13,7 +13,7 @@ from rookery.intent.host import BlockIntent, GatewayIntent, HostIntent, PublicIn
 from rookery.mapping.protocol import Delta
 from tests.host.journal import FakeMap, a_mapping
 
-TABLES = ("mappings", "delegated", "routes", "forwarders", "gateways", "publics", "translations", "blocks")
+TABLES = ("mappings", "delegated", "routes", "forwarders", "gateways", "tops", "publics", "translations", "blocks")
 GATEWAY = GatewayIntent(vni=7, internet=True, egress_only=False)
 BLOCK = BlockIntent(cidr="2001:db8:7::/56", vni=7)
 

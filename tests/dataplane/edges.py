@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -141,12 +141,13 @@ def edge(address: IPv4Address = plan_edge.EDGE_1, build: str = "tc") -> Iterator
 
 
 @contextmanager
-def region(build: str = "tc") -> Iterator[Region]:
+def region(addresses: Iterable[str] = tuple(HOSTS), build: str = "tc") -> Iterator[Region]:
+    """With the hosts at these addresses."""
     made: dict[Path, HostDataplane] = {}
     at = {}
     with edge(build=build) as one:
         try:
-            for address in HOSTS:
+            for address in addresses:
                 path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
                 made[path] = at[address] = HostDataplane.open(path, built_objects(), max_mappings=256)
             yield Region(at, one)

@@ -39,6 +39,9 @@ OWNERS = [(row[0], IPv4Address(a).packed) for (_, a), row in plan.ADDRESSES.item
 ]
 VPCS = (plan.VPC, plan.TWIN, plan.PEER, plan.THIRD, 9)
 EDGES = (IPv4Address("100.64.1.20"), IPv4Address("100.64.1.21"), IPv4Address("100.64.1.22"))
+NODES = tuple(IPv4Address(f"100.64.1.{n}") for n in (30, 31, 32, 33))
+SET = IPv4Address("13.12.11.10")  # a number, not an address
+AT_CELL = {"10.7.2.60": (60, 2), "10.7.1.61": (61, 1)}  # of VPC 7: (interface, subnet)
 OUTSIDE = [IPv4Address(a).packed for a in ("198.51.100.9", "192.0.2.80", "8.8.8.8", "172.32.0.1", "100.128.0.1", "192.168.0.1",
                                            "172.31.255.255", "100.127.0.1", "127.0.0.1", "0.0.0.1", "240.0.0.1")]  # fmt: skip
 HOSTS = [h.packed for h in (plan.HOST_A, plan.HOST_B, plan.HOST_C, plan.FAR_HOST)]
@@ -110,7 +113,10 @@ def instance_frame(rng: random.Random) -> bytes:
     if rng.random() < 0.25:
         return ethernet + b"\x08\x00" + question(rng)
     address = ADDRESSES[0] if rng.random() < 0.8 else rng.choice(ADDRESSES)
-    return ethernet + b"\x08\x00" + ip_packet(rng, address, rng.choice(OUTSIDE if rng.random() < 0.2 else ADDRESSES))
+    to = rng.choice(OUTSIDE if rng.random() < 0.2 else ADDRESSES)
+    if rng.random() < 0.15:
+        to = IPv4Address(rng.choice(tuple(AT_CELL))).packed
+    return ethernet + b"\x08\x00" + ip_packet(rng, address, to)
 
 
 def arp(rng: random.Random) -> bytes:
@@ -145,6 +151,9 @@ def substrate_frame(rng: random.Random) -> bytes:
         number = rng.choice(tuple(PLACES))
     if rng.random() < 0.1:
         origin_vni = rng.choice(VPCS)
+    if rng.random() < 0.15:
+        address, (number, _) = rng.choice(tuple(AT_CELL.items()))
+        source, host, origin_vni = IPv4Address(address).packed, rng.choice(NODES).packed, plan.VPC
     if rng.random() < 0.15:
         number, source, host, origin_vni = 0, rng.choice(OUTSIDE), rng.choice(EDGES).packed, plan.VPC
     given = options(rng, origin_option(rng, origin_vni, number))
@@ -224,11 +233,24 @@ def change_world(rng: random.Random) -> model.Host:
     host.edges = EDGES[: rng.randrange(4)]
     host.edge_nodes = {edge for edge in EDGES if rng.random() < 0.8}
     host.gateways = {vni for vni in (plan.VPC, plan.PEER) if rng.random() < 0.8}
-    host.routes[1, IPv4Network("0.0.0.0/0")] = rng.choice((model.Route("internet"),) * 3 + (model.Route("none"),))
+    put_cell(rng, host)
+    ways = ("internet", 0), ("internet", 0), ("none", 0), ("interface", 60)
+    host.routes[1, IPv4Network("0.0.0.0/0")] = model.Route(*rng.choice(ways))
     host.routes[1, IPv4Network("10.7.1.0/24")] = rng.choice(
         (model.Route("local"), model.Route("interface", 18), model.Route("interface", 11), model.Route("peer", plan.TWIN))
     )
     return host
+
+
+def put_cell(rng: random.Random, host: model.Host) -> None:
+    """Interfaces at a cell, most of whose nodes live."""
+    for address, (number, subnet) in AT_CELL.items():
+        checked = rng.random() < 0.5
+        host.mappings[plan.VPC, IPv4Address(address)] = model.Place(SET, number, subnet, plan.mac(number), True, checked)
+        host.forwarders[plan.VPC, number] = model.Forwarder(SET, subnet, plan.mac(number), checked, True)
+    living = NODES[: rng.randrange(4)]
+    others = tuple(node for node in NODES if node not in living and rng.random() < 0.5)
+    host.tops = {SET: model.Tops(living, others)} if rng.random() < 0.9 else {}
 
 
 def expect(host: model.Host, case: Case) -> model.Outcome:

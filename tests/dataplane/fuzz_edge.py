@@ -20,9 +20,11 @@ from tests.dataplane.edges import Edge
 from tests.dataplane.fuzz import (
     ADDRESSES,
     HOSTS,
+    NODES,
     OUTSIDE,
     OWNERS,
     PLACES,
+    SET,
     Difference,
     ip_packet,
     mutate,
@@ -78,6 +80,8 @@ def outward_frame(rng: random.Random) -> bytes:
     ports = rng.choice((GENEVE_PORT, rng.randrange(65536))), GENEVE_PORT
     udp = struct.pack("!HHHH", *ports, 8 + len(inside_it), rng.choice((0, 0, 0, 0, 7)))
     host = host if rng.random() < 0.9 else rng.choice((*HOSTS, plan_edge.EDGE_1.packed, plan_edge.EDGE_2.packed))
+    if rng.random() < 0.2:
+        host = rng.choice(NODES).packed
     head = struct.pack("!BBHHHBBH", 0x45, 0, 28 + len(inside_it), 0, 0x4000, 63, 17, 0) + host + plan_edge.EDGE_1.packed
     return bytes(12) + b"\x08\x00" + head + udp + inside_it
 
@@ -101,6 +105,12 @@ def change_world(rng: random.Random, edge: Edge) -> model_edge.Edge:
     host.substrate = model.Substrate(host.substrate.address, host.substrate.network, edge.substrate, rng.choice((1700, 1500)), gateway)
     moved = rng.choice(sorted(host.mappings))
     host.mappings[moved] = replace(host.mappings[moved], host=rng.choice((plan.HOST_B, plan.HOST_C, plan.FAR_HOST)))
+    if rng.random() < 0.7:
+        at_cell = rng.choice(sorted(plan_edge.PUBLIC))
+        key = at_cell[0], IPv4Address(at_cell[1])
+        host.mappings[key] = replace(host.mappings[key], host=SET, at_cell=True)
+    living = rng.randrange(4)
+    host.tops = {SET: model.Tops(NODES[:living], NODES[living : living + rng.randrange(2)])}
     host.gateways = {vni for vni in plan_edge.GATEWAYS if rng.random() < 0.9}
     publics = {IPv4Address(public): (vni, IPv4Address(private)) for (vni, private), public in plan_edge.PUBLIC.items()}
     own = {IPv4Address(plan_edge.UPLINK), IPv4Address("100.127.0.255")}
@@ -114,6 +124,7 @@ def _apply(edge: Edge, wanted: model_edge.Edge) -> None:
     assert wanted.host.substrate
     edge.real.configure_substrate(plan.substrate_row(wanted.host.substrate))
     edge.real.mappings.put_many(plan.mapping_rows(wanted.host))
+    plan.fill_tops(edge.real, wanted.host)
     edge.real.gateways.delete_many([VpcNumber(vni) for vni in plan_edge.GATEWAYS.keys() - wanted.host.gateways])
     row = edge.real.uplink._replace(ifindex=wanted.uplink, mtu=wanted.uplink_mtu, flags=UplinkFlag.CLOSING if wanted.closing else 0)
     edge.real.configure_uplink(row)

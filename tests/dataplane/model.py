@@ -45,12 +45,14 @@ class Services:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an address lives."""
+    """Where an address lives. At a cell: `host` is the number of a set of nodes, as a little-endian machine writes it."""
 
     host: IPv4Address
     interface: int
     subnet: int
     mac: bytes
+    at_cell: bool = False
+    source_check: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ class Forwarder:
     subnet: int
     mac: bytes
     source_check: bool
+    at_cell: bool = False  # as in Place
+
+
+@dataclass(frozen=True)
+class Tops:
+    """The nodes of a cell that serve somebody."""
+
+    living: tuple[IPv4Address, ...]
+    others: tuple[IPv4Address, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class Hop:
     mac: bytes
     led_to: int = 0
     outside: bool = False
+    at_cell: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,7 @@ class Host:
     edges: tuple[IPv4Address, ...] = ()  # that live
     edge_nodes: set[IPv4Address] = field(default_factory=set)
     gateways: set[int] = field(default_factory=set)  # VPCs with an internet gateway
+    tops: dict[IPv4Address, Tops] = field(default_factory=dict)  # by number, as a Place has it
 
 
 @dataclass(frozen=True)
@@ -275,16 +288,32 @@ def longest_route(host: Host, me: Interface, destination: IPv4Address) -> Route:
     return route
 
 
-def owner(host: Host, vni: int, destination: IPv4Address) -> Hop:
-    place = place_of(host, vni, destination)
+def owner(host: Host, vni: int, inner: Inner) -> Hop:
+    place = place_of(host, vni, inner.destination)
     if place is None:
         raise Dropped("DROP_NO_MAPPING")
-    return Hop(place.host, vni, place.subnet, place.mac)
+    at = top_for(host, place.host, inner) if place.at_cell else place.host
+    return Hop(at, vni, place.subnet, place.mac, at_cell=place.at_cell)
+
+
+def top_for(host: Host, number: IPv4Address, inner: Inner) -> IPv4Address:
+    """The heaviest of those that live."""
+    living = host.tops[number].living if number in host.tops else ()
+    if not living:
+        raise Dropped("DROP_NO_TOP")
+    return max(living, key=lambda node: weight(flow_hash(inner), node))
+
+
+def weight(value: int, node: IPv4Address) -> int:
+    value ^= struct.unpack("<I", node.packed)[0] * 0x85EBCA6B & MASK32
+    value ^= value >> 15
+    value = value * 0x2C1B3C6D & MASK32
+    return value ^ value >> 12
 
 
 def next_hop(host: Host, me: Interface, inner: Inner) -> Hop:
     if inner.frame[:6] != me.router_mac:
-        hop = owner(host, me.vni, inner.destination)
+        hop = owner(host, me.vni, inner)
         if hop.subnet != me.subnet:
             raise Dropped("DROP_WRONG_SUBNET")
         return hop
@@ -292,11 +321,12 @@ def next_hop(host: Host, me: Interface, inner: Inner) -> Hop:
     if route.kind == "internet":
         return edge_for(host, me, inner)
     if route.kind != "interface":
-        return owner(host, route.target if route.kind == "peer" else me.vni, inner.destination)
+        return owner(host, route.target if route.kind == "peer" else me.vni, inner)
     forwarder = host.forwarders.get((me.vni, route.target))
     if forwarder is None:
         raise Dropped("DROP_NO_FORWARDER")
-    return Hop(forwarder.host, me.vni, forwarder.subnet, forwarder.mac, route.target)
+    at = top_for(host, forwarder.host, inner) if forwarder.at_cell else forwarder.host
+    return Hop(at, me.vni, forwarder.subnet, forwarder.mac, route.target, at_cell=forwarder.at_cell)
 
 
 def edge_for(host: Host, me: Interface, inner: Inner) -> Hop:
@@ -353,12 +383,19 @@ def verify_interface(host: Host, claim: Claim, inner: Inner, outer_source: IPv4A
     if claim.origin_vni != claim.vni and (claim.vni, claim.origin_vni) not in host.peerings:
         raise Dropped("DROP_NOT_PEERED")
     place = place_of(host, claim.origin_vni, inner.source)
-    if place and (place.host, place.interface) == (outer_source, claim.interface):
+    if place and place.interface == claim.interface and lives_at(host, place, outer_source):
         return place.subnet, place.mac
     forwarder = host.forwarders.get((claim.origin_vni, claim.interface))
-    if forwarder and forwarder.host == outer_source and not forwarder.source_check:
+    if forwarder and lives_at(host, forwarder, outer_source) and not forwarder.source_check:
         return forwarder.subnet, forwarder.mac
     raise Dropped("DROP_SOURCE_NOT_AT_HOST" if place else "DROP_SOURCE_NOT_MAPPED")
+
+
+def lives_at(host: Host, row: Place | Forwarder, address: IPv4Address) -> bool:
+    if not row.at_cell:
+        return row.host == address
+    tops = host.tops.get(row.host)
+    return tops is not None and address in (*tops.living, *tops.others)
 
 
 def check_edge(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address) -> None:
@@ -375,7 +412,7 @@ def check_edge(host: Host, claim: Claim, inner: Inner, outer_source: IPv4Address
 def receiver(host: Host, claim: Claim, inner: Inner) -> Local:
     assert host.substrate
     place = place_of(host, claim.vni, inner.destination)
-    owned_here = place.interface if place and place.host == host.substrate.address else 0
+    owned_here = place.interface if place and not place.at_cell and place.host == host.substrate.address else 0
     local = host.local.get((claim.vni, claim.led_to or owned_here))
     if local is None:
         raise Dropped("DROP_DESTINATION_NOT_HERE")
@@ -443,7 +480,7 @@ def forward(host: Host, me: Interface, inner: Inner, hop: Hop, ifindex: int) -> 
     substrate = host.substrate
     if substrate is None:
         raise Dropped("DROP_NOT_CONFIGURED")
-    mtu = min(me.mtu, max(substrate.mtu - WRAPPING, 0))
+    mtu = min(me.mtu, max(substrate.mtu - WRAPPING, 0), 8500 if hop.at_cell else 1 << 16)
     most = min(mtu, 1500) if hop.outside and inner.dont_fragment else mtu
     if inner.largest > most:
         return fragmentation_needed(me, inner, most, ifindex)

@@ -106,14 +106,15 @@ def is_outside(edge: Edge, address: IPv4Address) -> bool:
     return address not in edge.host.substrate.network and not any(address in network for network in NOT_OUTSIDE)
 
 
-def way_in(edge: Edge, inner: Inner, vni: int, private: IPv4Address) -> Hop:
+def way_in(edge: Edge, inner: Inner, source: IPv4Address, vni: int, private: IPv4Address) -> Hop:
+    """`source`: as it is outside."""
     substrate = edge.host.substrate
     assert substrate
     if vni not in edge.host.gateways:
         raise Dropped("DROP_NO_GATEWAY")
     if inner.largest + WRAPPING > substrate.mtu:
         raise Dropped("DROP_TOO_BIG")
-    hop = model.owner(edge.host, vni, private)
+    hop = model.owner(edge.host, vni, replace(inner, source=source, destination=private))
     if hop.host not in substrate.network and not substrate.gateway:
         raise Dropped("DROP_NOT_CONFIGURED")
     return hop
@@ -183,7 +184,7 @@ def lead_out(edge: Edge, claim: Claim, inner: Inner, frame: bytes) -> Outcome:
         raise Dropped("DROP_NO_PUBLIC_ADDRESS")
     quoted, owner = out_of(edge, claim.vni), edge.publics.get(inner.destination)
     if owner:
-        hop = way_in(edge, inner, *owner)
+        hop = way_in(edge, inner, public, *owner)
         return wrapped(edge, inner, hop, translate(inner.frame[14:], public, owner[1], quoted, into(edge, owner[0])))
     if not edge.uplink:
         raise Dropped("DROP_NOT_CONFIGURED")
@@ -202,7 +203,7 @@ def inward(edge: Edge, frame: bytes) -> Outcome:
         return leave_to_kernel(edge, inner)
     if not is_outside(edge, inner.source) or inner.source in edge.publics:
         raise Dropped("DROP_PRIVATE_SOURCE")
-    hop = way_in(edge, inner, *owner)
+    hop = way_in(edge, inner, inner.source, *owner)
     return wrapped(edge, inner, hop, translate(frame[14:], inner.source, owner[1], as_it_is, into(edge, owner[0])))
 
 

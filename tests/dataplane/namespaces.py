@@ -95,6 +95,7 @@ class World:
     def begin(self, number: int, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["ip", "netns", "exec", self.instance(number), *words],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -27,8 +27,9 @@ from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import Ifindex, InterfaceNumber
 from rookery.dataplane.host import HostDataplane
+from rookery.dataplane.node import NodeDataplane
 from tests.dataplane import rule_rows
-from tests.dataplane.model import Forwarder, Host, Interface, Local, Place, Route, Services, Substrate
+from tests.dataplane.model import Forwarder, Host, Interface, Local, Place, Route, Services, Substrate, Tops
 
 HOST_A, HOST_B, FAR_HOST = IPv4Address("100.64.1.10"), IPv4Address("100.64.1.11"), IPv4Address("203.0.113.9")
 HOST_C = IPv4Address("100.64.1.12")
@@ -190,10 +191,15 @@ def flags(source_check: bool) -> int:
     return formats.InterfaceFlag.SOURCE_DEST_CHECK if source_check else 0
 
 
+def cell_flags(source_check: bool, at_cell: bool) -> int:
+    return flags(source_check) | (formats.InterfaceFlag.AT_CELL if at_cell else 0)
+
+
 def _mapping_row(place: Place) -> formats.Mapping:
     return formats.Mapping(
-        place.host.packed, place.interface, place.subnet, place.mac, 1, 1, 1_700_000_000, 5, group_set=0
-    )
+        place.host.packed, place.interface, place.subnet, place.mac, 1, cell_flags(place.source_check, place.at_cell),
+        1_700_000_000, 5, group_set=0,
+    )  # fmt: skip
 
 
 def mapping_rows(host: Host) -> dict[formats.MappingKey, formats.Mapping]:
@@ -212,7 +218,9 @@ def delegated_rows(host: Host) -> dict[formats.DelegatedKey, formats.Mapping]:
 
 def forwarder_rows(host: Host) -> dict[formats.ForwarderKey, formats.Forwarder]:
     return {
-        formats.ForwarderKey(*key): formats.Forwarder(row.host.packed, row.subnet, row.mac, flags(row.source_check))
+        formats.ForwarderKey(*key): formats.Forwarder(
+            row.host.packed, row.subnet, row.mac, cell_flags(row.source_check, row.at_cell), group_set=0
+        )
         for key, row in host.forwarders.items()
     }
 
@@ -267,6 +275,23 @@ def fill_edges(real: HostDataplane, host: Host) -> None:
     real.gateways.put_many({formats.VpcNumber(vni): internet for vni in host.gateways})
 
 
+def top_set(tops: Tops) -> formats.TopSet:
+    members = (*tops.living, *tops.others)
+    packed = b"".join(node.packed for node in members).ljust(4 * formats.CellConstant.NODES_MAX, b"\0")
+    return formats.TopSet(len(tops.living), len(members), packed)
+
+
+def fill_tops(real: NodeDataplane, host: Host) -> None:
+    """Those of the model and no others."""
+    real.tops.delete_many([key for key, _ in real.tops.items()])
+    real.tops.put_many(
+        {
+            formats.TopsNumber(*formats.LAYOUTS[formats.TopsNumber].unpack(number.packed)): top_set(tops)
+            for number, tops in host.tops.items()
+        }
+    )
+
+
 def fill(real: HostDataplane, host: Host) -> None:
     """Give a real data plane the tables of a model."""
     if host.substrate:
@@ -280,4 +305,5 @@ def fill(real: HostDataplane, host: Host) -> None:
     real.peerings.put_many(peering_rows(host))
     fill_services(real, host)
     fill_edges(real, host)
+    fill_tops(real, host)
     rule_rows.allow_all(real, EVERYTHING, {number for number, _, _ in ADDRESSES.values()})

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
+from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.formats import Direction, RuleConstant
 from rookery.dataplane.host import HostDataplane
 
@@ -151,21 +152,26 @@ def port_rows(
     return rows
 
 
-def put_list(real: HostDataplane, number: int, bits: Bits, anywhere: int = 0) -> None:
+def put_list(real: HostDataplane | CellDataplane, number: int, bits: Bits, anywhere: int = 0) -> None:
     for direction, opposite in ((Direction.EGRESS, Direction.INGRESS), (Direction.INGRESS, Direction.EGRESS)):
         real.rule_addresses.put_many(address_rows(number, bits, direction))
         real.rule_groups.put_many(group_rows(number, bits, direction))
         real.rule_ports.put_many(port_rows(number, bits, direction, opposite, anywhere))
 
 
-def put_policy(real: HostDataplane, number: int, rules: Sequence[Rule]) -> None:
+def put_policy(real: HostDataplane | CellDataplane, number: int, rules: Sequence[Rule]) -> None:
     ordered = group_order(rules)
     put_list(real, number, list(enumerate(ordered)), sum(rule.anywhere for rule in ordered))
 
 
-def put_acl(real: HostDataplane, number: int, entries: Sequence[Rule]) -> None:
+def put_acl(real: HostDataplane | CellDataplane, number: int, entries: Sequence[Rule]) -> None:
     """In the order in which they count."""
     put_list(real, number, [(2 * place + (not entry.allow), entry) for place, entry in enumerate(entries)])
+
+
+def remove_lists(real: HostDataplane | CellDataplane, *numbers: int) -> None:
+    for table in (real.rule_addresses, real.rule_groups, real.rule_ports):
+        table.delete_many([key for key, _ in table.items() if key.list in numbers])  # type: ignore[attr-defined]
 
 
 def clear_rules(real: HostDataplane) -> None:
@@ -174,9 +180,14 @@ def clear_rules(real: HostDataplane) -> None:
         table.delete_many([key for key, _ in table.items()])
 
 
-def allow_all(real: HostDataplane, number: int, interfaces: set[int]) -> None:
-    """The list `number` admits everything, as a policy and as a network ACL; nobody's allowance is used."""
+def put_open(real: HostDataplane | CellDataplane, number: int) -> None:
+    """The list `number` admits everything, as a policy and as a network ACL."""
     whole = [Rule(direction, cidr=str(family)) for direction in (Direction.EGRESS, Direction.INGRESS) for family in FAMILIES]
     put_list(real, number, [(0, rule) for rule in whole], anywhere=1)
+
+
+def allow_all(real: HostDataplane, number: int, interfaces: set[int]) -> None:
+    """As put_open(); nobody's allowance is used."""
+    put_open(real, number)
     room = formats.Allowance(0, ALLOWED)
     real.allowances.put_many({formats.InterfaceNumber(interface): room for interface in interfaces})

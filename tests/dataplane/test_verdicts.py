@@ -188,7 +188,24 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_TRANSLATION": "test_edge_drops",
     "DROP_PROBE_UNANSWERED": "test_edge_drops",
     "DEFERRED": "test_edge_xdp",
+    "DROP_NO_TOP": "test_cells_host",
+    "KEPT": "test_cell_chain",
+    "DROP_NO_ATTACHMENT": "test_cell_chain",
+    "DROP_PORTS_EXHAUSTED": "test_cell_chain",
+    "DROP_FLOWS_FULL": "test_cell_chain",
+    "DROP_CONFLICT": "test_cell_chain",
+    "DROP_CHAIN": "test_cell_chain",
+    "DROP_NO_FLOW": "test_cell_nat",
+    "DROP_PROTOCOL": "test_cell_nat",
+    "DROP_HOP_LIMIT": "test_cell_nat",
+    "DROP_CELL_FRAGMENT": "test_cell_nat",
+    "DROP_NO_SERVICE": "test_cell_balancer",
+    "DROP_NO_TARGET": "test_cell_balancer",
 }
+STEPS_OF_CELLS = {  # told in test_cell_chain.py, but what hosts tell of cells
+    Step.TOP_CHOSEN, Step.FROM_TOP, Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED,
+    Step.TOLD, Step.PASSED_ON, Step.RESET,
+}  # fmt: skip
 STEPS_OF_EDGES = {  # told in tests/journeys/test_through_the_edge.py
     Step.EDGE_CHOSEN, Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED, Step.SENT_OUTSIDE, Step.FROM_EDGE,
 }  # fmt: skip
@@ -234,7 +251,7 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
-    assert told.keys() == set(Step) - STEPS_OF_EDGES
+    assert told.keys() == set(Step) - STEPS_OF_EDGES - STEPS_OF_CELLS
     assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
     assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"
     assert told[Step.DROPPED] == "dropped: nobody in this VPC has the destination's address"

@@ -71,6 +71,29 @@ def gso(address: str, size: str, segment: str) -> None:
     print(told(data(int(size))))
 
 
+def serve_greeted(address: str, datagrams: str) -> None:
+    """As serve_udp, of whoever was answered first."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
+        here.bind((address, PORT))
+        here.settimeout(5)
+        print("ready", flush=True)
+        here.sendto(b"penguin", here.recvfrom(65535)[1])
+        received = [here.recv(65535) for _ in range(int(datagrams))]
+    print(told(b"".join(received)), flush=True)
+
+
+def greeted_gso(address: str, size: str, segment: str) -> None:
+    """As gso, of a flow that is known on its way already: datagrams of a new one may overtake each other in a cell."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as here:
+        here.settimeout(5)
+        here.connect((address, PORT))
+        here.send(b"hello")
+        here.recv(100)
+        here.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, int(segment))
+        here.send(data(int(size)))
+    print(told(data(int(size))))
+
+
 def cuttable(address: str, size: str, datagrams: str) -> None:
     """UDP without don't-fragment, whatever path MTU is known."""
     with socket.socket(family(address), socket.SOCK_DGRAM) as here:
@@ -118,5 +141,5 @@ def fetch(address: str, milliseconds: str) -> None:
 
 if __name__ == "__main__":
     ROLES = {"serve-tcp": serve_tcp, "tcp": tcp, "serve-udp": serve_udp, "udp": udp, "gso": gso, "cuttable": cuttable,
-             "refused": refused, "offer": offer, "fetch": fetch}  # fmt: skip
+             "serve-greeted": serve_greeted, "greeted-gso": greeted_gso, "refused": refused, "offer": offer, "fetch": fetch}  # fmt: skip
     ROLES[sys.argv[1]](*sys.argv[2:])

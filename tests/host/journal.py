@@ -8,7 +8,7 @@ from rookery.intent.host import HostIntent, InstanceIntent, InterfaceIntent, Map
 
 TABLES = (
     "interfaces", "local_interfaces", "mappings", "delegated", "routes", "forwarders", "peerings", "rule_addresses",
-    "rule_groups", "rule_ports", "allowances", "service_budgets", "interface_devices", "gateways", "edge_nodes",
+    "rule_groups", "rule_ports", "allowances", "service_budgets", "interface_devices", "gateways", "edge_nodes", "tops",
 )  # fmt: skip
 
 

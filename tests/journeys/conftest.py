@@ -13,7 +13,7 @@ from tests.dataplane.edges import Region
 @pytest.fixture(scope="module", params=("tc", "xdp"))
 def one_region(request: pytest.FixtureRequest) -> Iterator[Region]:
     """With an edge of either build."""
-    with edges.region(request.param) as made:
+    with edges.region(build=request.param) as made:
         yield made
 
 

@@ -19,13 +19,14 @@ from rookery.mapping.protocol import Snapshot
 from rookery.model.codec import encode
 from rookery.model.keys import host_key
 from rookery.store.interface import Batch, Change, Entry, Range
-from tests.mapping.wild import EDGES, HOSTS, WORLD, key, things
+from tests.mapping.wild import EDGES, HOSTS, NODES, WORLD, key, things
 
 MTU = 1500
+OTHERS = (*EDGES, *NODES)  # they are what their row says; hosts may come before it
 
 
 class IndexAgainstWhole(RuleBasedStateMachine):
-    """Hosts 1 and 2 subscribe and come back now and then; each keeps a copy that it feeds with deltas only."""
+    """Hosts 1 and 2, edges and nodes subscribe and come back now and then; each keeps a copy that it feeds with deltas only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,9 +61,9 @@ class IndexAgainstWhole(RuleBasedStateMachine):
         self._store(dict.fromkeys(gone) | {key(thing): encode(thing) for thing in changed})
         self._tell(self.index.load(self._range()))
 
-    @rule(name=st.sampled_from((*HOSTS[:2], *EDGES)))
+    @rule(name=st.sampled_from((*HOSTS[:2], *OTHERS)))
     def a_host_comes(self, name: str) -> None:
-        if name in self.copies or (name in EDGES and host_key(name) not in self.state):
+        if name in self.copies or (name in OTHERS and host_key(name) not in self.state):
             return
         self.index.subscribe(name)
         intent = self.index.intent(name)
@@ -78,7 +79,7 @@ class IndexAgainstWhole(RuleBasedStateMachine):
         self.copies[name] = IntentCopy()
         self.copies[name].take_part(whole)
 
-    @rule(name=st.sampled_from((*HOSTS[:2], *EDGES)))
+    @rule(name=st.sampled_from((*HOSTS[:2], *OTHERS)))
     def a_host_goes(self, name: str) -> None:
         self._cut(name)
 
@@ -112,7 +113,7 @@ class IndexAgainstWhole(RuleBasedStateMachine):
             self.state.pop(name, None)
             if value is not None:
                 self.state[name] = Entry(name, value, self.revision, self._time())
-        for name in EDGES:  # one that was taken away is cut
+        for name in OTHERS:  # one that was taken away is cut
             if host_key(name) not in self.state:
                 self._cut(name)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from rookery.model.keys import host_key, key_of
+from rookery.model.keys import cell_key, host_key, key_of, shard_key
 from rookery.model.objects import (
     Attachment,
+    Cell,
+    CellAttachment,
     CidrAssociation,
     ConnectionTracking,
     DhcpOptions,
@@ -21,6 +23,7 @@ from rookery.model.objects import (
     Instance,
     InternetGateway,
     MetadataOptions,
+    NatGateway,
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
@@ -35,6 +38,7 @@ from rookery.model.objects import (
     RouteTableAssociation,
     SecurityGroup,
     SecurityGroupRule,
+    Shard,
     Subnet,
     Vpc,
     VpcPeering,
@@ -59,6 +63,10 @@ GATEWAYS = tuple(f"igw-{n:017x}" for n in (0x71, 0x72))
 EGRESS_ONLY = tuple(f"eigw-{n:017x}" for n in (0x81, 0x82))
 ELASTIC_IPS = tuple(f"eipalloc-{n:017x}" for n in (0x91, 0x92, 0x93))
 EDGES = ("edge-1", "edge-2")
+NODES = ("node-1", "node-2", "node-3")
+CELLS = ("cell-a", "cell-b")
+NATS = tuple(f"nat-{n:017x}" for n in (0xF1, 0xF2))
+AT_CELL = tuple(f"eni-{n:017x}" for n in (0xE6, 0xE7))
 ADDRESSES = ("10.0.1.4", "10.0.1.5", "10.0.2.4", "10.0.2.5")
 IPV6_ADDRESSES = ("2001:db8:0:1::4", "2001:db8:0:1::5")
 PREFIXES = ("10.0.1.16/28", "2001:db8:0:1:a::/80")
@@ -207,6 +215,28 @@ def edge(name: str, last: int) -> Host:
     return Host(name=name, zone=0, address=f"100.64.250.{last}", is_edge=True)
 
 
+def node(name: str, last: int, of: str) -> Host:
+    return Host(name=name, zone=0, address=f"100.64.240.{last}", cell=of)
+
+
+def cell(name: str, draining: list[str] | tuple[str, ...] = ()) -> Cell:
+    return Cell(name=name, zones=(0,), nodes=NODES, draining=tuple(draining))
+
+
+def shard(of: str, account: str, nodes: list[str] | tuple[str, ...]) -> Shard:
+    return Shard(cell=of, account=account, nodes=tuple(nodes))
+
+
+def at_cell(identity: str, subnet_id: str, addresses: list[str], of: str, **more) -> NetworkInterface:
+    """One in whose name a cell works."""
+    attached = CellAttachment(cell=of, of=NATS[0])
+    return interface(identity, subnet_id, addresses, None, cell_attachment=attached, **more)
+
+
+def nat_gateway(identity: str, interface_id: str, state: str = "available") -> NatGateway:
+    return NatGateway(**OWNER, id=identity, vpc_id=VPCS[0], subnet_id=SUBNETS[0], interface_id=interface_id, state=state)
+
+
 vpc_ids = st.sampled_from(VPCS)
 some_ipv6 = st.lists(st.sampled_from(IPV6_CIDRS), max_size=1).map(tuple)
 vpcs = st.builds(vpc, vpc_ids, st.lists(st.sampled_from(CIDRS), min_size=1, max_size=2), some_ipv6)
@@ -241,7 +271,7 @@ subnets = st.builds(
 routes = st.builds(
     Route,
     st.sampled_from((*REMOTES, *LISTS)),
-    st.sampled_from((*INTERFACES[:3], *PEERINGS, "eni-00000000000000099", "pcx-99", "igw-1", "", *GATEWAYS, *EGRESS_ONLY)),
+    st.sampled_from((*INTERFACES[:3], *PEERINGS, "eni-00000000000000099", "pcx-99", "igw-1", "", *GATEWAYS, *EGRESS_ONLY, *NATS, *AT_CELL)),
 )
 tables = st.builds(
     table,
@@ -340,7 +370,38 @@ egress_only_gateways = st.builds(egress_only_gateway, st.sampled_from(EGRESS_ONL
 elastic_ips = st.builds(
     elastic_ip, st.sampled_from(ELASTIC_IPS), st.sampled_from((*INTERFACES, "")), st.sampled_from(ADDRESSES)
 )
+cell_names = st.sampled_from(CELLS)
+nodes = st.builds(node, st.sampled_from(NODES), st.integers(10, 12), cell_names)
+cells = st.builds(cell, cell_names, st.lists(st.sampled_from((*NODES, "node-9")), max_size=2))
+shards = st.builds(
+    shard,
+    cell_names,
+    st.sampled_from((OWNER["account"], OTHER["account"])),
+    st.lists(st.sampled_from((*NODES, "node-9")), max_size=3, unique=True),
+)
+attached_to_cells = st.builds(
+    at_cell,
+    st.sampled_from((*AT_CELL, INTERFACES[4])),
+    st.sampled_from(SUBNETS),
+    st.lists(st.sampled_from(ADDRESSES), min_size=1, max_size=2),
+    cell_names,
+    check=st.booleans(),
+    groups=st.lists(st.sampled_from(GROUPS), max_size=2).map(tuple),
+)
+nat_gateways = st.builds(
+    nat_gateway,
+    st.sampled_from(NATS),
+    st.sampled_from((*AT_CELL, INTERFACES[0])),
+    st.sampled_from(("pending", "available", "deleting", "deleted", "failed")),
+)
 things = st.one_of(
+    nodes,
+    cells,
+    shards,
+    shards,
+    attached_to_cells,
+    attached_to_cells,
+    nat_gateways,
     vpcs,
     subnets,
     tables,
@@ -368,9 +429,16 @@ things = st.one_of(
 # the first VPC and the second are peers, the third has asked the second; the first's main table leads to instance 2
 # the second VPC has an options set; the second and the third have a zone
 # out of the first leads an internet gateway, by which instance 1 has a public address
+# the first cell has nodes 1 and 2; a NAT gateway of the first VPC is there, to which the second subnet's table leads, and another's interface
 WORLD = [
     *(host(name, 10 + n) for n, name in enumerate(HOSTS)),
     edge(EDGES[0], 10),
+    *(node(name, 10 + n, CELLS[0]) for n, name in enumerate(NODES[:2])),
+    cell(CELLS[0]),
+    shard(CELLS[0], OWNER["account"], NODES[:2]),
+    nat_gateway(NATS[0], AT_CELL[0]),
+    at_cell(AT_CELL[0], SUBNETS[0], ["10.0.1.9", "10.0.1.10"], CELLS[0], check=False),
+    at_cell(AT_CELL[1], SUBNETS[1], ["10.0.2.9"], CELLS[0]),
     internet_gateway(GATEWAYS[0], VPCS[0]),
     elastic_ip(ELASTIC_IPS[0], INTERFACES[0], "10.0.1.4"),
     vpc(VPCS[0], [CIDRS[0]], IPV6_CIDRS[:1]),
@@ -392,7 +460,7 @@ WORLD = [
             Route(LISTS[0], INTERFACES[0]),
         ),
     ),
-    table(TABLES[1], VPCS[0], [SUBNETS[1]]),
+    table(TABLES[1], VPCS[0], [SUBNETS[1]], (Route("0.0.0.0/0", NATS[0]),)),
     table(TABLES[2], VPCS[1], [""], (Route(CIDRS[0], PEERINGS[0]), Route(CIDRS[2], PEERINGS[1]))),
     group(
         GROUPS[0],
@@ -437,4 +505,8 @@ WORLD = [
 
 
 def key(thing: msgspec.Struct) -> str:
+    if isinstance(thing, Cell):
+        return cell_key(thing.name)
+    if isinstance(thing, Shard):
+        return shard_key(thing.cell, thing.account)
     return host_key(thing.name) if isinstance(thing, Host) else key_of(thing)

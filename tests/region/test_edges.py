@@ -44,7 +44,7 @@ def region() -> Iterator[RunningRegion]:
     """Two hosts, two edges, in place of the session's: here edges die."""
     from tests.conftest import bring_up  # noqa: PLC0415
 
-    one = bring_up(2, 2)
+    one = bring_up(2, 2, "--nodes", "0")
     yield one
     done = one.rookery("down")
     assert done.returncode == 0, done.stderr.decode()

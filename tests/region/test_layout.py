@@ -15,9 +15,9 @@ from rookery.region.substrate import members
 
 
 def test_every_address_on_the_substrate_is_given_once():
-    settings = Settings(name="dev", hosts=200, zones=6, edges=16)
+    settings = Settings(name="dev", hosts=200, zones=6, edges=16, nodes=16)
     addresses = [member.address for member in members(settings)]
-    assert len(set(addresses)) == 218
+    assert len(set(addresses)) == 234
     assert all(ipaddress.ip_address(address) in SUBSTRATE for address in addresses)
 
 

@@ -25,7 +25,7 @@ HOST_1 = "100.64.1.10"
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    one = Settings(name=f"t{secrets.token_hex(4)}", hosts=2, zones=2, edges=0)
+    one = Settings(name=f"t{secrets.token_hex(4)}", hosts=2, zones=2, edges=0, nodes=0)
     substrate.lay(one)
     yield one
     stop.tear_down(one.name, keep_data=False, tell=lambda _: None)

@@ -25,7 +25,7 @@ def stage(region) -> dict[str, str]:
 
 def test_every_part_is_healthy_and_every_host_says_where_it_is(region):
     told = region.asked("status")
-    assert [part["problem"] for part in told["parts"]] == [""] * 18
+    assert [part["problem"] for part in told["parts"]] == [""] * 23
     assert [(host["name"], host["zone"]) for host in told["hosts"]] == [
         ("host-1", 0),
         ("host-2", 1),
@@ -144,7 +144,7 @@ def test_watch_shows_a_drop_with_its_reason_within_a_second(region, stage):
     command = [f"{region_root()}/rookery", "watch", "--json", "--name", region.name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watcher:
         try:
-            assert watcher.stderr.readline() == b"listening on all 4 hosts and 2 edges\n"
+            assert watcher.stderr.readline() == b"listening on all 4 hosts, 2 edges and 4 nodes of the cell\n"
             ping = ["exec", "red-2", "--name", region.name, "--", "ping", "-c3", "-W1", "10.0.1.20"]
             with subprocess.Popen([f"{region_root()}/rookery", *ping], stdout=subprocess.DEVNULL):
                 events = map(json.loads, watcher.stdout)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real_packets
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    one = Settings(name=f"t{secrets.token_hex(4)}", hosts=2, zones=2, edges=0)
+    one = Settings(name=f"t{secrets.token_hex(4)}", hosts=2, zones=2, edges=0, nodes=0)
     yield one
     stop.tear_down(one.name, keep_data=False, tell=lambda _: None)
 

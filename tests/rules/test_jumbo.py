@@ -45,7 +45,7 @@ both_families = pytest.mark.parametrize("family", FAMILIES, ids=["IPv4", "IPv6"]
 
 @pytest.fixture(scope="module")
 def jumbo_stage() -> Iterator[Stage]:
-    region = bring_up(2, 2, "--jumbo")
+    region = bring_up(2, 2, "--jumbo", "--nodes", "0")
     try:
         stage = make_stage(region)
         furnish(stage)

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from rookery.api.state import claim_key, public_address_of
 from rookery.model.codec import encode
-from rookery.model.keys import LIVE, head_key, public_claim
+from rookery.model.keys import LIVE, cell_key, head_key, host_key, public_claim
 from rookery.model.objects import (
+    Cell,
     CidrAssociation,
     DhcpOptions,
     EgressOnlyInternetGateway,
     ElasticIp,
+    Host,
     InternetGateway,
     Live,
     MetadataDefaults,
@@ -122,6 +124,28 @@ def without_key(part: str) -> Callable[[], Rows]:
     return lambda: {key: value for key, value in stored(*sound()).items() if part not in key}
 
 
+HOST = things.hosts(1)[0]
+NODE = Host(name="node-1", zone=0, address="100.64.240.1", cell="cell-a")
+CELL = Cell(name="cell-a", zones=(0,), nodes=("node-1", "", "node-2"), draining=("node-2",))
+
+
+def with_cell(changed: Host | Cell | None = None) -> Callable[[], Rows]:
+    """A cell, of which one node is there; `changed`: instead of what had its key."""
+
+    def rows() -> Rows:
+        infrastructure = {host_key(NODE.name): NODE, cell_key(CELL.name): CELL}
+        if changed is not None:
+            key = cell_key(changed.name) if isinstance(changed, Cell) else host_key(changed.name)
+            infrastructure[key] = changed
+        return stored(*sound()) | {key: encode(one) for key, one in infrastructure.items()}
+
+    return rows
+
+
+def test_a_store_with_a_cell_breaks_no_rule():
+    assert found(with_cell()()) == []
+
+
 def test_a_sound_store_breaks_no_rule():
     assert found(stored(*sound())) == []
 
@@ -186,6 +210,11 @@ def _twin(resources: list[Resource]) -> Resource:
         (changed(2, cidr="10.8.1.0/24"), "in no block"),
         (changed(3, host="host-9"), "at host-1, its"),
         (changed(3, interface_ids=()), "has no interface"),
+        (with_cell(replace(HOST, cell="cell-a")), "host-1, which holds no instances"),
+        (with_cell(replace(HOST, is_edge=True)), "host-1, which holds no instances"),
+        (with_cell(replace(NODE, cell="cell-b")), "node-1 is at cell-a, and says 'cell-b'"),
+        (with_cell(replace(CELL, draining=("node-9",))), "of which ('node-9',) drain"),
+        (with_cell(replace(CELL, nodes=("node-1", "node-1"))), "has the nodes ['node-1', 'node-1']"),
         (changed(3, wanted="terminated", interface_ids=()), "does not name it"),
         (changed(4, addresses=("10.7.2.10",)), "does not give"),
         (changed(4, addresses=("10.7.1.3",)), "does not give"),

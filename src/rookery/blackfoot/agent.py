@@ -36,6 +36,7 @@ from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.start import StartRefused
 from rookery.host.substrate import SubstrateError
+from rookery.host.top_probes import TopProbes
 from rookery.intent.host import BlockIntent, HostIntent
 from rookery.mapping.client import Subscription, Update
 
@@ -177,6 +178,7 @@ class Agent:
                 tasks.create_task(self._watch.keep_looking())
                 tasks.create_task(self._keep_looking_at_devices())
                 tasks.create_task(self._keep_looking_outside())
+                tasks.create_task(self._keep_probing_cells())
 
     def _program_of(self, alarm: Alarm) -> str:
         return "blackfoot_inward" if alarm.device == self._state.config.uplink_device else "blackfoot_outward"
@@ -280,6 +282,11 @@ class Agent:
             await asyncio.to_thread(self._state.kernel.become, _frozen(intent))
             self._applied(intent.generation)
         await self.announce()
+
+    async def _keep_probing_cells(self) -> None:
+        """Their nodes, to which this edge may send."""
+        tops = self._state.kernel.ways.tops
+        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
 
     async def _keep_looking_at_devices(self) -> None:
         """And at their programs: the outside sends to a device without one, for BIRD announces on. Nothing is announced before the next agent

@@ -5,7 +5,6 @@ UplinkError   it is not; the agent's main prints the sentence and exits with 2
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from pyroute2 import IPRoute
@@ -13,8 +12,7 @@ from pyroute2 import IPRoute
 from rookery.blackfoot.config import EdgeConfig
 from rookery.dataplane.addresses import mac_bytes
 from rookery.dataplane.formats import UplinkConfig, UplinkFlag
-
-SYSCTLS = Path("/proc/sys/net")
+from rookery.host import kernel_settings
 
 
 class UplinkError(Exception):
@@ -75,7 +73,4 @@ def settings(config: EdgeConfig) -> dict[str, str]:
 
 def open_doors(config: EdgeConfig) -> int:
     """How many settings were not so, and are now. Raises OSError."""
-    wrong = {name: value for name, value in settings(config).items() if (SYSCTLS / name).read_text().strip() != value}
-    for name, value in wrong.items():
-        (SYSCTLS / name).write_text(value)
-    return len(wrong)
+    return kernel_settings.hold(settings(config))

@@ -27,6 +27,9 @@ Upstreams = Annotated[
     ),
 ]
 Edges = Annotated[int | None, typer.Option(help="How many edges lead outside; 0: nothing does. A new region: 2.")]
+Nodes = Annotated[
+    int | None, typer.Option(help="How many nodes the cell of Hyperplane has (NAT gateways, balancers); 0: no cell. A new region: 4.")
+]
 Pools = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,13 +53,14 @@ def up(
     port: Port = None,
     jumbo: Jumbo = None,
     edges: Edges = None,
+    nodes: Nodes = None,
     public_pool: Pools = None,
     dns_upstream: Upstreams = None,
 ) -> None:
     """Start the region; on a running one, do nothing."""
     from rookery.region.start import bring_up  # noqa: PLC0415
 
-    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "edges": edges,
+    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "edges": edges, "nodes": nodes,
              "public_pools": tuple(public_pool) if public_pool else None, "dns_upstreams": _upstreams(dns_upstream)}  # fmt: skip
     shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
     print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
@@ -131,9 +135,12 @@ def _print_status(found: Status) -> None:
     if found.edges:
         edges = ("edge", "zone", "address", "applied", "announces", "sessions", "mappings", "hook", "healed", "health")
         print_table("", edges, [_edge_row(edge) for edge in found.edges])
+    if found.nodes:
+        nodes = ("node", "zone", "address", "applied", "mappings", "hook", "healed", "health")
+        print_table("", nodes, [_node_row(node) for node in found.nodes])
     for name, problem in found.troubles.items():
         print(f"{name}: {problem}")
-    for host in (*found.hosts, *found.edges):
+    for host in (*found.hosts, *found.edges, *found.nodes):
         for alarm in host.status.alarms if host.status else []:
             print(f"ALARM at {host.name}: {alarm}")
         if host.refused:
@@ -162,6 +169,15 @@ def _edge_row(edge: Any) -> tuple[str, ...]:
     announces = "draining" if outside.draining else str(len(outside.announced))
     sessions = f"{sum(one.state == 'Established' for one in outside.sessions)}/{len(outside.sessions)}"
     return *place, str(told.generation), announces, sessions, str(told.mappings), told.attach, str(told.healed), _health(edge)
+
+
+def _node_row(node: Any) -> tuple[str, ...]:
+    """The rest: rookery cell."""
+    place: tuple[str, ...] = (node.name, "abcdef"[node.zone], node.address)
+    if node.status is None:
+        return (*place, *(["-"] * 4), _health(node))
+    told = node.status
+    return *place, str(told.generation), str(told.mappings), told.attach, str(told.healed), _health(node)
 
 
 def _health(one: Any) -> str:

@@ -84,11 +84,13 @@ def _say_listening(name: str) -> Callable[[str], None]:
     from rookery.region.status import current  # noqa: PLC0415
 
     shape, heard = current(name), set[str]()
-    told = f"all {shape.hosts} hosts" + (f" and {shape.edges} edges" if shape.edges else "")
+    others = ((shape.edges, "edges"), (shape.nodes, "nodes of the cell"))
+    *most, last = [f"all {shape.hosts} hosts", *(f"{count} {what}" for count, what in others if count)]
+    told = f"{', '.join(most)} and {last}" if most else last
 
     def listening(host: str) -> None:
         heard.add(host)
-        if len(heard) == shape.hosts + shape.edges:
+        if len(heard) == len(shape.host_edge_and_node_names):
             print(f"listening on {told}", file=sys.stderr, flush=True)
 
     return listening

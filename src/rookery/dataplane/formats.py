@@ -34,6 +34,24 @@ class EdgeAddress(NamedTuple):
     address: bytes
 
 
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
+
+
+class RowNumber(NamedTuple):
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+
+    row: int
+
+
+class TenantNumber(NamedTuple):
+    """Key of `tenants`: a bare number in C too."""
+
+    tenant: int
+
+
 class InterfaceConfig(NamedTuple):
     vni: int
     interface: int
@@ -101,6 +119,7 @@ class Forwarder(NamedTuple):
     subnet: int
     mac: bytes
     flags: int
+    group_set: int
 
 
 class PeeringKey(NamedTuple):
@@ -196,7 +215,7 @@ class Connection(NamedTuple):
     rule: int
     state: int
     opened: int
-    padding: int
+    attachment: int
 
 
 class SweepOutcome(NamedTuple):
@@ -345,6 +364,8 @@ class CellConfig(NamedTuple):
     half: int
     number: int
     self: int
+    services: int
+    targets: int
 
 
 class AttachmentKey(NamedTuple):
@@ -437,6 +458,45 @@ class Directive(NamedTuple):
     version: int
 
 
+class CellChoices(NamedTuple):
+    target: bytes
+    padding: bytes
+
+
+class Tracker(NamedTuple):
+    source: bytes
+    destination: bytes
+    source_port: bytes
+    destination_port: bytes
+    vni: int
+    interface: int
+    flags: int
+    target: int
+    target_generation: int
+    idle_seconds: int
+    version: int
+    deadline: int
+    tenant: int
+    decider: int
+    pending: int
+
+
+class CachedDirective(NamedTuple):
+    source: bytes
+    destination: bytes
+    source_port: bytes
+    destination_port: bytes
+    vni: int
+    interface: int
+    flags: int
+    target: int
+    target_generation: int
+    idle_seconds: int
+    version: int
+    seen: int
+    told: int
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -466,13 +526,16 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     InterfaceNumber: Struct("=I"),
     VpcNumber: Struct("=I"),
     EdgeAddress: Struct("=4s"),
+    TopsNumber: Struct("=I"),
+    RowNumber: Struct("=I"),
+    TenantNumber: Struct("=I"),
     InterfaceConfig: Struct("=IIII16s16s16s16s6s6sHHQQIIIBBH"),
     Gates: Struct("=QQIIIBBH"),
     MappingKey: Struct("=I16s"),
     Mapping: Struct("=4sII6sBBIQQ"),
     DelegatedKey: Struct("=II16s"),
     ForwarderKey: Struct("=II"),
-    Forwarder: Struct("=4sI6sH"),
+    Forwarder: Struct("=4sI6sHQ"),
     PeeringKey: Struct("=II"),
     Peering: Struct("=I"),
     LocalInterfaceKey: Struct("=II"),
@@ -507,7 +570,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     UplinkConfig: Struct("=II6sH"),
     TopSet: Struct("=HH64s"),
     CellNode: Struct("=4sIQ"),
-    CellConfig: Struct("=16sQIIII"),
+    CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
     Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH"),
     NatAddressKey: Struct("=IIII"),
@@ -517,6 +580,9 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellTarget: Struct("=16sII2sHI"),
     FlowKey: Struct("=IIH2s2sH16s16s"),
     Directive: Struct("=16s16s2s2sIIHHIIQ"),
+    CellChoices: Struct("=8186s6s"),
+    Tracker: Struct("=16s16s2s2sIIHHIIQQIHH"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIQQQ"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
@@ -549,6 +615,14 @@ class CellConstant(IntEnum):
     NO_TARGET = 65535
     MTU = 8500
     OVERHEAD = 160
+    PROVISIONAL_SECONDS = 30
+    REST_SECONDS = 120
+    YOUNG_SECONDS = 30
+    SETTLED_SECONDS = 3
+    NAT_IDLE_SECONDS = 350
+    EPOCHS_APART = 8
+    NAT_MSS = 8460
+    EVERYBODY = 0
 
 
 class CellNodeFlag(IntFlag):
@@ -586,7 +660,28 @@ class DirectiveFlag(IntFlag):
     OUTWARD = 1
     PROVISIONAL = 2
     PROXY_PROTOCOL = 4
-    RESET = 8
+    CLOSING = 8
+
+
+class ChainStep(IntEnum):
+    ASK = 1
+    DECIDE = 2
+    ANSWERS_FIRST = 3
+    ANSWERS_SECOND = 4
+    SECOND = 5
+    TELL = 6
+    BEAT_FIRST = 7
+    BEAT_SECOND = 8
+    BEAT_ANSWERS_FIRST = 9
+    BEAT_ANSWERS_SECOND = 10
+    END = 11
+
+
+class ChainFlag(IntFlag):
+    HANDED_OUT = 1
+    OWN_ADDRESS = 2
+    TAKEN = 4
+    UNKNOWN = 8
 
 
 class InterfaceFlag(IntFlag):
@@ -704,6 +799,7 @@ class Verdict(IntEnum):
     NOT_OURS = 4
     SERVED = 5
     DEFERRED = 6
+    KEPT = 7
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -817,6 +913,8 @@ class Step(IntEnum):
     DECIDED = 37
     STORED = 38
     TOLD = 39
+    PASSED_ON = 40
+    RESET = 41
 
 
 class WhatIfMark(IntEnum):

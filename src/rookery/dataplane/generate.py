@@ -58,8 +58,34 @@ class EdgeAddress(NamedTuple):
     """Key of `edge_nodes`: a bare substrate address in C."""
 
     address: bytes
+
+
+class TopsNumber(NamedTuple):
+    """Key of `tops`: a bare number in C too, in the place of a host's address in the row of what lives at a cell."""
+
+    number: int
+
+
+class RowNumber(NamedTuple):
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+
+    row: int
+
+
+class TenantNumber(NamedTuple):
+    """Key of `tenants`: a bare number in C too."""
+
+    tenant: int
 '''
-BARE_KEYS = {"Ifindex": "=I", "InterfaceNumber": "=I", "VpcNumber": "=I", "EdgeAddress": "=4s"}
+BARE_KEYS = {
+    "Ifindex": "=I",
+    "InterfaceNumber": "=I",
+    "VpcNumber": "=I",
+    "EdgeAddress": "=4s",
+    "TopsNumber": "=I",
+    "RowNumber": "=I",
+    "TenantNumber": "=I",
+}
 
 
 class Type(NamedTuple):

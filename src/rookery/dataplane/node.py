@@ -31,6 +31,8 @@ from rookery.dataplane.formats import (
     Route,
     RouteKey,
     SubstrateConfig,
+    TopSet,
+    TopsNumber,
     Traffic,
     Verdict,
     VpcNumber,
@@ -124,6 +126,7 @@ class NodeDataplane:
         self.forwarders = Table("forwarders", maps.map_fd("forwarders"), ForwarderKey, Forwarder)
         self.peerings = Table("peerings", maps.map_fd("peerings"), PeeringKey, Peering)
         self.routes = Table("routes", maps.map_fd("routes"), RouteKey, Route)
+        self.tops = Table("tops", maps.map_fd("tops"), TopsNumber, TopSet)
         self.gateways = Table("gateways", maps.map_fd("gateways"), VpcNumber, Gateway)
         self._counters = Counters(maps.map_fd("counters"), maps.map_fd("busy_counters"))
         self._substrate = maps.map_fd("substrate")

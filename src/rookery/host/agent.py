@@ -36,6 +36,7 @@ from rookery.host.start import StartRefused
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
 from rookery.host.sweep import LOOK_SECONDS, FlowSweep
+from rookery.host.top_probes import TopProbes
 from rookery.host.wiring import DataplaneWiring
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
@@ -140,6 +141,7 @@ class Agent:
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._keep_listening())
                 tasks.create_task(self._keep_probing())
+                tasks.create_task(self._keep_probing_cells())
 
     async def _follow(self) -> None:
         """The intent. While no service answers nothing arrives, and everything goes on."""
@@ -215,6 +217,11 @@ class Agent:
             dataplane.choose_edges,
             addresses_of(dataplane.edges),
         ).run()
+
+    async def _keep_probing_cells(self) -> None:
+        """Their nodes, where this host may send to any."""
+        tops = self._state.kernel.ways.tops
+        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
 
     async def _keep_listening(self) -> None:
         """To what the instances say on their consoles."""

@@ -87,7 +87,7 @@ class WatchReply(msgspec.Struct, frozen=True, kw_only=True):
 class MappingRow(msgspec.Struct, frozen=True, kw_only=True):
     vni: int
     address: str
-    intended_host: str = ""  # substrate address; empty: not intended
+    intended_host: str = ""  # substrate address, or "cell:" and the number of a set of nodes; empty: not intended
     kernel_host: str = ""  # empty: not in the kernel's map
     interface: int = 0
     mac: str = ""

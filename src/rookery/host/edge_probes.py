@@ -65,6 +65,11 @@ class Liveness:
         living = [edge for edge, known in self._edges.items() if known.lives]
         return tuple(sorted(living or self._edges)[: EdgeConstant.EDGES_MAX])
 
+    @property
+    def answering(self) -> frozenset[str]:
+        """Those that live, though it be none."""
+        return frozenset(edge for edge, known in self._edges.items() if known.lives)
+
 
 def edge_set(addresses: Iterable[str]) -> EdgeSet:
     packed = [substrate_bytes(address) for address in addresses]

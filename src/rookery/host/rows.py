@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from rookery.dataplane import formats
-from rookery.dataplane.addresses import address_bytes, mac_bytes, substrate_bytes
+from rookery.dataplane.addresses import address_bytes, mac_bytes, substrate_bytes, substrate_text
 from rookery.dataplane.formats import (
+    LAYOUTS,
+    CellConstant,
     DelegatedKey,
     EdgeAddress,
     EdgeNode,
@@ -29,6 +31,8 @@ from rookery.dataplane.formats import (
     RouteConstant,
     RouteKey,
     RouteKind,
+    TopSet,
+    TopsNumber,
     VpcNumber,
 )
 from rookery.host.rule_book import RuleBook
@@ -43,21 +47,26 @@ from rookery.intent.host import (
     RouteIntent,
     RuleIntent,
     RuleKey,
+    TopsIntent,
 )
 from rookery.model.objects import GUEST, NAMESPACE
 
 VPC_BITS = 32
+TOPS_MAX = CellConstant.NODES_MAX
 MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 MAPPED_BITS = [MAPPED.supernet(new_prefix=bits).network_address.packed for bits in range(RouteConstant.IPV4_BITS + 1)]
-CHECKED, NO_PEER = int(InterfaceFlag.SOURCE_DEST_CHECK), int(InterfaceFlag.NO_PEER)  # an enum's "or" takes as long as a row
+CHECKED, NO_PEER, AT_CELL = (
+    int(flag) for flag in (InterfaceFlag.SOURCE_DEST_CHECK, InterfaceFlag.NO_PEER, InterfaceFlag.AT_CELL)
+)  # an enum's "or" takes as long as a row
 NO_ROUTE = Route(kind=RouteKind.NONE, target=0)
 
 Devices = Mapping[tuple[str, int], int]  # (instance, number of an interface) -> ifindex of its host side
 
 
-def _flags(source_dest_check: bool, kind: str = NAMESPACE) -> int:
+def _flags(source_dest_check: bool, kind: str = NAMESPACE, at_cell: bool = False) -> int:
     """`kind`: of the instance that has the interface; a guest's device has no other end."""
-    return (CHECKED if source_dest_check else 0) | (NO_PEER if kind == GUEST else 0)
+    checked = CHECKED if source_dest_check else 0
+    return checked | (NO_PEER if kind == GUEST else 0) | (AT_CELL if at_cell else 0)
 
 
 def _wired(
@@ -160,10 +169,11 @@ def _prefix(cidr: str) -> tuple[bytes, int]:
 def forwarders(intents: Iterable[RuleIntent]) -> dict[ForwarderKey, Forwarder]:
     return {
         ForwarderKey(i.vni, i.interface): Forwarder(
-            host=substrate_bytes(i.host),
+            host=_home(i),
             subnet=i.subnet,
             mac=mac_bytes(i.mac),
-            flags=_flags(i.source_dest_check),
+            flags=_flags(i.source_dest_check, at_cell=bool(i.tops)),
+            group_set=i.group_set,
         )
         for i in intents
         if isinstance(i, ForwarderIntent)
@@ -200,14 +210,53 @@ def edge_nodes(intents: Iterable[EdgeIntent]) -> dict[EdgeAddress, EdgeNode]:
     return {EdgeAddress(substrate_bytes(i.address)): EdgeNode(admitted=1) for i in intents}
 
 
+def _home(intent: MappingIntent | ForwarderIntent) -> bytes:
+    """The host's address, or, at a cell, the number of the set of nodes."""
+    return LAYOUTS[TopsNumber].pack(intent.tops) if intent.tops else substrate_bytes(intent.host)
+
+
+def tops(intents: Iterable[TopsIntent], living: Container[str]) -> dict[TopsNumber, TopSet]:
+    """Those that live come first: one sends to them, and to all that one may send to where none does."""
+    return {TopsNumber(intent.number): _top_set(intent, living) for intent in intents}
+
+
+def _top_set(intent: TopsIntent, living: Container[str]) -> TopSet:
+    chosen = [address for address in intent.addresses if address in living] or list(intent.addresses)
+    others = [address for address in (*intent.addresses, *intent.draining) if address not in chosen]
+    members = [*chosen, *others][:TOPS_MAX]
+    packed = b"".join(map(substrate_bytes, members)).ljust(4 * TOPS_MAX, b"\0")
+    return TopSet(living=min(len(chosen), TOPS_MAX), members=len(members), address=packed)
+
+
+def tops_keys(numbers: Iterable[int]) -> list[TopsNumber]:
+    return [TopsNumber(number) for number in numbers]
+
+
+def living_tops(found: Iterable[TopSet]) -> frozenset[str]:
+    """The nodes to which one sent, by these rows."""
+    return frozenset(address for row in found for address in members_of(row)[: row.living])
+
+
+def kept_tops(key: TopsNumber, row: TopSet) -> TopsIntent:
+    """What is known of a set while nobody tells the intent: one goes on sending to the same nodes."""
+    members = members_of(row)
+    return TopsIntent(
+        number=key.number, addresses=tuple(members[: row.living]), draining=tuple(members[row.living :])
+    )
+
+
+def members_of(row: TopSet) -> list[str]:
+    return [substrate_text(row.address[4 * n : 4 * n + 4]) for n in range(row.members)]
+
+
 def _mapping(intent: MappingIntent) -> formats.Mapping:
     return formats.Mapping(
-        host=substrate_bytes(intent.host),
+        host=_home(intent),
         interface=intent.interface,
         subnet=intent.subnet,
         mac=mac_bytes(intent.mac),
         kind=MappingKind.INTERFACE,
-        flags=_flags(intent.source_dest_check),
+        flags=_flags(intent.source_dest_check, at_cell=bool(intent.tops)),
         issued=intent.issued,
         generation=intent.generation,
         group_set=intent.group_set,

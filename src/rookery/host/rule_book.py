@@ -6,6 +6,7 @@ A list that cannot be compiled is not there: the interfaces that need it get 0 f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from rookery.dataplane.formats import Direction, Gates, RuleBits, RuleConstant, RuleGroupKey
 from rookery.host.rule_lists import (
@@ -16,11 +17,33 @@ from rookery.host.rule_lists import (
     group_rows,
     sets_by_group,
 )
-from rookery.intent.host import AclIntent, GroupSetIntent, InterfaceIntent, PolicyIntent, RuleIntent, RuleKey
+from rookery.intent.host import AclIntent, GroupSetIntent, PolicyIntent, RuleIntent, RuleKey
 
 FORMER_NAMES = 1024  # lists whose rules may have admitted a flow that is still there
 
 Key = RuleKey
+
+
+class Gated(Protocol):
+    """An interface, of an instance or at a cell."""
+
+    @property
+    def vni(self) -> int: ...
+
+    @property
+    def group_set(self) -> int: ...
+
+    @property
+    def acl(self) -> int: ...
+
+    @property
+    def tcp_established_seconds(self) -> int: ...
+
+    @property
+    def udp_stream_seconds(self) -> int: ...
+
+    @property
+    def udp_seconds(self) -> int: ...
 
 
 class RuleBook:
@@ -53,7 +76,7 @@ class RuleBook:
             rows |= group_rows(compiled, having)
         return rows
 
-    def gates(self, interface: InterfaceIntent) -> Gates:
+    def gates(self, interface: Gated) -> Gates:
         """With 0 for the name of a list that is not there: nothing passes."""
         policy = self._list(("policy", interface.group_set, 0), interface.vni)
         acl = self._list(("acl", interface.acl, 0), interface.vni)

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_text, mac_text, substrate_text
-from rookery.dataplane.formats import DelegatedKey, MappingKey, RouteConstant
+from rookery.dataplane.formats import (
+    LAYOUTS,
+    DelegatedKey,
+    InterfaceFlag,
+    MappingKey,
+    RouteConstant,
+    TopsNumber,
+)
 from rookery.dataplane.node import NodeDataplane
 from rookery.host.control import MappingRow
 from rookery.host.rows import VPC_BITS
@@ -34,13 +41,21 @@ def _row(key: Mapped, intended: formats.Mapping | None, found: formats.Mapping |
     return MappingRow(
         vni=key.vni,
         address=mapped_text(key),
-        intended_host=substrate_text(intended.host) if intended else "",
-        kernel_host=substrate_text(found.host) if found else "",
+        intended_host=_home_text(intended) if intended else "",
+        kernel_host=_home_text(found) if found else "",
         interface=one.interface,
         mac=mac_text(one.mac),
         generation=one.generation,
         issued=one.issued,
     )
+
+
+def _home_text(row: formats.Mapping) -> str:
+    """A substrate address; of what lives at a cell the number of its nodes' set."""
+    if row.flags & InterfaceFlag.AT_CELL:
+        (number,) = LAYOUTS[TopsNumber].unpack(row.host)
+        return f"cell:{number:08x}"
+    return substrate_text(row.host)
 
 
 def mapped_text(key: Mapped) -> str:

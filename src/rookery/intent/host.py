@@ -8,12 +8,12 @@ import msgspec
 from rookery.model.objects import NAMESPACE, DnsRecord, MetadataOptions
 
 
-class MappingIntent(msgspec.Struct, frozen=True, kw_only=True):
-    """(vni, address) lives at `host`. Key: `key`."""
+class MappingIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """(vni, address) lives at `host`, or at a cell. Key: `key`."""
 
     vni: int
     address: str  # or a delegated prefix: "10.0.1.16/28"
-    host: str  # substrate address
+    host: str  # substrate address; empty: at a cell
     interface: int
     subnet: int
     mac: str
@@ -21,6 +21,7 @@ class MappingIntent(msgspec.Struct, frozen=True, kw_only=True):
     group_set: int  # which security groups the interface has; see GroupSetIntent
     generation: int  # store revision that last changed it
     issued: int  # unix seconds
+    tops: int = 0  # number of the nodes at which it lives, see TopsIntent; 0: it lives at `host`
 
     @property
     def key(self) -> tuple[int, str]:
@@ -162,15 +163,17 @@ class AclIntent(msgspec.Struct, frozen=True, kw_only=True, tag="acl"):
         return ("acl", self.number, 0)
 
 
-class ForwarderIntent(msgspec.Struct, frozen=True, kw_only=True, tag="forwarder"):
+class ForwarderIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="forwarder"):
     """An interface to which a route leads, or which may speak for others: source/destination check off."""
 
     vni: int
     interface: int
-    host: str  # substrate address
+    host: str  # substrate address; empty: at a cell
     subnet: int
     mac: str
     source_dest_check: bool
+    tops: int = 0  # as in MappingIntent
+    group_set: int = 0  # of one at a cell: groups that name its own admit what it passes on
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -197,6 +200,19 @@ class EdgeIntent(msgspec.Struct, frozen=True, kw_only=True, tag="edge"):
     @property
     def key(self) -> tuple[str, int, str]:
         return ("edge", 0, self.name)
+
+
+class TopsIntent(msgspec.Struct, frozen=True, kw_only=True, tag="tops"):
+    """The nodes of a cell that serve an account: any of them speaks for the account's interfaces there. Known to whoever holds a VPC
+    that has such an interface."""
+
+    number: int  # rookery.intent.tops.tops_number
+    addresses: tuple[str, ...]  # on the substrate, sorted: to these one sends
+    draining: tuple[str, ...] = ()  # ... and these may still speak
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return ("tops", self.number, 0)
 
 
 class GatewayIntent(msgspec.Struct, frozen=True, kw_only=True, tag="gateway"):
@@ -268,6 +284,7 @@ RuleIntent = (
     | ForwarderIntent
     | PeeringIntent
     | EdgeIntent
+    | TopsIntent
     | GatewayIntent
     | PublicIntent
     | BlockIntent

@@ -9,6 +9,7 @@ from rookery.intent.host import ForwarderIntent, InstanceIntent, InterfaceIntent
 from rookery.intent.names import RESOURCE_NAME, domain_name, host_name
 from rookery.intent.services import instance_metadata, interface_services
 from rookery.intent.things import InstanceThing, InterfaceThing, SubnetThing, Things, VpcThing
+from rookery.intent.tops import tops_of
 from rookery.intent.vpc import (
     InEffect,
     ipv6_prefix_length,
@@ -38,12 +39,13 @@ def interface_mappings(
     generation: int,
     issued: int,
 ) -> list[MappingIntent]:
-    """One row per address and delegated prefix of an interface that is attached to an instance which shall run.
+    """One row per address and delegated prefix of an interface that is attached to an instance which shall run, or that lives at a
+    cell.
 
     While the instance is stopped it keeps its addresses, but packets to them lead nowhere: the caller asks for none.
-    `host_address` is that of the attachment's host; `generation` the revision that last changed the interface and
+    `host_address` is that of the attachment's host, empty at a cell; `generation` the revision that last changed the interface and
     `issued` when that was."""
-    groups = group_set(interface.groups)
+    groups, tops = group_set(interface.groups), tops_of(interface)
     return [
         MappingIntent(
             vni=vpc.vni,
@@ -56,6 +58,7 @@ def interface_mappings(
             group_set=groups,
             generation=generation,
             issued=issued,
+            tops=tops,
         )
         for address in dict.fromkeys((*interface.addresses, *interface.ipv6_addresses, *interface.prefixes))
     ]
@@ -70,6 +73,8 @@ def forwarder_intent(mapping: MappingIntent) -> ForwarderIntent:
         subnet=mapping.subnet,
         mac=mapping.mac,
         source_dest_check=mapping.source_dest_check,
+        tops=mapping.tops,
+        group_set=mapping.group_set if mapping.tops else 0,
     )
 
 

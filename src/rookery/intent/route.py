@@ -8,10 +8,11 @@ from typing import NamedTuple
 from rookery.intent.host import RouteIntent
 from rookery.intent.peering import peer_of
 from rookery.intent.prefix_list import cidrs_of
-from rookery.intent.things import GatewayThing, TableThing, Things, VpcThing
+from rookery.intent.things import GatewayThing, InterfaceThing, NatThing, TableThing, Things, VpcThing
 from rookery.model.objects import (
     EgressOnlyInternetGateway,
     InternetGateway,
+    NatGateway,
     NetworkInterface,
     PrefixList,
     Route,
@@ -19,6 +20,7 @@ from rookery.model.objects import (
 )
 
 TERMINATED = "terminated"
+NAT_LIVES = ("pending", "available")  # states of a NAT gateway to which routes lead
 
 
 class Way(NamedTuple):
@@ -72,6 +74,8 @@ def way_of(route: Route, vpc: VpcThing, things: Things) -> Way:
         return _to_gateway(things.internet_gateways.get(route.target), vpc, INTERNET)
     if prefix == EgressOnlyInternetGateway.PREFIX:
         return _to_gateway(things.egress_only_gateways.get(route.target), vpc, EGRESS_ONLY)
+    if prefix == NatGateway.PREFIX:
+        return _to_nat(things.nat_gateways.get(route.target), vpc, things)
     return BLACKHOLE
 
 
@@ -86,10 +90,22 @@ def _to_interface(target: str, vpc: VpcThing, things: Things) -> Way:
     if interface is None or attachment is None or attachment.detaching:
         return BLACKHOLE
     instance = things.instances.get(attachment.instance_id)
-    subnet = things.subnets.get(interface.subnet_id)
-    if instance is None or instance.wanted == TERMINATED or subnet is None or subnet.vpc_id != vpc.id:
+    if instance is None or instance.wanted == TERMINATED or not _is_in(interface, vpc, things):
         return BLACKHOLE
     return Way("interface", interface.number)
+
+
+def _to_nat(nat: NatThing | None, vpc: VpcThing, things: Things) -> Way:
+    """To its interface at a cell."""
+    interface = things.interfaces.get(nat.interface_id) if nat and nat.state in NAT_LIVES else None
+    if interface is None or interface.cell_attachment is None or not _is_in(interface, vpc, things):
+        return BLACKHOLE
+    return Way("interface", interface.number)
+
+
+def _is_in(interface: InterfaceThing, vpc: VpcThing, things: Things) -> bool:
+    subnet = things.subnets.get(interface.subnet_id)
+    return subnet is not None and subnet.vpc_id == vpc.id
 
 
 def _to_peer(target: str, vpc: VpcThing, things: Things) -> Way:

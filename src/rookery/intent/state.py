@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from rookery.model.codec import KINDS, decode, decode_resource
-from rookery.model.keys import HOSTS, INTENDED
+from rookery.model.keys import CELLS, HOSTS, INTENDED, SHARDS
 from rookery.model.objects import (
+    Cell,
     DhcpOptions,
     EgressOnlyInternetGateway,
     ElasticIp,
     Host,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkInterface,
     PrefixList,
     Resource,
     SecurityGroup,
+    Shard,
     Subnet,
     Vpc,
     VpcPeering,
@@ -42,6 +45,8 @@ class State:
         self.generation = generation
         self.mtu = mtu
         self.hosts: dict[str, Host] = {}
+        self.cells: dict[str, Cell] = {}
+        self.shards: dict[tuple[str, str], Shard] = {}  # by cell and account
         self._things: dict[type[Resource], dict[str, Resource]] = {kind: {} for kind in KINDS.values()}
         self._stamps: dict[str, Stamp] = {}
         for entry in entries:
@@ -51,6 +56,12 @@ class State:
         if entry.key.startswith(HOSTS):
             host = decode(Host, entry.value)
             self.hosts[host.name] = host
+        elif entry.key.startswith(CELLS):
+            cell = decode(Cell, entry.value)
+            self.cells[cell.name] = cell
+        elif entry.key.startswith(SHARDS):
+            shard = decode(Shard, entry.value)
+            self.shards[shard.cell, shard.account] = shard
         elif entry.key.startswith(INTENDED):
             thing = decode_resource(entry.key, entry.value)
             self._things[type(thing)][thing.id] = thing
@@ -67,6 +78,10 @@ class State:
 
     def stamp(self, resource: Resource) -> Stamp:
         return self._stamps[resource.id]
+
+    def changed_since(self, resource_id: str, generation: int) -> bool:
+        """Changed after it, or not there (any more)."""
+        return resource_id not in self._stamps or self._stamps[resource_id].revision > generation
 
     # As rookery.intent.things.Things
 
@@ -109,6 +124,10 @@ class State:
     @property
     def egress_only_gateways(self) -> Mapping[str, EgressOnlyInternetGateway]:
         return self._by_id(EgressOnlyInternetGateway)
+
+    @property
+    def nat_gateways(self) -> Mapping[str, NatGateway]:
+        return self._by_id(NatGateway)
 
     def elastic_ips_of(self, interface_id: str) -> Iterable[ElasticIp]:
         return (one for one in self.all(ElasticIp) if one.interface_id == interface_id)

@@ -192,9 +192,17 @@ class AttachmentThing(Protocol):
     def device_index(self) -> int: ...
 
 
+class CellAttachmentThing(Protocol):
+    @property
+    def cell(self) -> str: ...
+
+
 class InterfaceThing(Protocol):
     @property
     def id(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
 
     @property
     def number(self) -> int: ...
@@ -231,6 +239,9 @@ class InterfaceThing(Protocol):
 
     @property
     def attachment(self) -> AttachmentThing | None: ...
+
+    @property
+    def cell_attachment(self) -> CellAttachmentThing | None: ...
 
 
 class InstanceThing(Protocol):
@@ -314,6 +325,30 @@ class ElasticIpThing(Protocol):
     def private_address(self) -> str: ...
 
 
+class NatThing(Protocol):
+    @property
+    def interface_id(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+
+class CellThing(Protocol):
+    @property
+    def draining(self) -> Sequence[str]: ...
+
+
+class ShardThing(Protocol):
+    @property
+    def cell(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def nodes(self) -> Sequence[str]: ...
+
+
 class HostThing(Protocol):
     @property
     def name(self) -> str: ...
@@ -323,6 +358,9 @@ class HostThing(Protocol):
 
     @property
     def is_edge(self) -> bool: ...
+
+    @property
+    def cell(self) -> str: ...
 
 
 class Things(Protocol):
@@ -357,6 +395,9 @@ class Things(Protocol):
 
     @property
     def egress_only_gateways(self) -> Mapping[str, GatewayThing]: ...
+
+    @property
+    def nat_gateways(self) -> Mapping[str, NatThing]: ...
 
     def elastic_ips_of(self, interface_id: str) -> Iterable[ElasticIpThing]:
         """Those that are associated with the interface."""

@@ -38,6 +38,7 @@ from rookery.intent.peering import peering_intents, peers_of
 from rookery.intent.policy import acl_intent, policy_intent
 from rookery.intent.route import routes_of
 from rookery.intent.state import State
+from rookery.intent.tops import first_shard, tops_intent, tops_number
 from rookery.intent.vpc import InEffect, effective_acl, effective_acls, effective_table, effective_tables
 from rookery.model.objects import (
     EgressOnlyInternetGateway,
@@ -57,12 +58,22 @@ Attached = defaultdict[str, list[NetworkInterface]]  # by instance id
 def host_intent(state: State, host: str) -> HostIntent:
     """Its instances, every mapping of the VPCs in which one of them runs and of their peers, the routes of the tables they
     use and the rules of all of these."""
-    if host in state.hosts and state.hosts[host].is_edge:
+    found = state.hosts.get(host)
+    if found and found.is_edge:
         return _edge_intent(state, host)
+    if found and found.cell:
+        return _intent_of(state, host, [], _at_cell(state, found.cell))
     attached = _attached(state)
     mine = (instance for instance in state.all(Instance) if instance.host == host)
     instances = [_instance(state, instance, attached) for instance in mine]
     active = [i for instance in instances if instance.wanted == RUNNING for i in instance.interfaces]
+    return _intent_of(state, host, instances, active)
+
+
+def _intent_of(
+    state: State, host: str, instances: list[InstanceIntent], active: list[InterfaceIntent]
+) -> HostIntent:
+    """`active`: the interfaces that work there: of instances at a host, of its cell at a node."""
     own = [vpc for vpc in state.all(Vpc) if vpc.vni in {interface.vni for interface in active}]
     held = {vpc.vni for vpc in own} | {peer.vni for vpc in own for peer in _peers(state, vpc)}
     rules = [
@@ -73,6 +84,7 @@ def host_intent(state: State, host: str) -> HostIntent:
         *_names(state, held),
         *_gateways(state, own),
         *edge_intents(state.hosts.values()),
+        *_tops(state, held),
     ]
     return HostIntent(
         host=host,
@@ -93,6 +105,7 @@ def _edge_intent(state: State, host: str) -> HostIntent:
         *_names(state, held),
         *gateways,
         *edge_intents(state.hosts.values()),
+        *_tops(state, held),
         *_publics(state, held),
         *(block for vpc in own for block in block_intents(vpc)),
         *_of_interfaces(state, held),
@@ -104,6 +117,21 @@ def _edge_intent(state: State, host: str) -> HostIntent:
         routes=_routes(state, {gateway.route_table for gateway in gateways}),
         rules={rule.key: rule for rule in rules},
     )
+
+
+def _at_cell(state: State, cell: str) -> list[InterfaceIntent]:
+    """The interfaces in whose name the cell works, as one that holds them needs them."""
+    mine = (i for i in state.all(NetworkInterface) if i.cell_attachment and i.cell_attachment.cell == cell)
+    return [intent for interface in mine if (intent := _interface(state, interface))]
+
+
+def _tops(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
+    mappings = (_mappings_of(state, interface) for interface in state.all(NetworkInterface))
+    wanted = {row.tops for rows in mappings for row in rows if row.tops and row.vni in vnis}
+    for number in wanted:
+        shards = [one for one in state.shards.values() if tops_number(one.cell, one.account) == number]
+        if shard := first_shard(shards):
+            yield tops_intent(shard, state.cells.get(shard.cell), state.hosts)
 
 
 def _gateway(state: State, vpc: Vpc) -> GatewayIntent | None:
@@ -163,15 +191,21 @@ def _mappings(state: State, vnis: set[int]) -> dict[tuple[int, str], MappingInte
 
 def _mappings_of(state: State, interface: NetworkInterface) -> list[MappingIntent]:
     vpc, subnet = _place(state, interface)
-    attachment = held_attachment(interface)
-    instance = state.get(Instance, attachment.instance_id) if attachment else None
-    host = state.hosts.get(attachment.host) if attachment else None
-    if vpc is None or subnet is None or host is None or instance is None or instance.wanted != RUNNING:
+    address = "" if interface.cell_attachment else _host_address(state, interface)
+    if vpc is None or subnet is None or address is None:
         return []
     stamp = state.stamp(interface)
     return interface_mappings(
-        interface, vpc, subnet, host.address, generation=stamp.revision, issued=int(stamp.time)
+        interface, vpc, subnet, address, generation=stamp.revision, issued=int(stamp.time)
     )
+
+
+def _host_address(state: State, interface: NetworkInterface) -> str | None:
+    """None: it lives at no host now."""
+    attachment = held_attachment(interface)
+    instance = state.get(Instance, attachment.instance_id) if attachment else None
+    host = state.hosts.get(attachment.host) if attachment else None
+    return host.address if host and instance and instance.wanted == RUNNING else None
 
 
 def _routes(state: State, tables: set[int]) -> dict[tuple[int, str], RouteIntent]:
@@ -220,7 +254,7 @@ def _of_interfaces(state: State, vnis: set[int]) -> Iterator[RuleIntent]:
         if mapping is not None and mapping.vni in vnis:
             if groups := distinct(interface.groups):
                 yield GroupSetIntent(number=group_set(groups), groups=groups)
-            if not interface.source_dest_check or _is_target(state, interface):
+            if mapping.tops or not interface.source_dest_check or _is_target(state, interface):
                 yield forwarder_intent(mapping)
 
 

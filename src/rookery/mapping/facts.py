@@ -19,7 +19,7 @@ from rookery.intent.host import MappingIntent
 from rookery.intent.services import ENABLED
 from rookery.intent.zones import zone_id
 from rookery.model.codec import decode, kind_of
-from rookery.model.keys import HOSTS, INTENDED
+from rookery.model.keys import CELLS, HOSTS, INTENDED, SHARDS
 from rookery.model.objects import (
     NAMESPACE,
     CidrAssociation,
@@ -31,6 +31,7 @@ from rookery.model.objects import (
     Instance,
     InternetGateway,
     MetadataOptions,
+    NatGateway,
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
@@ -171,9 +172,14 @@ class AttachmentFacts(msgspec.Struct, gc=False):
     detaching: bool = False
 
 
+class CellAttachmentFacts(msgspec.Struct, gc=False):
+    cell: str
+
+
 class InterfaceFacts(Numbered, gc=False):
     """`revision`, `time`: of its last change; `rows`: the mappings it claims now."""
 
+    account: str
     subnet_id: str
     mac: str
     addresses: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -183,6 +189,7 @@ class InterfaceFacts(Numbered, gc=False):
     tracking: ConnectionTracking = ConnectionTracking()
     source_dest_check: bool = True
     attachment: AttachmentFacts | None = None
+    cell_attachment: CellAttachmentFacts | None = None
     public_address: str = ""
     revision: int = 0
     time: int = 0
@@ -201,6 +208,11 @@ class InterfaceFacts(Numbered, gc=False):
     def instance_id(self) -> str:
         """Empty: it is not attached."""
         return self.attachment.instance_id if self.attachment else ""
+
+    @property
+    def cell(self) -> str:
+        """Empty: it lives at none."""
+        return self.cell_attachment.cell if self.cell_attachment else ""
 
 
 NO_TAGS: Mapping[str, str] = {}
@@ -250,14 +262,41 @@ class ElasticIpFacts(msgspec.Struct, gc=False):
     private_address: str = ""
 
 
+class NatFacts(msgspec.Struct, gc=False):
+    id: str
+    interface_id: str
+    state: str = "pending"
+
+
 class HostFacts(msgspec.Struct):
     name: str
     address: str
     is_edge: bool = False
+    cell: str = ""
 
     @property
     def id(self) -> str:
         return self.name
+
+
+class CellFacts(msgspec.Struct):
+    name: str
+    draining: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+class ShardFacts(msgspec.Struct):
+    cell: str
+    account: str
+    nodes: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """As the end of its key in the store."""
+        return f"{self.cell}/{self.account}"
 
 
 Fact = (
@@ -274,10 +313,14 @@ Fact = (
     | InstanceFacts
     | GatewayFacts
     | ElasticIpFacts
+    | NatFacts
     | HostFacts
+    | CellFacts
+    | ShardFacts
 )
 
-HOST = "host"
+HOST, CELL, SHARD = "host", "cell", "shard"
+INFRASTRUCTURE = {HOSTS: HOST, CELLS: CELL, SHARDS: SHARD}  # what of it hosts must know
 TYPES: dict[str, type[Fact]] = {
     Vpc.KIND: VpcFacts,
     Subnet.KIND: SubnetFacts,
@@ -293,7 +336,10 @@ TYPES: dict[str, type[Fact]] = {
     InternetGateway.KIND: GatewayFacts,
     EgressOnlyInternetGateway.KIND: GatewayFacts,
     ElasticIp.KIND: ElasticIpFacts,
+    NatGateway.KIND: NatFacts,
     HOST: HostFacts,
+    CELL: CellFacts,
+    SHARD: ShardFacts,
 }
 SHARED = (
     "account",
@@ -314,17 +360,20 @@ SHARED = (
 
 def identify(key: str) -> tuple[str, str] | None:
     """(kind, id) of what lies at a store key; None when it is nothing that a host must know."""
-    if key.startswith(HOSTS):
-        return HOST, key[len(HOSTS) :]
-    kind = kind_of(key) if key.startswith(INTENDED) else ""
-    return (kind, key.rpartition("/")[2]) if kind in TYPES else None
+    if key.startswith(INTENDED):
+        kind = kind_of(key)
+        return (kind, key.rpartition("/")[2]) if kind in TYPES else None
+    for prefix, kind in INFRASTRUCTURE.items():
+        if key.startswith(prefix):
+            return kind, key[len(prefix) :]
+    return None
 
 
 def read_fact(kind: str, identity: str, value: bytes, revision: int, time: float) -> Fact:
     """Raises Unreadable."""
     try:
         fact = decode(TYPES[kind], value)
-        if not isinstance(fact, HostFacts):
+        if not isinstance(fact, HostFacts | CellFacts | ShardFacts):
             fact.id = identity  # one string, not two
             int(identity[-8:].replace("-", ""), 16)  # its number
     except (msgspec.DecodeError, ValueError) as error:

@@ -30,7 +30,7 @@ from rookery.mapping.change import HostChange
 from rookery.mapping.facts import InstanceFacts, InterfaceFacts, Unreadable, identify, read_fact
 from rookery.mapping.relations import Relations, Touched
 from rookery.mapping.rules import Rules
-from rookery.mapping.share import GroupsIn, Needs, Share
+from rookery.mapping.share import GroupsIn, Needs, Share, needs_at
 from rookery.mapping.vpc_rules import Changes as RuleChanges
 from rookery.mapping.vpc_rules import VpcRules
 from rookery.store.interface import Batch, Range
@@ -93,7 +93,7 @@ class Index:
 
     def subscribe(self, host: str) -> None:
         """From now on `feed` tells what changes for it."""
-        self._shares[host] = Share(self._edge_needs() if self._is_edge(host) else None)
+        self._shares[host] = self._new_share(host)
         for identity in self._relations.placed.of(host):
             self._hand(identity, host, self._instance(identity))
         share = self._shares[host]
@@ -104,7 +104,7 @@ class Index:
         for table in needs.tables:
             self._users[table].add(host)
         share.routes.replace(self._routes(needs.tables))
-        share.rules.replace(self._rules.of(needs, share.is_edge))
+        share.rules.replace(self._rules.of(needs, share.is_edge, share.held))
 
     def unsubscribe(self, host: str) -> None:
         share = self._shares.pop(host)
@@ -162,7 +162,7 @@ class Index:
             self._rules.settle_names(identity, self._names(identity))
         self._rules.forget(touched.rules)
         changes: defaultdict[str, HostChange] = defaultdict(HostChange)
-        before = self._settle_instances(touched, changes) | self._settle_edges(touched)
+        before = self._settle_instances(touched, changes) | self._settle_edges(touched) | self._settle_nodes(touched)
         needing = {host for host, needs in before.items() if needs != self._shares[host].needs()}
         ruled = needing.union(*(self._holders.get(vni, ()) for vni in touched.rules))
         if touched.everywhere:
@@ -171,7 +171,7 @@ class Index:
         self._settle_routes(touched, before, changes)
         for host in ruled:
             share = self._shares[host]
-            changes[host].rules |= share.rules.replace(self._rules.of(share.needs(), share.is_edge))
+            changes[host].rules |= share.rules.replace(self._rules.of(share.needs(), share.is_edge, share.held))
         return {host: change for host, change in changes.items() if len(change)}
 
     def _claim_rows(self, touched: Touched) -> Changes:
@@ -179,29 +179,34 @@ class Index:
         claimed: list[MappingIntent] = []
         for gone in touched.gone:
             withdrawn += gone.rows
-            self._rules.settle_interface(gone, ())
+            touched.rules |= self._rules.settle_interface(gone, ())
         for identity in touched.interfaces:
             fact = self._relations.interfaces.get(identity)
             if fact is not None:
                 rows = self._rows_of(fact)
                 withdrawn += fact.rows
                 claimed += rows
-                self._rules.settle_interface(fact, rows)
+                touched.rules |= self._rules.settle_interface(fact, rows)
                 fact.rows = rows
         return self._addresses.replace(withdrawn, claimed)
 
     def _rows_of(self, interface: InterfaceFacts) -> tuple[MappingIntent, ...]:
         relations = self._relations
         vpc, subnet = relations.vpc_of(interface)
-        instance = relations.instances.get(interface.instance_id)
-        host = relations.hosts.get(interface.attachment.host) if interface.attachment else None
-        if vpc is None or subnet is None or host is None or instance is None or instance.wanted != RUNNING:
+        address = "" if interface.cell_attachment else self._host_address(interface)
+        if vpc is None or subnet is None or address is None:
             return ()
         return tuple(
             interface_mappings(
-                interface, vpc, subnet, host.address, generation=interface.revision, issued=interface.time
+                interface, vpc, subnet, address, generation=interface.revision, issued=interface.time
             )
         )
+
+    def _host_address(self, interface: InterfaceFacts) -> str | None:
+        """None: it lives at no host now."""
+        instance = self._relations.instances.get(interface.instance_id)
+        host = self._relations.hosts.get(interface.attachment.host) if interface.attachment else None
+        return host.address if host and instance and instance.wanted == RUNNING else None
 
     def _settle_publics(self, touched: Touched) -> None:
         changed: dict[str, tuple[PublicIntent, ...]] = {gone.id: () for gone in touched.gone}
@@ -220,6 +225,12 @@ class Index:
         found = self._relations.hosts.get(host)
         return found is not None and found.is_edge
 
+    def _new_share(self, host: str) -> Share:
+        if self._is_edge(host):
+            return Share(self._edge_needs(), is_edge=True)
+        cell = self._cell_of(host)
+        return Share(self._node_needs(cell) if cell else None)
+
     def _edge_needs(self) -> Needs:
         """The VPCs out of which something leads, and the tables of what comes in."""
         gateways = filter(None, map(self._relations.gateway_of, self._relations.vpcs_with_gateways()))
@@ -232,8 +243,39 @@ class Index:
         before = {host: self._shares[host].needs() for host in edges}
         needs = self._edge_needs() if edges else Needs()
         for host in edges:
-            self._shares[host].edge = needs
+            self._shares[host].told = needs
         return before
+
+    def _cell_of(self, host: str) -> str:
+        """Whose node it is; empty: of none."""
+        found = self._relations.hosts.get(host)
+        return found.cell if found else ""
+
+    def _settle_nodes(self, touched: Touched) -> dict[str, Needs]:
+        """As _settle_edges, of the nodes of cells that were touched; and of a node that was a cell's."""
+        nodes = self._nodes() if touched.cells else {}
+        needs = {cell: self._node_needs(cell) for cell in {*nodes.values()} & {*touched.cells, ""}}
+        concerned = [host for host, cell in nodes.items() if cell in needs]
+        before = {host: self._shares[host].needs() for host in concerned}
+        for host in concerned:
+            self._shares[host].told = needs[nodes[host]]
+        return before
+
+    def _nodes(self) -> dict[str, str]:
+        """Those that are subscribed, and their cells."""
+        told = (host for host, share in self._shares.items() if share.told is not None and not share.is_edge)
+        return {host: self._cell_of(host) for host in told}
+
+    def _node_needs(self, cell: str) -> Needs:
+        """What its interfaces need, as if an instance of a host had them. At a cost that follows their number."""
+        relations, places, groups = self._relations, [], set()
+        for interface in map(relations.interfaces.__getitem__, relations.at_cell.of(cell)):
+            vpc, subnet = relations.vpc_of(interface)
+            if vpc is not None and subnet is not None:
+                in_effect = relations.in_effect(subnet.id)
+                places.append((vpc.vni, in_effect.table, in_effect.acl))
+                groups.add((vpc.vni, distinct(interface.groups)))
+        return needs_at(places, groups)
 
     def _settle_instances(self, touched: Touched, changes: dict[str, HostChange]) -> dict[str, Needs]:
         """Gives and takes instances; returns what the hosts concerned needed before."""

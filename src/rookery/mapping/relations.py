@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rookery.intent.gateways import gateway_intent
-from rookery.intent.host import GatewayIntent
+from rookery.intent.host import GatewayIntent, TopsIntent
 from rookery.intent.peering import joined, peers_of
 from rookery.intent.route import is_prefix_list
+from rookery.intent.tops import first_shard, tops_intent, tops_number, tops_of
 from rookery.intent.vpc import (
     InEffect,
     effective_acl,
@@ -18,9 +19,12 @@ from rookery.intent.vpc import (
     effective_tables,
 )
 from rookery.mapping.facts import (
+    CELL,
     HOST,
+    SHARD,
     TYPES,
     AclFacts,
+    CellFacts,
     DhcpOptionsFacts,
     ElasticIpFacts,
     Fact,
@@ -29,9 +33,11 @@ from rookery.mapping.facts import (
     HostFacts,
     InstanceFacts,
     InterfaceFacts,
+    NatFacts,
     PeeringFacts,
     PrefixListFacts,
     PrivateZoneFacts,
+    ShardFacts,
     SubnetFacts,
     TableFacts,
     VpcFacts,
@@ -43,6 +49,7 @@ from rookery.model.objects import (
     ElasticIp,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PrefixList,
@@ -65,6 +72,7 @@ class Touched:
         self.vpcs: set[str] = set()  # which table and network ACL are in effect in their subnets
         self.rules: set[int] = set()  # VNIs: policies, network ACLs, peerings, zones, gateways
         self.edges = False  # out of which VPCs something leads
+        self.cells: set[str] = set()  # names: which interfaces live there, and what these need
         self.everywhere = False  # which edges there are
         self.gone: list[InterfaceFacts] = []
 
@@ -85,8 +93,11 @@ class Relations:
         self.internet_gateways: dict[str, GatewayFacts] = self._facts[InternetGateway.KIND]
         self.egress_only_gateways: dict[str, GatewayFacts] = self._facts[EgressOnlyInternetGateway.KIND]
         self.elastic_ips: dict[str, ElasticIpFacts] = self._facts[ElasticIp.KIND]
+        self.nat_gateways: dict[str, NatFacts] = self._facts[NatGateway.KIND]
         self.vpcs: dict[str, VpcFacts] = self._facts[Vpc.KIND]
         self.hosts: dict[str, HostFacts] = self._facts[HOST]
+        self._cells: dict[str, CellFacts] = self._facts[CELL]
+        self._shards: dict[str, ShardFacts] = self._facts[SHARD]
         self.table_numbered: dict[int, TableFacts] = {}
         self.acl_numbered: dict[int, AclFacts] = {}
         self.vpc_numbered: dict[int, VpcFacts] = {}
@@ -103,6 +114,13 @@ class Relations:
         self._vpcs_with = Groups()  # id of a DHCP options set -> VPC ids
         self._gateways_of = Groups()  # VPC id -> ids of gateways of both kinds
         self._elastic_ips_of = Groups()  # interface id -> ids of Elastic IPs
+        self._nats_of = Groups()  # interface id -> ids of NAT gateways
+        self.at_cell = Groups()  # name of a cell -> interface ids
+        self._served_by = Groups()  # number of a set of nodes, as text -> interface ids
+        self._shards_of = Groups()  # name of a cell -> ids of shards
+        self._shards_with = Groups()  # name of a host -> ids of shards
+        self._shards_numbered = Groups()  # number of a set of nodes, as text -> ids of shards
+        self._drain_of = Groups()  # name of a host -> names of cells in which it drains
         self._members: Counter[str] = Counter()  # security group id -> interfaces
         self._led_by = Groups()  # id of a route's target -> table ids
         self._reads = Groups()  # prefix list id -> ids of tables and security groups
@@ -120,8 +138,11 @@ class Relations:
             InternetGateway.KIND: self._gateway_changed,
             EgressOnlyInternetGateway.KIND: self._gateway_changed,
             ElasticIp.KIND: self._elastic_ip_changed,
+            NatGateway.KIND: self._nat_changed,
             Vpc.KIND: self._vpc_changed,
             HOST: self._host_changed,
+            CELL: self._cell_changed,
+            SHARD: self._shard_changed,
         }
 
     def ids(self) -> set[tuple[str, str]]:
@@ -141,6 +162,8 @@ class Relations:
             self._settle_subnets_of(vpc, touched)
         for interface in touched.interfaces:
             touched.tables |= self._tables_to(interface)
+            for nat in self._nats_of.of(interface):
+                touched.tables |= self._tables_to(nat)
 
     def _settle_subnets_of(self, vpc: str, touched: Touched) -> None:
         """Finds which table and network ACL are in effect: who uses others than before is touched."""
@@ -179,6 +202,11 @@ class Relations:
     def vpcs_with_gateways(self) -> list[VpcFacts]:
         return [self.vpcs[vpc] for vpc in self._gateways_of if vpc in self.vpcs]
 
+    def tops_numbered(self, number: int) -> TopsIntent | None:
+        """None: no shard has that number, yet."""
+        shard = first_shard([self._shards[one] for one in self._shards_numbered.of(str(number))])
+        return tops_intent(shard, self._cells.get(shard.cell), self.hosts) if shard else None
+
     def elastic_ips_of(self, interface_id: str) -> list[ElasticIpFacts]:
         return [self.elastic_ips[one] for one in self._elastic_ips_of.of(interface_id)]
 
@@ -194,6 +222,9 @@ class Relations:
         self.attached.move(identity, _get(old, "instance_id"), _get(new, "instance_id"))
         self._in_subnet.move(identity, _get(old, "subnet_id"), _get(new, "subnet_id"))
         self._on_host.move(identity, _host(old), _host(new))
+        self.at_cell.move(identity, _get(old, "cell"), _get(new, "cell"))
+        self._served_by.move(identity, _tops(old), _tops(new))
+        touched.cells |= {fact.cell for fact in (old, new) if fact and fact.cell}
         self._count_members(old, -1)
         self._count_members(new, 1)
         touched.instances |= {fact.instance_id for fact in (old, new) if fact and fact.instance_id}
@@ -348,6 +379,14 @@ class Relations:
             if self.interfaces[interface].instance_id:
                 touched.instances.add(self.interfaces[interface].instance_id)
 
+    def _nat_changed(
+        self, identity: str, old: NatFacts | None, new: NatFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._nats_of.move(identity, _get(old, "interface_id"), _get(new, "interface_id"))
+        touched.tables |= self._tables_to(identity)
+
     def _tables_to(self, target: str) -> set[int]:
         return {self.tables[table].number for table in self._led_by.of(target)}
 
@@ -393,6 +432,45 @@ class Relations:
             touched.interfaces.update(self._on_host.of(identity))
         if old != new and any(fact.is_edge for fact in (old, new) if fact):
             touched.everywhere = touched.edges = True
+        if old != new:
+            touched.cells |= {fact.cell for fact in (old, new) if fact and fact.cell}
+            self._touch_sets_with(identity, touched)
+
+    def _touch_sets_with(self, host: str, touched: Touched) -> None:
+        for shard in self._shards_with.of(host):
+            self._touch_served_by(self._shards[shard], touched)
+        for cell in self._drain_of.of(host):
+            self._touch_shards_of(cell, touched)
+
+    def _cell_changed(
+        self, identity: str, old: CellFacts | None, new: CellFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._drain_of.move_all(identity, _draining(old), _draining(new))
+        self._touch_shards_of(identity, touched)
+
+    def _touch_shards_of(self, cell: str, touched: Touched) -> None:
+        for shard in self._shards_of.of(cell):
+            self._touch_served_by(self._shards[shard], touched)
+
+    def _shard_changed(
+        self, identity: str, old: ShardFacts | None, new: ShardFacts | None, touched: Touched
+    ) -> None:
+        if old == new:
+            return
+        self._shards_of.move(identity, _get(old, "cell"), _get(new, "cell"))
+        self._shards_with.move_all(identity, _nodes(old), _nodes(new))
+        self._shards_numbered.move(identity, _number(old), _number(new))
+        for fact in filter(None, (old, new)):
+            self._touch_served_by(fact, touched)
+
+    def _touch_served_by(self, shard: ShardFacts, touched: Touched) -> None:
+        """The VPCs of the interfaces that its nodes serve."""
+        for interface in self._served_by.of(str(tops_number(shard.cell, shard.account))):
+            vpc, _ = self.vpc_of(self.interfaces[interface])
+            if vpc is not None:
+                touched.rules.add(vpc.vni)
 
     def _touch_instances_of(self, vpc: str, touched: Touched) -> None:
         for subnet in self._subnets_of.of(vpc):
@@ -400,8 +478,11 @@ class Relations:
 
     def _touch_instances_in(self, subnet: str, touched: Touched) -> None:
         for interface in self._in_subnet.of(subnet):
-            if self.interfaces[interface].instance_id:
-                touched.instances.add(self.interfaces[interface].instance_id)
+            fact = self.interfaces[interface]
+            if fact.instance_id:
+                touched.instances.add(fact.instance_id)
+            if fact.cell:
+                touched.cells.add(fact.cell)
 
 
 def _get(fact: Fact | None, name: str) -> Any:
@@ -410,6 +491,22 @@ def _get(fact: Fact | None, name: str) -> Any:
 
 def _host(interface: InterfaceFacts | None) -> str | None:
     return interface.attachment.host if interface and interface.attachment else None
+
+
+def _tops(interface: InterfaceFacts | None) -> str | None:
+    return str(tops_of(interface)) if interface and interface.cell_attachment else None
+
+
+def _draining(cell: CellFacts | None) -> set[str]:
+    return set(cell.draining) if cell else set()
+
+
+def _nodes(shard: ShardFacts | None) -> set[str]:
+    return set(shard.nodes) if shard else set()
+
+
+def _number(shard: ShardFacts | None) -> str | None:
+    return str(tops_number(shard.cell, shard.account)) if shard else None
 
 
 def _attached(gateway: GatewayFacts | None) -> str | None:

@@ -40,14 +40,17 @@ class Rules:
         self._publics: dict[str, tuple[PublicIntent, ...]] = {}  # by interface id
         self._names: dict[str, tuple[NameIntent, ...]] = {}  # by instance id
         self._members: Counter[tuple[int, int]] = Counter()  # (VNI, group set) -> interfaces
+        self._tops: defaultdict[int, Counter[int]] = defaultdict(Counter)  # VNI -> number of a set of nodes -> interfaces
         self._policies: defaultdict[int, dict[GroupsIn, PolicyIntent]] = defaultdict(dict)  # by VNI
         self._acls: defaultdict[int, dict[int, AclIntent]] = defaultdict(dict)  # by VNI and number
 
-    def settle_interface(self, fact: InterfaceFacts, rows: tuple[MappingIntent, ...]) -> None:
-        """`rows`: the mappings that it claims from now on, instead of `fact.rows`."""
+    def settle_interface(self, fact: InterfaceFacts, rows: tuple[MappingIntent, ...]) -> set[int]:
+        """`rows`: the mappings that it claims from now on, instead of `fact.rows`. The VPCs whose interfaces are served by others
+        than before."""
         was, now = (fact.rows[0] if fact.rows else None), (rows[0] if rows else None)
         self._settle_group_set(fact, was, now)
         self._settle_forwarder(fact, was, now)
+        return self._settle_tops(was, now)
 
     def settle_publics(self, changed: dict[str, tuple[PublicIntent, ...]]) -> None:
         """By interface: all that it has from now on. What leaves goes before what comes: an address may move from one to
@@ -82,10 +85,15 @@ class Rules:
             self._policies.pop(vni, None)
             self._acls.pop(vni, None)
 
-    def of(self, needs: Needs, is_edge: bool) -> dict[RuleKey, RuleIntent]:
-        """What a host or an edge has beside layers(); as rookery.intent.whole has it."""
+    def of(self, needs: Needs, is_edge: bool, held: Iterable[int]) -> dict[RuleKey, RuleIntent]:
+        """What a host, an edge or a node has beside layers(); as rookery.intent.whole has it. `held`: VNIs, of peers too."""
         rows = self._of_edge(needs) if is_edge else self._of_needs(needs)
-        return {row.key: row for row in (*rows, *edge_intents(self._relations.hosts.values()))}
+        edges = edge_intents(self._relations.hosts.values())
+        return {row.key: row for row in (*rows, *edges, *self._tops_in(held))}
+
+    def _tops_in(self, vnis: Iterable[int]) -> Iterator[RuleIntent]:
+        numbers = {number for vni in vnis for number in self._tops.get(vni, ())}
+        return filter(None, map(self._relations.tops_numbered, numbers))
 
     def _of_edge(self, needs: Needs) -> Iterator[RuleIntent]:
         for vpc in filter(None, map(self._relations.vpc_numbered.get, needs.vnis)):
@@ -150,6 +158,30 @@ class Rules:
             del self._members[group_set]
             self.of_vpcs.delete(group_set[0], ("group-set", group_set[1], 0))
 
+    def _settle_tops(self, was: MappingIntent | None, now: MappingIntent | None) -> set[int]:
+        left, joined = ((row.vni, row.tops) if row and row.tops else None for row in (was, now))
+        if left == joined:
+            return set()
+        moved = set()
+        if joined and not self._tops[joined[0]][joined[1]]:
+            moved.add(joined[0])
+        if joined:
+            self._tops[joined[0]][joined[1]] += 1
+        if left and self._leave_tops(*left):
+            moved.add(left[0])
+        return moved
+
+    def _leave_tops(self, vni: int, number: int) -> bool:
+        """Whether no interface of the VPC is served by them any more."""
+        served = self._tops[vni]
+        served[number] -= 1
+        if served[number]:
+            return False
+        del served[number]
+        if not served:
+            del self._tops[vni]
+        return True
+
     def _settle_forwarder(
         self, fact: InterfaceFacts, was: MappingIntent | None, now: MappingIntent | None
     ) -> None:
@@ -161,4 +193,4 @@ class Rules:
 
     def _forwards(self, fact: InterfaceFacts) -> bool:
         vpc, _ = self._relations.vpc_of(fact)
-        return not fact.source_dest_check or (vpc is not None and self._relations.is_target(fact.id, vpc.id))
+        return bool(fact.cell_attachment) or not fact.source_dest_check or (vpc is not None and self._relations.is_target(fact.id, vpc.id))

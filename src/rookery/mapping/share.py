@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -54,11 +54,12 @@ class Rows(Generic[R]):
 
 
 class Share:
-    """`held`: the VNIs of its instances and of their peers; of an edge, those out of which something leads.
-    `edge`: what an edge needs; None: it is a host."""
+    """`held`: the VNIs of its instances, or of its cell's interfaces, and of their peers; of an edge, those out of which something
+    leads. `told`: what an edge or a node needs; None: it is a host, and needs what its instances do."""
 
-    def __init__(self, edge: Needs | None = None) -> None:
-        self.edge = edge
+    def __init__(self, told: Needs | None = None, is_edge: bool = False) -> None:
+        self.told = told
+        self.is_edge = is_edge
         self.instances: dict[str, _Held] = {}
         self.held: frozenset[int] = frozenset()
         self.routes: Rows[RouteIntent] = Rows()
@@ -66,12 +67,8 @@ class Share:
         self._counts: tuple[Counter[Any], ...] = tuple(Counter() for _ in Needs._fields)
         self._instance_sum = 0
 
-    @property
-    def is_edge(self) -> bool:
-        return self.edge is not None
-
     def needs(self) -> Needs:
-        return self.edge if self.edge is not None else Needs(*map(frozenset, self._counts))
+        return self.told if self.told is not None else Needs(*map(frozenset, self._counts))
 
     def row_sum(self) -> int:
         """Of its own; not of what its VPCs have."""
@@ -95,12 +92,17 @@ def _needs(intent: InstanceIntent, groups: tuple[GroupsIn, ...]) -> Needs:
     if intent.wanted != RUNNING:
         return _NOTHING.needs
     places = tuple((interface.vni, interface.route_table, interface.acl) for interface in intent.interfaces)
-    return _needs_at(places, groups)
+    return _same_needs(places, groups)
 
 
 @lru_cache(maxsize=65_536)
-def _needs_at(places: tuple[tuple[int, int, int], ...], groups: tuple[GroupsIn, ...]) -> Needs:
+def _same_needs(places: tuple[tuple[int, int, int], ...], groups: tuple[GroupsIn, ...]) -> Needs:
     """The instances of a subnet mostly need the same: that exists once."""
+    return needs_at(places, groups)
+
+
+def needs_at(places: Collection[tuple[int, int, int]], groups: Iterable[GroupsIn]) -> Needs:
+    """`places`: (VNI, number of the route table, of the network ACL) of interfaces; `groups`: theirs."""
     return Needs(
         frozenset(vni for vni, _, _ in places),
         frozenset(table for _, table, _ in places),

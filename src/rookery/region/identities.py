@@ -11,7 +11,7 @@ def issue_certificates(settings: Settings) -> list[str]:
     plan = settings.layout
     make_authority(plan.certificates, plan.name)
     renewed = ["mapping"] if renew(plan.certificates, MAPPING) else []
-    for name in (*settings.host_names, *settings.edge_names):
+    for name in settings.host_edge_and_node_names:
         if renew(plan.certificates, HOST, name):
             renewed.append(name)
     return renewed

@@ -24,6 +24,7 @@ NAMES_ADDRESSES = ("192.0.2.53", "2001:db8:fd::53")  # of the server that knows 
 NAMES_SUBSTRATE_ADDRESS = "100.64.0.53"  # the same, where the hosts' services ask it
 PAGE_NAME = "www.example.com"  # RFC 2606
 EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
+CELL = "cell-1"  # of all zones
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
 
@@ -103,6 +104,11 @@ class Layout:
     def names_config(self) -> Path:
         return self.internet_run / "names.conf"
 
+    @property
+    def objects(self) -> Path:
+        """The object store: files of cells, and reports of their nodes."""
+        return self.state / "objects"
+
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 
@@ -138,6 +144,16 @@ def edge_name(index: int) -> str:
 def edge_address(zone: int, index: int) -> str:
     """Above the hosts of a zone."""
     return f"100.64.{zone + 1}.{index + 230}"
+
+
+def node_name(index: int) -> str:
+    """`index` from 0."""
+    return f"node-{index + 1}"
+
+
+def node_address(zone: int, index: int) -> str:
+    """Between the hosts and the edges of a zone."""
+    return f"100.64.{zone + 1}.{index + 212}"
 
 
 def uplink_addresses(index: int) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.host import HostDataplane
@@ -14,7 +15,11 @@ from rookery.region.settings import Settings
 def check(settings: Settings) -> None:
     """Before anything is begun: the agents would refuse, one after the other. Raises CannotStart."""
     name = settings.name
-    nodes = [(host, HostDataplane) for host in settings.host_names] + [(edge, EdgeDataplane) for edge in settings.edge_names]
+    nodes: list[tuple[str, type[HostDataplane | EdgeDataplane | CellDataplane]]] = [
+        *((host, HostDataplane) for host in settings.host_names),
+        *((edge, EdgeDataplane) for edge in settings.edge_names),
+        *((node, CellDataplane) for node in settings.node_names),
+    ]
     for node, dataplane in nodes:
         try:
             dataplane.check_pins(settings.layout.pins / node, BPF_OBJECTS)

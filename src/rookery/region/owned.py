@@ -12,8 +12,8 @@ from rookery.region import namespaces, processes
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
 
-PROGRAMS = {"rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping"}
-OF_NODES = {"rookery.host", "rookery.host.services", "rookery.blackfoot"}
+PROGRAMS = {"rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping", "rookery.hyperplane.controller"}
+OF_NODES = {"rookery.host", "rookery.host.services", "rookery.blackfoot", "rookery.hyperplane"}
 BIRD, DNSMASQ = "/usr/sbin/bird", "/usr/sbin/dnsmasq"
 OTHERS = {BIRD, DNSMASQ}  # programs, whose files lie in the region's folders
 

@@ -14,6 +14,7 @@ from rookery.region.layout import CHECKOUT, MAPPING_SERVICE_ADDRESS, PAGE_ADDRES
 from rookery.region.owned import BIRD, DNSMASQ
 from rookery.region.settings import Settings
 
+CONTROLLER = "cell-controller"  # the part
 ROUTER = "internet-router"  # the part
 URGENT = -10  # niceness
 
@@ -38,8 +39,9 @@ def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
     of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
     of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
+    of_cell = [_controller(settings), *(_node(settings, node) for node in settings.node_names)] if settings.nodes else []
     outside = [_router(settings), _page(settings), _names(settings)] if settings.edges else []
-    return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_hosts]
+    return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_cell, *of_hosts]
 
 
 def services_of(host: str) -> str:
@@ -106,6 +108,19 @@ def _edge(settings: Settings, edge: str) -> Part:
     plan = settings.layout
     options = ("--config", str(plan.host_run(edge) / "edge.json"))
     return _python(edge, "rookery.blackfoot", options, plan.host_namespace(edge), plan.logs / f"{edge}.log")
+
+
+def _controller(settings: Settings) -> Part:
+    plan = settings.layout
+    named = ("--name", plan.name, "--database", str(plan.database), "--objects", str(plan.objects))
+    options = (*named, "--mtu", str(settings.instance_mtu))
+    return _python(CONTROLLER, "rookery.hyperplane.controller", options, plan.control_namespace, plan.logs / f"{CONTROLLER}.log")
+
+
+def _node(settings: Settings, node: str) -> Part:
+    plan = settings.layout
+    options = ("--config", str(plan.host_run(node) / "node.json"))
+    return _python(node, "rookery.hyperplane", options, plan.host_namespace(node), plan.logs / f"{node}.log")
 
 
 def _bird_of(settings: Settings, edge: str) -> Part:

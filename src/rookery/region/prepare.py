@@ -17,7 +17,7 @@ from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import decode, encode
 from rookery.model.keys import HOSTS, POOLS, host_key, pool_key
 from rookery.model.objects import GUEST, NAMESPACE, AddressPool, Host
-from rookery.region import internet, namespaces, servers, substrate
+from rookery.region import cells, internet, namespaces, servers, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.identities import issue_certificates
 from rookery.region.layout import BPF_OBJECTS, GUEST_IMAGES, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
@@ -37,11 +37,13 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         _host_files,
         internet.write_files,
         servers.write_files,
+        cells.write_files,
         register,
         ensure_first_key,
     ):
         step(settings)
-    tell(f"laying the substrate: {settings.hosts} hosts and {settings.edges} edges in {settings.zones} zones")
+    parts = f"{settings.hosts} hosts, {settings.edges} edges and {settings.nodes} nodes of a cell"
+    tell(f"laying the substrate: {parts} in {settings.zones} zones")
     substrate.lay(settings)
     internet.lay(settings)
     servers.lay(settings)
@@ -78,7 +80,7 @@ def _folders(settings: Settings) -> None:
     plan = settings.layout
     for folder in (plan.state, plan.run, plan.certificates, plan.logs):
         private_folder(folder)
-    for node in (*settings.host_names, *settings.edge_names):
+    for node in settings.host_edge_and_node_names:
         private_folder(plan.host_run(node))
         private_folder(plan.state / node)
 
@@ -96,7 +98,7 @@ def _host_files(settings: Settings) -> None:
 
 
 def register(settings: Settings) -> None:
-    """Hosts, edges and public pools, in the store. Edges and pools that the region has no more go."""
+    """Hosts, edges, nodes and public pools, in the store. All but hosts go when the region has them no more."""
     kinds = (NAMESPACE, GUEST) if offered(GUEST_IMAGES).ok else (NAMESPACE,)
     hosts = [
         Host(name=name, zone=settings.zone_of(i), address=settings.address_of(i), kinds=kinds)
@@ -107,19 +109,23 @@ def register(settings: Settings) -> None:
         for i, name in enumerate(settings.edge_names)
     ]
     pools = settings.public_pools if settings.edges else ()
-    rows = {host_key(host.name): encode(host) for host in (*hosts, *edges)}
+    rows = {host_key(host.name): encode(host) for host in (*hosts, *edges, *cells.hosts(settings))}
     rows |= {pool_key(pool): encode(AddressPool(cidr=pool)) for pool in pools}
-    asyncio.run(_make_so(settings.layout.database, rows))
+    asyncio.run(_make_so(settings, rows))
 
 
-async def _make_so(database: Path, rows: dict[str, bytes]) -> None:
-    async with opened(database) as store:
+async def _make_so(settings: Settings, rows: dict[str, bytes]) -> None:
+    async with opened(settings.layout.database) as store:
         entries = [*(await store.range(HOSTS)).entries, *(await store.range(POOLS)).entries]
         found = {entry.key: entry.value for entry in entries}
         gone = [key for key, value in found.items() if key not in rows and _may_go(key, value)]
         await store.txn([], {key: value for key, value in rows.items() if found.get(key) != value}, gone)
+        await cells.register(settings, store)
 
 
 def _may_go(key: str, value: bytes) -> bool:
     """Of hosts there never are fewer: instances live there."""
-    return key.startswith(POOLS) or decode(Host, value).is_edge
+    if key.startswith(POOLS):
+        return True
+    host = decode(Host, value)
+    return host.is_edge or bool(host.cell)

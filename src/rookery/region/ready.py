@@ -21,7 +21,7 @@ DEATHS_TO_GIVE_UP = 3
 
 
 class HostState(msgspec.Struct, kw_only=True):
-    """Of a host, or of an edge, which tells more (`edge`)."""
+    """Of a host, of a node of a cell, or of an edge, which tells more (`edge`)."""
 
     name: str
     address: str
@@ -61,6 +61,13 @@ def edge_states(settings: Settings) -> list[HostState]:
     return states
 
 
+def node_states(settings: Settings) -> list[HostState]:
+    return [
+        _state(settings, HostState(name=name, address=settings.node_address_of(i), zone=settings.zone_of(i)))
+        for i, name in enumerate(settings.node_names)
+    ]
+
+
 def _look_outside(settings: Settings, state: HostState) -> None:
     try:
         state.edge = agents.ask(settings.layout.control_socket(state.name), GetEdge(), EdgeReply, timeout=5)
@@ -88,7 +95,8 @@ def waiting_for(settings: Settings) -> list[str]:
     agents_not_ready = [state.name for state in hosts if state.problem]
     services = [services_of(state.name) for state in hosts if not state.status or state.status.services]
     edges = [state.name for state in edge_states(settings) if state.problem]
-    return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services + edges
+    nodes = [state.name for state in node_states(settings) if state.problem]
+    return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services + edges + nodes
 
 
 def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE) -> None:

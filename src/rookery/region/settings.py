@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from rookery.dataplane.formats import EdgeConstant
+from rookery.dataplane.formats import CellConstant, EdgeConstant
 from rookery.files import write_whole
 from rookery.model import defaults
 from rookery.region import layout
@@ -18,6 +18,7 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 MOST_HOSTS = 200
 MOST_ZONES = 6
 MOST_EDGES = int(EdgeConstant.EDGES_MAX)
+MOST_NODES = int(CellConstant.NODES_MAX)
 
 
 # RFC 1918, 6598, 3927, 1122, and multicast: of these the edges let nothing in.
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = defaults.API_PORT
     jumbo: bool = False
     edges: int = 2
+    nodes: int = 4  # of the cell of Hyperplane that serves all zones; 0: there is no cell
     public_pools: tuple[str, ...] = (layout.DEFAULT_POOL,)  # of public IPv4 addresses; the edges announce them
     dns_upstreams: tuple[str, ...] | None = None  # resolvers for public names, asked from the hosts' namespaces; (): nobody is asked
 
@@ -71,6 +73,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def edge_names(self) -> list[str]:
         return [layout.edge_name(index) for index in range(self.edges)]
 
+    @property
+    def node_names(self) -> list[str]:
+        return [layout.node_name(index) for index in range(self.nodes)]
+
+    @property
+    def host_edge_and_node_names(self) -> list[str]:
+        return [*self.host_names, *self.edge_names, *self.node_names]
+
     def zone_of(self, index: int) -> int:
         """Hosts take turns, so that every zone has one as long as there are enough."""
         return index % self.zones
@@ -81,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def edge_address_of(self, index: int) -> str:
         return layout.edge_address(self.zone_of(index), index)
+
+    def node_address_of(self, index: int) -> str:
+        return layout.node_address(self.zone_of(index), index)
 
 
 def check_name(name: str) -> str:
@@ -102,6 +115,8 @@ def check(settings: Settings) -> None:
         raise CannotStart(f"port {settings.port}: 1 to 65535")
     if not 0 <= settings.edges <= MOST_EDGES:
         raise CannotStart(f"{settings.edges} edges: a region has 0 to {MOST_EDGES}")
+    if not 0 <= settings.nodes <= MOST_NODES:
+        raise CannotStart(f"{settings.nodes} nodes: a cell has 1 to {MOST_NODES}; 0: there is none")
     for pool in settings.public_pools:
         _check_pool(pool)
     _ = settings.upstream_addresses

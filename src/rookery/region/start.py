@@ -71,7 +71,7 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
             f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.asked_for_names) or 'nobody'} for public names, "
-            f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'}; first: {COMMAND} down --keep-data --name {before.name}"
+            f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'} and {before.nodes} nodes of a cell; first: {COMMAND} down --keep-data --name {before.name}"
         )
 
 

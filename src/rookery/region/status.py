@@ -15,7 +15,7 @@ from rookery.region.called import COMMAND
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of, services_of
 from rookery.region.processes import Process, is_alive
-from rookery.region.ready import HostState, api_answers, edge_states, host_states
+from rookery.region.ready import HostState, api_answers, edge_states, host_states, node_states
 from rookery.region.settings import Settings
 from rookery.store.interface import Compacted
 from rookery.store.sqlite import SqliteStore, opened
@@ -38,6 +38,7 @@ class Status(msgspec.Struct, kw_only=True):
     parts: list[PartState]
     hosts: list[HostState]
     edges: list[HostState] = []
+    nodes: list[HostState] = []  # of the cell
 
     @property
     def healthy(self) -> bool:
@@ -46,7 +47,7 @@ class Status(msgspec.Struct, kw_only=True):
     @property
     def troubles(self) -> dict[str, str]:
         """By name. Of a host whose process is gone that is said, and not also that it does not answer."""
-        told: list[PartState | HostState] = [*self.hosts, *self.edges, *self.parts]
+        told: list[PartState | HostState] = [*self.hosts, *self.edges, *self.nodes, *self.parts]
         return {one.name: one.problem for one in told if one.problem}
 
 
@@ -60,17 +61,18 @@ def current(name: str) -> Settings:
 
 def look(name: str) -> Status:
     shape = current(name)
-    hosts, edges = host_states(shape), edge_states(shape)
-    _notice_lost_namespaces(shape, [*hosts, *edges])
+    hosts, edges, nodes = host_states(shape), edge_states(shape), node_states(shape)
+    _notice_lost_namespaces(shape, [*hosts, *edges, *nodes])
     revision, live = asyncio.run(_revisions(shape.layout.database))
     return Status(
         name=name,
         endpoint=f"http://127.0.0.1:{shape.port}",
         revision=revision,
         live=live,
-        parts=[_supervisor(shape), *_parts(shape, hosts, edges)],
+        parts=[_supervisor(shape), *_parts(shape, hosts, [*edges, *nodes])],
         hosts=hosts,
         edges=edges,
+        nodes=nodes,
     )
 
 
@@ -110,9 +112,9 @@ def _supervisor(shape: Settings) -> PartState:
     return PartState(name="supervisor", pid=process.pid, since=shape.layout.supervisor_pid.stat().st_mtime)
 
 
-def _parts(shape: Settings, hosts: list[HostState], edges: list[HostState]) -> list[PartState]:
+def _parts(shape: Settings, hosts: list[HostState], others: list[HostState]) -> list[PartState]:
     records = {record.name: record for record in supervisor.read_records(shape.layout)}
-    trouble = {node.name: node.problem for node in (*hosts, *edges) if node.problem}
+    trouble = {node.name: node.problem for node in (*hosts, *others) if node.problem}
     trouble |= {services_of(host.name): said for host in hosts if host.status and (said := host.status.services)}
     if not api_answers(shape.port):
         trouble["api"] = f"no answer on 127.0.0.1:{shape.port}"

@@ -7,8 +7,8 @@
     rookery-dev-control  u0 100.64.0.2     |       u0 100.64.2.11   rookery-dev-host-2
                                            u0 100.64.1.10           rookery-dev-host-1
 
-Edges hang on it as hosts do; what is behind them is rookery.region.internet's. So does the server outside that knows public names, for
-the hosts' services ask it.
+Edges and nodes of cells hang on it as hosts do; what is behind edges is rookery.region.internet's. So does the server outside that
+knows public names, for the hosts' services ask it.
 
 Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
 the addresses of who hangs on it (rookery.region.port_guard).
@@ -45,7 +45,10 @@ def members(settings: Settings) -> list[Member]:
         Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
     ]
     names = [Member("names", plan.names_namespace, NAMES_SUBSTRATE_ADDRESS)] if settings.edges else []
-    return [control, *hosts, *edges, *names]
+    nodes = [
+        Member(name, plan.host_namespace(name), settings.node_address_of(i)) for i, name in enumerate(settings.node_names)
+    ]
+    return [control, *hosts, *edges, *names, *nodes]
 
 
 def lay(settings: Settings) -> None:

@@ -273,6 +273,24 @@ def hosts_hold_no_more_than_they_can(held: Held) -> Iterator[str]:
             yield f"{host.name} holds {load[host.name]} instances of {host.capacity}"
 
 
+def edges_and_nodes_hold_no_instances(held: Held) -> Iterator[str]:
+    for instance in held.all(Instance):
+        host = held.hosts.get(instance.host)
+        if host and (host.is_edge or host.cell):
+            yield f"{instance.id} is on {host.name}, which holds no instances"
+
+
+def cells_have_their_own_nodes(held: Held) -> Iterator[str]:
+    """A node's row may come later than its place."""
+    for entry in held.under(keys.CELLS):
+        cell = decode(Cell, entry.value)
+        names = [name for name in cell.nodes if name]
+        if len(set(names)) != len(names) or not set(cell.draining) <= set(names):
+            yield f"{cell.name} has the nodes {names}, of which {cell.draining} drain"
+        found = (held.hosts[name] for name in names if name in held.hosts)
+        yield from (f"{host.name} is at {cell.name}, and says {host.cell!r}" for host in found if host.cell != cell.name)
+
+
 def key_pairs_have_names_of_their_own(held: Held) -> Iterator[str]:
     names = Counter((pair.account, pair.region, pair.name) for pair in held.all(KeyPair))
     yield from (f"{name} is used {count} times" for name, count in names.items() if count > 1)
@@ -633,6 +651,8 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     attachments_name_an_instance_that_names_them,
     instances_have_their_interfaces_and_a_host,
     hosts_hold_no_more_than_they_can,
+    edges_and_nodes_hold_no_instances,
+    cells_have_their_own_nodes,
     key_pairs_have_names_of_their_own,
     nothing_is_live_that_was_not_made,
     ipv6_blocks_lie_in_their_vpc_and_apart,

@@ -28,7 +28,7 @@ def watch_region(
     """
     shape = current(name)
     events: queue.Queue[EventLine] = queue.Queue()
-    for node in (*shape.host_names, *shape.edge_names):
+    for node in shape.host_edge_and_node_names:
         heard = partial(listening, node)
         follow = partial(_follow, shape.layout.control_socket(node), events, heard)
         threading.Thread(target=follow, daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from rookery.dataplane.formats import RouteKind, Service, Step, Verdict
+from rookery.dataplane.formats import AttachmentKind, ChainStep, RouteKind, Service, Step, Verdict
 from rookery.host.control import EventLine
 from rookery.region.directory import Directory
 from rookery.trace import words
@@ -89,6 +89,8 @@ def _values(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int,
         words.ROUTES[RouteKind(event.detail)] if event.detail in tuple(RouteKind) else event.detail
     )
     values["service"] = words.SERVICES[Service(event.detail)] if event.detail in tuple(Service) else event.detail
+    values["attachment"] = words.ATTACHMENTS[AttachmentKind(event.detail)] if event.detail in tuple(AttachmentKind) else event.detail
+    values["turn"] = words.TURNS.get(ChainStep(event.detail), "is next") if event.detail in tuple(ChainStep) else event.detail
     values["target"] = interfaces.get(event.detail, f"interface {event.detail:#010x}")
     values["reason"] = sentence(event.verdict) + _by_rule(event.rule)
     values["rule"] = event.rule or "a rule without a name"

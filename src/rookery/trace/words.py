@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rookery.dataplane.formats import RouteKind, Service, Step, Verdict
+from rookery.dataplane.formats import AttachmentKind, ChainStep, RouteKind, Service, Step, Verdict
 
 VERDICTS: dict[Verdict, str] = {
     Verdict.CONTINUE: "on to the next stage",
@@ -12,6 +12,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
     Verdict.SERVED: "given to the services of the host",
     Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
+    Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
@@ -60,6 +61,18 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_UNASKED: "from outside to a subnet whose way out is egress-only, and nobody there asked",
     Verdict.DROP_TRANSLATION: "the kernel refused to rewrite the packet's addresses",
     Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, or its tables are not filled yet",
+    Verdict.DROP_NO_TOP: "the way leads to a cell, and no node of it is known that serves its owner",
+    Verdict.DROP_NO_ATTACHMENT: "for no interface in whose name this cell works",
+    Verdict.DROP_NO_SERVICE: "the balancer or endpoint listens for nothing at this protocol and port, or is not accepted",
+    Verdict.DROP_NO_TARGET: "no target takes new flows there",
+    Verdict.DROP_PORTS_EXHAUSTED: "no port of the gateway's or balancer's addresses is free towards this destination",
+    Verdict.DROP_NO_FLOW: "begins no flow, and nobody who keeps flows knows it: unsolicited, or idle for too long",
+    Verdict.DROP_PROTOCOL: "no TCP, UDP or ICMP over IPv4: a cell translates nothing else",
+    Verdict.DROP_HOP_LIMIT: "its TTL has run out at the gateway",
+    Verdict.DROP_FLOWS_FULL: "a new flow, and its account holds as many at this node of the cell as it may",
+    Verdict.DROP_CONFLICT: "its answers would be taken for those of another flow",
+    Verdict.DROP_CHAIN: "between nodes, but from none of this cell, of another time, or with a step that there is not",
+    Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
 }
 
 STEPS: dict[Step, str] = {
@@ -93,6 +106,34 @@ STEPS: dict[Step, str] = {
     Step.DESTINATION_TRANSLATED: "destination translated: {destination} in VPC {vni:06x}",
     Step.SENT_OUTSIDE: "sent outside: {source} -> {destination}",
     Step.FROM_EDGE: "verified: {outer_source} is an edge, and speaks for the internet",
+    Step.TOP_CHOSEN: "node chosen: {outer_destination} of the cell takes the flow",
+    Step.FROM_TOP: "verified: {outer_source} is a node of the cell, and speaks for {target}",
+    Step.ATTACHMENT_FOUND: "the cell works in the name of {attachment}",
+    Step.DIRECTIVE_CACHED: "this node knows what becomes of the flow (decision {detail})",
+    Step.ASKED: "asked: {outer_destination} keeps the flow",
+    Step.TRACKED: "kept here: decision {detail}",
+    Step.DECIDED: "decided here: decision {detail}",
+    Step.STORED: "written down by the node at place {detail}",
+    Step.TOLD: "told: {outer_destination} is where it entered the cell",
+    Step.PASSED_ON: "passed on to {outer_destination}, which {turn}",
+    Step.RESET: "reset: {destination} is told that its connection is no more",
+}
+
+ATTACHMENTS: dict[AttachmentKind, str] = {
+    AttachmentKind.NAT: "a NAT gateway",
+    AttachmentKind.BALANCER: "a load balancer",
+    AttachmentKind.ENDPOINT: "an endpoint",
+}
+
+TURNS: dict[ChainStep, str] = {
+    ChainStep.DECIDE: "decides",
+    ChainStep.ANSWERS_FIRST: "keeps the answers",
+    ChainStep.ANSWERS_SECOND: "keeps the answers, too",
+    ChainStep.SECOND: "keeps the flow, too",
+    ChainStep.BEAT_FIRST: "keeps the flow",
+    ChainStep.BEAT_SECOND: "keeps the flow, too",
+    ChainStep.BEAT_ANSWERS_FIRST: "keeps the answers",
+    ChainStep.BEAT_ANSWERS_SECOND: "keeps the answers, too",
 }
 
 SERVICES: dict[Service, str] = {

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a packet carries on its way along the nodes of a cell: an option behind the origin's, critical, for nobody else may take it.
+ * Nodes of a cell are of one kind of machine: numbers without __be are as they are in memory. */
+#ifndef ROOKERY_CHAIN_H
+#define ROOKERY_CHAIN_H
+
+#include "formats/cell.h"
+#include "formats/wire.h"
+
+/* K is the flow as the packet belongs to it, K' the flow of the answers. */
+enum chain_step {
+	CHAIN_ASK = 1,                     /* a tracker of K: what becomes of it? */
+	CHAIN_DECIDE = 2,                  /* a node that hands out ports: under which does it leave? */
+	CHAIN_ANSWERS_FIRST = 3,           /* primary of K': write it down */
+	CHAIN_ANSWERS_SECOND = 4,          /* its secondary: write it down */
+	CHAIN_SECOND = 5,                  /* secondary of K: write it down */
+	CHAIN_TELL = 6,                    /* the top: that is what becomes of it */
+	CHAIN_BEAT_FIRST = 7,              /* a heartbeat, primary of K: it lives */
+	CHAIN_BEAT_SECOND = 8,
+	CHAIN_BEAT_ANSWERS_FIRST = 9,
+	CHAIN_BEAT_ANSWERS_SECOND = 10,
+	CHAIN_END = 11,
+};
+
+enum chain_flag {
+	CHAIN_HANDED_OUT = 1,              /* K leads to a port that the cell handed out: whoever owns its block keeps it */
+	CHAIN_OWN_ADDRESS = 2,             /* ... to an address of the attachment itself */
+	CHAIN_TAKEN = 4,                   /* the port that was decided on belongs to another flow: take another one */
+	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
+};
+
+struct chain_option {
+	struct geneve_option header;
+	__be32 epoch;                      /* of the sender's file */
+	__be32 interface;                  /* the attachment's; its VPC is the packet's */
+	__u8 step;                         /* enum chain_step: what the receiver is to do */
+	__u8 top;                          /* place of the node that is told in the end */
+	__u8 decider;
+	__u8 flags;                        /* enum chain_flag */
+	__u8 asked;                        /* so many trackers did not know it */
+	__u8 refused;                      /* so often a decision was taken back */
+	__u16 padding;
+	__be16 source_port;                /* of K: a later fragment has none */
+	__be16 destination_port;
+	struct directive directive;        /* once it is decided */
+};
+_Static_assert(sizeof(struct chain_option) == 88, "wire format");
+
+#endif

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which node is next, and what is this one to do? The packet itself travels from node to node, and carries what was decided. What a node
+ * would send to itself it does at once. */
+#ifndef ROOKERY_CHAIN_STAGE_H
+#define ROOKERY_CHAIN_STAGE_H
+
+#include "stages/answer_back.h"
+#include "stages/decide.h"
+#include "stages/follow.h"
+
+enum chain_constant {
+	CHAINED_HEAD = OUTER_HEAD + sizeof(struct chain_option),
+	CHAIN_OPTION_WORDS = (sizeof(struct chain_option) - sizeof(struct geneve_option)) / 4,
+	CHAIN_WORDS = (sizeof(struct origin_option) + sizeof(struct chain_option)) / 4,
+	CHAIN_GENEVE_FLAGS = 0x40,         /* RFC 8926: there are critical options */
+	CHAIN_STEPS_AT_ONCE = 16,
+	CHAIN_REFUSALS = 3,
+	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
+};
+
+static __always_inline __u32 half_of(__u32 places, bool second)
+{
+	return second ? places >> 8 : places & 0xff;
+}
+
+/* Who is asked next: who keeps the flow, and while the ring is young who kept it before. */
+static __always_inline __u32 place_asked(const struct course *course)
+{
+	if (course->asked == ASKED_ALL)
+		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+	if (course->asked < 2)
+		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked);
+	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
+}
+
+__noinline __u32 place_of_step(void)
+{
+	const struct course *course = this_course();
+
+	if (!course)
+		return NOBODY;
+	switch (course->step) {
+	case CHAIN_ASK:
+		return place_asked(course);
+	case CHAIN_DECIDE:
+		return course->decider;
+	case CHAIN_ANSWERS_FIRST:
+	case CHAIN_ANSWERS_SECOND:
+		return half_of(trackers_of_answers(course), course->step == CHAIN_ANSWERS_SECOND);
+	case CHAIN_BEAT_ANSWERS_FIRST:
+	case CHAIN_BEAT_ANSWERS_SECOND:
+		return half_of(trackers_of_answers(course), course->step == CHAIN_BEAT_ANSWERS_SECOND);
+	case CHAIN_BEAT_FIRST:
+		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+	case CHAIN_SECOND:
+	case CHAIN_BEAT_SECOND:
+		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
+	case CHAIN_TELL:
+		return course->top;
+	}
+	return NOBODY;
+}
+
+static __always_inline void write_option(struct chain_option *option, const struct course *course)
+{
+	option->header.option_class = bpf_htons(WIRE_OPTION_CLASS);
+	option->header.type = WIRE_OPTION_CHAIN;
+	option->header.length_words = CHAIN_OPTION_WORDS;
+	option->epoch = bpf_htonl(course->epoch);
+	option->interface = bpf_htonl(course->attachment.interface);
+	option->step = course->step;
+	option->top = course->top;
+	option->decider = course->decider;
+	option->flags = course->flags;
+	option->asked = course->asked;
+	option->refused = course->refused;
+	option->source_port = course->key.source_port;
+	option->destination_port = course->key.destination_port;
+	option->directive = course->directive;
+}
+
+static __always_inline bool write_chain_head(struct __sk_buff *skb, struct packet *packet, const struct course *course,
+					     const struct substrate_config *config)
+{
+	struct next_hop hop = { .vni = course->attachment.vni };
+	struct wrapping outer = {};
+
+	packet->outer_source = config->address;
+	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
+	write_geneve(&outer, packet, &hop);
+	outer.geneve.version_and_option_words = CHAIN_WORDS;
+	outer.geneve.flags = CHAIN_GENEVE_FLAGS;
+	return write_head(skb, &outer.ethernet, OUTER_HEAD);
+}
+
+static __always_inline bool write_chain_option(struct __sk_buff *skb, const struct course *course)
+{
+	struct chain_option option = {};
+
+	write_option(&option, course);
+	return !bpf_skb_store_bytes(skb, OUTER_HEAD, &option, sizeof(option), 0);
+}
+
+/* To the node at this place, whose turn it is. */
+__noinline int chain_to(struct __sk_buff *skb, __u32 place)
+{
+	const struct substrate_config *config = find_substrate();
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	const struct cell_node *node;
+
+	if (!course || !packet || !config)
+		return DROP_NOT_CONFIGURED;
+	node = node_at(course, place);
+	if (!node)
+		return DROP_NO_TOP;
+	packet->outer_destination = node->address;
+	if (packet->largest + WRAPPING + sizeof(struct chain_option) > config->mtu)
+		return DROP_TOO_BIG;
+	if (!stretch_head(skb, packet, CHAINED_HEAD) || !write_chain_head(skb, packet, course, config) || !write_chain_option(skb, course))
+		return DROP_ENCAPSULATION;
+	return SENT;
+}
+
+static __always_inline enum step step_told(const struct course *course)
+{
+	if (course->step == CHAIN_ASK)
+		return STEP_ASKED;
+	return course->step == CHAIN_TELL ? STEP_TOLD : STEP_PASSED_ON;
+}
+
+static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet *packet, struct course *course, __u32 place)
+{
+	const struct substrate_config *config = find_substrate();
+	enum verdict verdict = chain_to(skb, place);
+
+	if (verdict != SENT || !config)
+		return verdict;
+	tell(packet, step_told(course), CONTINUE, course->step);
+	if ((verdict = find_substrate_hop(skb, packet, config)))
+		return verdict;
+	tell(packet, STEP_WRAPPED, SENT, 0);
+	depart(skb, packet, config->ifindex);
+	return SENT;
+}
+
+/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top
+ * says it: hosts believe the nodes that serve the attachment's account, and no others. */
+static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+	bool outside = attachment && attachment->kind == ATTACHMENT_NAT && course->flags & CHAIN_OWN_ADDRESS;
+
+	if (!attachment || outside || packet->protocol != IPPROTO_TCP)
+		return DROP_NO_FLOW;
+	if (is_younger_than(course, CELL_SETTLED_SECONDS))
+		return DROP_NO_FLOW;
+	course->flags |= CHAIN_UNKNOWN;
+	course->step = CHAIN_TELL;
+	return CONTINUE;
+}
+
+/* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
+static __always_inline enum verdict begin_flow(struct course *course, bool what_if)
+{
+	const struct attachment *attachment = attachment_of(course);
+	bool own = course->flags & CHAIN_OWN_ADDRESS;
+
+	if (!attachment)
+		return DROP_NO_ATTACHMENT;
+	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
+		return DROP_NO_FLOW;
+	course->decider = course->self;
+	if (needs_port(course, attachment))
+		course->decider = choose_decider(course);
+	if (course->decider == NOBODY)
+		return DROP_NO_TOP;
+	if (!what_if && !remember_decider())
+		return DROP_FLOWS_FULL;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
+static __always_inline enum verdict not_known(struct packet *packet, struct course *course)
+{
+	bool asks_others = packet->protocol != IPPROTO_TCP && is_young(course);
+
+	if (course->begins && (course->asked == ASKED_ALL || (!course->asked && !asks_others)))
+		return begin_flow(course, packet->what_if);
+	if (course->asked + 1 < TRACKERS_ASKED) {
+		course->asked++;
+		return CONTINUE;
+	}
+	if (!course->begins)
+		return refuse_unknown(packet, course);
+	course->asked = ASKED_ALL;
+	return CONTINUE;
+}
+
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
+static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
+{
+	__u64 deadline;
+
+	if (!course->begins)
+		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
+	deadline = course->now + lifetime(&row->directive);
+	if (deadline > row->deadline)
+		row->deadline = deadline;
+}
+
+/* A decision that nobody has used yet may not have been stored where it should be: its chain is walked again. */
+static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
+{
+	if (!packet->what_if)
+		refresh_tracker(course, row);
+	know(course, &row->directive);
+	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
+	course->step = row->directive.flags & DIRECTIVE_PROVISIONAL ? CHAIN_ANSWERS_FIRST : CHAIN_TELL;
+	return CONTINUE;
+}
+
+/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
+{
+	if (!(course->living >> (decider & 31) & 1))
+		return not_known(packet, course);
+	course->decider = decider;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
+__noinline int take_ask(void)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	struct tracker *row;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
+	if (!row)
+		return not_known(packet, course);
+	if (row->pending)
+		return ask_decider(packet, course, row->decider);
+	return is_target_gone(course, &row->directive) ? refuse_unknown(packet, course) : take_known(packet, course, row);
+}
+
+static __always_inline void take_back(struct course *course)
+{
+	course->flags &= ~CHAIN_TAKEN;
+	forget_tracker(&course->key);
+	forget_tracker(&course->answers);
+}
+
+static __always_inline void go_on_deciding(struct course *course)
+{
+	course->step = hides_source(&course->key, &course->directive) ? CHAIN_ANSWERS_SECOND : CHAIN_ANSWERS_FIRST;
+}
+
+__noinline int take_decide(struct __sk_buff *skb)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	const struct tracker *row;
+	enum verdict verdict;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	if (course->flags & CHAIN_TAKEN)
+		take_back(course);
+	row = tracker_of(course);
+	if (row && !(row->pending) && !is_target_gone(course, &row->directive)) {
+		know(course, &row->directive);
+		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
+		go_on_deciding(course);
+		return CONTINUE;
+	}
+	if (!course->begins)
+		return refuse_unknown(packet, course);
+	if ((verdict = decide(skb)))
+		return verdict;
+	if (!packet->what_if && !remember_decision())
+		return DROP_FLOWS_FULL;
+	tell(packet, STEP_DECIDED, CONTINUE, course->directive.version);
+	go_on_deciding(course);
+	return CONTINUE;
+}
+
+/* Another flow has these answers: where a port was chosen another one is. */
+static __always_inline enum verdict refuse_answers(struct course *course)
+{
+	if (!hides_source(&course->key, &course->directive) || course->refused >= CHAIN_REFUSALS || course->decider == NOBODY)
+		return DROP_CONFLICT;
+	course->refused++;
+	course->flags |= CHAIN_TAKEN;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
+__noinline int take_answers(void)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	enum stored stored;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	stored = store_answers(packet->what_if);
+	if (stored == NO_ROOM)
+		return DROP_FLOWS_FULL;
+	if (stored == OTHER_THERE)
+		return refuse_answers(course);
+	tell(packet, STEP_STORED, CONTINUE, course->self);
+	course->step++;
+	return CONTINUE;
+}
+
+/* Who decided first counts: a decision that was taken twice is told as it was the first time. */
+__noinline int take_second(void)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	const struct tracker *row;
+	enum stored stored;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	stored = store_key(packet->what_if);
+	if (stored == NO_ROOM)
+		return DROP_FLOWS_FULL;
+	course->step = CHAIN_TELL;
+	if (stored == STORED) {
+		tell(packet, STEP_STORED, CONTINUE, course->self);
+		return CONTINUE;
+	}
+	row = tracker_of(course);
+	if (!row)
+		return DROP_CONFLICT;
+	know(course, &row->directive);
+	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
+	return CONTINUE;
+}
+
+static __always_inline void take_beat(struct packet *packet, struct course *course)
+{
+	if (!packet->what_if && (course->step == CHAIN_BEAT_FIRST || course->step == CHAIN_BEAT_SECOND))
+		merge_key();
+	else if (!packet->what_if)
+		merge_answers();
+	tell(packet, STEP_STORED, CONTINUE, course->self);
+	course->step++;
+}
+
+static __always_inline void cache_directive(const struct packet *packet, struct course *course)
+{
+	struct cached_directive *row = &course->cached;
+
+	row->directive = course->directive;
+	row->seen = course->now;
+	row->told = 0;
+	if (!packet->what_if)
+		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
+}
+
+static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	if (course->flags & CHAIN_UNKNOWN)
+		return reset_sender(skb);
+	cache_directive(packet, course);
+	return follow(skb);
+}
+
+/* CONTINUE: `step` is the next one. */
+static __always_inline enum verdict take_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	switch (course->step) {
+	case CHAIN_ASK:
+		return take_ask();
+	case CHAIN_DECIDE:
+		return take_decide(skb);
+	case CHAIN_ANSWERS_FIRST:
+	case CHAIN_ANSWERS_SECOND:
+		return take_answers();
+	case CHAIN_SECOND:
+		return take_second();
+	case CHAIN_TELL:
+		return take_tell(skb, packet, course);
+	case CHAIN_BEAT_FIRST:
+	case CHAIN_BEAT_SECOND:
+	case CHAIN_BEAT_ANSWERS_FIRST:
+	case CHAIN_BEAT_ANSWERS_SECOND:
+		take_beat(packet, course);
+		return course->step == CHAIN_END ? KEPT : CONTINUE;
+	}
+	return DROP_CHAIN;
+}
+
+/* Nobody has this turn, because there are too few nodes: what it would do is left out. */
+static __always_inline enum verdict skip_step(struct packet *packet, struct course *course)
+{
+	switch (course->step) {
+	case CHAIN_ASK:
+		return not_known(packet, course);
+	case CHAIN_SECOND:
+	case CHAIN_ANSWERS_SECOND:
+	case CHAIN_BEAT_FIRST:
+	case CHAIN_BEAT_SECOND:
+	case CHAIN_BEAT_ANSWERS_FIRST:
+		course->step++;
+		return CONTINUE;
+	case CHAIN_BEAT_ANSWERS_SECOND:
+		return KEPT;
+	}
+	return DROP_NO_TOP;
+}
+
+/* `mine`: the first step is this node's, whoever it would say has the turn: two who know different nodes to live would send a packet
+ * to and fro. */
+__noinline int walk_chain(struct __sk_buff *skb, bool mine)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	enum verdict verdict = CONTINUE;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	for (__u32 i = 0; i < CHAIN_STEPS_AT_ONCE; i++) {
+		__u32 place = mine && !i ? course->self : place_of_step();
+
+		if (place == course->self)
+			verdict = take_step(skb, packet, course);
+		else if (place == NOBODY)
+			verdict = skip_step(packet, course);
+		else
+			return pass_on(skb, packet, course, place);
+		if (verdict)
+			return verdict;
+	}
+	return DROP_CHAIN;
+}
+
+#endif

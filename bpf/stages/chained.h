@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Does the packet come along a chain, from another node of this cell? What that one writes is believed: it is in the cell's file. */
+#ifndef ROOKERY_CHAINED_H
+#define ROOKERY_CHAINED_H
+
+#include "stages/chain.h"
+
+/* parse_outer() refuses every critical option, and this is one: of the outer head all else is in order. */
+static __always_inline bool may_be_chained(const struct packet *packet, enum verdict verdict)
+{
+	return verdict == DROP_UNKNOWN_OPTION && packet->offset == CHAINED_HEAD;
+}
+
+static __always_inline bool is_chain(const struct chain_option *option)
+{
+	return option->header.option_class == bpf_htons(WIRE_OPTION_CLASS) && option->header.type == WIRE_OPTION_CHAIN &&
+	       option->header.length_words == CHAIN_OPTION_WORDS;
+}
+
+static __always_inline bool comes_from_node(const struct course *course, __be32 address)
+{
+	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+		const struct cell_node *node = node_at(course, place);
+
+		if (node && node->address == address && place != course->self)
+			return true;
+	}
+	return false;
+}
+
+/* Files are fetched one after the other; who is many behind does not know whom he talks about. */
+static __always_inline bool is_of_time(const struct course *course, __u32 epoch)
+{
+	__u32 apart = epoch > course->epoch ? epoch - course->epoch : course->epoch - epoch;
+
+	return apart <= CELL_EPOCHS_APART;
+}
+
+static __always_inline void read_option(struct course *course, struct packet *packet, const struct chain_option *option)
+{
+	course->attachment = (struct attachment_key){ course->half, packet->vni, bpf_ntohl(option->interface) };
+	course->step = option->step;
+	course->top = option->top;
+	course->decider = option->decider;
+	course->flags = option->flags;
+	course->asked = option->asked;
+	course->refused = option->refused;
+	course->directive = option->directive;
+	if (packet->fragment != FRAGMENT_LATER)
+		return;
+	packet->source_port = option->source_port;
+	packet->destination_port = option->destination_port;
+}
+
+/* Fills `course`: K as this node finds it in the packet, the rest as the sender says. */
+static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	struct chain_option option = {};
+	enum verdict verdict;
+
+	if (bpf_skb_load_bytes(skb, OUTER_HEAD, &option, sizeof(option)) || !is_chain(&option))
+		return DROP_UNKNOWN_OPTION;
+	if (!comes_from_node(course, packet->outer_source) || !is_of_time(course, bpf_ntohl(option.epoch)))
+		return DROP_CHAIN;
+	if (option.step < CHAIN_ASK || option.step >= CHAIN_END)
+		return DROP_CHAIN;
+	read_option(course, packet, &option);
+	if (!attachment_of(course))
+		return DROP_NO_ATTACHMENT;
+	if ((verdict = find_key(skb, packet, course)))
+		return verdict;
+	if (course->flags & CHAIN_HANDED_OUT)
+		course->begins = false;
+	course->known = course->step >= CHAIN_ANSWERS_FIRST || course->flags & CHAIN_TAKEN;
+	turn_key(&course->directive, course->key.protocol, &course->answers);
+	return CONTINUE;
+}
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What does a node of a cell know of a packet, beyond what packet.h says? */
+#ifndef ROOKERY_COURSE_H
+#define ROOKERY_COURSE_H
+
+#include "formats/chain.h"
+#include "stages/cell_tables.h"
+#include "stages/gate.h"
+#include "stages/next_hop.h"
+#include "stages/verify.h"
+
+enum course_constant {
+	NOBODY = 0xff,                     /* as a place in the cell */
+	ASKED_ALL = 0xf,                   /* as a number of trackers: who is asked now decides */
+};
+
+struct ranking {
+	__u64 first_weight;
+	__u64 second_weight;
+	__u32 first;                       /* places */
+	__u32 second;
+};
+
+struct course {
+	__u64 now;                         /* nanoseconds, CLOCK_MONOTONIC */
+	__u64 ring_since;
+	struct flow_key key;               /* K */
+	struct directive directive;
+	struct attachment_key attachment;
+	__u32 epoch;
+	__u32 half;
+	__u32 self;                        /* place */
+	__u32 living;                      /* bit n: the node at place n */
+	__u32 flags;                       /* enum chain_flag */
+	__u32 step;                        /* enum chain_step */
+	__u32 top;                         /* places */
+	__u32 decider;
+	__u32 asked;
+	__u32 refused;
+	__u32 tried;                       /* blocks of ports */
+	bool known;                        /* `directive` is there */
+	bool begins;                       /* the packet may be the first one of a flow */
+	struct sender sender;
+	struct next_hop hop;
+	struct ranking ranking;            /* not blank, from here on: written before it is read */
+	struct flow_key answers;           /* K', once the directive is known */
+	struct directive turned;           /* of K': written where no stack has room */
+	struct tracker row;                /* as it is to be stored */
+	struct cached_directive cached;
+	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
+};
+
+/* As packet.h's scratch: of the run that a CPU is busy with. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct course);
+} scratch_course SEC(".maps");
+
+static __always_inline struct course *this_course(void)
+{
+	const __u32 only = 0;
+
+	return bpf_map_lookup_elem(&scratch_course, &only);
+}
+
+static __always_inline struct packet *this_packet(void)
+{
+	const __u32 only = 0;
+
+	return bpf_map_lookup_elem(&scratch, &only);
+}
+
+static __always_inline const struct cell_config *find_cell(void)
+{
+	const __u32 only = 0;
+	const struct cell_config *found = bpf_map_lookup_elem(&cell, &only);
+
+	return found && found->epoch ? found : 0;
+}
+
+/* Who is not known to live or not (no agent has said so yet) is taken to live. */
+static __always_inline __u32 living_nodes(const struct cell_config *config)
+{
+	const __u32 only = 0;
+	const __u32 *bits = bpf_map_lookup_elem(&cell_living, &only);
+
+	return bits && *bits ? *bits | 1u << (config->self & (CELL_NODES_MAX - 1)) : 0xffffffff;
+}
+
+/* One half of the tables for the whole packet. */
+static __always_inline struct course *begin_course(const struct cell_config *config)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return 0;
+	__builtin_memset(course, 0, offsetof(struct course, ranking));
+	course->now = bpf_ktime_get_coarse_ns();
+	course->ring_since = config->ring_since;
+	course->epoch = config->epoch;
+	course->half = config->half & 1;
+	course->self = config->self;
+	course->top = config->self;
+	course->decider = NOBODY;
+	course->living = living_nodes(config);
+	return course;
+}
+
+static __always_inline const struct cell_node *node_at(const struct course *course, __u32 place)
+{
+	__u32 row = course->half * CELL_NODES_MAX + (place & (CELL_NODES_MAX - 1));
+	const struct cell_node *node = place < CELL_NODES_MAX ? bpf_map_lookup_elem(&cell_nodes, &row) : 0;
+
+	return node && node->address ? node : 0;
+}
+
+/* The clock here is coarse: the agent's may be ahead of it. */
+static __always_inline bool is_younger_than(const struct course *course, __u64 seconds)
+{
+	return course->now < course->ring_since + seconds * SECOND;
+}
+
+static __always_inline bool is_young(const struct course *course)
+{
+	return is_younger_than(course, CELL_YOUNG_SECONDS);
+}
+
+static __always_inline const struct attachment *attachment_of(const struct course *course)
+{
+	return bpf_map_lookup_elem(&attachments, &course->attachment);
+}
+
+static __always_inline const struct cell_target *target_of(const struct course *course, const struct cell_config *config, __u32 number)
+{
+	__u32 row = course->half * config->targets + number;
+
+	return number < config->targets ? bpf_map_lookup_elem(&cell_targets, &row) : 0;
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The top knows what becomes of the packet: it gets its new addresses, and goes on. */
+#ifndef ROOKERY_FOLLOW_H
+#define ROOKERY_FOLLOW_H
+
+#include "stages/answer_back.h"
+
+/* As it will be; the bytes follow when it is clear that it leaves. */
+static __always_inline void readdress_packet(struct packet *packet, const struct course *course)
+{
+	const struct directive *directive = &course->directive;
+
+	if (!same_address(&directive->source, &course->key.source))
+		packet->source = directive->source;
+	packet->destination = directive->destination;
+	if (carries_ports(packet)) {
+		packet->source_port = directive->source_port;
+		packet->destination_port = directive->destination_port;
+	}
+}
+
+/* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). */
+static __always_inline enum verdict say(struct __sk_buff *skb, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
+					enum verdict otherwise)
+{
+	return packet->unanswerable ? otherwise : tell_sender(skb, type << 8 | code, mtu);
+}
+
+/* Larger than a cell takes, or than what is behind a gateway: an edge cuts what may be cut. */
+static __always_inline __u32 largest_allowed(const struct packet *packet)
+{
+	return packet->leads_out && packet->dont_fragment ? INTERNET_MTU : CELL_MTU;
+}
+
+static __always_inline enum verdict check_cell_size(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 largest = largest_allowed(packet);
+
+	if (packet->largest <= largest)
+		return CONTINUE;
+	if (!packet->dont_fragment)
+		return DROP_TOO_BIG;
+	return say(skb, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, largest, DROP_TOO_BIG);
+}
+
+/* Every attachment is a hop, or a balancer that is its own target would go round for ever. A NAT gateway says so, with its private
+ * address and to the inside. */
+static __always_inline enum verdict check_hops(struct __sk_buff *skb, const struct packet *packet, const struct course *course, bool nat)
+{
+	if (packet->head.ip.ttl > 1)
+		return CONTINUE;
+	if (!nat || !(course->directive.flags & DIRECTIVE_OUTWARD))
+		return DROP_HOP_LIMIT;
+	return say(skb, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
+}
+
+static __always_inline bool is_nat(const struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+
+	return attachment && attachment->kind == ATTACHMENT_NAT;
+}
+
+__noinline int follow(struct __sk_buff *skb)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	struct attachment_key exit;
+	enum verdict verdict;
+	bool nat;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	exit = (struct attachment_key){ course->half, course->directive.vni, course->directive.interface };
+	nat = is_nat(course);
+	if ((verdict = enter_exit(packet, course, &exit)))
+		return verdict;
+	if ((verdict = check_hops(skb, packet, course, nat)))
+		return verdict;
+	readdress_packet(packet, course);
+	tell(packet, course->directive.flags & DIRECTIVE_OUTWARD ? STEP_SOURCE_TRANSLATED : STEP_DESTINATION_TRANSLATED, CONTINUE,
+	     course->directive.interface);
+	if ((verdict = find_way(skb)))
+		return verdict;
+	if ((verdict = check_cell_size(skb, packet)))
+		return verdict;
+	if ((verdict = rewrite(skb)))
+		return verdict;
+	if (nat && (verdict = clamp_mss(skb)))
+		return verdict;
+	return leave_cell(skb);
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which nodes keep a flow? The heaviest two of a ring, of those that live: who dies leaves his flows to whoever has kept them with
+ * him. src/rookery/hyperplane/ring.py says the same. */
+#ifndef ROOKERY_RENDEZVOUS_H
+#define ROOKERY_RENDEZVOUS_H
+
+#include "stages/key.h"
+
+static __always_inline __u64 mix64(__u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* What is remembered from place to place lies in a map: the verifier would follow every order in which nodes can rank. */
+static __always_inline void take_place(struct ranking *ranking, __u64 weight, __u32 place)
+{
+	if (ranking->first == NOBODY || weight > ranking->first_weight) {
+		ranking->second_weight = ranking->first_weight;
+		ranking->second = ranking->first;
+		ranking->first_weight = weight;
+		ranking->first = place;
+	} else if (ranking->second == NOBODY || weight > ranking->second_weight) {
+		ranking->second_weight = weight;
+		ranking->second = place;
+	}
+}
+
+/* The places of the first two, the second one's times 256; NOBODY where there is none. Of two as heavy the lower place is first.
+ * `flags`: all of them; enum cell_node_flag. */
+__noinline __u32 rank(__u64 hash, __u32 flags)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return NOBODY << 8 | NOBODY;
+	course->ranking = (struct ranking){ .first = NOBODY, .second = NOBODY };
+	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+		const struct cell_node *node = node_at(course, place);
+
+		if (node && (node->flags & flags) == flags && course->living >> place & 1)
+			take_place(&course->ranking, mix64(hash ^ node->seed), place);
+	}
+	return (course->ranking.second & 0xff) << 8 | (course->ranking.first & 0xff);
+}
+
+static __always_inline __u32 trackers_of_key(const struct course *course, __u32 ring)
+{
+	return rank(hash_of_key(course->flags & CHAIN_HANDED_OUT), ring);
+}
+
+static __always_inline __u32 trackers_of_answers(const struct course *course)
+{
+	return rank(hash_of_answers(hides_source(&course->key, &course->directive)), CELL_NODE_CURRENT);
+}
+
+/* Who decides under which port a flow leaves. A node that is new waits until it has been told which ports of its blocks are taken. */
+static __always_inline __u32 choose_decider(const struct course *course)
+{
+	__u32 settled = CELL_NODE_CURRENT | CELL_NODE_DECIDES, both = settled | CELL_NODE_PREVIOUS;
+	__u64 hash = mix64(hash_of_key(false));
+	__u32 place = is_young(course) ? rank(hash, both) & 0xff : NOBODY;
+
+	return place == NOBODY ? rank(hash, settled) & 0xff : place;
+}
+
+#endif

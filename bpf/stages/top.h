@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* For which attachment is it, may it enter, and does this node know already what becomes of it? */
+#ifndef ROOKERY_TOP_H
+#define ROOKERY_TOP_H
+
+#include "stages/balancer_groups.h"
+#include "stages/chain.h"
+#include "stages/fragment.h"
+#include "stages/from_edge.h"
+
+enum top_constant {
+	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
+	TOLD_AGAIN = 100000000,            /* ... after one that found no way */
+	PROVISIONAL_SECONDS = 10,          /* ... a SYN that comes again asks again */
+	LARGEST_BEAT = 9216,               /* what is larger is no packet of a wire, and is not copied */
+};
+
+/* The interface to which a route led, or whoever has the address. */
+static __noinline enum verdict find_attachment(struct packet *packet, struct course *course)
+{
+	struct mapping_key key = { .vni = packet->vni, .address = packet->destination };
+	const struct mapping *owner = bpf_map_lookup_elem(&mappings, &key);   /* an attachment has no delegated prefix */
+	const struct attachment *attachment;
+	__u32 number = packet->led_to;
+
+	if (!number && owner)
+		number = owner->interface;
+	course->attachment = (struct attachment_key){ course->half, packet->vni, number };
+	attachment = attachment_of(course);
+	if (!attachment)
+		return DROP_NO_ATTACHMENT;
+	if (owner && owner->interface == number)
+		course->flags |= CHAIN_OWN_ADDRESS;
+	tell(packet, STEP_ATTACHMENT_FOUND, CONTINUE, attachment->kind);
+	stand_for(course, &course->attachment, attachment);
+	return CONTINUE;
+}
+
+static __always_inline bool crosses_border(const struct packet *packet, const struct course *course)
+{
+	return packet->origin_vni != packet->vni || course->sender.subnet != course->exit.subnet;
+}
+
+/* Is it a port that the cell handed out? Whoever listens there has it, else. An address of its own answers nothing else. */
+static __always_inline enum verdict find_kind_of_key(const struct packet *packet, struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+
+	if (!attachment)
+		return DROP_NO_ATTACHMENT;
+	if (!(course->flags & CHAIN_OWN_ADDRESS))
+		return attachment->kind == ATTACHMENT_NAT && attachment->flags & ATTACHMENT_CLOSED ? DROP_NO_SERVICE : CONTINUE;
+	if (attachment->kind != ATTACHMENT_NAT && service_of(course))
+		return attachment->flags & ATTACHMENT_CLOSED ? DROP_NO_SERVICE : CONTINUE;
+	if (bpf_ntohs(course->key.destination_port) < CELL_PORT_FIRST)
+		return attachment->kind == ATTACHMENT_NAT ? DROP_NO_FLOW : DROP_NO_SERVICE;
+	course->flags |= CHAIN_HANDED_OUT;
+	if (attachment->kind != ATTACHMENT_NAT && packet->protocol == IPPROTO_ICMP && course->begins)
+		return DROP_NO_SERVICE;
+	course->begins = false;
+	return CONTINUE;
+}
+
+static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
+{
+	__u64 unseen = course->now - row->seen;
+
+	if (row->directive.flags & DIRECTIVE_CLOSING && course->begins && packet->protocol == IPPROTO_TCP)
+		return false;
+	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
+		return unseen < PROVISIONAL_SECONDS * SECOND;
+	return unseen < row->directive.idle_seconds * SECOND / 2;
+}
+
+static __always_inline bool closes(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
+}
+
+/* Used: a handshake that goes on is no longer provisional. */
+static __always_inline void touch(const struct packet *packet, const struct course *course, struct cached_directive *row)
+{
+	if (packet->protocol == IPPROTO_TCP && course->begins)
+		return;
+	row->seen = course->now;
+	row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
+	if (closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING)) {
+		row->directive.flags |= DIRECTIVE_CLOSING;
+		row->told = 0;
+	}
+}
+
+/* Its first use at once, then once a second. */
+static __always_inline bool is_beat_due(const struct packet *packet, const struct course *course, const struct cached_directive *row)
+{
+	if (packet->what_if || packet->segments > 1 || packet->length > LARGEST_BEAT || row->directive.flags & DIRECTIVE_PROVISIONAL)
+		return false;
+	return !row->told || course->now - row->told >= TOLD_EVERY;
+}
+
+/* A copy goes out by the frame's own addresses, and not by the kernel's neighbours: they are asked first. */
+static __always_inline bool name_neighbour(struct __sk_buff *skb, const struct packet *packet, const struct substrate_config *config)
+{
+	bool near = (packet->outer_destination & config->netmask) == config->network;
+	struct bpf_fib_lookup way = { .family = NEIGHBOUR_IPV4, .ifindex = config->ifindex, .ipv4_src = config->address,
+				      .ipv4_dst = near ? packet->outer_destination : config->gateway };
+	struct { __u8 to[ETH_ALEN], from[ETH_ALEN]; } ends;
+
+	if (bpf_fib_lookup(skb, &way, sizeof(way), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS)
+		return false;
+	__builtin_memcpy(ends.to, way.dmac, ETH_ALEN);
+	__builtin_memcpy(ends.from, way.smac, ETH_ALEN);
+	return !bpf_skb_store_bytes(skb, 0, &ends, sizeof(ends), 0);
+}
+
+/* The rest of the trackers is reached by a copy of the packet; it walks from one to the next, and ends at the last. */
+__noinline int beat(struct __sk_buff *skb)
+{
+	const struct substrate_config *config = find_substrate();
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+
+	if (!course || !packet || !config)
+		return 0;
+	course->step = CHAIN_BEAT_FIRST;
+	for (__u32 i = 0; i < CHAIN_END - CHAIN_BEAT_FIRST && course->step < CHAIN_END; i++) {
+		__u32 place = place_of_step();
+
+		if (place == course->self) {
+			take_beat(packet, course);
+		} else if (place == NOBODY) {
+			course->step++;
+		} else {
+			if (chain_to(skb, place) != SENT || !name_neighbour(skb, packet, config))
+				return 0;
+			return !bpf_clone_redirect(skb, config->ifindex, 0);
+		}
+	}
+	return 1;
+}
+
+/* `row` may be gone or another's by now, so it is looked up again. */
+static __always_inline void send_beat(struct __sk_buff *skb, const struct course *course)
+{
+	bool reached = beat(skb);
+	struct cached_directive *row = bpf_map_lookup_elem(&directives, &course->key);
+
+	if (row)
+		row->told = reached ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
+}
+
+/* Groups are asked when a flow begins. */
+static __noinline enum verdict ask_groups_of(struct packet *packet, struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+
+	if (!attachment || !course->begins)
+		return CONTINUE;
+	return admit_client(packet, attachment, &course->key, course->sender.group_set);
+}
+
+__noinline int follow_cached(struct __sk_buff *skb)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	struct cached_directive *row;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	row = bpf_map_lookup_elem(&directives, &course->key);
+	if (!row || !is_fresh(packet, course, row) || is_target_gone(course, &row->directive))
+		return CONTINUE;
+	if (!packet->what_if)
+		touch(packet, course, row);
+	know(course, &row->directive);
+	tell(packet, STEP_DIRECTIVE_CACHED, CONTINUE, row->directive.version);
+	if (is_beat_due(packet, course, row))
+		send_beat(skb, course);
+	return follow(skb);
+}
+
+static __always_inline enum verdict ask_trackers(struct __sk_buff *skb, struct packet *packet, struct course *course)
+{
+	enum verdict verdict;
+
+	if ((verdict = ask_groups_of(packet, course)))
+		return verdict;
+	course->step = CHAIN_ASK;
+	return walk_chain(skb, false);
+}
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What does this node remember of a flow, and until when? Rows are written where the chain passes, and refreshed by heartbeats. */
+#ifndef ROOKERY_TRACKERS_H
+#define ROOKERY_TRACKERS_H
+
+#include "stages/rendezvous.h"
+
+enum tracker_constant {
+	TRACKER_IS_THERE = -17,            /* -EEXIST */
+};
+
+enum stored {
+	STORED = 0,
+	OTHER_THERE = 1,                   /* another decision is */
+	NO_ROOM = 2,                       /* the account holds as many flows as it may, or all together do */
+};
+
+static __always_inline __u64 lifetime(const struct directive *directive)
+{
+	if (directive->flags & DIRECTIVE_PROVISIONAL)
+		return CELL_PROVISIONAL_SECONDS * SECOND;
+	return (directive->flags & DIRECTIVE_CLOSING ? CELL_REST_SECONDS : directive->idle_seconds) * SECOND;
+}
+
+static __always_inline __u32 tenant_of(const struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+
+	return attachment ? attachment->tenant : CELL_EVERYBODY;
+}
+
+static __noinline struct allowance *tenant_row(__u32 tenant)
+{
+	const __u32 everybody = CELL_EVERYBODY;
+	struct allowance *row = bpf_map_lookup_elem(&tenants, &tenant), first = {};
+	const struct allowance *usual;
+
+	if (row)
+		return row;
+	usual = bpf_map_lookup_elem(&tenants, &everybody);
+	if (!usual)
+		return 0;
+	first.allowed = usual->allowed;
+	bpf_map_update_elem(&tenants, &tenant, &first, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tenants, &tenant);
+}
+
+/* A row that nobody has: counted where it is really new. */
+static __always_inline enum stored add_tracker(const struct flow_key *key, const struct tracker *row)
+{
+	struct allowance *tenant = tenant_row(row->tenant);
+	long error;
+
+	if (!tenant || tenant->tracked >= tenant->allowed)
+		return NO_ROOM;
+	error = bpf_map_update_elem(&trackers, key, row, BPF_NOEXIST);
+	if (error)
+		return error == TRACKER_IS_THERE ? OTHER_THERE : NO_ROOM;
+	__sync_fetch_and_add(&tenant->tracked, 1);
+	return STORED;
+}
+
+static __always_inline struct tracker *make_row(struct course *course, const struct directive *directive)
+{
+	struct tracker *row = &course->row;
+
+	row->directive = *directive;
+	row->deadline = course->now + lifetime(directive);
+	row->tenant = tenant_of(course);
+	row->decider = 0;
+	row->pending = 0;
+	return row;
+}
+
+/* Has its target gone, or been given up? Then the flow ends. */
+static __always_inline bool is_target_gone(const struct course *course, const struct directive *directive)
+{
+	const struct cell_config *config = find_cell();
+	const struct cell_target *target;
+
+	if (directive->target == CELL_NO_TARGET || !config)
+		return false;
+	target = target_of(course, config, directive->target);
+	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
+}
+
+/* Also when a flow begins where one has closed, or has lost its target. */
+static __always_inline bool is_row_over(const struct course *course, const struct tracker *row)
+{
+	if (row->deadline <= course->now)
+		return true;
+	return course->begins && (row->directive.flags & DIRECTIVE_CLOSING || (!row->pending && is_target_gone(course, &row->directive)));
+}
+
+static __always_inline struct tracker *tracker_of(const struct course *course)
+{
+	struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+
+	return row && !is_row_over(course, row) ? row : 0;
+}
+
+/* A heartbeat says more than the row: that the flow is used, or closing. */
+static __always_inline void renew(struct tracker *row, const struct course *course, const struct directive *directive)
+{
+	row->directive = *directive;
+	row->pending = 0;
+	row->deadline = course->now + lifetime(directive);
+}
+
+/* Who decided first stays; a pending row has decided nothing. */
+static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive)
+{
+	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
+
+	if (there && !is_row_over(course, there) && !(there->pending) &&
+	    there->directive.version != directive->version)
+		return OTHER_THERE;
+	if (there) {
+		renew(there, course, directive);
+		return STORED;
+	}
+	return add_tracker(key, make_row(course, directive));
+}
+
+/* Of two who say different things the later decision counts. */
+static __always_inline void merge(struct course *course, const struct flow_key *key, const struct directive *directive)
+{
+	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
+
+	if (there && there->deadline > course->now && !(there->pending) &&
+	    there->directive.version > directive->version)
+		return;
+	if (there) {
+		renew(there, course, directive);
+		return;
+	}
+	add_tracker(key, make_row(course, directive));
+}
+
+static __always_inline void forget_tracker(const struct flow_key *key)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, key);
+	struct allowance *tenant = row ? bpf_map_lookup_elem(&tenants, &row->tenant) : 0;
+
+	if (!bpf_map_delete_elem(&trackers, key) && tenant && (__s32)__sync_fetch_and_sub(&tenant->tracked, 1) <= 0)
+		__sync_fetch_and_add(&tenant->tracked, 1);
+}
+
+static __always_inline bool remember_for_now(const struct course *course, struct tracker *row)
+{
+	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
+
+	row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
+	if (!there)
+		return add_tracker(&course->key, row) != NO_ROOM;
+	*there = *row;
+	return true;
+}
+
+/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision. */
+__noinline int remember_decider(void)
+{
+	struct course *course = this_course();
+	struct tracker *row;
+
+	if (!course)
+		return 0;
+	row = make_row(course, &course->directive);
+	row->decider = course->decider;
+	row->pending = 1;
+	return remember_for_now(course, row);
+}
+
+/* The decider remembers what it decided, for when it is asked again before anybody else knows. */
+__noinline int remember_decision(void)
+{
+	struct course *course = this_course();
+
+	return course && remember_for_now(course, make_row(course, &course->directive));
+}
+
+/* What-ifs leave nothing behind. */
+__noinline int store_key(bool what_if)
+{
+	struct course *course = this_course();
+
+	return course && !what_if ? store(course, &course->key, &course->directive) : STORED;
+}
+
+__noinline int store_answers(bool what_if)
+{
+	struct course *course = this_course();
+
+	if (!course || what_if)
+		return STORED;
+	turn_directive(&course->key, &course->directive, &course->turned);
+	return store(course, &course->answers, &course->turned);
+}
+
+__noinline int merge_key(void)
+{
+	struct course *course = this_course();
+
+	if (course)
+		merge(course, &course->key, &course->directive);
+	return 0;
+}
+
+__noinline int merge_answers(void)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return 0;
+	turn_directive(&course->key, &course->directive, &course->turned);
+	merge(course, &course->answers, &course->turned);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,175 @@
+"""The data plane of one node of a cell: what the node's agent drives (rookery.dataplane.node).
+
+Tables that come with the cell's file have two halves, and their sizes: a reader sees one half, the agent fills the other, and `switch`
+exchanges them. Keys of hashes name the half; rows of arrays are found by `node_row`, `choices_row` and `target_row`.
+
+What the program wants of the node's network namespace: net.ipv4.conf.u0.forwarding = 1, for it asks the kernel for its neighbours' MACs
+(bpf_fib_lookup), which heartbeats need; nothing is forwarded by the kernel, which gets what is for the node's own address alone. And a
+substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 bytes more than an instance's)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from rookery.dataplane import syscall
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.formats import (
+    LAYOUTS,
+    Allowance,
+    Attachment,
+    AttachmentKey,
+    CachedDirective,
+    CellChoices,
+    CellConfig,
+    CellConstant,
+    CellNode,
+    CellService,
+    CellServiceKey,
+    CellTarget,
+    EdgeAddress,
+    EdgeNode,
+    EdgeSet,
+    FlowKey,
+    FragmentKey,
+    FragmentPorts,
+    NatAddress,
+    NatAddressKey,
+    RowNumber,
+    RuleAddressKey,
+    RuleBits,
+    RuleGroupKey,
+    RulePortKey,
+    RulePorts,
+    SweepOutcome,
+    TenantNumber,
+    Tracker,
+)
+from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, NodeDataplane, check_pins, load
+from rookery.dataplane.table import Table
+
+ProgramName = Literal["hyperplane", "flow_sweep"]
+PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
+# What stages of hosts declare and nodes never ask for.
+UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
+CELL_LAYOUT = LAYOUTS[CellConfig]
+EDGES_LAYOUT = LAYOUTS[EdgeSet]
+
+
+class CellSizes(NamedTuple):
+    """Rows of one half of each table of the file, and of what a node remembers of flows."""
+
+    attachments: int
+    nat_addresses: int
+    services: int
+    targets: int
+    flows: int = 1 << 20  # that a tracker keeps, both directions counted
+    directives: int = 1 << 18  # that a top has at hand
+    flows_per_tenant: int = 1 << 18
+
+
+class CellDataplane(NodeDataplane):
+    """Make it with `open`."""
+
+    def __init__(self, pins: Path, programs: LoadedPrograms, sizes: CellSizes):
+        super().__init__(pins, programs)
+        maps = programs
+        self.sizes = sizes
+        self.cell_nodes = Table("cell_nodes", maps.map_fd("cell_nodes"), RowNumber, CellNode)
+        self.attachments = Table("attachments", maps.map_fd("attachments"), AttachmentKey, Attachment)
+        self.nat_addresses = Table("nat_addresses", maps.map_fd("nat_addresses"), NatAddressKey, NatAddress)
+        self.cell_services = Table("cell_services", maps.map_fd("cell_services"), CellServiceKey, CellService)
+        self.cell_choices = Table("cell_choices", maps.map_fd("cell_choices"), RowNumber, CellChoices)
+        self.cell_targets = Table("cell_targets", maps.map_fd("cell_targets"), RowNumber, CellTarget)
+        self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
+        self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
+        self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
+        self.rule_addresses = Table("rule_addresses", maps.map_fd("rule_addresses"), RuleAddressKey, RuleBits)
+        self.rule_groups = Table("rule_groups", maps.map_fd("rule_groups"), RuleGroupKey, RuleBits)
+        self.rule_ports = Table("rule_ports", maps.map_fd("rule_ports"), RulePortKey, RulePorts)
+        self.fragments = Table("fragments", maps.map_fd("fragments"), FragmentKey, FragmentPorts)
+        self.edge_nodes = Table("edge_nodes", maps.map_fd("edge_nodes"), EdgeAddress, EdgeNode)
+        self._edges = maps.map_fd("edges")
+        self._cell = maps.map_fd("cell")
+        self._living = maps.map_fd("cell_living")
+        self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
+
+    @classmethod
+    def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
+        """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
+        keeps its own, so a cell's file has the same number of rows for life. Raises LoadFailed, IncompatiblePins, DataplaneError."""
+        halves = CellConstant.HALVES
+        rows = dict.fromkeys(UNUSED, 1) | {
+            "mappings": ROOM * max_mappings,
+            "attachments": halves * ROOM * sizes.attachments,
+            "nat_addresses": halves * ROOM * sizes.nat_addresses,
+            "cell_services": halves * ROOM * sizes.services,
+            "cell_choices": halves * sizes.services,
+            "cell_targets": halves * sizes.targets,
+            "trackers": sizes.flows,
+            "directives": sizes.directives,
+        }
+        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
+
+    @staticmethod
+    def check_pins(pins: Path, objects: Path) -> None:
+        """Would `open` take what is pinned there? Nothing is loaded or changed. Raises IncompatiblePins, LoadFailed."""
+        check_pins(pins, objects / f"{PROGRAMS[0]}.bpf.o")
+
+    def node_row(self, half: int, place: int) -> RowNumber:
+        return RowNumber(half * CellConstant.NODES_MAX + place)
+
+    def choices_row(self, half: int, number: int) -> RowNumber:
+        """`number`: of a service (CellService.number), below `sizes.services`."""
+        return RowNumber(half * self.sizes.services + number)
+
+    def target_row(self, half: int, number: int) -> RowNumber:
+        """`number`: what tables of choices name, below `sizes.targets`."""
+        return RowNumber(half * self.sizes.targets + number)
+
+    def switch(self, config: CellConfig) -> None:
+        """Read `config.half` from now on. How many services and targets a half has is this data plane's to say: whatever `config` says
+        of that is replaced."""
+        sized = config._replace(services=self.sizes.services, targets=self.sizes.targets)
+        syscall.update(self._cell, ONLY_KEY, CELL_LAYOUT.pack(*sized))
+
+    @property
+    def config(self) -> CellConfig:
+        """`epoch` 0: there is none, and nothing passes."""
+        return CellConfig._make(CELL_LAYOUT.unpack(syscall.lookup(self._cell, ONLY_KEY, CELL_LAYOUT.size)))
+
+    @property
+    def cell_living(self) -> int:
+        """Bit n: the node at place n answers probes. 0: nobody said anything, and all are taken to live."""
+        return int.from_bytes(syscall.lookup(self._living, ONLY_KEY, 4), "little")
+
+    @cell_living.setter
+    def cell_living(self, places: int) -> None:
+        syscall.update(self._living, ONLY_KEY, places.to_bytes(4, "little"))
+
+    def choose_edges(self, living: EdgeSet) -> None:
+        """To which edges flows that leave a VPC are spread from now on. Raises DataplaneError."""
+        try:
+            syscall.update(self._edges, ONLY_KEY, EDGES_LAYOUT.pack(*living))
+        except OSError as error:
+            raise DataplaneError(f"cannot write edges: {error.strerror}") from error
+
+    @property
+    def edges(self) -> EdgeSet:
+        """`living` 0: nobody leads out."""
+        return EdgeSet._make(EDGES_LAYOUT.unpack(syscall.lookup(self._edges, ONLY_KEY, EDGES_LAYOUT.size)))
+
+    def attach_substrate(self, ifindex: int) -> None:
+        """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
+        self.reserve_counters(ifindex)
+        self._attach("hyperplane", ifindex)
+
+    def sweep_flows(self) -> SweepOutcome:
+        """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,
+        some ten milliseconds for a million of places. Raises DataplaneError."""
+        layout = LAYOUTS[SweepOutcome]
+        try:
+            left = syscall.run(self._programs["flow_sweep"], bytes(layout.size))
+        except OSError as error:
+            raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
+        return SweepOutcome._make(layout.unpack(left))

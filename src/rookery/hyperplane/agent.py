@@ -1,0 +1,286 @@
+"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, reports. It never sees a
+packet, and packets go on without it: maps and links are pinned.
+
+DeviceLost   the substrate device is gone; main tells it and ends, and the supervisor starts the next agent
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+
+from rookery.dataplane.cell import CellDataplane, CellSizes
+from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.formats import Verdict
+from rookery.host import kernel_settings, substrate
+from rookery.host.alarms import AlarmBook
+from rookery.host.control_socket import ControlServer
+from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
+from rookery.host.event_watch import EventWatch
+from rookery.host.start import StartRefused
+from rookery.host.substrate import SubstrateError
+from rookery.host.top_probes import TopProbes
+from rookery.hyperplane import cell_file
+from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.config import CellNodeConfig
+from rookery.hyperplane.file_loop import FileLoop
+from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.object_store import opened
+from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.state import NodeState
+from rookery.intent.cell import NodeIntent
+from rookery.intent.host import HostIntent
+from rookery.mapping.client import Subscription, Update
+
+HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
+DEVICE_LOOK_SECONDS = 0.2
+SWEEP_SECONDS = 5.0
+
+log = logging.getLogger("rookery.hyperplane")
+
+
+class DeviceLost(Exception):
+    """The device was taken away: this agent knows it by its number only, and ends. The next one finds what is there then."""
+
+
+def assemble(config: CellNodeConfig) -> NodeState:
+    """Loads the programs and swaps those that run; no row is touched. Raises StartRefused."""
+    try:
+        link = substrate.look_at(config)
+        substrate.segment_udp_in_software(config.substrate_device)
+        dataplane = CellDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings, sizes(config))
+        state = _parts(config, link, dataplane)
+        dataplane.configure_substrate(substrate.row(config, link))
+        kernel_settings.hold(wanted_of_the_kernel(config))
+        dataplane.attach_substrate(link.ifindex)
+    except (SubstrateError, DataplaneError, OSError, ValueError) as error:
+        raise StartRefused(str(error)) from error
+    return state
+
+
+def wanted_of_the_kernel(config: CellNodeConfig) -> dict[str, str]:
+    """Heartbeats ask the kernel for the other nodes' MACs, and it answers only who forwards. There is nothing to forward: the program
+    leaves it what is addressed to the node itself."""
+    return {f"ipv4/conf/{config.substrate_device}/forwarding": "1"}
+
+
+def sizes(config: CellNodeConfig) -> CellSizes:
+    """As many rows as the cell's file has, for life."""
+    return CellSizes(
+        attachments=cell_file.ATTACHMENTS.rows,
+        nat_addresses=cell_file.ADDRESSES.rows,
+        services=cell_file.SERVICES.rows,
+        targets=cell_file.TARGETS.rows,
+        flows=config.flows,
+        directives=config.directives,
+        flows_per_tenant=config.flows_per_tenant,
+    )
+
+
+def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDataplane) -> NodeState:
+    services, kernel = config.mapping_service, NodeKernel(dataplane, config.cell_number)
+    return NodeState(
+        config=config,
+        substrate=link,
+        dataplane=dataplane,
+        kernel=kernel,
+        subscription=Subscription(config.region_name, services, config.identity) if services else None,
+        alarms=AlarmBook(config.substrate_device),
+    )
+
+
+def _frozen(intent: HostIntent) -> HostIntent:
+    """A copy for another thread: the subscription changes its own while we wait for the next update."""
+    return msgspec.structs.replace(
+        intent, mappings=dict(intent.mappings), routes=dict(intent.routes), rules=dict(intent.rules)
+    )
+
+
+class Agent:
+    def __init__(self, state: NodeState):
+        self._state = state
+        config = state.config
+        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
+        self._files = state.files = FileLoop(
+            config.cell,
+            config.name,
+            opened(config.objects, config.object_options),
+            held_epoch=lambda: state.kernel.halves.epoch,
+            take=state.kernel.take,
+            tell=self._complete,
+        )
+        self._watch = EventWatch(
+            name=config.name,
+            dataplane=state.dataplane,
+            substrate=state.substrate.ifindex,
+            alarms=state.alarms,
+            watchers=state.watchers,
+            names=state.names,
+            device_name=state.device_name,
+            program_of=lambda _: PROGRAM,
+        )
+        self._control = ControlServer(config.name, Answers(state), state.watchers)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        state = self._state
+        async with AsyncExitStack() as stack:
+            if state.subscription is not None:
+                await stack.enter_async_context(state.subscription)
+            await stack.enter_async_context(self._control.at(state.config.control_socket))
+            stack.callback(self._watch.follow())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._files.run())
+                tasks.create_task(self._keep_healing())
+                tasks.create_task(self._keep_sweeping())
+                tasks.create_task(self._watch.keep_looking())
+                tasks.create_task(self._keep_probing_nodes())
+                tasks.create_task(self._keep_probing_edges())
+                tasks.create_task(self._keep_probing_tops())
+                tasks.create_task(self._keep_looking_at_the_device())
+
+    async def _follow(self) -> None:
+        """The intent. While no service answers nothing arrives, and everything goes on."""
+        if self._state.subscription is None:
+            return
+        async for update in self._state.subscription:
+            await self.take(update)
+
+    async def take(self, update: Update) -> None:
+        """Only when the kernel holds the rows is it said that they are applied."""
+        state = self._state
+        async with self._changing:
+            state.intent = update.intent
+            try:
+                if update.delta is None or state.fault:
+                    await asyncio.to_thread(state.kernel.become, _frozen(update.intent))
+                else:
+                    await asyncio.to_thread(state.kernel.change, update.delta)
+            except (DataplaneError, ValueError) as error:
+                self._fault(error)
+            else:
+                self._applied(update.intent.generation)
+
+    def _applied(self, generation: int) -> None:
+        state = self._state
+        state.fault, state.generation = "", generation
+        if state.subscription is not None:
+            state.subscription.applied(generation)
+
+    def _fault(self, error: Exception) -> None:
+        self._state.fault = f"the kernel does not hold the intent: {error}"
+        log.error("%s", self._state.fault)
+
+    def _complete(self, report: NodeReport) -> NodeReport:
+        """What only the agent's parts know."""
+        state = self._state
+        counted = {key: traffic.packets for key, traffic in state.dataplane.counters().items()}
+        dropped = sum(packets for key, packets in counted.items() if Verdict(key.verdict).name.startswith("DROP_"))
+        living = [node.name for node in self._others() if node.address in state.living]
+        return msgspec.structs.replace(
+            report,
+            living=tuple(sorted([state.config.name, *living])),
+            flows=state.flows,
+            packets=sum(counted.values()) - dropped,
+            dropped=dropped,
+        )
+
+    # Who lives
+
+    def _others(self) -> list[NodeIntent]:
+        file = self._files.file
+        return [node for node in file.intent.nodes if node.name != self._state.config.name] if file else []
+
+    async def _keep_probing_nodes(self) -> None:
+        """The cell's others. Without a file nobody is known, and what is in the kernel stays."""
+        while self._files.file is None:
+            await asyncio.sleep(PROBE_SECONDS)
+        state = self._state
+        mask = state.dataplane.cell_living
+        before = [node.address for node in self._others() if not mask or mask >> node.place & 1]
+        probes = TopProbes(state.config.address, lambda: [node.address for node in self._others()], self.note_living, before)
+        await probes.run()
+
+    def note_living(self, addresses: frozenset[str]) -> None:
+        """Raises DataplaneError. When nobody answers all stay: it is likelier that this node has lost the substrate."""
+        state, file = self._state, self._files.file
+        state.living = addresses
+        if file is None:
+            return
+        me = [node.place for node in file.intent.nodes if node.name == state.config.name]
+        there = [node.place for node in self._others() if node.address in addresses or not addresses]
+        state.dataplane.cell_living = sum(1 << place for place in (*me, *there))
+
+    async def _keep_probing_edges(self) -> None:
+        """Before the intent names them, whoever was chosen before stays so."""
+        state = self._state
+        while state.intent is None:
+            await asyncio.sleep(PROBE_SECONDS)
+        await EdgeProbes(state.config.address, lambda: state.kernel.edges, state.dataplane.choose_edges).run()
+
+    async def _keep_probing_tops(self) -> None:
+        """Nodes of cells, to which packets of this one may go."""
+        tops = self._state.kernel.ways.tops
+        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
+
+    # By the clock
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            try:
+                self._state.flows = (await asyncio.to_thread(self._state.dataplane.sweep_flows)).held
+            except DataplaneError as error:
+                log.error("sweep of the flows: %s", error)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _keep_healing(self) -> None:
+        while True:
+            started = time.monotonic()
+            if self._state.intent is not None:
+                await self.heal()
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
+
+    async def heal(self) -> None:
+        """One full pass over rows and programs."""
+        state = self._state
+        try:
+            if state.fault:
+                await self._try_again()
+            mended = await asyncio.to_thread(self._mend)
+        except (DataplaneError, OSError, ValueError) as error:
+            log.error("full pass: %s", error)
+            return
+        if mended:
+            state.healed += mended
+            log.warning("full pass: %d rows or programs were wrong and are mended", mended)
+
+    async def _try_again(self) -> None:
+        """The kernel refused a part of the intent: all of it is compared anew."""
+        async with self._changing:
+            intent = self._state.intent
+            if intent is None or not self._state.fault:
+                return
+            await asyncio.to_thread(self._state.kernel.become, _frozen(intent))
+            self._applied(intent.generation)
+
+    def _mend(self) -> int:
+        state, dataplane = self._state, self._state.dataplane
+        dataplane.configure_substrate(substrate.row(state.config, state.substrate))
+        mended = state.kernel.heal() + kernel_settings.hold(wanted_of_the_kernel(state.config))
+        if dataplane.attached_program(state.substrate.ifindex) != dataplane.program_id(PROGRAM):
+            dataplane.attach_substrate(state.substrate.ifindex)
+            mended += 1
+        return mended
+
+    async def _keep_looking_at_the_device(self) -> None:
+        """Raises DeviceLost."""
+        while not self._state.device_is_lost():
+            await asyncio.sleep(DEVICE_LOOK_SECONDS)
+        raise DeviceLost(f"the device {self._state.config.substrate_device} that this agent knew is gone")

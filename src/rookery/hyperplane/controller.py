@@ -1,0 +1,241 @@
+"""`python -m rookery.hyperplane.controller`: follows the store, and every two seconds writes the file of each cell.
+
+    store --watch--> state --cell_intent--> file --> object store --> nodes
+    nodes --reports--> object store --> rings; observed/cell/* (how far a cell is); shards that lost a node
+
+It keeps nothing that is not in the store or in the file that it wrote last, which it reads before it writes the next: an epoch never goes
+back, and two controllers at once take turns, each going on from the other's file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from rookery.hyperplane.cell_file import CellFile, Damaged, TooLarge, decode, encode
+from rookery.hyperplane.membership import living_nodes
+from rookery.hyperplane.next_file import StateBehind, next_file
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, opened, reports_prefix
+from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.report import decode as decode_report
+from rookery.hyperplane.shards import rebalanced
+from rookery.intent.cell_whole import PRODUCTS, Product, cell_intent
+from rookery.intent.state import State
+from rookery.log import log_to_stderr
+from rookery.model.codec import decode as decode_thing
+from rookery.model.codec import encode as encode_thing
+from rookery.model.defaults import INSTANCE_MTU
+from rookery.model.keys import cell_status_key, shard_key, target_health_key
+from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
+from rookery.store.interface import Compacted, Compare, Conflict, Entry, Store, StoreUnavailable
+from rookery.store.sqlite import opened as opened_store
+
+TICK_SECONDS = 2.0
+FRESH_SECONDS = 7.0  # an older report tells of a node that reads no files, or is dead
+WATCHED = "in"  # intended/ and infrastructure/, in one read
+
+log = logging.getLogger("rookery.hyperplane.controller")
+
+
+class StateReader:
+    """The newest state, decoded anew only when something changed."""
+
+    def __init__(self, store: Store, mtu: int):
+        self._store = store
+        self._mtu = mtu
+        self._entries: dict[str, Entry] = {}
+        self._state: State | None = None
+        self._revision = 0
+        self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
+
+    async def read(self) -> State:
+        """Raises StoreUnavailable, msgspec.DecodeError."""
+        newest = await self._store.revision()
+        if self._state is None:
+            await self._read_all()
+        else:
+            try:
+                await self._catch_up()
+            except Compacted:
+                await self._read_all()
+        assert self._state is not None
+        self.reached = max(newest, self._revision)
+        return self._state
+
+    async def _read_all(self) -> None:
+        found = await self._store.range(WATCHED)
+        self._entries = {entry.key: entry for entry in found.entries}
+        self._become(found.revision)
+
+    async def _catch_up(self) -> None:
+        batches = await self._store.changes_since(self._revision, WATCHED)
+        for batch in batches:
+            for change in batch.changes:
+                if change.value is None:
+                    self._entries.pop(change.key, None)
+                else:
+                    self._entries[change.key] = Entry(change.key, change.value, batch.revision, batch.time)
+        if batches:
+            self._become(batches[-1].revision)
+
+    def _become(self, revision: int) -> None:
+        self._state = State(self._entries.values(), revision, self._mtu)
+        self._revision = revision
+
+
+class Controller:
+    """`products`: what may be at a cell."""
+
+    def __init__(self, store: Store, objects: ObjectStore, mtu: int = INSTANCE_MTU, products: Sequence[Product] = PRODUCTS):
+        self._store = store
+        self._objects = objects
+        self._reader = StateReader(store, mtu)
+        self._products = products
+        self._told: dict[str, CellStatus] = {}
+        self._read: dict[str, CellFile] = {}  # should the newest be damaged
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            started = time.monotonic()
+            await self.tick()
+            await asyncio.sleep(max(0.0, started + TICK_SECONDS - time.monotonic()))
+
+    async def tick(self) -> None:
+        """All cells once. One that fails keeps no other from its file."""
+        try:
+            state = await self._reader.read()
+        except (StoreUnavailable, msgspec.DecodeError) as error:
+            log.warning("cells keep their files: %s", error)
+            return
+        for cell in list(state.cells.values()):
+            try:
+                await self._keep(state, cell)
+            except (StoreAway, StoreUnavailable, StateBehind, TooLarge, Damaged) as error:
+                log.warning("%s keeps its file: %s", cell.name, error)
+
+    async def _keep(self, state: State, cell: Cell) -> None:
+        reports = await self._reports(cell.name)
+        fresh = {name: one for name, one in reports.items() if time.time() - one.time < FRESH_SECONDS}
+        members = {name for name in cell.nodes if name}
+        living = living_nodes(fresh) & members
+        held = await self._held(cell.name)
+        intent = cell_intent(state, cell, await self._health(cell.name), self._products)
+        known = {name: one for name, one in reports.items() if name in members}
+        file = next_file(held, intent, state, reached=self._reader.reached, reports=known, living=living)
+        await self._objects.put(file_key(cell.name), encode(file))
+        self._read[cell.name] = file
+        await self._level_shards(state, cell)
+        await self._tell(cell.name, file, {name: one for name, one in fresh.items() if name in living})
+
+    async def _held(self, cell: str) -> CellFile | None:
+        """Raises Damaged when it is, and nobody remembers what was in it."""
+        packed = await self._objects.get(file_key(cell))
+        if packed is None:
+            return self._read.get(cell)
+        try:
+            return decode(packed)
+        except Damaged as error:
+            if cell not in self._read:
+                raise
+            log.error("%s: %s: writing it anew", cell, error)
+            return self._read[cell]
+
+    async def _reports(self, cell: str) -> dict[str, NodeReport]:
+        """By node; what cannot be read is none."""
+        found = {}
+        for key in await self._objects.keys(reports_prefix(cell)):
+            packed = await self._objects.get(key)
+            try:
+                report = decode_report(packed or b"")
+            except msgspec.DecodeError as error:
+                log.warning("%s: %s", key, error)
+                continue
+            found[report.node] = report
+        return found
+
+    async def _health(self, cell: str) -> TargetHealth | None:
+        entry = await self._store.get(target_health_key(cell))
+        return decode_thing(TargetHealth, entry.value) if entry else None
+
+    async def _level_shards(self, state: State, cell: Cell) -> None:
+        """Accounts whose nodes drain or are gone get others; a node that is new gets its share."""
+        there = [name for name in cell.nodes if name and name not in cell.draining]
+        held = {account: shard.nodes for (name, account), shard in state.shards.items() if name == cell.name}
+        wanted = rebalanced(held, there, cell.shard_size) if there else held
+        for account, nodes in wanted.items():
+            if nodes != held[account]:
+                await self._put_shard(Shard(cell=cell.name, account=account, nodes=nodes), held[account])
+
+    async def _put_shard(self, shard: Shard, before: tuple[str, ...]) -> None:
+        key = shard_key(shard.cell, shard.account)
+        entry = await self._store.get(key)
+        if entry is None or decode_thing(Shard, entry.value).nodes != before:
+            return  # somebody else was quicker: the next tick looks again
+        try:
+            await self._store.txn([Compare(key, entry.revision)], {key: encode_thing(shard)})
+        except Conflict:
+            return
+        log.info("%s serves %s by %s, not by %s", shard.cell, shard.account, ", ".join(shard.nodes), ", ".join(before))
+
+    async def _tell(self, cell: str, file: CellFile, living: Mapping[str, NodeReport]) -> None:
+        """How far the cell is, when that changed: every revision of the store wakes others."""
+        status = status_of(cell, living)
+        told = self._told.get(cell)
+        if told and (status.generation, status.nodes.keys()) == (told.generation, told.nodes.keys()):
+            return
+        await self._store.txn([], {cell_status_key(cell): encode_thing(status)})
+        self._told[cell] = status
+
+
+def status_of(cell: str, living: Mapping[str, NodeReport]) -> CellStatus:
+    """Epoch and generation by which every living node works; 0: there is none, or one has no file yet."""
+    return CellStatus(
+        name=cell,
+        epoch=min((report.epoch for report in living.values()), default=0),
+        generation=min((report.generation for report in living.values()), default=0),
+        nodes={name: report.epoch for name, report in sorted(living.items())},
+    )
+
+
+def main() -> int:
+    arguments = _arguments()
+    log_to_stderr(region_name=arguments.name)
+    try:
+        asyncio.run(_run(arguments))
+    except (StoreUnavailable, OSError, ValueError) as error:
+        print(f"the controller of cells cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m rookery.hyperplane.controller", description="Writes the files of cells.")
+    parser.add_argument("--name", required=True, help="of the Rookery region")
+    parser.add_argument("--database", required=True, type=Path, help="of the store")
+    parser.add_argument("--objects", required=True, help="object store: a folder, or s3://bucket/prefix")
+    parser.add_argument("--mtu", type=int, default=INSTANCE_MTU, help="of instances")
+    return parser.parse_args()
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    running = asyncio.current_task()
+    assert running is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    async with opened_store(arguments.database) as store:
+        try:
+            await Controller(store, opened(arguments.objects), arguments.mtu).run()
+        except asyncio.CancelledError:
+            log.info("told to end; nodes go on by the files that they have")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""A node's tables: ways and rules as the intent says (as a host has them, but for instances), and the halves of the cell's file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+from rookery.dataplane.formats import Gates
+from rookery.host import rows
+from rookery.host.kept_table import KeptTable
+from rookery.host.ports import Table
+from rookery.host.rule_book import RuleBook
+from rookery.host.ways import Ways, WayTables
+from rookery.hyperplane.cell_file import CellFile
+from rookery.hyperplane.halves import CellTables, Halves
+from rookery.intent.cell import AttachmentIntent
+from rookery.intent.host import EdgeIntent, HostIntent, RuleIntent, RuleKey
+from rookery.mapping.protocol import Delta
+from rookery.model.objects import ConnectionTracking
+
+
+class NodeTables(WayTables, CellTables, Protocol):
+    """The dataplane's."""
+
+    @property
+    def peerings(self) -> Table[Any, Any]: ...
+
+    @property
+    def edge_nodes(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_addresses(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_groups(self) -> Table[Any, Any]: ...
+
+    @property
+    def rule_ports(self) -> Table[Any, Any]: ...
+
+
+class _Gated(NamedTuple):
+    """An attachment to RuleBook: it is tracked as an interface is by default."""
+
+    vni: int
+    group_set: int
+    acl: int
+    tcp_established_seconds: int = ConnectionTracking().tcp_established
+    udp_stream_seconds: int = ConnectionTracking().udp_stream
+    udp_seconds: int = ConnectionTracking().udp
+
+
+class NodeKernel:
+    def __init__(self, tables: NodeTables, cell_number: int):
+        self.ways = Ways(tables)
+        self.halves = Halves(tables, cell_number)
+        self.peerings = KeptTable(tables.peerings)
+        self.edge_nodes = KeptTable(tables.edge_nodes)
+        self._rules = (KeptTable(tables.rule_addresses), KeptTable(tables.rule_ports), KeptTable(tables.rule_groups))
+        self.book = RuleBook()
+        self._edges: dict[RuleKey, EdgeIntent] = {}
+        self._switching = threading.Lock()
+        self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """Substrate addresses of the region's edges, living or not."""
+        return tuple(sorted(edge.address for edge in list(self._edges.values())))
+
+    def become(self, intent: HostIntent) -> None:
+        """Whatever the tables hold, afterwards they hold this; but rules that an attachment still asks for stay until the next file
+        is in, which names the new ones. Blocks: a million rows take seconds."""
+        with self._switching:
+            self.book.become(intent.rules)
+            for table, wanted in zip(self._rules, self._rule_rows(), strict=True):
+                table.include(wanted)
+            self._edges = _edges(intent.rules.values())
+            self.edge_nodes.become(rows.edge_nodes(self._edges.values()))
+            self.peerings.become(rows.peerings(intent.rules.values()))
+            self.ways.become(intent)
+            self._whole = True
+
+    def change(self, delta: Delta) -> None:
+        """Only the rows that the delta names; rules of lists that are gone stay until the next file."""
+        with self._switching:
+            self.book.change(delta.put_rules, delta.delete_rules)
+            for table, wanted in zip(self._rules, self._rule_rows(), strict=True):
+                held = table.wanted
+                table.change({key: row for key, row in wanted.items() if held.get(key) != row}, ())
+            kept = {key: edge for key, edge in self._edges.items() if key not in delta.delete_rules}
+            self._edges = kept | _edges(delta.put_rules)
+            self.edge_nodes.shift(rows.edge_nodes(self._edges.values()))
+            self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
+            self.ways.change(delta)
+
+    def take(self, file: CellFile, place: int) -> None:
+        """The cell's file; then the rules that no attachment asks for any more go. Raises DataplaneError."""
+        with self._switching:
+            self.halves.become(file, place, self._gates)
+            if self._whole:
+                for table, wanted in zip(reversed(self._rules), reversed(self._rule_rows()), strict=True):
+                    table.shift(wanted)
+
+    def _gates(self, one: AttachmentIntent) -> Gates:
+        return self.book.gates(_Gated(one.vni, one.group_set, one.acl))
+
+    def _rule_rows(self) -> tuple[dict[Any, Any], ...]:
+        """In the order of `_rules`."""
+        lists = list(self.book.lists.values())
+        addresses = {key: row for one in lists for key, row in one.addresses.items()}
+        ports = {key: row for one in lists for key, row in one.ports.items()}
+        return addresses, ports, self.book.group_rows()
+
+    def heal(self) -> int:
+        """One pass over every table; how many rows had to be mended. Blocks; safe beside `change`. The halves heal every two seconds."""
+        if not self._whole:
+            return 0
+        tables: Iterable[KeptTable[Any, Any]] = (*self._rules, self.edge_nodes, self.peerings, *self.ways.tables)
+        return sum(table.heal() for table in tables)
+
+
+def _edges(rules: Iterable[RuleIntent]) -> dict[RuleKey, EdgeIntent]:
+    return {rule.key: rule for rule in rules if isinstance(rule, EdgeIntent)}

@@ -1,0 +1,156 @@
+"""A cell's nodes for test runs: bytes that leave one are given to the next, until they leave the cell."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scapy.packet import Packet
+
+from rookery.dataplane.cell import CellDataplane
+from rookery.dataplane.formats import FlowKey, Tracker, Verdict
+from rookery.dataplane.node import WhatIf
+from rookery.dataplane.syscall import RunContext
+from tests.dataplane import plan, plan_cell, plan_edge
+from tests.dataplane.edges import HOME
+from tests.dataplane.objects import built_objects
+from tests.dataplane.packets import GENEVE_PORT, IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text
+from tests.dataplane.packets_edge import INSIDE, NOWHERE
+
+ANY_TRACE = 4
+REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
+HOPS_MAX = 24  # of two chains, one after the other
+ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
+FLOW_TABLES = ("directives", "trackers", "fragments")
+
+
+@dataclass
+class Node:
+    real: CellDataplane
+    place: int
+    ended: dict[Verdict, int] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return str(plan_cell.NODES[self.place])
+
+    def why(self) -> Verdict:
+        """Why the last packet ended here."""
+        counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items() if key.verdict >= Verdict.KEPT}
+        new = [verdict for verdict, packets in counted.items() if packets != self.ended.get(verdict, 0)]
+        self.ended = counted
+        assert len(new) == 1, new
+        return new[0]
+
+    def tracked(self) -> dict[FlowKey, Tracker]:
+        return dict(self.real.trackers.items())
+
+
+@dataclass
+class Journey:
+    frame: bytes
+    path: list[int]  # places
+    verdict: Verdict = Verdict.SENT
+    wires: list[bytes] = field(default_factory=list)  # as each node of the path got it
+
+    @property
+    def packet(self) -> Packet:
+        """What the frame carries."""
+        return IP(self.frame[80:])
+
+    @property
+    def claim(self) -> RookeryGeneve:
+        return RookeryGeneve(self.frame[42:66])
+
+    @property
+    def host(self) -> str:
+        return str(IP(self.frame[14:34]).dst)
+
+
+@dataclass
+class Cell:
+    nodes: list[Node]
+
+    def travel(self, wire: bytes) -> Journey:
+        """From the node that the wire names to where the cell sends it; state moves as it does with real packets."""
+        at = {node.address: node for node in self.nodes}
+        path: list[int] = []
+        wires: list[bytes] = []
+        while (node := at.get(IP(wire[14:34]).dst)) and len(path) < HOPS_MAX:
+            again = path[-1:] == [node.place]
+            path.append(node.place)
+            wires.append(wire)
+            context = RunContext(mark=ENTERS_AGAIN if again else 0, ifindex=plan.DEVICE)
+            result = node.real.test_run("hyperplane", wire, context)
+            wire = result.frame
+            if result.action != REDIRECTED:
+                assert result.action == DROPPED
+                return Journey(wire, path, node.why(), wires)
+        assert len(path) < HOPS_MAX, path
+        return Journey(wire, path, wires=wires)
+
+    def what_if(self, wire: bytes) -> list[WhatIf]:
+        """At each node; nothing is left behind."""
+        at = {node.address: node for node in self.nodes}
+        told: list[WhatIf] = []
+        while (node := at.get(IP(wire[14:34]).dst)) and len(told) < HOPS_MAX:
+            told.append(node.real.what_if("hyperplane", wire, plan.DEVICE, ANY_TRACE))
+            wire = told[-1].frame
+            if told[-1].verdict is not Verdict.SENT:
+                break
+        return told
+
+    def keepers(self, key: FlowKey) -> list[int]:
+        """Places of the nodes that have a row of it."""
+        return [node.place for node in self.nodes if node.real.trackers.get(key)]
+
+    def each(self, table: str) -> Iterator[tuple[Node, object]]:
+        for node in self.nodes:
+            yield node, getattr(node.real, table)
+
+    def restore(self, young: bool = False) -> None:
+        """Nobody remembers anything; tables as in the plan."""
+        for node in self.nodes:
+            for name in FLOW_TABLES:
+                table = getattr(node.real, name)
+                table.delete_many([key for key, _ in table.items()])
+            node.real.tenants.delete_many([key for key, _ in node.real.tenants.items() if key.tenant])
+            plan_cell.fill_node(node.real, node.place, len(self.nodes))
+            node.real.cell_living = 0
+            node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if k.verdict >= Verdict.KEPT}
+
+
+@contextmanager
+def cell(count: int) -> Iterator[Cell]:
+    made: dict[Path, Node] = {}
+    try:
+        for place in range(count):
+            path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
+            made[path] = Node(CellDataplane.open(path, built_objects(), max_mappings=256, sizes=plan_cell.SIZES), place)
+        yield Cell(list(made.values()))
+    finally:
+        for path, node in made.items():
+            node.real.close()
+            CellDataplane.remove_pins(path)
+
+
+def _wrapped(inner: Packet, sender: str, top: int, claim: RookeryGeneve) -> bytes:
+    outer = IP(src=sender, dst=str(plan_cell.NODES[top]), flags="DF", id=0) / UDP(sport=50000, dport=GENEVE_PORT, chksum=0)
+    return bytes(Ether(src=NOWHERE, dst=NOWHERE) / outer / claim / inner)
+
+
+def to_top(packet: Packet, top: int = 0, led_to: int = 0, **geneve: int) -> bytes:
+    """As the host of the packet's source wraps it."""
+    number = INSIDE.get(packet.src, 11)
+    vni = {31: plan.PEER, 41: plan.THIRD}.get(number, plan.VPC)
+    claim = RookeryGeneve(**{"vni": vni, "origin_vni": vni, "interface": number, "target": led_to, **geneve})
+    return _wrapped(Ether(src=mac_text(number), dst=ROUTER) / packet, HOME[number], top, claim)
+
+
+def from_outside(packet: Packet, top: int = 0) -> bytes:
+    """As an edge wraps it, its destination translated."""
+    claim = RookeryGeneve(vni=plan.VPC, origin_vni=plan.VPC, interface=0, target=0)
+    return _wrapped(Ether(src=plan_edge.ROUTER_MAC, dst=ROUTER) / packet, str(plan_edge.EDGE_1), top, claim)

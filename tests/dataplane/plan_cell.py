@@ -1,0 +1,148 @@
+"""A cell and what it serves, on top of the plan (plan.py, plan_edge.py).
+
+    hosts A, B, C -- substrate -- nodes 100.64.1.31 .. 100.64.1.34 (places 0 .. 3)
+                              \\-- edge 100.64.1.20 -- server 192.0.2.80
+
+    VPC 7   subnet 8 10.7.8.0/24: NAT gateway, interface 51: 10.7.8.10 (203.0.113.51) and 10.7.8.11
+            subnet 9 10.7.9.0/24: balancer, interface 61: 10.7.9.10
+              TCP 80    targets 10.7.1.6:8001 (interface 12) and 10.7.2.7:8002 (13), the client is preserved
+              TCP 8080  the same targets, the source is hidden      UDP 53, preserved, 120 s
+    VPC 6   subnet 5: endpoint, interface 71: 10.6.1.50, TCP 443 to the balancer's targets
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from rookery.dataplane import formats
+from rookery.dataplane.addresses import address_bytes
+from rookery.dataplane.cell import CellDataplane, CellSizes
+from rookery.dataplane.formats import (
+    AttachmentKey,
+    AttachmentKind,
+    CellChoices,
+    CellConfig,
+    CellConstant,
+    CellNode,
+    CellNodeFlag,
+    CellService,
+    CellServiceKey,
+    CellTarget,
+    InterfaceFlag,
+    MappingKey,
+    NatAddress,
+    NatAddressKey,
+    RouteConstant,
+    RouteKey,
+    RouteKind,
+    ServiceFlag,
+    TargetFlag,
+)
+from tests.dataplane import plan, plan_edge, rule_rows
+from tests.dataplane.model_cell import seed
+
+NODES = tuple(IPv4Address(f"100.64.1.{31 + place}") for place in range(4))
+NAT, BALANCER, ENDPOINT = 51, 61, 71
+NAT_ADDRESS, NAT_SECOND, BALANCER_ADDRESS, ENDPOINT_ADDRESS = "10.7.8.10", "10.7.8.11", "10.7.9.10", "10.6.1.50"
+SECRET = bytes(range(16))
+ACCOUNT = 700
+TARGETS = (("10.7.1.6", 8001, 12), ("10.7.2.7", 8002, 13))
+SIZES = CellSizes(attachments=8, nat_addresses=16, services=8, targets=8, flows=1 << 16, directives=1 << 14, flows_per_tenant=1 << 15)
+ATTACHED = {  # interface: (vni, kind, subnet, route table, addresses)
+    NAT: (plan.VPC, AttachmentKind.NAT, 8, 8, (NAT_ADDRESS, NAT_SECOND)),
+    BALANCER: (plan.VPC, AttachmentKind.BALANCER, 9, 8, (BALANCER_ADDRESS,)),
+    ENDPOINT: (plan.PEER, AttachmentKind.ENDPOINT, 5, 3, (ENDPOINT_ADDRESS,)),
+}
+SERVICES = {  # (interface, protocol, port): (number, flags, idle seconds)
+    (BALANCER, 6, 80): (0, ServiceFlag.PRESERVE_CLIENT, 350),
+    (BALANCER, 6, 8080): (1, 0, 350),
+    (BALANCER, 17, 53): (2, ServiceFlag.PRESERVE_CLIENT, 120),
+    (ENDPOINT, 6, 443): (3, ServiceFlag.ENDPOINT, 350),
+}
+
+
+def at_cell() -> dict[MappingKey, formats.Mapping]:
+    return {
+        MappingKey(vni, address_bytes(address)): formats.Mapping(
+            bytes(4), number, subnet, plan.mac(number), 1, InterfaceFlag.AT_CELL, 1_700_000_000, 5, 0
+        )
+        for number, (vni, _, subnet, _, addresses) in ATTACHED.items()
+        for address in addresses
+    }
+
+
+def attachment(number: int, **changed: int) -> formats.Attachment:
+    _, kind, subnet, table, addresses = ATTACHED[number]
+    many = len(addresses) if kind is AttachmentKind.NAT else 0
+    row = formats.Attachment(ACCOUNT, subnet, table, kind, 0, address_bytes(addresses[0]), plan.mac(number), plan.ROUTER_MAC,
+                             CellConstant.MTU, many, 0, *plan.OPEN_GATES)  # fmt: skip
+    return row._replace(**changed)
+
+
+def attachment_key(number: int, half: int = 0) -> AttachmentKey:
+    return AttachmentKey(half, ATTACHED[number][0], number)
+
+
+def target(number: int, flags: int = TargetFlag.HEALTHY, generation: int = 1) -> CellTarget:
+    address, port, interface = TARGETS[number]
+    return CellTarget(address_bytes(address), plan.VPC, interface, port.to_bytes(2, "big"), flags, generation)
+
+
+def choices(*targets: int) -> CellChoices:
+    """Places in turn to each of `targets`; none: to nobody."""
+    rows = targets or (CellConstant.NO_TARGET,)
+    packed = b"".join(rows[place % len(rows)].to_bytes(2, "little") for place in range(CellConstant.CHOICES))
+    return CellChoices(packed, bytes(6))
+
+
+def service_key(interface: int, protocol: int, port: int, half: int = 0) -> CellServiceKey:
+    return CellServiceKey(*attachment_key(interface, half), protocol, port.to_bytes(2, "big"))
+
+
+def service(interface: int, protocol: int, port: int) -> CellService:
+    number, flags, idle = SERVICES[interface, protocol, port]
+    exit_of = BALANCER if interface == ENDPOINT else interface
+    return CellService(number, flags, idle, ATTACHED[exit_of][0], exit_of, 0)
+
+
+def node(place: int, flags: int = CellNodeFlag.CURRENT | CellNodeFlag.PREVIOUS | CellNodeFlag.DECIDES) -> CellNode:
+    return CellNode(NODES[place].packed, flags, seed(place))
+
+
+def config(place: int, **changed: int) -> CellConfig:
+    """Of a ring that is old."""
+    return CellConfig(SECRET, 1, epoch=7, half=0, number=1, self=place, services=0, targets=0)._replace(**changed)
+
+
+def fill_file(real: CellDataplane, place: int, count: int, half: int = 0) -> None:
+    """What comes with the cell's file, of a cell of `count` nodes."""
+    real.cell_nodes.put_many({real.node_row(half, n): node(n) if n < count else CellNode(bytes(4), 0, 0)
+                              for n in range(CellConstant.NODES_MAX)})  # fmt: skip
+    real.attachments.put_many({attachment_key(n, half): attachment(n) for n in ATTACHED})
+    real.nat_addresses.put_many({NatAddressKey(*attachment_key(NAT, half), n): NatAddress(address_bytes(address))
+                                 for n, address in enumerate((NAT_ADDRESS, NAT_SECOND))})  # fmt: skip
+    real.cell_services.put_many({service_key(*key, half): service(*key) for key in SERVICES})
+    real.cell_choices.put_many({real.choices_row(half, number): choices(0, 1) for number in range(4)})
+    real.cell_targets.put_many({real.target_row(half, n): target(n) for n in range(len(TARGETS))})
+    real.switch(config(place, half=half))
+
+
+def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = 77) -> None:
+    """Everything."""
+    tables = plan.host_a()
+    real.configure_substrate(formats.SubstrateConfig(NODES[place].packed, plan.SUBSTRATE.network_address.packed,
+                                                     plan.SUBSTRATE.netmask.packed, bytes(4), ifindex, 1700))  # fmt: skip
+    real.mappings.put_many(plan.mapping_rows(tables) | at_cell())
+    real.delegated.put_many(plan.delegated_rows(tables))
+    real.forwarders.put_many(plan.forwarder_rows(tables))
+    real.peerings.put_many(plan.peering_rows(tables))
+    real.routes.put_many(plan.route_rows(tables))
+    bits = RouteConstant.TABLE_BITS + RouteConstant.IPV4_BITS
+    real.routes.put_many({RouteKey(bits + 16, 8, address_bytes("10.7.0.0")): formats.Route(RouteKind.LOCAL, 0)})
+    real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERNET))
+    real.choose_edges(plan_edge.living(plan_edge.EDGE_1))
+    real.edge_nodes.put_many({formats.EdgeAddress(plan_edge.EDGE_1.packed): formats.EdgeNode(1)})
+    for vni, gateway in plan_edge.GATEWAYS.items():
+        plan_edge.put_gateway(real, vni, gateway)
+    rule_rows.put_open(real, plan.EVERYTHING)
+    fill_file(real, place, count)

@@ -1,0 +1,466 @@
+"""Along the nodes of a cell: who is asked, who decides, who writes what down, and what becomes of it when they disagree.
+
+    instance 11 (10.7.1.5) -- host A -- nodes 0 .. 3, NAT gateway 10.7.8.10 -- edge -- server 192.0.2.80    (plan_cell.py)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import TCP, UDP
+from scapy.packet import Packet, Raw
+
+from rookery.dataplane import formats
+from rookery.dataplane.addresses import address_bytes, substrate_bytes
+from rookery.dataplane.formats import (
+    Allowance,
+    CellConstant,
+    CellNodeFlag,
+    ChainStep,
+    DirectiveFlag,
+    FlowKey,
+    Step,
+    TenantNumber,
+    Tracker,
+    Verdict,
+)
+from rookery.host.lines import line_of
+from rookery.trace.telling import step_line
+from tests.dataplane import cells, model_cell, plan, plan_cell
+from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.packets import GATES, IP
+from tests.dataplane.packets_chain import chain_of, with_chain
+from tests.dataplane.packets_edge import ip
+from tests.dataplane.plan_cell import ACCOUNT, NAT, NAT_ADDRESS, NAT_SECOND, NODES
+from tests.dataplane.plan_edge import SERVER
+
+CLIENT = "10.7.1.5"
+SECOND = 1_000_000_000
+ALL = range(4)
+RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[Cell]:
+    with cells.cell(4) as made:
+        yield made
+
+
+@pytest.fixture
+def cell(four: Cell) -> Cell:
+    four.restore()
+    return four
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Cell]:
+    with cells.cell(1) as made:
+        yield made
+
+
+def syn(sport: int = 1111, flags: str = "S") -> Packet:
+    return TCP(sport=sport, dport=443, flags=flags)
+
+
+def out(cell: Cell, content: Packet | None = None, top: int = 0, source: str = CLIENT) -> Journey:
+    return cell.travel(to_top(ip(source, SERVER) / (content or syn()), top, led_to=NAT))
+
+
+def key(sport: int = 1111, protocol: int = 6, dport: int = 443) -> FlowKey:
+    return FlowKey(plan.VPC, NAT, protocol, sport.to_bytes(2, "big"), dport.to_bytes(2, "big"), 0, address_bytes(CLIENT), address_bytes(SERVER))
+
+
+def answers(sent: Packet, protocol: int = 6) -> FlowKey:
+    return FlowKey(plan.VPC, NAT, protocol, sent.dport.to_bytes(2, "big"), sent.sport.to_bytes(2, "big"), 0, address_bytes(SERVER), address_bytes(sent.src))
+
+
+def keepers(of: FlowKey, places: range | list[int] = ALL) -> list[int]:
+    return model_cell.keepers(plan_cell.SECRET, of, places, handed_out=of.destination != address_bytes(SERVER))
+
+
+def forget(cell: Cell, *places: int, tables: tuple[str, ...] = ("directives", "trackers")) -> None:
+    for place in places or ALL:
+        for name in tables:
+            table = getattr(cell.nodes[place].real, name)
+            table.delete_many([one for one, _ in table.items()])
+
+
+def put_ring(cell: Cell, flags: dict[int, int], since: int) -> None:
+    for node in cell.nodes:
+        node.real.cell_nodes.put_many({node.real.node_row(0, place): plan_cell.node(place, flags[place]) for place in flags})
+        node.real.switch(plan_cell.config(node.place, ring_since=since))
+
+
+def now() -> int:
+    return time.monotonic_ns()
+
+
+def chained(cell: Cell, sport: int = 1111) -> bytes:
+    """What a top sends to a tracker of a flow that it does not know."""
+    for port in range(sport, sport + 64):
+        journey = out(cell, syn(port))
+        if len(journey.wires) > 1:
+            return journey.wires[1]
+    raise AssertionError("all decided by node 0")
+
+
+def at_node(cell: Cell, wire: bytes) -> Journey:
+    return cell.travel(wire)
+
+
+def test_a_top_asks_the_flows_primary(cell: Cell) -> None:
+    """Which the model knows, and every node: the order in which nodes are asked is nobody's secret but the key's."""
+    for sport in range(2000, 2032):
+        first, path = keepers(key(sport))[0], out(cell, syn(sport)).path
+        assert path[0] == 0 and (path[1] == first if first else True)
+
+
+def test_what_is_decided_travels_with_the_packet(cell: Cell) -> None:
+    journey = out(cell, next(syn(sport) for sport in range(3000, 3100) if keepers(key(sport))[0]))
+    told = [chain_of(wire) for wire in journey.wires[1:]]
+    assert told[0].step == ChainStep.ASK and told[-1].step == ChainStep.TELL
+    assert {(one.interface, one.top, one.epoch, one.option_length) for one in told} == {(NAT, 0, 7, 21)}
+    sent = journey.packet
+    assert (told[-1].source, told[-1].new_source_port) == (address_bytes(sent.src), sent.sport)
+    assert (told[-1].vni, told[-1].exit, told[-1].idle_seconds) == (plan.VPC, NAT, 350)
+
+
+def test_a_cache_that_is_lost_costs_one_detour(cell: Cell) -> None:
+    sent = out(cell).packet
+    out(cell, syn(flags="A"))
+    forget(cell, tables=("directives",))
+    again = out(cell, syn(flags="A"), top=3)
+    assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+    assert len(again.path) <= 5 and out(cell, syn(flags="A"), top=3).path == [3]
+
+
+def test_the_secondary_knows_when_the_primary_has_lost_everything(cell: Cell) -> None:
+    sent = out(cell).packet
+    forget(cell, keepers(key())[0])
+    forget(cell, tables=("directives",))
+    again = out(cell, syn(flags="A"), top=2).packet
+    assert (again.src, again.sport) == (sent.src, sent.sport)
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["primary", "secondary"])
+def test_while_a_node_is_dead_the_next_one_keeps_its_flows(cell: Cell, lost: int) -> None:
+    sent = out(cell).packet
+    dead = keepers(key())[lost]
+    forget(cell, dead)
+    forget(cell, tables=("directives",))
+    for node in cell.nodes:
+        node.real.cell_living = sum(1 << place for place in ALL if place != dead)
+    top = next(place for place in ALL if place != dead)
+    again = out(cell, syn(flags="A"), top=top)
+    assert dead not in again.path and (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+
+
+def test_while_a_ring_is_young_those_of_the_ring_before_are_asked(cell: Cell) -> None:
+    """Two nodes kept everything; now two others do."""
+    put_ring(cell, {0: RING, 1: RING, 2: 0, 3: 0}, since=1)
+    sent = out(cell).packet
+    out(cell, syn(flags="A"))
+    forget(cell, tables=("directives",))
+    put_ring(cell, {0: CellNodeFlag.PREVIOUS, 1: CellNodeFlag.PREVIOUS, 2: RING, 3: RING}, since=now())
+    again = out(cell, syn(flags="A"), top=2)
+    assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+    put_ring(cell, {0: CellNodeFlag.PREVIOUS, 1: CellNodeFlag.PREVIOUS, 2: RING, 3: RING}, since=now() - 40 * SECOND)
+    assert str(out(cell, syn(1111, "A"), top=3).packet[TCP].flags) == "R"
+
+
+def test_a_ring_that_is_very_young_resets_nobody(cell: Cell) -> None:
+    put_ring(cell, dict.fromkeys(ALL, RING | CellNodeFlag.PREVIOUS), since=now())
+    assert out(cell, syn(flags="A")).verdict is Verdict.DROP_NO_FLOW
+
+
+def test_a_new_owner_of_ports_hands_out_none_while_the_ring_is_young(cell: Cell) -> None:
+    put_ring(cell, {0: RING | CellNodeFlag.PREVIOUS, 1: RING, 2: RING | CellNodeFlag.PREVIOUS, 3: RING}, since=now())
+    for sport in range(2000, 2032):
+        sent = out(cell, syn(sport)).packet
+        owner = keepers(answers(sent))[0]
+        assert owner in (0, 2) and owner == keepers(answers(sent), [0, 2])[0]
+
+
+def test_a_draining_node_decides_nothing(cell: Cell) -> None:
+    put_ring(cell, {place: RING if place == 2 else CellNodeFlag.CURRENT for place in ALL}, since=1)
+    for sport in range(2000, 2016):
+        assert keepers(answers(out(cell, syn(sport)).packet))[0] == 2
+    put_ring(cell, dict.fromkeys(ALL, CellNodeFlag.CURRENT), since=1)
+    assert out(cell, syn(4000)).verdict is Verdict.DROP_NO_TOP
+
+
+def test_of_two_decisions_the_first_counts(cell: Cell) -> None:
+    """The primary has forgotten; whoever decides anew is told by the secondary what was decided."""
+    sent = out(cell).packet
+    secondary = keepers(key())[1]
+    forget(cell, *(place for place in ALL if place != secondary))
+    again = out(cell, top=2).packet
+    assert (again.src, again.sport) == (sent.src, sent.sport)
+
+
+def test_a_port_that_another_flow_has_is_taken_back(cell: Cell) -> None:
+    """Known to its secondary alone: the decider takes another one."""
+    sent = out(cell).packet
+    row = cell.nodes[keepers(answers(sent))[1]].real.trackers.get(answers(sent))
+    assert row
+    port = sent.sport // 64 * 64
+    cell.restore()
+    for address in (NAT_ADDRESS, NAT_SECOND):
+        for at in range(port, port + 48):
+            theirs = answers(sent)._replace(destination=address_bytes(address), destination_port=at.to_bytes(2, "big"))
+            other = row._replace(destination=address_bytes("10.7.1.8"), version=row.version + 16)
+            cell.nodes[keepers(theirs)[1]].real.trackers.put_many({theirs: other})
+    for sport in range(2000, 2064):
+        journey = out(cell, syn(sport))
+        assert journey.verdict is Verdict.SENT
+        taken = answers(journey.packet)
+        held = [cell.nodes[place].real.trackers.get(taken) for place in keepers(taken)]
+        assert all(one and one.destination == address_bytes(CLIENT) for one in held)
+
+
+def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
+    """Of a balancer whose target sees one client twice."""
+    asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")
+    got = cell.travel(to_top(asked)).packet
+    theirs = FlowKey(plan.VPC, plan_cell.BALANCER, 6, got.dport.to_bytes(2, "big"), got.sport.to_bytes(2, "big"), 0,
+                     address_bytes(got.dst), address_bytes(got.src))  # fmt: skip
+    place = next(place for place in ALL if cell.nodes[place].real.trackers.get(theirs))
+    row = cell.nodes[place].real.trackers.get(theirs)
+    assert row
+    forget(cell)
+    for node in cell.nodes:
+        node.real.trackers.put_many({theirs: row._replace(version=row.version + 16)})
+    assert cell.travel(to_top(asked)).verdict is Verdict.DROP_CONFLICT
+
+
+FORGED = {
+    "of an epoch long ago": {"epoch": 7 - 9},
+    "of an epoch far ahead": {"epoch": 7 + 9},
+    "with a step that there is not": {"step": ChainStep.END},
+    "with no step": {"step": 0},
+}
+
+
+@pytest.mark.parametrize("changed", FORGED.values(), ids=FORGED.keys())
+def test_a_chain_is_refused(cell: Cell, changed: dict[str, int]) -> None:
+    wire = chained(cell)
+    changed = {name: value % (1 << 32) for name, value in changed.items()}
+    assert at_node(cell, with_chain(wire, **changed)).verdict is Verdict.DROP_CHAIN
+
+
+@pytest.mark.parametrize("epoch", [6, 8, 15])
+def test_a_node_with_a_file_of_nearly_the_same_time_is_listened_to(cell: Cell, epoch: int) -> None:
+    assert at_node(cell, with_chain(chained(cell), epoch=epoch)).verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize("sender", [str(plan.HOST_A), "100.64.1.35"])
+def test_only_nodes_of_the_cell_speak_of_chains(cell: Cell, sender: str) -> None:
+    wire = chained(cell)
+    outer = IP(wire[14:34])
+    outer.src = sender
+    del outer.chksum
+    assert at_node(cell, wire[:14] + bytes(outer) + wire[34:]).verdict is Verdict.DROP_CHAIN
+
+
+def test_an_attachment_of_another_cell_is_not_served(cell: Cell) -> None:
+    assert cell.travel(to_top(ip(CLIENT, SERVER) / syn(), led_to=16)).verdict is Verdict.DROP_NO_ATTACHMENT
+    assert cell.travel(to_top(ip(CLIENT, "10.7.2.7") / syn())).verdict is Verdict.DROP_NO_ATTACHMENT
+    assert at_node(cell, with_chain(chained(cell), interface=99)).verdict is Verdict.DROP_NO_ATTACHMENT
+
+
+def test_without_a_file_nothing_passes(alone: Cell) -> None:
+    alone.restore()
+    alone.nodes[0].real.switch(plan_cell.config(0, epoch=0))
+    assert out(alone).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+def test_the_other_half_is_read_in_one_step(alone: Cell) -> None:
+    alone.restore()
+    node = alone.nodes[0].real
+    plan_cell.fill_file(node, 0, 1, half=1)
+    node.attachments.delete_many([plan_cell.attachment_key(NAT, half=1)])
+    assert out(alone).verdict is Verdict.DROP_NO_ATTACHMENT
+    node.switch(plan_cell.config(0, half=0))
+    assert out(alone).verdict is Verdict.SENT
+
+
+def test_an_account_holds_no_more_flows_than_it_may(alone: Cell) -> None:
+    alone.restore()
+    node = alone.nodes[0].real
+    node.tenants.put_many({TenantNumber(ACCOUNT): Allowance(0, 5)})
+    verdicts = [out(alone, syn(sport)).verdict for sport in range(2000, 2004)]
+    assert verdicts == [Verdict.SENT, Verdict.SENT, Verdict.DROP_FLOWS_FULL, Verdict.DROP_FLOWS_FULL]
+    held = node.tenants.get(TenantNumber(ACCOUNT))
+    assert held and held.tracked == len(dict(node.trackers.items())) == 5
+
+
+def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
+    alone.restore()
+    node = alone.nodes[0].real
+    for sport in range(2000, 2010):
+        out(alone, syn(sport))
+    rows = dict(node.trackers.items())
+    old = list(rows)[:7]
+    node.trackers.put_many({one: rows[one]._replace(deadline=1) for one in old})
+    assert node.sweep_flows() == formats.SweepOutcome(len(rows) - 7, 7)
+    held = node.tenants.get(TenantNumber(ACCOUNT))
+    assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
+
+
+def age(cell: Cell, seconds: int) -> None:
+    """As if so much time had passed since anything was seen."""
+    for node in cell.nodes:
+        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
+                for one, row in node.real.directives.items()}  # fmt: skip
+        node.real.directives.put_many(rows)
+        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
+        node.real.trackers.put_many(kept)
+
+
+def establish(cell: Cell) -> Packet:
+    sent = out(cell).packet
+    cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags="SA")))
+    out(cell, syn(flags="A"))
+    return sent
+
+
+@pytest.mark.parametrize(("seconds", "lives"), [(300, True), (351, False)])
+def test_an_idle_connection_ends_after_350_seconds(alone: Cell, seconds: int, lives: bool) -> None:
+    """T6-05, T6-06: the inside is told, the outside is not."""
+    alone.restore()
+    sent = establish(alone)
+    age(alone, seconds)
+    inside = out(alone, TCP(sport=1111, dport=443, flags="PA", ack=7) / Raw(b"still there?"))
+    assert (str(inside.packet[TCP].flags) == "R") is not lives
+    outside = alone.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags="PA") / Raw(b"news")))
+    assert (outside.verdict is Verdict.SENT) is lives
+
+
+def test_a_keepalive_now_and_then_is_enough(alone: Cell) -> None:
+    """T6-07: of 20 minutes, every minute."""
+    alone.restore()
+    sent = establish(alone)
+    for _ in range(20):
+        age(alone, 60)
+        assert (out(alone, syn(flags="A")).packet.src) == sent.src
+    row = alone.nodes[0].real.trackers.get(answers(sent))
+    assert row and row.deadline > now() + 340 * SECOND
+
+
+def test_a_closed_connections_port_rests(alone: Cell) -> None:
+    alone.restore()
+    sent = establish(alone)
+    out(alone, syn(flags="FA"))
+    row = alone.nodes[0].real.trackers.get(answers(sent))
+    assert row and row.flags & DirectiveFlag.CLOSING
+    assert now() + 100 * SECOND < row.deadline <= now() + 120 * SECOND
+    again = out(alone).packet
+    assert again.sport != sent.sport
+
+
+def test_a_syn_that_nobody_answers_is_forgotten_soon(alone: Cell) -> None:
+    alone.restore()
+    out(alone)
+    rows = dict(alone.nodes[0].real.trackers.items()).values()
+    assert rows and all(row.deadline <= now() + CellConstant.PROVISIONAL_SECONDS * SECOND for row in rows)
+
+
+def test_heartbeats_fill_who_has_lost_everything(cell: Cell) -> None:
+    """Primary, secondary, and both of the answers, one after the other; the packet itself ends there."""
+    sport = next(sport for sport in range(3000, 3100) if len(out(cell, syn(sport)).wires) > 1 and keepers(key(sport))[0])
+    cell.restore()
+    journey = out(cell, syn(sport))
+    told, sent = journey.wires[-1], journey.packet
+    forget(cell)
+    flags = chain_of(told).directive_flags & ~DirectiveFlag.PROVISIONAL
+    beat = with_chain(told, step=ChainStep.BEAT_FIRST, directive_flags=flags)
+    to_primary = beat[:30] + substrate_bytes(str(NODES[keepers(key(sport))[0]])) + beat[34:]
+    # The sender is whoever it is not sent to.
+    sender = next(place for place in ALL if place != keepers(key(sport))[0])
+    to_primary = to_primary[:26] + substrate_bytes(str(NODES[sender])) + to_primary[30:]
+    journey = cell.travel(to_primary)
+    assert journey.verdict is Verdict.KEPT and len(journey.path) <= 4
+    assert cell.keepers(key(sport)) == sorted(keepers(key(sport)))
+    assert cell.keepers(answers(sent)) == sorted(keepers(answers(sent)))
+    row = cell.nodes[keepers(answers(sent))[0]].real.trackers.get(answers(sent))
+    assert row and row.deadline > now() + 300 * SECOND
+
+
+def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell: Cell) -> None:
+    wire = chained(cell)
+    place = next(place for place in ALL if str(NODES[place]) == IP(wire[14:34]).dst)
+    flow = key(TCP(wire[154 + 34 :]).sport)
+    newer = Tracker(address_bytes("10.7.8.10"), address_bytes(SERVER), b"\x08\0", b"\x01\xbb", plan.VPC, NAT, DirectiveFlag.OUTWARD,
+                    0xFFFF, 0, 350, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
+    cell.nodes[place].real.trackers.put_many({flow: newer})
+    at_node(cell, with_chain(wire, step=ChainStep.BEAT_FIRST, version=5, source=address_bytes(NAT_SECOND)))
+    assert cell.nodes[place].real.trackers.get(flow) == newer
+
+
+def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tuple[int, ...] = ()) -> None:
+    """Everything towards the server's port 443 but `free`, where it is kept."""
+    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 1, now() + 99 * SECOND, 1, 0, 0)
+    taken = {}
+    for address in addresses:
+        packed = address_bytes(address)
+        for port in range(1024, 65536):
+            if port not in free:
+                taken[FlowKey(plan.VPC, NAT, protocol, b"\x01\xbb", port.to_bytes(2, "big"), 0, address_bytes(SERVER), packed)] = row
+    for node in cell.nodes:
+        node.real.trackers.put_many(taken)
+
+
+def test_when_all_ports_are_taken_a_flow_is_refused(alone: Cell) -> None:
+    """T6-03: towards this destination; another one, and another protocol, has all of them."""
+    alone.restore()
+    only = plan_cell.attachment(NAT, addresses=1)
+    alone.nodes[0].real.attachments.put_many({plan_cell.attachment_key(NAT): only})
+    fill_ports(alone, 6, (NAT_ADDRESS,))
+    assert out(alone).verdict is Verdict.DROP_PORTS_EXHAUSTED
+    assert out(alone, UDP(sport=1111, dport=443)).verdict is Verdict.SENT
+    assert alone.travel(to_top(ip(CLIENT, "192.0.2.81") / syn(), led_to=NAT)).verdict is Verdict.SENT
+    alone.nodes[0].real.attachments.put_many({plan_cell.attachment_key(NAT): plan_cell.attachment(NAT)})
+    assert out(alone, syn(2000)).packet.src == NAT_SECOND
+
+
+def test_a_probe_is_answered_by_the_program(alone: Cell) -> None:
+    alone.restore()
+    node = alone.nodes[0].real
+    asked = bytes.fromhex("020000000a01020000000b01 0800".replace(" ", ""))
+    probe = asked + bytes(IP(src=str(plan.HOST_A), dst=str(NODES[0])) / UDP(sport=40000, dport=6081, chksum=0) / Raw(bytes.fromhex("0080655800000000") + b"x" * 16))
+    told = node.what_if("hyperplane", probe, plan.DEVICE, 3)
+    assert told.verdict is Verdict.ANSWERED
+    assert (IP(told.frame[14:]).src, IP(told.frame[14:]).dst, told.frame[-16:]) == (str(NODES[0]), str(plan.HOST_A), b"x" * 16)
+    node.switch(plan_cell.config(0, epoch=0))
+    assert node.what_if("hyperplane", probe, plan.DEVICE, 3).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+NODE_STEPS = {
+    Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED, Step.TOLD, Step.PASSED_ON, Step.RESET,
+}  # fmt: skip
+
+
+def test_every_step_of_a_node_is_told_in_words(cell: Cell) -> None:
+    told: dict[Step, str] = {}
+    for sport in range(3000, 3020):
+        wires = [to_top(ip(CLIENT, SERVER) / syn(sport, flags), led_to=NAT) for flags in ("S", "A")]
+        for wire in wires:
+            for outcome in cell.what_if(wire):
+                told |= {event.step: step_line(line_of(event, host="node-0", names={}, boot=0.0), hosts={}) for event in outcome.events}
+            cell.travel(wire)
+    forget(cell, tables=("directives",))
+    for top in ALL:
+        for outcome in cell.what_if(to_top(ip(CLIENT, SERVER) / syn(3001, "A"), top, led_to=NAT)):
+            told |= {event.step: step_line(line_of(event, host="node-0", names={}, boot=0.0), hosts={}) for event in outcome.events}
+    forget(cell)
+    for outcome in cell.what_if(to_top(ip(CLIENT, SERVER) / syn(3001, "A"), led_to=NAT)):
+        told |= {event.step: step_line(line_of(event, host="node-0", names={}, boot=0.0), hosts={}) for event in outcome.events}
+    assert told.keys() | GATES >= NODE_STEPS
+
+
+def test_a_what_if_leaves_nothing_behind(cell: Cell) -> None:
+    told = cell.what_if(to_top(ip(CLIENT, SERVER) / syn(), led_to=NAT))
+    assert told[-1].verdict is Verdict.SENT and IP(told[-1].frame[80:]).dst == SERVER
+    assert all(not node.tracked() and not dict(node.real.directives.items()) for node in cell.nodes)

@@ -1,0 +1,280 @@
+"""The controller against a store in memory and an object store in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+import pytest
+
+from rookery.hyperplane.cell_file import Refused, check, decode, encode
+from rookery.hyperplane.controller import Controller
+from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key
+from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.report import encode as encode_report
+from rookery.intent.cell_whole import Part
+from rookery.model.codec import decode as decode_thing
+from rookery.model.codec import encode as encode_thing
+from rookery.model.keys import cell_key, cell_status_key, host_key, key_of, shard_key
+from rookery.model.objects import Cell, CellAttachment, CellStatus, Host, NetworkInterface, Shard
+from rookery.testing.memory_store import MemoryStore
+from tests.hyperplane.files import attachment
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+NODES = tuple(f"node-{n}" for n in range(1, 5))
+
+
+def interface(number: int) -> NetworkInterface:
+    return NetworkInterface(
+        account=ACCOUNT,
+        region=REGION,
+        id=f"eni-{number:017x}",
+        vpc_id="vpc-1",
+        subnet_id="subnet-1",
+        zone="us-east-1a",
+        mac="02:00:00:00:00:01",
+        addresses=(f"10.1.0.{number + 4}",),
+        cell_attachment=CellAttachment(cell="cell-1", of=f"nat-{number:017x}"),
+    )
+
+
+def product(state, cell, _health, _parts) -> Part:
+    """Each interface at the cell is a NAT gateway."""
+    at_cell = [one for one in state.all(NetworkInterface) if one.cell_attachment and one.cell_attachment.cell == cell.name]
+    return Part(attachments=tuple(attachment(one.number, id=one.id, of=one.id) for one in at_cell))
+
+
+class Scene:
+    """A region of one cell, and what its nodes would report."""
+
+    def __init__(self, folder):
+        self.store = MemoryStore()
+        self.objects = opened(str(folder))
+        self.controller = self.another()
+        self.epochs: dict[str, int] = {}
+
+    def another(self, *products) -> Controller:
+        return Controller(self.store, self.objects, products=products or (product,))
+
+    async def put(self, *things) -> None:
+        rows = {}
+        for thing in things:
+            key = cell_key(thing.name) if isinstance(thing, Cell) else host_key(thing.name) if isinstance(thing, Host) else key_of(thing)
+            rows[key] = encode_thing(thing)
+        await self.store.txn([], rows)
+
+    async def begin(self, nodes=NODES, interfaces=10) -> None:
+        hosts = [Host(name=name, zone=0, address=f"100.64.1.{200 + n}", cell="cell-1") for n, name in enumerate(nodes)]
+        await self.put(Cell(name="cell-1", zones=(0, 1), nodes=nodes), *hosts, *map(interface, range(1, interfaces + 1)))
+
+    async def file(self):
+        packed = await self.objects.get(file_key("cell-1"))
+        return decode(packed) if packed else None
+
+    async def report(self, *names, **changed) -> None:
+        """These work by the newest file."""
+        file = await self.file()
+        for name in names:
+            said = NodeReport(node=name, epoch=file.epoch, generation=file.intent.generation, time=time.time(), living=names)
+            said = msgspec.structs.replace(said, **changed)
+            await self.objects.put(report_key("cell-1", name), encode_report(said))
+
+    async def ticks(self, count: int, *names) -> None:
+        for _ in range(count):
+            await self.controller.tick()
+            await self.report(*names)
+
+    async def status(self) -> CellStatus | None:
+        entry = await self.store.get(cell_status_key("cell-1"))
+        return decode_thing(CellStatus, entry.value) if entry else None
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def run(work) -> None:
+    asyncio.run(work)
+
+
+def test_every_tick_writes_the_next_epoch_of_the_same_length(scene):
+    async def work():
+        await scene.begin()
+        seen = []
+        for _ in range(3):
+            await scene.controller.tick()
+            seen.append(await scene.file())
+        assert [one.epoch for one in seen] == [1, 2, 3]
+        assert seen[0].key == seen[2].key and len(seen[0].intent.attachments) == 10
+        assert len({len(encode(one)) for one in seen}) == 1
+
+    run(work())
+
+
+def test_a_controller_that_starts_again_goes_on(scene):
+    async def work():
+        await scene.begin()
+        await scene.ticks(3)
+        key = (await scene.file()).key
+        await scene.another().tick()
+        file = await scene.file()
+        assert (file.epoch, file.key) == (4, key)
+
+    run(work())
+
+
+def test_two_controllers_at_once_take_turns(scene):
+    async def work():
+        await scene.begin()
+        other, held = scene.another(), None
+        for turn in range(6):
+            await (other if turn % 2 else scene.controller).tick()
+            file = await scene.file()
+            check(file, held)
+            held = file
+        await asyncio.gather(other.tick(), scene.controller.tick())
+        assert (await scene.file()).epoch > held.epoch
+
+    run(work())
+
+
+def test_a_controller_that_lags_leaves_the_newer_file_alone(scene):
+    async def work():
+        await scene.begin()
+        await scene.controller.tick()
+        old = await scene.controller._reader.read()
+        await scene.put(interface(77))
+        lagging = scene.another()
+        lagging._reader.read = lambda: _done(old)
+        lagging._reader.reached = old.generation
+        await scene.controller.tick()
+        before = await scene.file()
+        await lagging.tick()
+        assert await scene.file() == before
+
+    run(work())
+
+
+async def _done(value):
+    return value
+
+
+def test_a_lost_file_comes_back_above_every_epoch_that_a_node_knows(scene):
+    async def work():
+        await scene.begin()
+        await scene.ticks(5, *NODES)
+        await scene.objects.put(file_key("cell-1"), b"damaged")
+        key = scene.controller._read["cell-1"].key
+        await scene.controller.tick()
+        file = await scene.file()
+        assert (file.epoch, file.key) == (6, key)
+
+    run(work())
+
+
+def test_a_damaged_file_that_nobody_remembers_is_left_alone(scene):
+    async def work():
+        await scene.begin()
+        await scene.objects.put(file_key("cell-1"), b"damaged")
+        await scene.controller.tick()
+        assert await scene.objects.get(file_key("cell-1")) == b"damaged"
+
+    run(work())
+
+
+def test_what_users_delete_is_meant_to_go(scene):
+    async def work():
+        await scene.begin(interfaces=2)
+        await scene.ticks(1)
+        held = await scene.file()
+        await scene.store.txn([], {}, [key_of(interface(1)), key_of(interface(2))])
+        await scene.ticks(2)
+        check(await scene.file(), held)
+        assert (await scene.file()).intent.attachments == ()
+
+    run(work())
+
+
+def test_what_only_the_controller_has_lost_is_not_meant_to_go(scene):
+    async def work():
+        await scene.begin()
+        await scene.ticks(1)
+        held = await scene.file()
+        await scene.put(interface(99))
+        await scene.another(lambda *_: Part()).tick()
+        with pytest.raises(Refused, match="attachments"):
+            check(await scene.file(), held)
+
+    run(work())
+
+
+def test_a_cell_is_as_far_as_its_slowest_living_node(scene):
+    async def work():
+        await scene.begin()
+        await scene.ticks(2, *NODES)
+        await scene.put(interface(50))
+        await scene.controller.tick()
+        await scene.report(*NODES)
+        await scene.report("node-3", generation=1)
+        await scene.controller.tick()
+        assert (await scene.status()).generation == 1
+        await scene.report(*NODES)
+        await scene.controller.tick()
+        assert (await scene.status()).generation == (await scene.file()).intent.generation
+        assert set((await scene.status()).nodes) == set(NODES)
+
+    run(work())
+
+
+def test_the_ring_waits_for_a_node_that_others_see_and_that_reads_nothing(scene):
+    async def work():
+        await scene.begin(NODES[:3])
+        await scene.ticks(2, *NODES[:3])
+        await scene.report("node-3", epoch=1, time=0.0)  # it lives: the others see it
+        await scene.begin(NODES)
+        for _ in range(8):
+            await scene.controller.tick()
+            await scene.report("node-1", "node-2", living=NODES[:3])
+        file = await scene.file()
+        assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
+        await scene.ticks(18, *NODES)
+        file = await scene.file()
+        assert file.current == file.previous == (0, 1, 2, 3)
+
+    run(work())
+
+
+def test_a_node_that_drains_leaves_the_ring_and_the_shards_and_stays_in_the_file(scene):
+    async def work():
+        await scene.begin()
+        for n, nodes in enumerate([("node-1", "node-2"), ("node-3", "node-4"), ("node-1", "node-3")]):
+            await scene.store.txn([], {shard_key("cell-1", f"{n:012d}"): encode_thing(Shard(cell="cell-1", account=f"{n:012d}", nodes=nodes))})
+        await scene.ticks(2, *NODES)
+        await scene.put(Cell(name="cell-1", zones=(0, 1), nodes=NODES, draining=("node-1",)))
+        await scene.ticks(20, *NODES)
+        file = await scene.file()
+        assert file.current == file.previous == (1, 2, 3)
+        assert [node.draining for node in file.intent.nodes] == [True, False, False, False]
+        shards = [decode_thing(Shard, one.value).nodes for one in (await scene.store.range("infrastructure/shard/")).entries]
+        assert all(len(nodes) == 2 and "node-1" not in nodes for nodes in shards)
+
+    run(work())
+
+
+def test_an_object_store_that_is_away_stops_nothing_but_the_next_file(scene, monkeypatch):
+    async def work():
+        await scene.begin()
+        await scene.ticks(1)
+
+        async def away(*_):
+            raise StoreAway("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.objects, "put", away)
+            await scene.controller.tick()
+        await scene.controller.tick()
+        assert (await scene.file()).epoch == 2
+
+    run(work())

@@ -1,0 +1,140 @@
+"""A node and its cell's file: whatever is wrong with it, the node goes on with what it has, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rookery.dataplane.errors import DataplaneError
+from rookery.hyperplane.cell_file import encode, hash_of
+from rookery.hyperplane.file_loop import FileLoop
+from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key
+from rookery.hyperplane.report import decode as decode_report
+from tests.hyperplane.files import file
+
+
+class Scene:
+    def __init__(self, folder):
+        self.objects = opened(str(folder))
+        self.taken: list[tuple[int, int]] = []
+        self.kernel_epoch = 0
+        self.refuses = False
+        self.loop = self.agent()
+
+    def agent(self, node="node-3") -> FileLoop:
+        return FileLoop("cell-1", node, self.objects, held_epoch=lambda: self.kernel_epoch, take=self.take, tell=lambda one: one)
+
+    def take(self, one, place) -> None:
+        if self.refuses:
+            raise DataplaneError("the kernel says no")
+        self.taken.append((one.epoch, place))
+        self.kernel_epoch = one.epoch
+
+    async def tick(self, *files) -> str:
+        """Why the last was refused."""
+        for one in files:
+            await self.objects.put(file_key("cell-1"), one if isinstance(one, bytes) else encode(one))
+            await self.loop.tick()
+        return (await self.report()).refused
+
+    async def report(self, node="node-3"):
+        return decode_report(await self.objects.get(report_key("cell-1", node)))
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def run(work) -> None:
+    asyncio.run(work)
+
+
+def test_every_new_file_is_taken_whole_and_reported(scene):
+    async def work():
+        assert await scene.tick(file(1), file(2), file(3)) == ""
+        assert scene.taken == [(1, 2), (2, 2), (3, 2)]
+        told = await scene.report()
+        assert (told.epoch, told.place, told.generation, told.hash) == (3, 2, 7, hash_of(encode(file(3))))
+
+    run(work())
+
+
+def test_a_controller_that_rests_makes_no_work(scene):
+    async def work():
+        await scene.tick(file(1), file(1))
+        assert scene.taken == [(1, 2)]
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (file(4, attachments=2), "epoch 4"),
+        (file(9, attachments=0), "attachments"),
+        (b"nonsense", "no file of a cell"),
+        (file(9, attachments=8, intent=file(9, attachments=8).intent.__class__(cell="cell-2", generation=1)), "cell-2"),
+    ],
+)
+def test_what_does_not_follow_is_refused_and_the_next_good_one_is_taken(scene, bad, why):
+    async def work():
+        await scene.tick(file(5, attachments=8))
+        assert why in await scene.tick(bad)
+        assert scene.kernel_epoch == 5
+        assert await scene.tick(file(10, attachments=8)) == ""
+        assert scene.taken[-1] == (10, 2)
+
+    run(work())
+
+
+def test_a_kernel_that_refuses_is_asked_again(scene):
+    async def work():
+        scene.refuses = True
+        assert "says no" in await scene.tick(file(1))
+        scene.refuses = False
+        assert await scene.tick(file(1)) == ""
+        assert scene.taken == [(1, 2)]
+
+    run(work())
+
+
+def test_a_new_agent_takes_nothing_older_than_the_kernel_holds(scene):
+    async def work():
+        await scene.tick(file(5))
+        scene.loop = scene.agent()
+        assert "older" in await scene.tick(file(4))
+        assert await scene.tick(file(5)) == ""
+
+    run(work())
+
+
+def test_a_node_without_a_place_keeps_what_it_has(scene):
+    async def work():
+        scene.loop = scene.agent("node-9")
+        await scene.objects.put(file_key("cell-1"), encode(file(1)))
+        await scene.loop.tick()
+        assert scene.taken == []
+        assert "no place" in (await scene.report("node-9")).refused
+
+    run(work())
+
+
+def test_while_the_store_is_away_the_file_grows_old_and_nothing_else_happens(scene, monkeypatch):
+    async def work():
+        await scene.tick(file(1))
+
+        async def away(*_):
+            raise StoreAway("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.objects, "get", away)
+            patch.setattr(scene.objects, "put", away)
+            await scene.loop.tick()
+        assert scene.loop.refused == "gone"
+        await scene.loop.tick()
+        assert (scene.taken, scene.loop.refused) == ([(1, 2)], "")
+        assert (await scene.report()).file_age > 0
+
+    run(work())

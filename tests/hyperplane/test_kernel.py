@@ -1,0 +1,94 @@
+"""Rules of attachments: there before a file's rows name them, and until no row does."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from rookery.dataplane.formats import AttachmentKey
+from rookery.hyperplane.kernel import NodeKernel
+from rookery.intent.host import AclEntryIntent, AclIntent, HostIntent
+from rookery.mapping.protocol import Delta
+from tests.hyperplane.fake_tables import FakeTable, FakeTables, Sizes
+from tests.hyperplane.files import attachment, file
+
+WAYS = ("mappings", "delegated", "forwarders", "routes", "gateways", "tops", "peerings", "edge_nodes", "rule_addresses", "rule_groups", "rule_ports")
+
+
+class Tables(FakeTables):
+    def __init__(self) -> None:
+        super().__init__(Sizes(services=4, targets=16))
+        for name in WAYS:
+            setattr(self, name, FakeTable())
+
+
+def acl(cidr: str, number: int = 1) -> AclIntent:
+    entry = AclEntryIntent(number=100, egress=True, allow=True, protocol=6, cidr=cidr, from_port=443, to_port=443)
+    return AclIntent(id="acl-1", number=number, vni=1, entries=(entry,))
+
+
+def intent(*rules, generation=1) -> HostIntent:
+    return HostIntent(host="node-1", generation=generation, rules={rule.key: rule for rule in rules})
+
+
+@pytest.fixture
+def tables():
+    return Tables()
+
+
+@pytest.fixture
+def kernel(tables):
+    return NodeKernel(tables, 1)
+
+
+def gate(tables) -> int:
+    """The name of the list of rules that the attachment's subnet asks, in the half that is read."""
+    return tables.attachments.rows[AttachmentKey(tables.config.half, 1, 1)].acl
+
+
+def lists(tables) -> set[int]:
+    return {key.list for key in tables.rule_ports.rows} | {key.list for key in tables.rule_addresses.rows}
+
+
+def test_an_attachment_whose_rules_are_not_known_yet_lets_nothing_pass(kernel, tables):
+    kernel.take(file(1), 0)
+    assert gate(tables) == 0
+
+
+def test_the_next_file_finds_the_rules(kernel, tables):
+    kernel.take(file(1), 0)
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(2), 0)
+    assert gate(tables) in lists(tables) - {0}
+
+
+def test_rules_that_changed_stay_until_no_half_that_is_read_names_them(kernel, tables):
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    old = gate(tables)
+    changed = acl("192.168.0.0/16")
+    kernel.change(_delta(changed))
+    assert gate(tables) == old and old in lists(tables)
+    kernel.take(file(2), 0)
+    assert gate(tables) not in (0, old)
+    assert lists(tables) == {gate(tables)}
+
+
+def _delta(*rules) -> Delta:
+    return msgspec.structs.replace(Delta(base=1, generation=2), put_rules=list(rules))
+
+
+def test_a_pass_over_the_tables_mends_what_somebody_changed(kernel, tables):
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    before = dict(tables.rule_addresses.rows)
+    tables.rule_addresses.rows.clear()
+    assert kernel.heal() == len(before)
+    assert tables.rule_addresses.rows == before
+
+
+def test_what_was_attached_with_another_subnets_rules_gets_none(kernel, tables):
+    kernel.become(intent(acl("10.0.0.0/8", number=7)))
+    one = msgspec.structs.replace(file(1).intent, attachments=(attachment(1, acl=8),), services=())
+    kernel.take(file(1, intent=one), 0)
+    assert gate(tables) == 0
