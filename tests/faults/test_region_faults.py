@@ -65,8 +65,8 @@ def test_everything_killed_at_once_comes_back_with_up(one):
 def test_up_refuses_the_tables_of_another_build_and_names_the_way_out(one):
     """As after a crash and a `git pull`: instances live on, over tables that the new build would misread."""
     plan = Layout(one.name)
-    instances = set(owned.region_processes(plan)) - set(everything(one))
     victims = everything(one)
+    instances = at_rest(plan) - set(victims)
     for victim in victims:
         processes.send(victim, signal.SIGKILL)
     assert processes.wait_gone(victims, 10) == []
@@ -79,6 +79,18 @@ def test_up_refuses_the_tables_of_another_build_and_names_the_way_out(one):
     assert one.rookery("down", "--keep-data").returncode == 0
     assert one.rookery("up").returncode == 0
     until(lambda: ping(one), "the instances are back")
+
+
+def at_rest(plan: Layout) -> set[processes.Process]:
+    """What runs, once twenty looks agree: a guest that answers pings may still be starting its programs."""
+    looks: list[set[processes.Process]] = []
+
+    def agree() -> bool:
+        looks.append(set(owned.region_processes(plan)))
+        return len(looks) >= 20 and all(look == looks[-1] for look in looks[-20:])
+
+    until(agree, "the guests have booted")
+    return looks[-1]
 
 
 def test_down_after_a_crash_of_everything_leaves_nothing(one):
