@@ -255,7 +255,7 @@ def test_a_balancer_is_reached_through_a_nat_gateway_of_the_same_cell(cell: Cell
     assert got.src in (plan_cell.NAT_ADDRESS, plan_cell.NAT_SECOND) and (got.dst, got.dport) in PLACES and got.ttl == 7
     for address in (plan_cell.NAT_ADDRESS, plan_cell.NAT_SECOND):
         at_node(cell, 0, address, plan_cell.NAT)
-    rows(cell, "forwarders", {ForwarderKey(plan.VPC, BALANCER): Forwarder(plan_cell.NODES[place].packed, 9, plan.mac(61), 0)})
+    rows(cell, "forwarders", {ForwarderKey(plan.VPC, BALANCER): Forwarder(plan_cell.NODES[place].packed, 9, plan.mac(61), 0, 0)})
     back = cell.travel(to_top(ip(got.dst, got.src) / TCP(sport=got.dport, dport=got.sport, flags="SA"), place, led_to=BALANCER))
     assert back.verdict is Verdict.SENT
     assert (back.packet.src, back.packet.sport, back.packet.dst, back.packet.dport) == (BALANCER_ADDRESS, PRESERVED, CLIENT, 1111)
