@@ -21,9 +21,9 @@ help:
 demo: setup
 	@./rookery tour
 
-# Which files share a worker, and which begin first: tests/conftest.py.
+# Which files share a worker, and which begin first: tests/conftest.py. Three on two cores: Terraform waits for most of its time.
 test: setup
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)

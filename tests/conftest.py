@@ -4,7 +4,7 @@
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
     module_region  the same; they go away with the file
 
-Two workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
+Three workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
 
     "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
     "faults"    those that kill parts and measure how long that is felt: no two of these at a time
@@ -68,7 +68,7 @@ def together(nodeid: str) -> str:
 
 
 def turn(nodeid: str) -> int:
-    """What is short comes last, so that both workers end at about the same time."""
+    """What is short comes last, so that all workers end at about the same time."""
     kept = [*TOGETHER]
     if together(nodeid) in kept:
         return kept.index(together(nodeid))
