@@ -1,4 +1,4 @@
-"""What all tests share: how they are spread over two workers, and a region to talk to.
+"""What all tests share: how they are spread over workers, and a region to talk to.
 
     region         one running region for the whole session: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
