@@ -92,3 +92,16 @@ def test_what_was_attached_with_another_subnets_rules_gets_none(kernel, tables):
     one = msgspec.structs.replace(file(1).intent, attachments=(attachment(1, acl=8),), services=())
     kernel.take(file(1, intent=one), 0)
     assert gate(tables) == 0
+
+
+def test_the_next_agent_keeps_the_rules_that_it_finds_until_it_knows_better(kernel, tables):
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    known = gate(tables)
+    successor = NodeKernel(tables, 1)
+    successor.take(file(2), 0)
+    assert gate(tables) == known != 0
+    assert known in lists(tables)
+    successor.become(intent(acl("10.9.0.0/16")))
+    successor.take(file(3), 0)
+    assert gate(tables) not in (known, 0)

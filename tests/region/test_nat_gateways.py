@@ -8,7 +8,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +21,9 @@ from botocore.exceptions import ClientError
 from rookery.region import namespaces
 from rookery.region.inside import entering
 from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.parts import CONTROLLER
 from rookery.region.status import live_generation
+from rookery.region.supervisor import read_records
 from tests.conftest import RunningRegion
 from tests.region.gateway_stage import printed
 from tests.waiting import until
@@ -135,6 +140,25 @@ def test_a_download_goes_on_while_every_node_dies_and_comes_back(stage: Stage):
         until(lambda: healthy(stage), f"node-{number} is back")
     until(lambda: stage.run("cat", "/tmp/said"), "it ends", 30)
     assert stage.run("cat", "/tmp/said").split() == [str(SIZE), "1"]
+
+
+def parts(stage: Stage) -> dict[str, int]:
+    """Process ids of the nodes' agents and the controller."""
+    records = read_records(stage.plan)
+    return {one.name: one.pid for one in records if one.name.startswith("node-") or one.name == CONTROLLER}
+
+
+def test_agents_of_nodes_and_their_controller_are_killed_and_no_packet_is_lost(stage: Stage):
+    enter, environment = entering(stage.region.name, stage.instance, ["ping", "-n", "-q", "-c", "300", "-i", "0.02", "-W", "2", PAGE])
+    pings = subprocess.Popen(enter, env=environment, stdout=subprocess.PIPE, text=True)
+    before = parts(stage)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(parts(stage)) == 5 and not before.items() & parts(stage).items(), "others take their places")
+    said, _ = pings.communicate(timeout=30)
+    assert " 0% packet loss" in said
+    until(lambda: healthy(stage), "the cell is whole")
+    assert stage.told()
 
 
 def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from rookery.dataplane.formats import CellConfig, CellNode, CellNodeFlag, Gates
+from rookery.dataplane.formats import AttachmentKey, CellConfig, CellNode, CellNodeFlag, Gates
 from rookery.host.ports import Table
 from rookery.hyperplane import rows
 from rookery.hyperplane.cell_file import CellFile
@@ -34,6 +34,9 @@ class CellTables(rows.Numbering, Protocol):
     def config(self) -> CellConfig: ...
 
     @property
+    def attachments(self) -> Table[Any, Any]: ...
+
+    @property
     def cell_nodes(self) -> Table[Any, Any]: ...
 
     def switch(self, config: CellConfig) -> None: ...
@@ -50,6 +53,11 @@ class Halves:
     def epoch(self) -> int:
         """Of the file in the kernel, whoever wrote it; 0: there is none."""
         return self._tables.config.epoch
+
+    def gates_of(self, key: tuple[int, int]) -> Gates | None:
+        """Those of an attachment (VNI, number of its interface) in the half that is read, whoever wrote it. None: it has none there."""
+        row = self._tables.attachments.get(AttachmentKey(self._tables.config.half, *key))
+        return Gates(*(getattr(row, name) for name in Gates._fields)) if row else None
 
     def become(self, file: CellFile, place: int, gates: Callable[[AttachmentIntent], Gates]) -> None:
         """`place`: this node's. Raises DataplaneError; then the half that is read is as it was. Blocks, some tens of milliseconds."""

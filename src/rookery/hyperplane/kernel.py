@@ -102,7 +102,9 @@ class NodeKernel:
                     table.shift(wanted)
 
     def _gates(self, one: AttachmentIntent) -> Gates:
-        return self.book.gates(_Gated(one.vni, one.group_set, one.acl))
+        """An agent that has only begun knows no rules yet; those that its predecessor compiled are in the kernel."""
+        held = None if self._whole else self.halves.gates_of(one.key)
+        return held or self.book.gates(_Gated(one.vni, one.group_set, one.acl))
 
     def _rule_rows(self) -> tuple[dict[Any, Any], ...]:
         """In the order of `_rules`."""
