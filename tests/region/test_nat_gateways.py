@@ -111,6 +111,18 @@ def test_pings_are_answered_and_the_gateway_is_a_hop(stage: Stage):
     assert f"From {inner}" in printed(["sh", "-c", '"$@" || true', "sh", *enter], environment)
 
 
+def test_a_trace_goes_from_node_to_node_and_leaves_no_flow(stage: Stage):
+    for _ in range(2):  # the second one would find what the first left
+        told = stage.region.asked("trace", stage.instance, PAGE, "--tcp", "4242")
+        assert told["seen_as"] == stage.public
+        programs = [leg["program"] for leg in told["legs"]]
+        assert (programs[1], programs[-1]) == ("host_egress", "blackfoot_outward")
+        assert set(programs[2:-1]) == {"hyperplane"}
+        steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
+        assert {"decided", "stored", "source_translated"} <= set(steps)
+        assert not {"tracked", "directive_cached"} & set(steps)
+
+
 def test_nobody_outside_begins_anything(stage: Stage):
     """T6-09, T6-14."""
     assert stage.outside("ping", "-n", "-c", "1", "-W", "0.7", stage.public) == ""

@@ -1,5 +1,5 @@
 """A made packet's way from an instance to its destination, through the programs and maps that are loaded now. Out of the region and
-into it, too: then an edge is one of the legs.
+into it, too: then an edge is one of the legs, and nodes of a cell are where a NAT gateway leads.
 
 First, as a guest would, ARP or neighbour discovery for the next hop; then the packet, with the MAC that it gave; then the
 bytes that left the first host go into the host they are addressed to. Every program runs as a what-if (BPF_PROG_TEST_RUN): it leaves no mark.
@@ -26,6 +26,8 @@ from rookery.trace.packet import Probe
 
 EGRESS, INGRESS = "host_egress", "host_ingress"
 OUTWARD, INWARD = "blackfoot_outward", "blackfoot_inward"
+NODE = "hyperplane"
+NODES_MAX = 24  # runs at nodes: two attachments, whose chains have six each, and as much again
 SENT_OUTSIDE = "sent_outside"  # the step after which a packet is the internet's
 INTERNET = "the internet"
 SENT, DELIVERED, ANSWERED, SERVED = "sent", "delivered", "answered", "served"
@@ -182,6 +184,7 @@ class _Walk:
         self.known = known
         self.ask = ask
         self.mark = secrets.randbelow(0xFFFF) + 1
+        self.nodes = 0
 
     def come_in(self, probe: Probe) -> None:
         told = self.told
@@ -198,6 +201,9 @@ class _Walk:
         if self.known.hosts[host].is_edge:
             self._cross(host, packet.on_the_substrate(frame))
             return
+        if self.known.hosts[host].cell:
+            self._follow_chain(host, packet.on_the_substrate(frame))
+            return
         request = WhatIf(program=INGRESS, frame=packet.on_the_substrate(frame), trace=self.mark)
         reply = self._run(host, "packet", request)
         if reply.verdict == DELIVERED:
@@ -212,6 +218,13 @@ class _Walk:
         if last and last.step == SENT_OUTSIDE:
             self.told.left_at, self.told.seen_as = edge, last.source
         else:
+            self._arrive(reply.frame)
+
+    def _follow_chain(self, node: str, frame: bytes) -> None:
+        """From node to node of a cell, and out of it."""
+        self.nodes += 1
+        reply = self._run(node, "packet", WhatIf(program=NODE, frame=frame, trace=self.mark))
+        if reply.verdict == SENT and self.nodes < NODES_MAX:
             self._arrive(reply.frame)
 
     def _delivered(self, interface_id: str, host: str) -> None:
