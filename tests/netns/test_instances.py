@@ -138,7 +138,7 @@ def test_an_instance_has_a_machine_of_its_own(bench: Bench):
     assert [s.state for s in bench.statuses] == ["running"]
     pid = init.find(bench.places, bench.intent().id)
     assert run_inside(pid, "hostname") == "ip-10-7-1-5\n"
-    assert run_inside(pid, "cat", "/proc/1/comm") == "tini\n"
+    until(lambda: run_inside(pid, "cat", "/proc/1/comm") == "tini\n", "the shell that it begins as has become tini")
     assert len(run_inside(pid, "sh", "-c", "echo /proc/[0-9]*").split()) < 8
     assert "10.7.1.5 ip-10-7-1-5.ec2.internal" in run_inside(pid, "cat", "/etc/hosts")
     assert "search ec2.internal" in run_inside(pid, "cat", "/etc/resolv.conf")

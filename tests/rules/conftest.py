@@ -13,6 +13,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -169,7 +170,7 @@ def furnish(stage: Stage) -> None:
     block = stage.ipv6_block(stage.vpc)
     for index, (name, (cidr, zone)) in enumerate(CIDRS.items()):
         stage.make_subnet(name, stage.vpc, cidr, zone)
-        stage.give_ipv6(name, block.replace("00::/56", f"{index:02x}::/64"))
+        stage.give_ipv6(name, str(list(ip_network(block).subnets(new_prefix=64))[index]))
     for name, (subnet, address) in ACTORS.items():
         stage.launch(name, subnet, address, Ipv6AddressCount=1)
     stage.wait_until_running()
