@@ -54,7 +54,6 @@ def attached(space: HostSpace, device: int) -> int:
 
 
 def test_another_version_is_swapped_in_and_out_under_load(two_hosts: World, another_version: Path):
-    flood = two_hosts.begin(11, "ping", "-n", "-q", "-c", "800", "-i", "0.002", "-W", "1", "10.7.1.6")
     opened: list[HostDataplane] = []
     swaps = itertools.count()
     try:
@@ -62,6 +61,7 @@ def test_another_version_is_swapped_in_and_out_under_load(two_hosts: World, anot
             assert space.dataplane
             opened.append(HostDataplane.open(space.pins, another_version, 4096))
             opened[-1].use_attach_mode(space.dataplane.attach_mode)
+        flood = two_hosts.begin(11, "ping", "-n", "-q", "-c", "800", "-i", "0.002", "-W", "1", "10.7.1.6")
         while flood.poll() is None:
             for space, newer in zip(two_hosts.hosts.values(), opened, strict=True):
                 swap(space, space.dataplane if next(swaps) % 4 < 2 else newer)
