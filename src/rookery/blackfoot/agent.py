@@ -3,8 +3,6 @@
 Towards the mapping service an edge is a host (its certificate names it as one: what makes it an edge is its row in the store, which
 only the operator writes). Everything it made works on without it: maps and links are pinned, BIRD is a process of its own. So its end is
 no event, and its start is the same as its recovery.
-
-DeviceLost   a device of the edge is gone; main tells it and ends, and the supervisor starts the next agent
 """
 
 from __future__ import annotations
@@ -12,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-
-import msgspec
 
 from rookery.blackfoot import card, uplink
 from rookery.blackfoot.announcer import Announcer
@@ -34,22 +29,19 @@ from rookery.host import substrate
 from rookery.host.alarms import Alarm, AlarmBook
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
-from rookery.host.start import StartRefused
+from rookery.host.following import Follower
+from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
 from rookery.intent.host import BlockIntent, HostIntent
 from rookery.mapping.client import Subscription, Update
+from rookery.mapping.protocol import Delta
 
-HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 LOOK_SECONDS = 0.2  # at devices, and at the uplink's carrier
 LOOKS_A_SESSION = 3  # BIRD is asked less often: it costs more
 QUICK = 1000  # rows that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.blackfoot")
-
-
-class DeviceLost(Exception):
-    """A device was taken away: this agent knows it by its number only, and ends. The next one finds what is there then."""
 
 
 def assemble(config: EdgeConfig) -> EdgeState:
@@ -123,17 +115,7 @@ def _uplink_row(state: EdgeState) -> UplinkConfig:
     return uplink.row(state.uplink, closing=state.closed(), filled=state.filled)
 
 
-def _frozen(intent: HostIntent) -> HostIntent:
-    """A copy for another thread: the subscription changes its own while we wait for the next update."""
-    return msgspec.structs.replace(
-        intent, mappings=dict(intent.mappings), routes=dict(intent.routes), rules=dict(intent.rules)
-    )
-
-
-def _rows_of(update: Update) -> int:
-    delta = update.delta
-    if delta is None:
-        return QUICK + 1
+def _rows_of(delta: Delta) -> int:
     mappings = len(delta.put_mappings) + len(delta.delete_mappings)
     return mappings + len(delta.put_rules) + len(delta.delete_rules) + len(delta.put_routes)
 
@@ -146,10 +128,11 @@ def _changes_blocks(update: Update) -> bool:
     return put or any(kind == "block" for kind, _, _ in update.delta.delete_rules)
 
 
-class Agent:
+class Agent(Follower[EdgeState]):
+    WRONG = "rows, programs or settings"
+
     def __init__(self, state: EdgeState):
-        self._state = state
-        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
+        super().__init__(state, state.config.heal_seconds, log)
         self._announcing = asyncio.Lock()
         self._watch = EventWatch(
             name=state.config.name,
@@ -183,45 +166,25 @@ class Agent:
     def _program_of(self, alarm: Alarm) -> str:
         return "blackfoot_inward" if alarm.device == self._state.config.uplink_device else "blackfoot_outward"
 
-    async def _follow(self) -> None:
-        """The intent. While no service answers nothing arrives, and everything goes on."""
-        if self._state.subscription is None:
-            return
-        async for update in self._state.subscription:
-            await self.take(update)
-
     async def take(self, update: Update) -> None:
-        """Only when the kernel holds the rows is it said that they are applied, and announced what leads to them."""
-        state = self._state
-        async with self._changing:
-            state.intent = update.intent
-            try:
-                await self._into_the_kernel(update)
-            except (DataplaneError, ValueError) as error:
-                self._fault(error)
-            else:
-                self._applied(update.intent.generation)
+        """What the kernel holds is announced, too."""
+        await super().take(update)
         if _changes_blocks(update):
             await self.announce()
 
-    async def _into_the_kernel(self, update: Update) -> None:
-        kernel = self._state.kernel
-        if update.delta is None or self._state.fault:
-            await asyncio.to_thread(kernel.become, _frozen(update.intent))
-        elif _rows_of(update) > QUICK:
-            await asyncio.to_thread(kernel.change, update.delta)
+    async def _become(self, intent: HostIntent) -> None:
+        await asyncio.to_thread(self._state.kernel.become, intent)
+
+    async def _change(self, update: Update) -> None:
+        assert update.delta is not None
+        if _rows_of(update.delta) > QUICK:
+            await asyncio.to_thread(self._state.kernel.change, update.delta)
         else:
-            kernel.change(update.delta)
+            self._state.kernel.change(update.delta)
 
     def _applied(self, generation: int) -> None:
-        state = self._state
-        state.fault, state.generation, state.filled = "", generation, True
-        if state.subscription is not None:
-            state.subscription.applied(generation)
-
-    def _fault(self, error: Exception) -> None:
-        self._state.fault = f"the kernel does not hold the intent: {error}"
-        log.error("%s", self._state.fault)
+        self._state.filled = True
+        super()._applied(generation)
 
     async def announce(self) -> None:
         """To hosts and to the outside: that it is here, or that it goes. Nothing before the tables are filled."""
@@ -249,38 +212,16 @@ class Agent:
         log.info("draining" if draining else "drains no more")
         await self.announce()
 
-    async def _keep_healing(self) -> None:
-        """Without an intent, too: programs and settings are known while no mapping service answers."""
-        while True:
-            started = time.monotonic()
-            await self.heal()
-            took = time.monotonic() - started
-            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
+    def _may_mend(self) -> bool:
+        """Programs and settings are known while no mapping service answers."""
+        return True
 
-    async def heal(self) -> None:
-        """One full pass over rows, programs, settings and BIRD."""
-        state = self._state
-        try:
-            if state.fault:
-                await self._try_again()
-            mended = await asyncio.to_thread(self._mend)
-            async with self._announcing:
-                await asyncio.to_thread(state.announcer.keep)
-        except (DataplaneError, OSError, ValueError) as error:
-            log.error("full pass: %s", error)
-            return
-        if mended:
-            state.healed += mended
-            log.warning("full pass: %d rows, programs or settings were wrong and are mended", mended)
+    async def _mend_beside(self) -> None:
+        async with self._announcing:
+            await asyncio.to_thread(self._state.announcer.keep)
 
     async def _try_again(self) -> None:
-        """The kernel refused a part of the intent: all of it is compared anew."""
-        async with self._changing:
-            intent = self._state.intent
-            if intent is None or not self._state.fault:
-                return
-            await asyncio.to_thread(self._state.kernel.become, _frozen(intent))
-            self._applied(intent.generation)
+        await super()._try_again()
         await self.announce()
 
     async def _keep_probing_cells(self) -> None:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import sys
-from pathlib import Path
-
-import msgspec
 
 from rookery.host.agent import Agent, assemble
 from rookery.host.config import HostConfig, read_config
-from rookery.host.start import StartRefused, only_agent, until_told
+from rookery.host.start import begin, only_agent, until_told
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 
-REFUSED = 2
 log = logging.getLogger("rookery.host")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="rookery.host", description="The agent of one host.")
-    parser.add_argument("--config", type=Path, required=True, help="JSON: rookery/host/config.py")
-    arguments = parser.parse_args()
-    try:
-        return run(read_config(arguments.config))
-    except (StartRefused, CertificateError, msgspec.DecodeError, OSError) as error:
-        print(f"rookery.host: {error}", file=sys.stderr)
-        return REFUSED
 
 
 def run(config: HostConfig) -> int:
@@ -44,4 +28,4 @@ def run(config: HostConfig) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(begin("rookery.host", "The agent of one host.", read_config, run, refusals=(CertificateError,)))

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-
-import msgspec
 
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.host import HostDataplane
@@ -23,6 +20,7 @@ from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
 from rookery.host.edge_probes import EdgeProbes, addresses_of, nodes_of
 from rookery.host.event_watch import EventWatch
+from rookery.host.following import Follower
 from rookery.host.instances.compute import Compute
 from rookery.host.instances.consoles import Consoles
 from rookery.host.instances.emulated import Emulated
@@ -44,7 +42,7 @@ from rookery.model.objects import GUEST, NAMESPACE, ConsoleOutput, InstanceStatu
 from rookery.vm.image import image_in
 
 CONSOLE_SECONDS = 1.0  # between two looks at what instances said
-HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
+QUICK = 1000  # mappings of a delta that the loop itself may apply: more go to a thread
 
 log = logging.getLogger("rookery.host")
 
@@ -85,7 +83,7 @@ def _parts(config: HostConfig, link: Substrate, dataplane: HostDataplane) -> Age
 
     alarms, fleet = AlarmBook(config.substrate_device), Fleet(machine, report)
     consoles = Consoles(places, tell_consoles)
-    return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, consoles, subscription, alarms)
+    return AgentState(config, link, dataplane, kernel, wiring, machine, fleet, consoles, alarms, subscription=subscription)
 
 
 def _kinds(config: HostConfig, places: Places) -> dict[str, Compute]:
@@ -96,21 +94,12 @@ def _kinds(config: HostConfig, places: Places) -> dict[str, Compute]:
     }
 
 
-def _frozen(intent: HostIntent) -> HostIntent:
-    """A copy for another thread: the subscription changes its own while we wait for the next update."""
-    return msgspec.structs.replace(
-        intent,
-        instances=dict(intent.instances),
-        mappings=dict(intent.mappings),
-        routes=dict(intent.routes),
-        rules=dict(intent.rules),
-    )
+class Agent(Follower[AgentState]):
+    REFUSALS = (DataplaneError, StepFailed, ValueError)
+    WRONG = "rows or devices"
 
-
-class Agent:
     def __init__(self, state: AgentState):
-        self._state = state
-        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
+        super().__init__(state, state.config.heal_seconds, log)
         self._watch = EventWatch(
             name=state.config.name,
             dataplane=state.dataplane,
@@ -143,50 +132,30 @@ class Agent:
                 tasks.create_task(self._keep_probing())
                 tasks.create_task(self._keep_probing_cells())
 
-    async def _follow(self) -> None:
-        """The intent. While no service answers nothing arrives, and everything goes on."""
-        if self._state.subscription is None:
-            return
-        async for update in self._state.subscription:
-            await self.take(update)
-
     async def take(self, update: Update) -> None:
-        """The services first: a guest asks them as soon as it runs. Then the kernel, and only when it holds the rows is it said
-        that they are applied."""
-        state = self._state
+        """The services first: a guest asks them as soon as it runs. The instances last."""
+        state, first = self._state, self._state.intent is None
         state.services.publish(update)
-        async with self._changing:
-            first, state.intent = state.intent is None, update.intent
-            try:
-                await self._into_the_kernel(update)
-            except (DataplaneError, ValueError) as error:
-                self._fault(error)
-            else:
-                self._applied(update.intent.generation)
+        await super().take(update)
         state.fleet.want(update.intent.instances)
         if first:
             await state.fleet.look_again()
 
-    async def _into_the_kernel(self, update: Update) -> None:
+    async def _become(self, intent: HostIntent) -> None:
+        await asyncio.to_thread(self._state.kernel.become, intent, self._state.machine.devices())
+
+    async def _change(self, update: Update) -> None:
         """A delta of few rows is quicker than a thread; everything else must not hold up the loop, and rules are compiled."""
-        kernel = self._state.kernel
-        if update.delta is None or self._state.fault:
-            await asyncio.to_thread(kernel.become, update.intent, self._state.machine.devices())
-        elif update.delta.put_rules or len(update.delta.put_mappings) + len(update.delta.delete_mappings) > 1000:
-            await asyncio.to_thread(kernel.change, update.delta, update.intent.instances)
+        kernel, delta = self._state.kernel, update.delta
+        assert delta is not None
+        if delta.put_rules or len(delta.put_mappings) + len(delta.delete_mappings) > QUICK:
+            await asyncio.to_thread(kernel.change, delta, update.intent.instances)
         else:
-            kernel.change(update.delta, update.intent.instances)
+            kernel.change(delta, update.intent.instances)
 
     def _applied(self, generation: int) -> None:
-        state = self._state
-        state.fault, state.generation = "", generation
         self._tell_refused()
-        if state.subscription is not None:
-            state.subscription.applied(generation)
-
-    def _fault(self, error: Exception) -> None:
-        self._state.fault = f"the kernel does not hold the intent: {error}"
-        log.error("%s", self._state.fault)
+        super()._applied(generation)
 
     def _tell_refused(self) -> None:
         """Rules that cannot be kept: the interfaces concerned are shut, the rest of the intent holds."""
@@ -232,37 +201,12 @@ class Agent:
                 log.error("consoles of the instances: %s", error)
             await asyncio.sleep(CONSOLE_SECONDS)
 
-    async def _keep_healing(self) -> None:
-        while True:
-            started = time.monotonic()
-            if self._state.intent is not None:
-                await self.heal()
-            took = time.monotonic() - started
-            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
-
-    async def heal(self) -> None:
-        """One full pass over rows, programs, devices and instances."""
-        state = self._state
-        try:
-            if state.fault:
-                await self._try_again()
-            mended = await asyncio.to_thread(self._mend)
-        except (DataplaneError, StepFailed, ValueError) as error:
-            log.error("full pass: %s", error)
-            return
-        if mended:
-            state.healed += mended
-            log.warning("full pass: %d rows or devices were wrong and are mended", mended)
-        await state.fleet.look_again()
-
-    async def _try_again(self) -> None:
-        """The kernel refused a part of the intent: all of it is compared anew."""
-        async with self._changing:
-            intent = self._state.intent
-            if intent is None or not self._state.fault:
-                return
-            await asyncio.to_thread(self._state.kernel.become, _frozen(intent), self._state.machine.devices())
-            self._applied(intent.generation)
+    async def heal(self) -> bool:
+        """The instances, too."""
+        if not await super().heal():
+            return False
+        await self._state.fleet.look_again()
+        return True
 
     def _mend(self) -> int:
         state = self._state

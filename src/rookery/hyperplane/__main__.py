@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import sys
-from pathlib import Path
 
-import msgspec
-
-from rookery.host.start import StartRefused, only_agent, until_told
-from rookery.hyperplane.agent import Agent, DeviceLost, assemble
+from rookery.host.start import begin, ends_with_its_devices, only_agent, until_told
+from rookery.hyperplane.agent import Agent, assemble
 from rookery.hyperplane.config import CellNodeConfig, read_config
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 
-REFUSED = 2
 log = logging.getLogger("rookery.hyperplane")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="rookery.hyperplane", description="The agent of one node of a cell.")
-    parser.add_argument("--config", type=Path, required=True, help="JSON: rookery/hyperplane/config.py")
-    arguments = parser.parse_args()
-    try:
-        return run(read_config(arguments.config))
-    except (StartRefused, CertificateError, msgspec.DecodeError, OSError, ValueError) as error:
-        print(f"rookery.hyperplane: {error}", file=sys.stderr)
-        return REFUSED
 
 
 def run(config: CellNodeConfig) -> int:
@@ -37,13 +21,13 @@ def run(config: CellNodeConfig) -> int:
     with only_agent(config):
         state = assemble(config)
         try:
-            asyncio.run(until_told(Agent(state).run(), log, "told to end; packets go on"))
-        except* DeviceLost as lost:
-            raise StartRefused(str(lost.exceptions[0])) from lost
+            with ends_with_its_devices():
+                asyncio.run(until_told(Agent(state).run(), log, "told to end; packets go on"))
         finally:
             state.dataplane.close()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    refusals = (CertificateError, ValueError)
+    sys.exit(begin("rookery.hyperplane", "The agent of one node of a cell.", read_config, run, refusals=refusals))

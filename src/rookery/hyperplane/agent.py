@@ -1,14 +1,11 @@
 """The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, reports. It never sees a
 packet, and packets go on without it: maps and links are pinned.
-
-DeviceLost   the substrate device is gone; main tells it and ends, and the supervisor starts the next agent
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -22,7 +19,8 @@ from rookery.host.alarms import AlarmBook
 from rookery.host.control_socket import ControlServer
 from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
 from rookery.host.event_watch import EventWatch
-from rookery.host.start import StartRefused
+from rookery.host.following import Follower
+from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
 from rookery.hyperplane import cell_file
@@ -37,15 +35,10 @@ from rookery.intent.cell import NodeIntent
 from rookery.intent.host import HostIntent
 from rookery.mapping.client import Subscription, Update
 
-HEAL_SHARE = 20  # a full pass rests this many times as long as it took: at most a twentieth of one CPU
 DEVICE_LOOK_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
 
 log = logging.getLogger("rookery.hyperplane")
-
-
-class DeviceLost(Exception):
-    """The device was taken away: this agent knows it by its number only, and ends. The next one finds what is there then."""
 
 
 def assemble(config: CellNodeConfig) -> NodeState:
@@ -94,18 +87,12 @@ def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDat
     )
 
 
-def _frozen(intent: HostIntent) -> HostIntent:
-    """A copy for another thread: the subscription changes its own while we wait for the next update."""
-    return msgspec.structs.replace(
-        intent, mappings=dict(intent.mappings), routes=dict(intent.routes), rules=dict(intent.rules)
-    )
+class Agent(Follower[NodeState]):
+    WRONG = "rows or programs"
 
-
-class Agent:
     def __init__(self, state: NodeState):
-        self._state = state
+        super().__init__(state, state.config.heal_seconds, log)
         config = state.config
-        self._changing = asyncio.Lock()  # one at a time gives the kernel a new intent
         self._files = state.files = FileLoop(
             config.cell,
             config.name,
@@ -145,37 +132,12 @@ class Agent:
                 tasks.create_task(self._keep_probing_tops())
                 tasks.create_task(self._keep_looking_at_the_device())
 
-    async def _follow(self) -> None:
-        """The intent. While no service answers nothing arrives, and everything goes on."""
-        if self._state.subscription is None:
-            return
-        async for update in self._state.subscription:
-            await self.take(update)
+    async def _become(self, intent: HostIntent) -> None:
+        await asyncio.to_thread(self._state.kernel.become, intent)
 
-    async def take(self, update: Update) -> None:
-        """Only when the kernel holds the rows is it said that they are applied."""
-        state = self._state
-        async with self._changing:
-            state.intent = update.intent
-            try:
-                if update.delta is None or state.fault:
-                    await asyncio.to_thread(state.kernel.become, _frozen(update.intent))
-                else:
-                    await asyncio.to_thread(state.kernel.change, update.delta)
-            except (DataplaneError, ValueError) as error:
-                self._fault(error)
-            else:
-                self._applied(update.intent.generation)
-
-    def _applied(self, generation: int) -> None:
-        state = self._state
-        state.fault, state.generation = "", generation
-        if state.subscription is not None:
-            state.subscription.applied(generation)
-
-    def _fault(self, error: Exception) -> None:
-        self._state.fault = f"the kernel does not hold the intent: {error}"
-        log.error("%s", self._state.fault)
+    async def _change(self, update: Update) -> None:
+        assert update.delta is not None
+        await asyncio.to_thread(self._state.kernel.change, update.delta)
 
     def _complete(self, report: NodeReport) -> NodeReport:
         """What only the agent's parts know."""
@@ -238,37 +200,6 @@ class Agent:
             except DataplaneError as error:
                 log.error("sweep of the flows: %s", error)
             await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _keep_healing(self) -> None:
-        while True:
-            started = time.monotonic()
-            if self._state.intent is not None:
-                await self.heal()
-            took = time.monotonic() - started
-            await asyncio.sleep(max(self._state.config.heal_seconds, HEAL_SHARE * took))
-
-    async def heal(self) -> None:
-        """One full pass over rows and programs."""
-        state = self._state
-        try:
-            if state.fault:
-                await self._try_again()
-            mended = await asyncio.to_thread(self._mend)
-        except (DataplaneError, OSError, ValueError) as error:
-            log.error("full pass: %s", error)
-            return
-        if mended:
-            state.healed += mended
-            log.warning("full pass: %d rows or programs were wrong and are mended", mended)
-
-    async def _try_again(self) -> None:
-        """The kernel refused a part of the intent: all of it is compared anew."""
-        async with self._changing:
-            intent = self._state.intent
-            if intent is None or not self._state.fault:
-                return
-            await asyncio.to_thread(self._state.kernel.become, _frozen(intent))
-            self._applied(intent.generation)
 
     def _mend(self) -> int:
         state, dataplane = self._state, self._state.dataplane

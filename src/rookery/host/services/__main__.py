@@ -4,13 +4,11 @@ It runs in its host's network namespace, from which it asks upstream resolvers; 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import resource
 import sys
 from pathlib import Path
 
-import msgspec
 import uvloop
 
 from rookery.host.config import HostConfig, read_config
@@ -18,22 +16,10 @@ from rookery.host.services.dns.server import DnsServer
 from rookery.host.services.metadata.key import kept_key
 from rookery.host.services.process import Services, only_services
 from rookery.host.services.view import View
-from rookery.host.start import StartRefused, until_told
+from rookery.host.start import begin, until_told
 from rookery.log import log_to_stderr
 
-REFUSED = 2
 log = logging.getLogger("rookery.host.services")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="rookery.host.services", description="What instances find on their wire.")
-    parser.add_argument("--config", type=Path, required=True, help="JSON: rookery/host/config.py")
-    arguments = parser.parse_args()
-    try:
-        return run(read_config(arguments.config))
-    except (StartRefused, msgspec.DecodeError, ValueError, OSError) as error:
-        print(f"rookery.host.services: {error}", file=sys.stderr)
-        return REFUSED
 
 
 def run(config: HostConfig) -> int:
@@ -56,4 +42,5 @@ async def _serve(config: HostConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    what = "What instances find on their wire."
+    sys.exit(begin("rookery.host.services", what, read_config, run, refusals=(ValueError,)))
