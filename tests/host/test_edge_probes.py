@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 
 from rookery.dataplane.formats import EdgeConstant, EdgeSet
-from rookery.host import edge_probes
-from rookery.host.edge_probes import EdgeProbes, Liveness, addresses_of, edge_set
+from rookery.host.edge_probes import EdgeProbes, addresses_of, edge_set
+from rookery.host.probes import Liveness
 
 ONE, TWO = "100.64.1.20", "100.64.1.21"
 
@@ -112,8 +112,8 @@ async def chosen(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[bytes], bytes
     """Two edges, of which only 127.0.0.2 answers. Returns once `wanted` was chosen."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     transport, _ = await loop.create_datagram_endpoint(lambda: Mirror(spoil), local_addr=("127.0.0.2", 0))
-    monkeypatch.setattr(edge_probes, "GENEVE_PORT", transport.get_extra_info("sockname")[1])
-    monkeypatch.setattr(edge_probes, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("rookery.host.probes.GENEVE_PORT", transport.get_extra_info("sockname")[1])
+    monkeypatch.setattr("rookery.host.probes.PROBE_SECONDS", 0.01)
     probes = EdgeProbes("127.0.0.1", lambda: ("127.0.0.2", "127.0.0.3"), lambda row: told.set() if row == wanted else None)
     running = asyncio.create_task(probes.run())
     try:

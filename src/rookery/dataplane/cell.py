@@ -27,25 +27,16 @@ from rookery.dataplane.formats import (
     CellService,
     CellServiceKey,
     CellTarget,
-    EdgeAddress,
-    EdgeNode,
-    EdgeSet,
     FlowKey,
-    FragmentKey,
-    FragmentPorts,
     NatAddress,
     NatAddressKey,
     RowNumber,
-    RuleAddressKey,
-    RuleBits,
-    RuleGroupKey,
-    RulePortKey,
-    RulePorts,
     SweepOutcome,
     TenantNumber,
     Tracker,
 )
-from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, NodeDataplane, check_pins, load
+from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
 ProgramName = Literal["hyperplane", "flow_sweep"]
@@ -53,7 +44,6 @@ PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
-EDGES_LAYOUT = LAYOUTS[EdgeSet]
 
 
 class CellSizes(NamedTuple):
@@ -68,7 +58,7 @@ class CellSizes(NamedTuple):
     flows_per_tenant: int = 1 << 18
 
 
-class CellDataplane(NodeDataplane):
+class CellDataplane(SenderDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms, sizes: CellSizes):
@@ -84,12 +74,6 @@ class CellDataplane(NodeDataplane):
         self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
         self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
-        self.rule_addresses = Table("rule_addresses", maps.map_fd("rule_addresses"), RuleAddressKey, RuleBits)
-        self.rule_groups = Table("rule_groups", maps.map_fd("rule_groups"), RuleGroupKey, RuleBits)
-        self.rule_ports = Table("rule_ports", maps.map_fd("rule_ports"), RulePortKey, RulePorts)
-        self.fragments = Table("fragments", maps.map_fd("fragments"), FragmentKey, FragmentPorts)
-        self.edge_nodes = Table("edge_nodes", maps.map_fd("edge_nodes"), EdgeAddress, EdgeNode)
-        self._edges = maps.map_fd("edges")
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
@@ -146,18 +130,6 @@ class CellDataplane(NodeDataplane):
     @cell_living.setter
     def cell_living(self, places: int) -> None:
         syscall.update(self._living, ONLY_KEY, places.to_bytes(4, "little"))
-
-    def choose_edges(self, living: EdgeSet) -> None:
-        """To which edges flows that leave a VPC are spread from now on. Raises DataplaneError."""
-        try:
-            syscall.update(self._edges, ONLY_KEY, EDGES_LAYOUT.pack(*living))
-        except OSError as error:
-            raise DataplaneError(f"cannot write edges: {error.strerror}") from error
-
-    @property
-    def edges(self) -> EdgeSet:
-        """`living` 0: nobody leads out."""
-        return EdgeSet._make(EDGES_LAYOUT.unpack(syscall.lookup(self._edges, ONLY_KEY, EDGES_LAYOUT.size)))
 
     def attach_substrate(self, ifindex: int) -> None:
         """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""

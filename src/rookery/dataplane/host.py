@@ -12,36 +12,26 @@ from rookery.dataplane.formats import (
     Allowance,
     Connection,
     ConnectionKey,
-    EdgeAddress,
-    EdgeNode,
-    EdgeSet,
-    FragmentKey,
-    FragmentPorts,
     Ifindex,
     InterfaceConfig,
     InterfaceNumber,
     LocalInterface,
     LocalInterfaceKey,
-    RuleAddressKey,
-    RuleBits,
-    RuleGroupKey,
-    RulePortKey,
-    RulePorts,
     ServiceBudget,
     ServicesConfig,
     SweepOutcome,
 )
-from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, NodeDataplane, check_pins, load
+from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
 ProgramName = Literal["host_egress", "host_ingress", "host_services", "connection_sweep"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 MAX_CONNECTIONS = 1 << 20
 SERVICES_LAYOUT = LAYOUTS[ServicesConfig]
-EDGES_LAYOUT = LAYOUTS[EdgeSet]
 
 
-class HostDataplane(NodeDataplane):
+class HostDataplane(SenderDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms):
@@ -51,21 +41,15 @@ class HostDataplane(NodeDataplane):
         self.local_interfaces = Table(
             "local_interfaces", maps.map_fd("local_interfaces"), LocalInterfaceKey, LocalInterface
         )
-        self.rule_addresses = Table("rule_addresses", maps.map_fd("rule_addresses"), RuleAddressKey, RuleBits)
-        self.rule_groups = Table("rule_groups", maps.map_fd("rule_groups"), RuleGroupKey, RuleBits)
-        self.rule_ports = Table("rule_ports", maps.map_fd("rule_ports"), RulePortKey, RulePorts)
         self.connections = Table("connections", maps.map_fd("connections"), ConnectionKey, Connection)
         self.allowances = Table("allowances", maps.map_fd("allowances"), InterfaceNumber, Allowance)
-        self.fragments = Table("fragments", maps.map_fd("fragments"), FragmentKey, FragmentPorts)
         self.service_budgets = Table(
             "service_budgets", maps.map_fd("service_budgets"), InterfaceNumber, ServiceBudget
         )
         self.interface_devices = Table(
             "interface_devices", maps.map_fd("interface_devices"), InterfaceNumber, Ifindex
         )
-        self.edge_nodes = Table("edge_nodes", maps.map_fd("edge_nodes"), EdgeAddress, EdgeNode)
         self._services = maps.map_fd("services")
-        self._edges = maps.map_fd("edges")
 
     @classmethod
     def open(
@@ -93,18 +77,6 @@ class HostDataplane(NodeDataplane):
         """All zero: there are none."""
         packed = syscall.lookup(self._services, ONLY_KEY, SERVICES_LAYOUT.size)
         return ServicesConfig._make(SERVICES_LAYOUT.unpack(packed))
-
-    def choose_edges(self, living: EdgeSet) -> None:
-        """To which edges flows that leave a VPC are spread from now on. Raises DataplaneError."""
-        try:
-            syscall.update(self._edges, ONLY_KEY, EDGES_LAYOUT.pack(*living))
-        except OSError as error:
-            raise DataplaneError(f"cannot write edges: {error.strerror}") from error
-
-    @property
-    def edges(self) -> EdgeSet:
-        """`living` 0: nobody leads out."""
-        return EdgeSet._make(EDGES_LAYOUT.unpack(syscall.lookup(self._edges, ONLY_KEY, EDGES_LAYOUT.size)))
 
     def attach_instance(self, ifindex: int) -> None:
         """host_egress on the host's side of an instance's device. Idempotent; swaps what is attached in one step."""

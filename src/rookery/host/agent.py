@@ -13,12 +13,11 @@ from pathlib import Path
 
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.host import HostDataplane
-from rookery.host import substrate
+from rookery.host import edge_probes, substrate
 from rookery.host.alarms import Alarm, AlarmBook
 from rookery.host.answers import Answers
 from rookery.host.config import HostConfig
 from rookery.host.control_socket import ControlServer
-from rookery.host.edge_probes import EdgeProbes, addresses_of, nodes_of
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
 from rookery.host.instances.compute import Compute
@@ -176,16 +175,11 @@ class Agent(Follower[AgentState]):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_probing(self) -> None:
-        """The edges. Until an intent that names them is applied, those that the kernel has kept: one may die while the mapping service
-        is away."""
-        state, dataplane = self._state, self._state.dataplane
-        kept = nodes_of(key for key, _ in dataplane.edge_nodes.items())
-        await EdgeProbes(
-            state.config.address,
-            lambda: state.kernel.edges if state.generation else kept,
-            dataplane.choose_edges,
-            addresses_of(dataplane.edges),
-        ).run()
+        state = self._state
+        edges = edge_probes.of_an_agent(
+            state.config.address, state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0
+        )
+        await edges.run()
 
     async def _keep_probing_cells(self) -> None:
         """Their nodes, where this host may send to any."""

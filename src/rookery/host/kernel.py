@@ -18,12 +18,12 @@ from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
 from rookery.host.rule_book import RuleBook
 from rookery.host.rule_lists import CompiledList
-from rookery.host.ways import Ways, WayTables
-from rookery.intent.host import EdgeIntent, HostIntent, InstanceIntent, RuleIntent, RuleKey
+from rookery.host.sender_ways import SenderTables, SenderWays
+from rookery.intent.host import HostIntent, InstanceIntent
 from rookery.mapping.protocol import Delta
 
 
-class Tables(WayTables, Protocol):
+class Tables(SenderTables, Protocol):
     """The dataplane's."""
 
     @property
@@ -31,21 +31,6 @@ class Tables(WayTables, Protocol):
 
     @property
     def local_interfaces(self) -> Table[Any, Any]: ...
-
-    @property
-    def peerings(self) -> Table[Any, Any]: ...
-
-    @property
-    def edge_nodes(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_addresses(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_groups(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_ports(self) -> Table[Any, Any]: ...
 
     @property
     def allowances(self) -> Table[Any, Any]: ...
@@ -63,9 +48,7 @@ class Kernel:
     def __init__(self, tables: Tables):
         self.interfaces = KeptTable(tables.interfaces)
         self.local_interfaces = KeptTable(tables.local_interfaces)
-        self.ways = Ways(tables)
-        self.peerings = KeptTable(tables.peerings)
-        self.edge_nodes = KeptTable(tables.edge_nodes)
+        self.ways = SenderWays(tables)
         self.rule_addresses = KeptTable(tables.rule_addresses)
         self.rule_groups = KeptTable(tables.rule_groups)
         self.rule_ports = KeptTable(tables.rule_ports)
@@ -77,7 +60,6 @@ class Kernel:
         self.book = RuleBook()
         self._instances: Mapping[str, InstanceIntent] = {}
         self._devices: rows.Devices = {}
-        self._edges: dict[RuleKey, EdgeIntent] = {}
         self._switching = threading.Lock()
         self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
 
@@ -93,7 +75,7 @@ class Kernel:
             self.rule_addresses.include(addresses)
             self.rule_ports.include(ports)
             self.rule_groups.include(groups)
-            self._become_ways(intent)
+            self.ways.become(intent)
             local = self._local()
             self._give_allowances(local)
             self.local_interfaces.become(local)
@@ -110,13 +92,7 @@ class Kernel:
     @property
     def edges(self) -> tuple[str, ...]:
         """Substrate addresses of the region's edges, living or not."""
-        return tuple(sorted(edge.address for edge in list(self._edges.values())))
-
-    def _become_ways(self, intent: HostIntent) -> None:
-        self._edges = _edges(intent.rules.values())
-        self.edge_nodes.become(rows.edge_nodes(self._edges.values()))
-        self.peerings.become(rows.peerings(intent.rules.values()))
-        self.ways.become(intent)
+        return self.ways.edges
 
     def change(self, delta: Delta, instances: Mapping[str, InstanceIntent]) -> None:
         """Only the rows that the delta names. `instances`: all of them, afterwards."""
@@ -130,18 +106,11 @@ class Kernel:
             if instances_change:
                 self._instances = dict(instances)
                 self._silence()
-            self._change_ways(delta)
+            self.ways.change(delta)
             if instances_change or rules_change:
                 self._let_speak()
             if rules_change:
                 self._remove_lists(before)
-
-    def _change_ways(self, delta: Delta) -> None:
-        kept = {key: edge for key, edge in self._edges.items() if key not in delta.delete_rules}
-        self._edges = kept | _edges(delta.put_rules)
-        self.edge_nodes.shift(rows.edge_nodes(self._edges.values()))
-        self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
-        self.ways.change(delta)
 
     def _add_lists(self, before: Mapping[int, CompiledList]) -> None:
         new = [found for number, found in self.book.lists.items() if number not in before]
@@ -206,15 +175,9 @@ class Kernel:
             self.rule_addresses,
             self.rule_ports,
             self.rule_groups,
-            self.edge_nodes,
-            self.peerings,
             *self.ways.tables,
         )
         return sum(table.heal() for table in tables) + sum(allowances.heal() for allowances in self.allowances)
-
-
-def _edges(rules: Iterable[RuleIntent]) -> dict[RuleKey, EdgeIntent]:
-    return {rule.key: rule for rule in rules if isinstance(rule, EdgeIntent)}
 
 
 def _addresses(lists: Iterable[CompiledList]) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Which nodes of cells live? Probed as edges are (rookery.host.edge_probes), and sent back by the node's own program; who does not answer
+"""Which nodes of cells live? Probed as edges are (rookery.host.probes); who does not answer
 gets no flow. Each set of nodes is asked for itself whether anybody in it lives: where none does, all stay."""
 
 from __future__ import annotations
@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Iterable
 
 from rookery.dataplane.errors import DataplaneError
-from rookery.host.edge_probes import EdgeProbes
+from rookery.host.probes import Probes
 
 log = logging.getLogger("rookery.host")
 
 
-class TopProbes(EdgeProbes):
+class TopProbes(Probes):
     """`nodes`: addresses of those to which this node may send, now. `turn_to`: is told who lives; called when that changes. `living`:
     who did, by what was written down last."""
 
@@ -23,7 +23,7 @@ class TopProbes(EdgeProbes):
         turn_to: Callable[[frozenset[str]], None],
         living: Iterable[str],
     ):
-        super().__init__(address, nodes, choose=lambda _: None, chosen=living)
+        super().__init__(address, nodes, living)
         self._turn_to = turn_to
         self._told: frozenset[str] | None = None
 

@@ -14,12 +14,12 @@ import msgspec
 from rookery.dataplane.cell import CellDataplane, CellSizes
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import Verdict
-from rookery.host import kernel_settings, substrate
+from rookery.host import edge_probes, kernel_settings, substrate
 from rookery.host.alarms import AlarmBook
 from rookery.host.control_socket import ControlServer
-from rookery.host.edge_probes import PROBE_SECONDS, EdgeProbes
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
+from rookery.host.probes import PROBE_SECONDS
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
@@ -180,11 +180,11 @@ class Agent(Follower[NodeState]):
         state.dataplane.cell_living = sum(1 << place for place in (*me, *there))
 
     async def _keep_probing_edges(self) -> None:
-        """Before the intent names them, whoever was chosen before stays so."""
         state = self._state
-        while state.intent is None:
-            await asyncio.sleep(PROBE_SECONDS)
-        await EdgeProbes(state.config.address, lambda: state.kernel.edges, state.dataplane.choose_edges).run()
+        edges = edge_probes.of_an_agent(
+            state.config.address, state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0
+        )
+        await edges.run()
 
     async def _keep_probing_tops(self) -> None:
         """Nodes of cells, to which packets of this one may go."""

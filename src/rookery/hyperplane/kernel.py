@@ -7,36 +7,19 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from rookery.dataplane.formats import Gates
-from rookery.host import rows
 from rookery.host.kept_table import KeptTable
-from rookery.host.ports import Table
 from rookery.host.rule_book import RuleBook
-from rookery.host.ways import Ways, WayTables
+from rookery.host.sender_ways import SenderTables, SenderWays
 from rookery.hyperplane.cell_file import CellFile
 from rookery.hyperplane.halves import CellTables, Halves
 from rookery.intent.cell import AttachmentIntent
-from rookery.intent.host import EdgeIntent, HostIntent, RuleIntent, RuleKey
+from rookery.intent.host import HostIntent
 from rookery.mapping.protocol import Delta
 from rookery.model.objects import ConnectionTracking
 
 
-class NodeTables(WayTables, CellTables, Protocol):
+class NodeTables(SenderTables, CellTables, Protocol):
     """The dataplane's."""
-
-    @property
-    def peerings(self) -> Table[Any, Any]: ...
-
-    @property
-    def edge_nodes(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_addresses(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_groups(self) -> Table[Any, Any]: ...
-
-    @property
-    def rule_ports(self) -> Table[Any, Any]: ...
 
 
 class _Gated(NamedTuple):
@@ -52,20 +35,17 @@ class _Gated(NamedTuple):
 
 class NodeKernel:
     def __init__(self, tables: NodeTables, cell_number: int):
-        self.ways = Ways(tables)
+        self.ways = SenderWays(tables)
         self.halves = Halves(tables, cell_number)
-        self.peerings = KeptTable(tables.peerings)
-        self.edge_nodes = KeptTable(tables.edge_nodes)
         self._rules = (KeptTable(tables.rule_addresses), KeptTable(tables.rule_ports), KeptTable(tables.rule_groups))
         self.book = RuleBook()
-        self._edges: dict[RuleKey, EdgeIntent] = {}
         self._switching = threading.Lock()
         self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
 
     @property
     def edges(self) -> tuple[str, ...]:
         """Substrate addresses of the region's edges, living or not."""
-        return tuple(sorted(edge.address for edge in list(self._edges.values())))
+        return self.ways.edges
 
     def become(self, intent: HostIntent) -> None:
         """Whatever the tables hold, afterwards they hold this; but rules that an attachment still asks for stay until the next file
@@ -74,9 +54,6 @@ class NodeKernel:
             self.book.become(intent.rules)
             for table, wanted in zip(self._rules, self._rule_rows(), strict=True):
                 table.include(wanted)
-            self._edges = _edges(intent.rules.values())
-            self.edge_nodes.become(rows.edge_nodes(self._edges.values()))
-            self.peerings.become(rows.peerings(intent.rules.values()))
             self.ways.become(intent)
             self._whole = True
 
@@ -87,10 +64,6 @@ class NodeKernel:
             for table, wanted in zip(self._rules, self._rule_rows(), strict=True):
                 held = table.wanted
                 table.change({key: row for key, row in wanted.items() if held.get(key) != row}, ())
-            kept = {key: edge for key, edge in self._edges.items() if key not in delta.delete_rules}
-            self._edges = kept | _edges(delta.put_rules)
-            self.edge_nodes.shift(rows.edge_nodes(self._edges.values()))
-            self.peerings.change(rows.peerings(delta.put_rules), rows.peering_keys(delta.delete_rules))
             self.ways.change(delta)
 
     def take(self, file: CellFile, place: int) -> None:
@@ -117,9 +90,5 @@ class NodeKernel:
         """One pass over every table; how many rows had to be mended. Blocks; safe beside `change`. The halves heal every two seconds."""
         if not self._whole:
             return 0
-        tables: Iterable[KeptTable[Any, Any]] = (*self._rules, self.edge_nodes, self.peerings, *self.ways.tables)
+        tables: Iterable[KeptTable[Any, Any]] = (*self._rules, *self.ways.tables)
         return sum(table.heal() for table in tables)
-
-
-def _edges(rules: Iterable[RuleIntent]) -> dict[RuleKey, EdgeIntent]:
-    return {rule.key: rule for rule in rules if isinstance(rule, EdgeIntent)}
