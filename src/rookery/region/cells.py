@@ -14,15 +14,13 @@ from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.object_store import ObjectStore, file_key, opened, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
-from rookery.mapping.certificates import HOST, identity_of
-from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode
 from rookery.model.keys import CELLS, SHARDS, cell_key
 from rookery.model.objects import Cell, Host, Shard
-from rookery.region import substrate
 from rookery.region.errors import NotFound, RegionError
-from rookery.region.layout import BPF_OBJECTS, CELL, MAPPING_SERVICE_ADDRESS, SUBSTRATE, node_name
+from rookery.region.layout import CELL, node_name
+from rookery.region.node_settings import node_settings
 from rookery.region.settings import Settings
 from rookery.region.status import current
 from rookery.store.interface import Compare, Conflict, Entry
@@ -68,26 +66,10 @@ def write_files(settings: Settings) -> None:
 
 
 def node_config(settings: Settings, index: int) -> CellNodeConfig:
-    plan, name = settings.layout, node_name(index)
-    files = identity_of(plan.certificates, HOST, name)
     return CellNodeConfig(
-        region_name=plan.name,
-        name=name,
-        address=settings.node_address_of(index),
-        network=str(SUBSTRATE),
-        substrate_device=substrate.DEVICE,
-        substrate_mtu=settings.substrate_mtu,
-        instance_mtu=settings.instance_mtu,
-        mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
-        ca_certificate=str(files.authority),
-        certificate=str(files.certificate),
-        private_key=str(files.key),
-        pins=str(plan.pins / name),
-        state_directory=str(plan.state / name),
-        run_directory=str(plan.host_run(name)),
-        bpf_objects=str(BPF_OBJECTS),
+        **node_settings(settings, node_name(index), settings.node_address_of(index)),
         cell=CELL,
-        objects=str(plan.objects),
+        objects=str(settings.layout.objects),
     )
 
 

@@ -20,19 +20,15 @@ from rookery.blackfoot.bird import Peer, Speaker, configuration
 from rookery.blackfoot.birdc import BirdRefused, BirdSilent
 from rookery.blackfoot.config import EdgeConfig, Neighbour
 from rookery.files import private_folder, write_whole
-from rookery.mapping.certificates import HOST, identity_of
-from rookery.mapping.protocol import PORT as MAPPING_PORT
-from rookery.region import namespaces, substrate
+from rookery.region import namespaces
 from rookery.region.layout import (
-    BPF_OBJECTS,
     EDGE_ASN,
-    MAPPING_SERVICE_ADDRESS,
     OUTSIDE_ASN,
     ROUTER_ADDRESS,
-    SUBSTRATE,
     edge_name,
     uplink_addresses,
 )
+from rookery.region.node_settings import node_settings
 from rookery.region.settings import Settings
 
 UPLINK = "x0"
@@ -41,25 +37,9 @@ LAST_RESORT = 4096  # metric of the way out while BGP knows none: BIRD may be re
 
 
 def edge_config(settings: Settings, index: int) -> EdgeConfig:
-    plan, name = settings.layout, edge_name(index)
-    files = identity_of(plan.certificates, HOST, name)
     (router, _), (own, own_ipv6) = uplink_addresses(index)
     return EdgeConfig(
-        region_name=plan.name,
-        name=name,
-        address=settings.edge_address_of(index),
-        network=str(SUBSTRATE),
-        substrate_device=substrate.DEVICE,
-        substrate_mtu=settings.substrate_mtu,
-        instance_mtu=settings.instance_mtu,
-        mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
-        ca_certificate=str(files.authority),
-        certificate=str(files.certificate),
-        private_key=str(files.key),
-        pins=str(plan.pins / name),
-        state_directory=str(plan.state / name),
-        run_directory=str(plan.host_run(name)),
-        bpf_objects=str(BPF_OBJECTS),
+        **node_settings(settings, edge_name(index), settings.edge_address_of(index)),
         uplink_device=UPLINK,
         uplink_address=own,
         uplink_ipv6=own_ipv6,

@@ -12,15 +12,14 @@ import msgspec
 
 from rookery.files import private_folder, write_whole
 from rookery.host.config import HostConfig
-from rookery.mapping.certificates import HOST, identity_of
-from rookery.mapping.protocol import PORT as MAPPING_PORT
 from rookery.model.codec import decode, encode
 from rookery.model.keys import HOSTS, POOLS, host_key, pool_key
 from rookery.model.objects import GUEST, NAMESPACE, AddressPool, Host
 from rookery.region import cells, internet, namespaces, servers, substrate
 from rookery.region.access import ensure_first_key
 from rookery.region.identities import issue_certificates
-from rookery.region.layout import BPF_OBJECTS, GUEST_IMAGES, MAPPING_SERVICE_ADDRESS, SUBSTRATE, host_name
+from rookery.region.layout import GUEST_IMAGES, host_name
+from rookery.region.node_settings import node_settings
 from rookery.region.settings import Settings
 from rookery.store.sqlite import opened
 from rookery.vm.offer import offered
@@ -53,23 +52,8 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
 
 def host_config(settings: Settings, index: int) -> HostConfig:
     plan, name = settings.layout, host_name(index)
-    files = identity_of(plan.certificates, HOST, name)
     return HostConfig(
-        region_name=plan.name,
-        name=name,
-        address=settings.address_of(index),
-        network=str(SUBSTRATE),
-        substrate_device=substrate.DEVICE,
-        substrate_mtu=settings.substrate_mtu,
-        instance_mtu=settings.instance_mtu,
-        mapping_service=[f"{MAPPING_SERVICE_ADDRESS}:{MAPPING_PORT}"],
-        ca_certificate=str(files.authority),
-        certificate=str(files.certificate),
-        private_key=str(files.key),
-        pins=str(plan.pins / name),
-        state_directory=str(plan.state / name),
-        run_directory=str(plan.host_run(name)),
-        bpf_objects=str(BPF_OBJECTS),
+        **node_settings(settings, name, settings.address_of(index)),
         guest_images=str(GUEST_IMAGES),
         services_namespace=plan.services_namespace(name),
         dns_upstreams=list(settings.asked_for_names),
