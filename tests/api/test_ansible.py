@@ -8,16 +8,12 @@ ansible-playbook --> front, handlers --> MemoryStore <-- a thread that does what
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from rookery.testing.running_api import ACCESS_KEY, SECRET
 from tests.api.ansible_nat import NAT_AWAY, NAT_PLAY
+from tests.api.ansible_runs import in_folder
 
 PLAY = """
 - hosts: localhost
@@ -170,33 +166,9 @@ AWAY = """
 
 @pytest.fixture
 def play(api, ec2, tmp_path: Path):
-    """Runs a playbook; how many tasks changed something."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_PIPELINING": "true",
-        "AWS_ENDPOINT_URL": api.url,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
     api.add_pool()
     image = ec2.describe_images()["Images"][0]["ImageId"]
-
-    def run(text: str) -> int:
-        (tmp_path / "play.yml").write_text(text)
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local"]
-        command += ["-e", f"python={sys.executable}", "-e", f"image={image}", "-e", f"jobs={tmp_path}/jobs", tmp_path / "play.yml"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        return json.loads(done.stdout)["stats"]["localhost"]["changed"]
-
-    return run
+    return in_folder(tmp_path, api, image=image, jobs=f"{tmp_path}/jobs")
 
 
 @pytest.mark.timeout(600)

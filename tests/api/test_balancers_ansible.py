@@ -6,15 +6,11 @@ ansible-playbook --> front, handlers --> MemoryStore <-- a thread that does what
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from rookery.testing.running_api import ACCESS_KEY, SECRET
+from tests.api.ansible_runs import in_folder
 
 HEAD = """
 - hosts: localhost
@@ -65,30 +61,7 @@ def play(api, ec2, tmp_path: Path):
     for n, zone in ((1, "a"), (2, "b")):
         made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"us-east-1{zone}")
         places[f"subnet_{zone}"] = made["Subnet"]["SubnetId"]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.json",
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "AWS_ENDPOINT_URL": api.url,
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-    def run(text: str) -> int:
-        (tmp_path / "play.yml").write_text(text)
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local"]
-        command += ["-e", json.dumps({"python": sys.executable, **places}), tmp_path / "play.yml"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        return json.loads(done.stdout)["stats"]["localhost"]["changed"]
-
-    return run
+    return in_folder(tmp_path, api, **places)
 
 
 @pytest.mark.timeout(300)

@@ -1,31 +1,21 @@
 """Terraform's AWS provider applies, sees no drift, changes in place and destroys network load balancers: one that is internal, with
 groups, one that faces the internet with an Elastic IP, target groups of both types, attachments, listeners, an endpoint service and its endpoint.
 
-The provider waits a minute, whatever happens, for a balancer. It is one process for all commands.
+The provider waits a minute, whatever happens, for a balancer.
 
 terraform --> provider --> front, handlers --> MemoryStore <-- a thread that does what hosts and cells are asked to
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
 
-from rookery.testing.running_api import ACCESS_KEY, SECRET
 from tests.api.terraform_endpoints import (
     ENDPOINT_CONFIGURATION,
     check_endpoints,
     check_endpoints_are_gone,
 )
-
-MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
-TERRAFORM = shutil.which("terraform")
-REATTACH = "TF_REATTACH_PROVIDERS"
+from tests.api.terraform_runs import in_folder, needs_terraform
 
 CONFIGURATION = """
 variable "url" {}
@@ -153,55 +143,15 @@ resource "aws_lb_target_group_attachment" "dns" {
 """
 
 
-@contextmanager
-def provider(environment):
-    """Runs it, one process for all commands, and yields the variable by which terraform finds it."""
-    (program,) = MIRROR.glob("**/terraform-provider-aws_*")
-    process = subprocess.Popen(
-        [program, "-debug"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        found = next(line for line in process.stdout if REATTACH in line)
-        yield {REATTACH: found.partition("=")[2].strip().strip("'")}
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.fixture
 def terraform(api, tmp_path):
-    """Runs it in a folder with the configuration; what it says."""
-    (tmp_path / "main.tf").write_text(CONFIGURATION)
-    (tmp_path / "endpoints.tf").write_text(ENDPOINT_CONFIGURATION)
     api.add_pool()
     api.add_cells()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CHECKPOINT_DISABLE": "1",
-        "TF_VAR_url": api.url,
-    }
-
-    def run(*arguments):
-        command = [TERRAFORM, *arguments, "-no-color"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-        return done.stdout
-
-    with provider(environment) as attached:
-        environment |= attached
-        run("init", f"-plugin-dir={MIRROR}")
-        yield run
+    return in_folder(tmp_path, api, {"main.tf": CONFIGURATION, "endpoints.tf": ENDPOINT_CONFIGURATION})
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(not TERRAFORM, reason="no program terraform on PATH: this client is not tried")
-@pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no AWS provider in {MIRROR}: a test downloads nothing")
+@needs_terraform
 @pytest.mark.usefixtures("obedient_hosts")
 def test_terraform_keeps_load_balancers_without_drift_and_takes_them_away(api, ec2, terraform):
     elb = api.client("elbv2")

@@ -10,20 +10,12 @@ terraform --> provider --> front, handlers --> MemoryStore <-- a thread that doe
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from rookery.testing.running_api import ACCESS_KEY, SECRET
 from tests.api.terraform_nat import NAT_CONFIGURATION, check_nat_gateways, check_nat_gateways_are_gone
-
-MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
-TERRAFORM = shutil.which("terraform")
+from tests.api.terraform_runs import in_folder, needs_terraform
 
 CONFIGURATION = """
 variable "url" {}
@@ -357,37 +349,14 @@ def hop_limit(ec2):
 
 @pytest.fixture
 def terraform(api, tmp_path):
-    """Runs it in a folder with the configuration; what it says."""
-    (tmp_path / "main.tf").write_text(CONFIGURATION)
-    (tmp_path / "nat.tf").write_text(NAT_CONFIGURATION)
     api.add_pool()
     api.add_cells()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CHECKPOINT_DISABLE": "1",
-        "TF_VAR_url": api.url,
-        "TF_VAR_public_key": public_key(),
-    }
-
-    def run(*arguments):
-        command = [TERRAFORM, *arguments, "-no-color"]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout
-
-    run("init", f"-plugin-dir={MIRROR}")
-    return run
+    files = {"main.tf": CONFIGURATION, "nat.tf": NAT_CONFIGURATION}
+    return in_folder(tmp_path, api, files, public_key=public_key())
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.skipif(not TERRAFORM, reason="no program terraform on PATH: this client is not tried")
-@pytest.mark.skipif(not MIRROR.is_dir(), reason=f"no AWS provider in {MIRROR}: a test downloads nothing")
+@needs_terraform
 @pytest.mark.usefixtures("obedient_hosts")
 def test_terraform_applies_without_drift_changes_in_place_and_destroys(ec2, terraform):
     terraform("apply", "-auto-approve", "-parallelism=30")

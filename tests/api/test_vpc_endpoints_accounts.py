@@ -5,12 +5,11 @@ provider 123456789012, balancer "web" in zone a -- service -- consumer 210987654
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from rookery.testing.invariants import broken
 from tests.api.endpoint_scene import arn, balancer, stand_in
+from tests.waiting import until
 
 CONSUMER = "210987654321"
 PATIENCE_SECONDS = 20
@@ -60,17 +59,11 @@ def state(consumer, endpoint):
 
 
 def wait_for(consumer, endpoint, wanted):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (found := state(consumer, endpoint)) != wanted:
-        assert time.monotonic() < deadline, f"{endpoint} is {found}"
-        time.sleep(0.05)
+    until(lambda: state(consumer, endpoint) == wanted, lambda: f"{endpoint} is {state(consumer, endpoint)}", PATIENCE_SECONDS)
 
 
 def wait_until_gone(consumer):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while consumer.describe_vpc_endpoints()["VpcEndpoints"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not consumer.describe_vpc_endpoints()["VpcEndpoints"], "the endpoints are gone", PATIENCE_SECONDS)
 
 
 def sound(api):
