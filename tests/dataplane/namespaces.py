@@ -125,12 +125,22 @@ def exchange(
 ) -> tuple[str, str]:
     """(what was sent, what arrived). `address`: of the receiver; its primary IPv4 address where none is said."""
     address = address or str(plan.interface(receiver).primary)
-    listening = made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:])
-    assert listening.stdout and listening.stdout.readline() == "ready\n"
+    there = listening(made.begin(receiver, sys.executable, TRAFFIC, serve[0], address, *serve[1:]))
     sent = made.execute(sender, sys.executable, TRAFFIC, send[0], address, *send[1:])
-    arrived, complaint = listening.communicate(timeout=20)
-    assert listening.returncode == 0, complaint
-    return sent, arrived
+    return sent, heard(there, within=20)
+
+
+def listening(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """A serving end of TRAFFIC, as soon as it serves."""
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    return process
+
+
+def heard(process: subprocess.Popen[str], within: float = 30) -> str:
+    """What it says of all that arrived, at its end."""
+    arrived, complaint = process.communicate(timeout=within)
+    assert process.returncode == 0, complaint
+    return arrived
 
 
 def _link_substrate(made: World, mtu: int) -> None:

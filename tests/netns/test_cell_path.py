@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from rookery.dataplane.formats import DirectiveFlag, FlowKey, Verdict
 from tests.dataplane import model_cell, namespaces, plan_cell
 from tests.dataplane.cell_world import NAT_PUBLIC, CellWorld, cell_world
 from tests.dataplane.edge_world import traffic
-from tests.dataplane.namespaces import ping, run
+from tests.dataplane.namespaces import heard, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.dataplane.traffic import data, told
 from tests.waiting import until
@@ -32,17 +31,6 @@ TRAFFIC = Path(namespaces.TRAFFIC)
 def world() -> Iterator[CellWorld]:
     with cell_world() as made:
         yield made
-
-
-def listening(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert process.stdout and process.stdout.readline() == "ready\n"
-    return process
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    arrived, complaint = process.communicate(timeout=30)
-    assert process.returncode == 0, complaint
-    return arrived
 
 
 def dropped(world: CellWorld) -> dict[str, int]:

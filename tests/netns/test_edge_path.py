@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -18,7 +17,7 @@ from rookery.dataplane.formats import Verdict
 from rookery.host.edge_probes import EdgeProbes
 from tests.dataplane import plan, plan_edge
 from tests.dataplane.edge_world import EdgeWorld, edge_world, lead_out, load_edge, outside, traffic
-from tests.dataplane.namespaces import inside, run
+from tests.dataplane.namespaces import heard, inside, listening, run
 from tests.dataplane.plan_edge import SERVER, SERVER_IPV6
 from tests.dataplane.traffic import data
 from tests.waiting import until
@@ -32,17 +31,6 @@ MEGABYTE, MEGABYTES_8 = 1 << 20, 8 << 20
 def world(request: pytest.FixtureRequest) -> Iterator[EdgeWorld]:
     with edge_world(mode=request.param) as made:
         yield made
-
-
-def listening(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert process.stdout and process.stdout.readline() == "ready\n"
-    return process
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    arrived, complaint = process.communicate(timeout=30)
-    assert process.returncode == 0, complaint
-    return arrived
 
 
 FAMILIES = {"IPv4": (SERVER, OWN, PUBLIC), "IPv6": (SERVER_IPV6, OWN_IPV6, OWN_IPV6)}

@@ -20,7 +20,7 @@ from rookery.blackfoot.bird import Peer, Speaker, configuration
 from rookery.blackfoot.birdc import BirdRefused, BirdSilent
 from rookery.blackfoot.config import EdgeConfig, Neighbour
 from rookery.files import private_folder, write_whole
-from rookery.region import namespaces
+from rookery.region import namespaces, router_link
 from rookery.region.layout import (
     EDGE_ASN,
     OUTSIDE_ASN,
@@ -111,21 +111,9 @@ def _plug(settings: Settings, index: int) -> None:
     centre, port = settings.layout.internet_namespace, edge_name(index)
     here = settings.layout.host_namespace(port)
     outer, inner = uplink_addresses(index)
-    if port in namespaces.devices(centre):  # half a cable of a crash
-        namespaces.batch(centre, [f"link delete {port}"])
-    peer = ("peer", "name", port, "netns", centre)
-    namespaces.run("ip", "link", "add", UPLINK, "netns", here, "type", "veth", *peer)
+    router_link.plug(centre, port, here, UPLINK)
     device = f"net.ipv6.conf.{UPLINK}"
     namespaces.run(*namespaces.inside(here, "sysctl", "-q", "-w", f"{device}.accept_dad=0", f"{device}.disable_ipv6=0"))
-    namespaces.batch(centre, _up(port, outer))
+    namespaces.batch(centre, router_link.up(port, outer))
     ways = (f"route add default via {address} metric {LAST_RESORT}" for address in outer)
-    namespaces.batch(here, [*_up(UPLINK, inner), *ways])
-
-
-def _up(device: str, addresses: tuple[str, str]) -> list[str]:
-    ipv4, ipv6 = addresses
-    return [
-        f"address add {ipv4}/31 dev {device}",
-        f"address add {ipv6}/64 dev {device} nodad",
-        f"link set {device} up",
-    ]
+    namespaces.batch(here, [*router_link.up(UPLINK, inner), *ways])

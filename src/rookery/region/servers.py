@@ -18,7 +18,7 @@ from typing import NamedTuple
 from rookery.api.handlers.places import REGIONS
 from rookery.files import write_whole
 from rookery.intent.names import public_domain
-from rookery.region import namespaces
+from rookery.region import namespaces, router_link
 from rookery.region.layout import NAMES_ADDRESSES, NAMES_SUBSTRATE_ADDRESS, PAGE_ADDRESSES, PAGE_NAME
 from rookery.region.settings import Settings
 
@@ -76,23 +76,11 @@ def lay(settings: Settings) -> None:
 
 
 def _plug(centre: str, server: Server) -> None:
-    if server.port in namespaces.devices(centre):  # half a cable of a crash
-        namespaces.batch(centre, [f"link delete {server.port}"])
-    peer = ("peer", "name", server.port, "netns", centre)
-    namespaces.run("ip", "link", "add", DEVICE, "netns", server.namespace, "type", "veth", *peer)
+    router_link.plug(centre, server.port, server.namespace, DEVICE)
     device = f"net.ipv6.conf.{DEVICE}"
     still = ("net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
     own = (f"{device}.accept_dad=0", f"{device}.disable_ipv6=0", f"{device}.accept_ra=0")
     namespaces.run(*namespaces.inside(server.namespace, "sysctl", "-q", "-w", *still, *own))
-    namespaces.batch(centre, _up(server.port, server.router))
+    namespaces.batch(centre, router_link.up(server.port, server.router))
     ways = (f"route add default via {address}" for address in server.router)
-    namespaces.batch(server.namespace, [*_up(DEVICE, server.addresses), *ways])
-
-
-def _up(device: str, addresses: tuple[str, str]) -> list[str]:
-    ipv4, ipv6 = addresses
-    return [
-        f"address add {ipv4}/31 dev {device}",
-        f"address add {ipv6}/64 dev {device} nodad",
-        f"link set {device} up",
-    ]
+    namespaces.batch(server.namespace, [*router_link.up(DEVICE, server.addresses), *ways])
