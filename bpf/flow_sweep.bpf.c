@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Forgets the flows of a cell whose time is over. Never attached: the agent runs it by BPF_PROG_TEST_RUN, every few seconds
+/* Forgets the flows of a cell whose time is over, and counts the others. Never attached: the agent runs it by BPF_PROG_TEST_RUN, every few seconds
  * (connection_sweep.bpf.c says why). Until then a row that is over takes its place, and its port. */
-#include "stages/cell_tables.h"
-#include "stages/packet.h"
+#include "stages/measure.h"
+#include "stages/rendezvous.h"
 
 char program_license[] SEC("license") = "GPL";
 
@@ -20,14 +20,86 @@ static __always_inline void give_back(__u32 number)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
+/* Two nodes keep the row, and those that kept it before the ring changed may have it still: the first of today's counts it. */
+static __always_inline bool is_first_keeper(struct course *course, const struct flow_key *key)
+{
+	course->key = *key;
+	return (trackers_of_key(course, CELL_NODE_CURRENT) & 0xff) == course->self;
+}
+
+static __always_inline __u32 measured_of(const struct course *course, __u32 vni, __u32 interface)
+{
+	struct attachment_key key = { course->half, vni, interface };
+	const struct attachment *found = bpf_map_lookup_elem(&attachments, &key);
+
+	return found ? found->measured : 0;
+}
+
+/* Only sweeps write these, and one runs at a time. */
+static __always_inline void count_held(__u32 measured, const struct flow_key *key, bool opens)
+{
+	struct flows_held *held = measured ? bpf_map_lookup_elem(&flows_held, &measured) : 0;
+
+	if (!held)
+		return;
+	if (key->protocol == IPPROTO_UDP)
+		held->datagrams++;
+	else if (key->protocol != IPPROTO_TCP)
+		held->others++;
+	else if (opens)
+		held->opening++;
+	else
+		held->connections++;
+}
+
+/* Of the flow's first direction; a pending row has no other yet. */
+static __always_inline bool is_of_first(const struct tracker *row)
+{
+	return row->pending || row->directive.flags & DIRECTIVE_OUTWARD;
+}
+
+static __always_inline void count_living(struct course *course, const struct flow_key *key, const struct tracker *row)
+{
+	bool opens = row->pending || row->directive.flags & DIRECTIVE_PROVISIONAL;
+	__u32 measured;
+
+	if (!is_of_first(row) || !is_first_keeper(course, key))
+		return;
+	measured = measured_of(course, key->vni, key->interface);
+	count_held(measured, key, opens);
+	if (!row->pending && (row->directive.interface != key->interface || row->directive.vni != key->vni))
+		count_held(measured_of(course, row->directive.vni, row->directive.interface), key, opens);
+}
+
+/* A connection that nobody has closed. */
+static __always_inline void count_idle(struct course *course, const struct flow_key *key, const struct tracker *row)
+{
+	struct measures *measures;
+
+	if (row->pending || key->protocol != IPPROTO_TCP)
+		return;
+	if ((row->directive.flags & (DIRECTIVE_OUTWARD | DIRECTIVE_PROVISIONAL | DIRECTIVE_CLOSING)) != DIRECTIVE_OUTWARD)
+		return;
+	if (!is_first_keeper(course, key))
+		return;
+	measures = measures_of(measured_of(course, key->vni, key->interface));
+	if (measures)
+		count_in(measures, MEASURE_IDLE, 1);
+}
+
 static long sweep_one(void *map, const struct flow_key *key, const struct tracker *row, struct sweep *sweep)
 {
+	struct course *course = this_course();
 	__u32 tenant = row->tenant;
 
 	if (row->deadline > sweep->now) {
 		sweep->held++;
+		if (course && course->epoch)
+			count_living(course, key, row);
 		return 0;
 	}
+	if (course && course->epoch)
+		count_idle(course, key, row);
 	if (bpf_map_delete_elem(map, key))
 		return 0;
 	give_back(tenant);
@@ -39,6 +111,13 @@ SEC("syscall")
 int flow_sweep(struct sweep_outcome *outcome)
 {
 	struct sweep sweep = { .now = bpf_ktime_get_ns() };
+	const struct cell_config *config = find_cell();
+	struct course *course = this_course();
+
+	if (config)
+		blank_course(config);
+	else if (course)
+		course->epoch = 0;
 
 	bpf_for_each_map_elem(&trackers, sweep_one, &sweep, 0);
 	outcome->held = sweep.held;

@@ -59,6 +59,10 @@ struct formats {
 	struct cell_config cell_config;
 	struct attachment_key attachment_key;
 	struct attachment attachment;
+	struct flows_held flows_held;
+	enum measure_way measure_way;
+	enum measure_protocol measure_protocol;
+	enum measure measure;
 	struct nat_address_key nat_address_key;
 	struct nat_address nat_address;
 	struct cell_service_key cell_service_key;

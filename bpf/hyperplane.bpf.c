@@ -2,6 +2,7 @@
 /* A node of a cell: TC ingress of its substrate device. Top, tracker and decider are one program: a node does what is its turn. */
 #include "stages/chained.h"
 #include "stages/decapsulate.h"
+#include "stages/measure.h"
 #include "stages/own_substrate.h"
 #include "stages/parse.h"
 #include "stages/probe.h"
@@ -48,6 +49,7 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 
 	if ((verdict = parse_ethernet(skb, packet))) return verdict;
 	if ((verdict = parse_ip(skb, packet))) return verdict;
+	note_arrival(packet, course);
 	if ((verdict = refuse_neighbour_discovery(packet))) return verdict;
 	if (!has_entered_before(skb, packet) && (verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &course->sender))) return verdict;
@@ -71,7 +73,9 @@ static __always_inline enum verdict serve(struct __sk_buff *skb, struct packet *
 	verdict = open_outer(skb, packet, config);
 	if (verdict && !may_be_chained(packet, verdict)) return set_aside(skb, packet, config, verdict);
 	if (!cell || !(course = begin_course(cell))) return DROP_NOT_CONFIGURED;
-	return verdict ? join(skb, packet, course) : enter(skb, packet, course, config);
+	verdict = verdict ? join(skb, packet, course) : enter(skb, packet, course, config);
+	take_measures(verdict);
+	return verdict;
 }
 
 SEC("tc")

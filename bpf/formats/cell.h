@@ -98,10 +98,58 @@ struct attachment {
 	__u8 router_mac[6];
 	__u16 mtu;
 	__u16 addresses;                   /* NAT: how many are in `nat_addresses` */
+	__u32 measured;                    /* row in `measures`; 0: nobody wants to know */
+	__u32 reserved;
 	__u64 group_set;                   /* balancer, endpoint; 0: it was born without groups, and admits everybody */
 	struct gates gates;
 };
-_Static_assert(sizeof(struct attachment) == 88, "shared format");
+_Static_assert(sizeof(struct attachment) == 96, "shared format");
+
+/* `measures`, per CPU: row `measured` of an attachment -> what was counted in its name, ever. Who begins flows is its source (a
+ * balancer's: the client), where they lead its destination (the target). Frames count as IP packets, segments one by one. */
+enum measure_way {
+	MEASURE_OUTWARD = 0,               /* from the source to the destination */
+	MEASURE_INWARD = 1,
+};
+
+enum measure_protocol {
+	MEASURE_TCP = 0,
+	MEASURE_UDP = 1,
+	MEASURE_OTHER = 2,
+	MEASURE_PROTOCOLS = 3,
+};
+
+enum measure {
+	MEASURE_PASSED = 0,                /* (way * 3 + protocol) * 4: packets in, bytes in, packets out, bytes out */
+	MEASURE_DROPPED = 24,              /* packets */
+	MEASURE_RESETS_OUTWARD = 25,       /* passed on; from the source */
+	MEASURE_RESETS_INWARD = 26,
+	MEASURE_RESETS_OWN = 27,           /* said by the attachment itself */
+	MEASURE_FLOWS = 28,                /* decided, by protocol */
+	MEASURE_REFUSED = 31,              /* no way was found for them, by protocol */
+	MEASURE_ESTABLISHED = 34,          /* connections whose handshake ended */
+	MEASURE_IDLE = 35,                 /* ... which were given up because nothing passed any more */
+	MEASURE_NO_PORT = 36,              /* packets for which none was free */
+	MEASURE_NO_TARGET = 37,            /* flows, by protocol */
+	MEASURE_GROUPS_INWARD = 40,        /* first packets that a balancer's groups do not admit, by protocol */
+	MEASURE_GROUPS_OUTWARD = 43,       /* ... or not on to their target */
+	MEASURE_UNHEALTHY = 46,            /* flows that were given to a target which is not healthy */
+	MEASURE_COUNTS = 47,
+};
+
+struct measures {
+	__u64 count[MEASURE_COUNTS];             /* enum measure */
+};
+_Static_assert(sizeof(struct measures) == 376, "shared format");
+
+/* `flows_held`: as the last sweep found them at the first of their two keepers, by `measured`. */
+struct flows_held {
+	__u32 connections;                 /* established; TCP */
+	__u32 opening;                     /* ... whose handshake has not ended */
+	__u32 datagrams;                   /* UDP */
+	__u32 others;
+};
+_Static_assert(sizeof(struct flows_held) == 16, "shared format");
 
 /* `nat_addresses`: (half, vni, interface, place 0..) -> an address that new flows may leave by. A draining one is in none. */
 struct nat_address_key {

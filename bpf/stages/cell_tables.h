@@ -37,6 +37,20 @@ struct {
 } attachments SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << 11);
+	__type(key, __u32);
+	__type(value, struct measures);
+} measures SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << 11);
+	__type(key, __u32);
+	__type(value, struct flows_held);
+} flows_held SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 13);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -278,8 +278,10 @@ __noinline int take_decide(struct __sk_buff *skb)
 	}
 	if (!course->begins)
 		return refuse_unknown(packet, course);
+	course->deciding = true;
 	if ((verdict = decide(skb)))
 		return verdict;
+	course->decided = true;
 	if (!packet->what_if && !remember_decision())
 		return DROP_FLOWS_FULL;
 	tell(packet, STEP_DECIDED, CONTINUE, course->directive.version);

@@ -55,6 +55,7 @@ static __always_inline void read_option(struct course *course, struct packet *pa
 /* Fills `course`: K as this node finds it in the packet, the rest as the sender says. */
 static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
+	const struct attachment *attachment;
 	struct chain_option option = {};
 	enum verdict verdict;
 
@@ -65,8 +66,10 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 	if (option.step < CHAIN_ASK || option.step >= CHAIN_END)
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
-	if (!attachment_of(course))
+	attachment = attachment_of(course);
+	if (!attachment)
 		return DROP_NO_ATTACHMENT;
+	course->measured = attachment->measured;
 	if ((verdict = find_key(skb, packet, course)))
 		return verdict;
 	if (course->flags & CHAIN_HANDED_OUT)

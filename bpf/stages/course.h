@@ -40,6 +40,15 @@ struct course {
 	__u32 tried;                       /* blocks of ports */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
+	bool left;                         /* the cell: towards whom `exit` sends */
+	bool established;                  /* the packet ends a handshake */
+	bool deciding;                     /* here, about a new flow */
+	bool decided;
+	bool serves;                       /* whoever sends to the attachment's own address begins flows */
+	__u32 measured;                    /* rows in `measures`: where it came in, and in whose name it leaves */
+	__u32 exit_measured;
+	__u32 arrived;                     /* bytes of the IP packets that came in; 0: counted where they did */
+	__u32 segments;                    /* so many are they */
 	struct sender sender;
 	struct next_hop hop;
 	struct ranking ranking;            /* not blank, from here on: written before it is read */
@@ -89,15 +98,14 @@ static __always_inline __u32 living_nodes(const struct cell_config *config)
 	return bits && *bits ? *bits | 1u << (config->self & (CELL_NODES_MAX - 1)) : 0xffffffff;
 }
 
-/* One half of the tables for the whole packet. */
-static __always_inline struct course *begin_course(const struct cell_config *config)
+/* One half of the tables for the whole run. */
+static __always_inline struct course *blank_course(const struct cell_config *config)
 {
 	struct course *course = this_course();
 
 	if (!course)
 		return 0;
 	__builtin_memset(course, 0, offsetof(struct course, ranking));
-	course->now = bpf_ktime_get_coarse_ns();
 	course->ring_since = config->ring_since;
 	course->epoch = config->epoch;
 	course->half = config->half & 1;
@@ -105,6 +113,15 @@ static __always_inline struct course *begin_course(const struct cell_config *con
 	course->top = config->self;
 	course->decider = NOBODY;
 	course->living = living_nodes(config);
+	return course;
+}
+
+static __always_inline struct course *begin_course(const struct cell_config *config)
+{
+	struct course *course = blank_course(config);
+
+	if (course)
+		course->now = bpf_ktime_get_coarse_ns();
 	return course;
 }
 

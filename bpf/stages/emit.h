@@ -22,6 +22,7 @@ static __always_inline void stand_for(struct course *course, const struct attach
 
 	exit->vni = key->vni;
 	exit->interface = key->interface;
+	course->exit_measured = attachment->measured;
 	exit->subnet = attachment->subnet;
 	exit->route_table = attachment->route_table;
 	exit->primary = attachment->primary;
@@ -114,6 +115,7 @@ __noinline int leave_cell(struct __sk_buff *skb)
 	if (!stretch_head(skb, packet, OUTER_HEAD))
 		return DROP_ENCAPSULATION;
 	verdict = wrap(skb, packet, &course->hop, config);
+	course->left = verdict == SENT;
 	enter_again(skb, packet, config);
 	return verdict;
 }

@@ -4,6 +4,7 @@
 #define ROOKERY_KEY_H
 
 #include "stages/course.h"
+#include "stages/parse.h"
 #include "stages/quote.h"
 #include "stages/tcp.h"
 
@@ -154,8 +155,8 @@ static __always_inline enum verdict refuse_fragment(const struct packet *packet)
 	return packet->fragment && packet->protocol != IPPROTO_UDP ? DROP_CELL_FRAGMENT : CONTINUE;
 }
 
-/* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4. */
-static __noinline enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
+/* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4. A sweep has keys, and no packets. */
+static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
 	begin_key(course, packet);
 	if (!is_ipv4(&packet->source))

@@ -33,6 +33,8 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 		course->flags |= CHAIN_OWN_ADDRESS;
 	tell(packet, STEP_ATTACHMENT_FOUND, CONTINUE, attachment->kind);
 	stand_for(course, &course->attachment, attachment);
+	course->measured = attachment->measured;
+	course->serves = attachment->kind != ATTACHMENT_NAT;
 	return CONTINUE;
 }
 
@@ -78,10 +80,11 @@ static __always_inline bool closes(const struct packet *packet)
 }
 
 /* Used: a handshake that goes on is no longer provisional. */
-static __always_inline void touch(const struct packet *packet, const struct course *course, struct cached_directive *row)
+static __always_inline void touch(const struct packet *packet, struct course *course, struct cached_directive *row)
 {
 	if (packet->protocol == IPPROTO_TCP && course->begins)
 		return;
+	course->established = row->directive.flags & DIRECTIVE_PROVISIONAL && row->directive.flags & DIRECTIVE_OUTWARD;
 	row->seen = course->now;
 	row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
 	if (closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING)) {

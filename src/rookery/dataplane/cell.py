@@ -35,6 +35,7 @@ from rookery.dataplane.formats import (
     TenantNumber,
     Tracker,
 )
+from rookery.dataplane.measures import Measures
 from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
@@ -74,6 +75,7 @@ class CellDataplane(SenderDataplane):
         self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
         self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
+        self.measures = Measures(maps.map_fd("measures"), maps.map_fd("flows_held"))
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
@@ -90,6 +92,8 @@ class CellDataplane(SenderDataplane):
             "cell_services": halves * ROOM * sizes.services,
             "cell_choices": halves * sizes.services,
             "cell_targets": halves * sizes.targets,
+            "measures": halves * sizes.attachments + 1,
+            "flows_held": halves * sizes.attachments + 1,
             "trackers": sizes.flows,
             "directives": sizes.directives,
         }
@@ -137,7 +141,7 @@ class CellDataplane(SenderDataplane):
         self._attach("hyperplane", ifindex)
 
     def sweep_flows(self) -> SweepOutcome:
-        """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,
+        """Forget the flows whose time is over, and give their ports and their tenants' shares back; add the others to what attachments hold. Run it every few seconds. Blocks,
         some ten milliseconds for a million of places. Raises DataplaneError."""
         layout = LAYOUTS[SweepOutcome]
         try:

@@ -385,6 +385,8 @@ class Attachment(NamedTuple):
     router_mac: bytes
     mtu: int
     addresses: int
+    measured: int
+    reserved: int
     group_set: int
     policy: int
     acl: int
@@ -394,6 +396,13 @@ class Attachment(NamedTuple):
     open_egress: int
     open_ingress: int
     padding: int
+
+
+class FlowsHeld(NamedTuple):
+    connections: int
+    opening: int
+    datagrams: int
+    others: int
 
 
 class NatAddressKey(NamedTuple):
@@ -572,7 +581,8 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellNode: Struct("=4sIQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
-    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH"),
+    Attachment: Struct("=IIIHH16s6s6sHHIIQQQIIIBBH"),
+    FlowsHeld: Struct("=IIII"),
     NatAddressKey: Struct("=IIII"),
     NatAddress: Struct("=16s"),
     CellServiceKey: Struct("=IIIH2s"),
@@ -603,6 +613,36 @@ class GatewayFlag(IntFlag):
 class UplinkFlag(IntFlag):
     CLOSING = 1
     FILLED = 2
+
+
+class MeasureWay(IntEnum):
+    OUTWARD = 0
+    INWARD = 1
+
+
+class MeasureProtocol(IntEnum):
+    TCP = 0
+    UDP = 1
+    OTHER = 2
+    PROTOCOLS = 3
+
+
+class Measure(IntEnum):
+    PASSED = 0
+    DROPPED = 24
+    RESETS_OUTWARD = 25
+    RESETS_INWARD = 26
+    RESETS_OWN = 27
+    FLOWS = 28
+    REFUSED = 31
+    ESTABLISHED = 34
+    IDLE = 35
+    NO_PORT = 36
+    NO_TARGET = 37
+    GROUPS_INWARD = 40
+    GROUPS_OUTWARD = 43
+    UNHEALTHY = 46
+    COUNTS = 47
 
 
 class CellConstant(IntEnum):

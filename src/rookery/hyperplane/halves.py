@@ -59,12 +59,23 @@ class Halves:
         row = self._tables.attachments.get(AttachmentKey(self._tables.config.half, *key))
         return Gates(*(getattr(row, name) for name in Gates._fields)) if row else None
 
-    def become(self, file: CellFile, place: int, gates: Callable[[AttachmentIntent], Gates]) -> None:
-        """`place`: this node's. Raises DataplaneError; then the half that is read is as it was. Blocks, some tens of milliseconds."""
+    def rows_measured(self) -> dict[tuple[int, int], int]:
+        """By attachment (VNI, number of its interface), whoever wrote it; in the half that is read, what it says there."""
+        found = sorted(self._tables.attachments.items(), key=lambda item: item[0].half == self._tables.config.half)
+        return {(key.vni, key.interface): row.measured for key, row in found}
+
+    def become(
+        self,
+        file: CellFile,
+        place: int,
+        gates: Callable[[AttachmentIntent], Gates],
+        measured: Callable[[tuple[int, int]], int] = lambda _: 0,
+    ) -> None:
+        """`place`: this node's; `measured`: row of an attachment in the measures. Raises DataplaneError; then the half that is read is as it was. Blocks, some tens of milliseconds."""
         held = self._tables.config
         half = 1 - held.half if held.epoch else 0
         sizes = (self._tables.sizes.services, self._tables.sizes.targets)
-        made = rows.half_of(file, half, self._tables, sizes, gates)
+        made = rows.half_of(file, half, self._tables, sizes, gates, measured)
         for name, wanted in rows.rows_of(made).items():
             self._fill(getattr(self._tables, name), name, half, wanted)
         self._tables.switch(

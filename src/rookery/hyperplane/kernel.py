@@ -12,6 +12,7 @@ from rookery.host.rule_book import RuleBook
 from rookery.host.sender_ways import SenderTables, SenderWays
 from rookery.hyperplane.cell_file import CellFile
 from rookery.hyperplane.halves import CellTables, Halves
+from rookery.hyperplane.measured import MeasuredRows, MeasureRows
 from rookery.intent.cell import AttachmentIntent
 from rookery.intent.host import HostIntent
 from rookery.mapping.protocol import Delta
@@ -20,6 +21,9 @@ from rookery.model.objects import ConnectionTracking
 
 class NodeTables(SenderTables, CellTables, Protocol):
     """The dataplane's."""
+
+    @property
+    def measures(self) -> MeasureRows: ...
 
 
 class _Gated(NamedTuple):
@@ -37,6 +41,7 @@ class NodeKernel:
     def __init__(self, tables: NodeTables, cell_number: int):
         self.ways = SenderWays(tables)
         self.halves = Halves(tables, cell_number)
+        self.measured = MeasuredRows(tables.measures, self.halves.rows_measured())
         self._rules = (KeptTable(tables.rule_addresses), KeptTable(tables.rule_ports), KeptTable(tables.rule_groups))
         self.book = RuleBook()
         self._switching = threading.Lock()
@@ -69,7 +74,8 @@ class NodeKernel:
     def take(self, file: CellFile, place: int) -> None:
         """The cell's file; then the rules that no attachment asks for any more go. Raises DataplaneError."""
         with self._switching:
-            self.halves.become(file, place, self._gates)
+            self.measured.become(file)
+            self.halves.become(file, place, self._gates, self.measured.row_of)
             if self._whole:
                 for table, wanted in zip(reversed(self._rules), reversed(self._rule_rows()), strict=True):
                     table.shift(wanted)

@@ -59,17 +59,23 @@ class Half(NamedTuple):
     targets: dict[RowNumber, CellTarget]
 
 
-def half_of(
-    file: CellFile, half: int, numbering: Numbering, rows: tuple[int, int], gates: Callable[[AttachmentIntent], Gates]
+def half_of(  # noqa: PLR0917 - what a file becomes here depends on all of it
+    file: CellFile,
+    half: int,
+    numbering: Numbering,
+    rows: tuple[int, int],
+    gates: Callable[[AttachmentIntent], Gates],
+    measured: Callable[[tuple[int, int]], int] = lambda _: 0,
 ) -> Half:
-    """`rows`: of services and of targets that a half has; `gates`: the compiled rules of an attachment."""
+    """`rows`: of services and of targets that a half has; `gates`: the compiled rules of an attachment; `measured`: the row in which
+    is counted in its name."""
     intent, (services, targets) = file.intent, rows
     held = {node.place: node for node in intent.nodes}
     return Half(
         nodes={
             numbering.node_row(half, place): _node(held.get(place), file) for place in range(CellConstant.NODES_MAX)
         },
-        attachments={AttachmentKey(half, *one.key): _attachment(one, gates(one)) for one in intent.attachments},
+        attachments={AttachmentKey(half, *one.key): _attachment(one, gates(one), measured(one.key)) for one in intent.attachments},
         nat_addresses=_nat_addresses(intent.attachments, half),
         services={
             CellServiceKey(half, *one.key[:3], one.port.to_bytes(2, "big")): _service(one, number)
@@ -98,7 +104,7 @@ def tenant_number(account: str) -> int:
     return int.from_bytes(blake2b(account.encode(), digest_size=4).digest(), "little") or 1
 
 
-def _attachment(one: AttachmentIntent, gates: Gates) -> Attachment:
+def _attachment(one: AttachmentIntent, gates: Gates, measured: int) -> Attachment:
     flags = AttachmentFlag(0)
     flags |= AttachmentFlag.PRIVATE if one.private else AttachmentFlag(0)
     flags |= AttachmentFlag.CLOSED if one.closed else AttachmentFlag(0)
@@ -114,6 +120,8 @@ def _attachment(one: AttachmentIntent, gates: Gates) -> Attachment:
         router_mac=mac_bytes(one.router_mac),
         mtu=min(one.mtu, CellConstant.MTU),
         addresses=len(one.addresses),
+        measured=measured,
+        reserved=0,
         group_set=one.group_set,
         **gates._asdict(),
     )
