@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import CellConfig, CellConstant, RowNumber
+from rookery.dataplane.formats import CellConfig, CellConstant, FlowsHeld, Measure, RowNumber
+
+NOTHING = (0,) * Measure.COUNTS
 
 
 class FakeTable:
@@ -30,6 +32,25 @@ class FakeTable:
             self.rows.pop(key, None)
 
 
+class FakeMeasures:
+    """rookery.dataplane.measures.Measures; `counts` and `flows` are a test's to set."""
+
+    def __init__(self, rows: int = 16) -> None:
+        self.rows = rows
+        self.counts: dict[int, tuple[int, ...]] = {}
+        self.flows: dict[int, FlowsHeld] = {}
+
+    def read(self, row: int) -> tuple[int, ...]:
+        return self.counts.get(row, NOTHING)
+
+    def begin(self, row: int) -> None:
+        self.counts[row] = NOTHING
+        self.flows.pop(row, None)
+
+    def held(self, rows: Iterable[int]) -> dict[int, FlowsHeld]:
+        return {row: self.flows.get(row, FlowsHeld(0, 0, 0, 0)) for row in rows}
+
+
 class Sizes(NamedTuple):
     services: int
     targets: int
@@ -41,6 +62,7 @@ class FakeTables:
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
         self.config = CellConfig(bytes(16), 0, 0, 0, 0, 0, 0, 0)
+        self.measures = FakeMeasures()
         for name in self.NAMES:
             setattr(self, name, FakeTable())
 

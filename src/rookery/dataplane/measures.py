@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import LAYOUTS, FlowsHeld, Measure
 from rookery.dataplane.table import possible_cpus
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 ROW = struct.Struct("=I")
 COUNTS = int(Measure.COUNTS)
 NOTHING_HELD = FlowsHeld(0, 0, 0, 0)
@@ -27,6 +29,11 @@ class Measures:
         self._cpus = possible_cpus()
         self._stride = (8 * COUNTS + 7) // 8 * 8
         self._cpu = struct.Struct(f"={COUNTS}Q")
+
+    @property
+    def began(self) -> str:
+        """Of these rows and no others: they are lost when the machine is started anew, or their pins are removed."""
+        return f"{BOOT_ID.read_text(encoding='ascii').strip()}.{syscall.map_id(self._counts)}"
 
     def read(self, row: int) -> Counts:
         """Raises DataplaneError."""

@@ -123,6 +123,13 @@ def map_shape(fd: int) -> MapShape:
     return MapShape(kind, key, value, rows, flags)
 
 
+def map_id(fd: int) -> int:
+    """Unique since the machine was started."""
+    info = Buffer(80)
+    call(OBJECT_INFO, _attribute("IIQ", fd, 80, info.address))
+    return struct.unpack_from("=2I", info.bytes())[1]
+
+
 def program_id(fd: int) -> int:
     info = Buffer(64)
     call(OBJECT_INFO, _attribute("IIQ", fd, 64, info.address))

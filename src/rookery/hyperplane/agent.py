@@ -28,6 +28,7 @@ from rookery.hyperplane.answers import PROGRAM, Answers
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.measured import AttachmentCounts, Teller
 from rookery.hyperplane.object_store import opened
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.state import NodeState
@@ -93,10 +94,12 @@ class Agent(Follower[NodeState]):
     def __init__(self, state: NodeState):
         super().__init__(state, state.config.heal_seconds, log)
         config = state.config
+        objects = opened(config.objects, config.object_options)
+        self._measures = Teller(objects, config.cell, config.name, state.dataplane.measures.began)
         self._files = state.files = FileLoop(
             config.cell,
             config.name,
-            opened(config.objects, config.object_options),
+            objects,
             held_epoch=lambda: state.kernel.halves.epoch,
             take=state.kernel.take,
             tell=self._complete,
@@ -196,10 +199,17 @@ class Agent(Follower[NodeState]):
     async def _keep_sweeping(self) -> None:
         while True:
             try:
-                self._state.flows = (await asyncio.to_thread(self._state.dataplane.sweep_flows)).held
+                await self._measures.tell(await asyncio.to_thread(self._sweep))
             except DataplaneError as error:
                 log.error("sweep of the flows: %s", error)
             await asyncio.sleep(SWEEP_SECONDS)
+
+    def _sweep(self) -> tuple[AttachmentCounts, ...]:
+        """Raises DataplaneError. Blocks."""
+        dataplane, measured = self._state.dataplane, self._state.kernel.measured
+        dataplane.measures.forget_held(measured.given)
+        self._state.flows = dataplane.sweep_flows().held
+        return measured.read()
 
     def _mend(self) -> int:
         state, dataplane = self._state, self._state.dataplane

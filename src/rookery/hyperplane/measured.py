@@ -7,6 +7,7 @@ which row stands in the kernel beside the attachments, so a new agent goes on fr
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
@@ -15,8 +16,11 @@ import msgspec
 
 from rookery.dataplane.formats import FlowsHeld
 from rookery.hyperplane.cell_file import CellFile
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, measures_key
 
 KEPT_SECONDS = 60.0  # of an attachment that has gone
+
+log = logging.getLogger("rookery.hyperplane")
 
 Key = tuple[int, int]  # VNI, number of the interface
 
@@ -38,7 +42,7 @@ class AttachmentCounts(msgspec.Struct, frozen=True, array_like=True):
     vni: int
     interface: int
     counts: tuple[int, ...]  # by Measure, since `began`
-    held: tuple[int, int, int, int]  # FlowsHeld
+    held: FlowsHeld
 
 
 class NodeMeasures(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,5 +103,25 @@ class MeasuredRows:
         """Raises DataplaneError."""
         held = self._rows.held(self.given)
         return tuple(
-            AttachmentCounts(*key, self._rows.read(row), tuple(held[row])) for key, row in sorted(self._row_of.items())
+            AttachmentCounts(*key, self._rows.read(row), held[row]) for key, row in sorted(self._row_of.items())
         )
+
+
+class Teller:
+    """Puts what a node has counted where the metrics are made of it, when it changed."""
+
+    def __init__(self, objects: ObjectStore, cell: str, node: str, began: str):
+        self._objects = objects
+        self._cell, self._node, self._began = cell, node, began
+        self._told: tuple[AttachmentCounts, ...] | None = None
+
+    async def tell(self, attachments: tuple[AttachmentCounts, ...]) -> None:
+        if attachments == self._told:
+            return
+        now = NodeMeasures(node=self._node, began=self._began, time=time.time(), attachments=attachments)
+        try:
+            await self._objects.put(measures_key(self._cell, self._node), encode(now))
+        except StoreAway as error:
+            log.warning("nobody hears what it has counted: %s", error)
+            return
+        self._told = attachments

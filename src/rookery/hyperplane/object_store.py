@@ -2,6 +2,7 @@
 
     cells/<cell>                 the file
     reports/<cell>/<node>        what a node last said
+    measures/<cell>/<node>       what it has counted
 
 StoreAway   it does not answer, or not in time: who reads goes on with what it has, who writes tries again"""
 
@@ -33,6 +34,14 @@ def report_key(cell: str, node: str) -> str:
 
 def reports_prefix(cell: str) -> str:
     return f"reports/{cell}/"
+
+
+def measures_key(cell: str, node: str) -> str:
+    return f"{measures_prefix(cell)}{node}"
+
+
+def measures_prefix(cell: str) -> str:
+    return f"measures/{cell}/"
 
 
 class ObjectStore:
