@@ -1,0 +1,183 @@
+"""Every five seconds: what the nodes of each cell counted becomes minutes of metrics.
+
+    nodes --measures--> object store --> differences --> minutes --> file <-- API (CloudWatch, Prometheus)
+
+It keeps nothing that is not in the file: what each node said last is committed with what was made of it. So it may die at any time: the
+next one goes on where the file ends. Nodes say totals, so what is read late is not lost; what a node counted since it last said something
+dies with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from rookery.hyperplane.cell_file import CellFile, Damaged
+from rookery.hyperplane.cell_file import decode as decode_file
+from rookery.hyperplane.controller import StateReader
+from rookery.hyperplane.measured import NodeMeasures
+from rookery.hyperplane.measured import decode as decode_measures
+from rookery.hyperplane.measured import encode as encode_measures
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, measures_prefix, report_key
+from rookery.hyperplane.report import decode as decode_report
+from rookery.intent.cell import AttachmentIntent
+from rookery.intent.state import State
+from rookery.metrics.folding import Key, Minutes, differences, levels
+from rookery.metrics.resources import Measured, hosts_found, measured_by
+from rookery.metrics.series import Series, SeriesAway
+from rookery.model.codec import decode as decode_thing
+from rookery.model.keys import target_health_key
+from rookery.model.objects import Cell, TargetHealth
+from rookery.store.interface import Store, StoreUnavailable
+
+TICK_SECONDS = 5.0
+FRESH_SECONDS = 15.0  # an older report is of a node that may be dead: what it holds, others hold now
+REMEMBERED_SECONDS = 300  # rows are read again from the file after that
+TRIM_SECONDS = 600.0
+NOTHING = (0, 0, 0, 0)  # held
+
+log = logging.getLogger("rookery.metrics")
+
+
+class _Gathered(NamedTuple):
+    """Of a cell."""
+
+    file: CellFile
+    told: dict[str, NodeMeasures]  # by node
+    living: list[NodeMeasures]
+    health: TargetHealth | None
+
+
+class Collector:
+    """`series` is its own to write."""
+
+    def __init__(
+        self, store: Store, objects: ObjectStore, series: Series, mtu: int, clock: Callable[[], float] = time.time
+    ):
+        self._store = store
+        self._objects = objects
+        self._series = series
+        self._reader = StateReader(store, mtu)
+        self._clock = clock
+        self._minutes = Minutes(series.row)
+        self._said: dict[str, NodeMeasures] | None = None  # by node; None: what the file says is to be read
+        self._attachments: dict[Key, AttachmentIntent] = {}
+        self._trimmed = 0.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            started = time.monotonic()
+            await self.tick()
+            await asyncio.sleep(max(0.0, started + TICK_SECONDS - time.monotonic()))
+
+    async def tick(self) -> None:
+        """All cells once."""
+        try:
+            if self._said is None:
+                self._go_on()
+            state = await self._reader.read()
+            cells = [found for cell in list(state.cells.values()) if (found := await self._gathered(cell))]
+            await asyncio.to_thread(self._fold, state, cells)
+            await asyncio.to_thread(self._trim)
+        except SeriesAway as error:
+            log.warning("nothing is kept: %s", error)
+            self._said = None
+        except (StoreUnavailable, StoreAway, Damaged, msgspec.DecodeError) as error:
+            log.warning("nothing was collected: %s", error)
+
+    def _go_on(self) -> None:
+        """Where the file ends. Raises SeriesAway, msgspec.DecodeError."""
+        self._minutes = Minutes(self._series.row)
+        self._said = {node: decode_measures(packed) for node, packed in self._series.seen().items()}
+
+    async def _gathered(self, cell: Cell) -> _Gathered | None:
+        """None: the cell has no file yet."""
+        packed = await self._objects.get(file_key(cell.name))
+        if packed is None:
+            return None
+        told = await self._told(cell.name)
+        living = [told[node] for node in told if await self._lives(cell.name, node)]
+        entry = await self._store.get(target_health_key(cell.name))
+        health = decode_thing(TargetHealth, entry.value) if entry else None
+        return _Gathered(decode_file(packed), told, living, health)
+
+    async def _told(self, cell: str) -> dict[str, NodeMeasures]:
+        """By node; what cannot be read is not there."""
+        found = {}
+        for key in await self._objects.keys(measures_prefix(cell)):
+            try:
+                one = decode_measures(await self._objects.get(key) or b"")
+            except msgspec.DecodeError as error:
+                log.warning("%s: %s", key, error)
+                continue
+            found[one.node] = one
+        return found
+
+    async def _lives(self, cell: str, node: str) -> bool:
+        packed = await self._objects.get(report_key(cell, node))
+        try:
+            return packed is not None and self._clock() - decode_report(packed).time < FRESH_SECONDS
+        except msgspec.DecodeError:
+            return False
+
+    def _fold(self, state: State, cells: Sequence[_Gathered]) -> None:
+        """Raises SeriesAway; then all of it is done again."""
+        assert self._said is not None
+        told = {node: one for cell in cells for node, one in cell.told.items()}
+        new = {node: one for node, one in told.items() if self._said.get(node) != one}
+        self._know(cells, told.values())
+        whose = _Whose(state, self._attachments)
+        for node, one in new.items():
+            for key, counts in differences(self._said.get(node), one):
+                for measured in whose.of(key):
+                    self._minutes.count(measured, one.time, counts)
+        self._look(state, cells, whose)
+        rows, totals = self._minutes.taken()
+        self._series.put(rows, totals, {node: encode_measures(one) for node, one in new.items()})
+        self._said |= new
+        self._minutes.forget_before(self._clock() - REMEMBERED_SECONDS)
+
+    def _look(self, state: State, cells: Sequence[_Gathered], whose: _Whose) -> None:
+        """At everything that is there, whether something happened or not."""
+        now = self._clock()
+        held = levels([one for cell in cells for one in cell.living], whose.of)
+        there = {measured for cell in cells for one in cell.file.intent.attachments for measured in whose.of(one.key)}
+        for measured in there:
+            self._minutes.look(measured, now, held.get(measured, NOTHING))
+        for cell in cells:
+            for measured, hosts in hosts_found(state, cell.file.intent, cell.health).items():
+                self._minutes.look(measured, now, hosts)
+
+    def _know(self, cells: Sequence[_Gathered], told: Iterable[NodeMeasures]) -> None:
+        """Whose each attachment is, also for as long as nodes still tell of one that has gone."""
+        wanted = {(one.vni, one.interface) for node in told for one in node.attachments}
+        kept = {key: one for key, one in self._attachments.items() if key in wanted}
+        self._attachments = kept | {one.key: one for cell in cells for one in cell.file.intent.attachments}
+
+    def _trim(self) -> None:
+        if self._clock() - self._trimmed < TRIM_SECONDS:
+            return
+        self._trimmed = self._clock()
+        if gone := self._series.trim(self._trimmed):
+            log.info("%d minutes were too old, or too many", gone)
+
+
+class _Whose:
+    """Each attachment looked up once."""
+
+    def __init__(self, state: State, attachments: dict[Key, AttachmentIntent]):
+        self._state = state
+        self._attachments = attachments
+        self._found: dict[Key, tuple[Measured, ...]] = {}
+
+    def of(self, key: Key) -> tuple[Measured, ...]:
+        if key not in self._found:
+            one = self._attachments.get(key)
+            self._found[key] = measured_by(self._state, one) if one else ()
+        return self._found[key]
+

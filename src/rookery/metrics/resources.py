@@ -1,0 +1,115 @@
+"""Whose metrics an attachment's counts are: the account, the AWS region, and the dimensions. Pure."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from rookery.intent.balanced_targets import UNHEALTHY
+from rookery.intent.cell import BALANCER, ENDPOINT, NAT, AttachmentIntent, CellIntent
+from rookery.intent.state import State
+from rookery.metrics import catalogue
+from rookery.metrics.catalogue import Family, HostsFound
+from rookery.model.balancers import Listener, LoadBalancer, TargetGroup
+from rookery.model.objects import NatGateway, TargetHealth, VpcEndpoint, VpcEndpointService
+
+
+class Measured(NamedTuple):
+    """What has metrics of its own."""
+
+    account: str
+    region: str  # AWS's
+    namespace: str
+    dimensions: tuple[tuple[str, str], ...]  # by name
+
+    @property
+    def family(self) -> Family:
+        return catalogue.FAMILIES[self.namespace, tuple(name for name, _ in self.dimensions)]
+
+
+def measured_by(state: State, one: AttachmentIntent) -> tuple[Measured, ...]:
+    """Each of those that an attachment counts for; none: the state does not know (any more) whose it is."""
+    return tuple(_OF_KIND[one.kind](state, one))
+
+
+def _named(account: str, region: str, family: Family, *values: str) -> Measured:
+    return Measured(account, region, family.namespace, tuple(zip(family.dimensions, values, strict=True)))
+
+
+def _nat(state: State, one: AttachmentIntent) -> Iterator[Measured]:
+    gateway = state.get(NatGateway, one.of)
+    if gateway:
+        yield _named(gateway.account, gateway.region, catalogue.OF_NAT, gateway.id)
+
+
+def _balancer(state: State, one: AttachmentIntent) -> Iterator[Measured]:
+    balancer = state.get(LoadBalancer, one.of)
+    if balancer is None:
+        return
+    home = (balancer.account, balancer.region)
+    yield _named(*home, catalogue.OF_BALANCER, balancer.path)
+    for zone, interface in balancer.interfaces.items():
+        if interface == one.id:
+            yield _named(*home, catalogue.OF_BALANCER_ZONE, zone, balancer.path)
+
+
+def _endpoint(state: State, one: AttachmentIntent) -> Iterator[Measured]:
+    endpoint = state.get(VpcEndpoint, one.of)
+    if endpoint is None:
+        return
+    home, name, vpc = (endpoint.account, endpoint.region), endpoint.service_name, endpoint.vpc_id
+    yield _named(*home, catalogue.OF_ENDPOINT, "Interface", name, endpoint.id, vpc)
+    for subnet, interface in endpoint.interfaces.items():
+        if interface == one.id:
+            yield _named(*home, catalogue.OF_ENDPOINT_SUBNET, "Interface", name, subnet, endpoint.id, vpc)
+    service = state.get(VpcEndpointService, endpoint.service_id)
+    if service is None:
+        return
+    home = (service.account, service.region)
+    yield _named(*home, catalogue.OF_SERVICE, service.id)
+    yield _named(*home, catalogue.OF_SERVICE_ZONE, service.region + string.ascii_lowercase[one.zone], service.id)
+    yield _named(*home, catalogue.OF_SERVICE_ENDPOINT, service.id, endpoint.id)
+
+
+_OF_KIND = {NAT: _nat, BALANCER: _balancer, ENDPOINT: _endpoint}
+
+
+def hosts_found(state: State, intent: CellIntent, health: TargetHealth | None) -> Mapping[Measured, HostsFound]:
+    """Healthy and unhealthy targets of every target group that a balancer at this cell leads to, also by zone."""
+    found: dict[Measured, HostsFound] = {}
+    for balancer in _balancers_at(state, intent):
+        for group in _groups_of(state, balancer):
+            for measured, zone in _places(balancer, group):
+                found[measured] = _hosts_of(intent, health, group, zone)
+    return found
+
+
+def _balancers_at(state: State, intent: CellIntent) -> list[LoadBalancer]:
+    found = (state.get(LoadBalancer, of) for of in sorted({one.of for one in intent.attachments if one.kind == BALANCER}))
+    return [balancer for balancer in found if balancer]
+
+
+def _groups_of(state: State, balancer: LoadBalancer) -> list[TargetGroup]:
+    ids = {to.group_id for one in state.all(Listener) if one.balancer_id == balancer.id for to in one.forwards}
+    return [group for group_id in sorted(ids) if (group := state.get(TargetGroup, group_id))]
+
+
+def _places(balancer: LoadBalancer, group: TargetGroup) -> Iterator[tuple[Measured, str]]:
+    """And the zone; empty: all of them."""
+    home, group_path = (balancer.account, balancer.region), f"targetgroup/{group.name}/{group.digits}"
+    yield _named(*home, catalogue.OF_HOSTS, balancer.path, group_path), ""
+    for zone in balancer.interfaces:
+        yield _named(*home, catalogue.OF_HOSTS_ZONE, zone, balancer.path, group_path), zone
+
+
+def _hosts_of(intent: CellIntent, health: TargetHealth | None, group: TargetGroup, zone: str) -> HostsFound:
+    """Targets of all zones count in each. A target that has not been checked yet is neither."""
+    words = health.targets.get(group.id, {}) if health else {}
+    there = [one for one in intent.targets if one.group == group.id and not one.draining and _is_in(one.zone, zone)]
+    bad = [one for one in there if words.get(f"{one.address}:{one.port}", ("", ""))[0] == UNHEALTHY]
+    return HostsFound(sum(one.healthy for one in there), len(bad))
+
+
+def _is_in(number: int | None, zone: str) -> bool:
+    return number is None or not zone or string.ascii_lowercase[number] == zone[-1:]
