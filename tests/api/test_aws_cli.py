@@ -18,11 +18,11 @@ from rookery.testing.running_api import ACCESS_KEY, SECRET
 AWS_CLI = Path(sys.executable).with_name("aws")
 
 
-@pytest.fixture
-def aws(api):
+def cli(url: str, service: str = "ec2"):
+    """What runs `aws <service> <line>`."""
     environment = {
         "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -30,8 +30,8 @@ def aws(api):
     }
 
     def run(line: str) -> str:
-        """The answer of `aws ec2 <line>`: JSON, or the text that --query chose."""
-        command = [str(AWS_CLI), "ec2", *line.split()]
+        """The answer: JSON, or the text that --query chose."""
+        command = [str(AWS_CLI), service, *line.split()]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
@@ -39,6 +39,11 @@ def aws(api):
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def aws(api):
+    return cli(api.url)
 
 
 def test_the_aws_cli_builds_a_guarded_vpc(aws, ec2):

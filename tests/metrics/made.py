@@ -18,7 +18,7 @@ PASSED = ("in", "bytes_in", "out", "bytes_out")
 def place(name: str) -> int:
     """Of "dropped", "flows_tcp", "tcp_outward_bytes_in"."""
     first, _, rest = name.partition("_")
-    if rest.partition("_")[0] in WAYS:
+    if first.upper() in MeasureProtocol.__members__:
         way, _, what = rest.partition("_")
         protocol = MeasureProtocol[first.upper()]
         return Measure.PASSED + (WAYS[way] * MeasureProtocol.PROTOCOLS + protocol) * 4 + PASSED.index(what)

@@ -32,6 +32,8 @@ def _settings(arguments: argparse.Namespace) -> ServerSettings:
         sealing_key=arguments.sealing_key,
         port=arguments.port,
         mtu=arguments.mtu,
+        series=arguments.series,
+        scrape_token=arguments.scrape_token,
         quotas=msgspec.json.decode(arguments.quotas, type=Quotas),
     )
 
@@ -43,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sealing-key", required=True, type=Path, help="32 bytes, mode 0600; made if missing"
     )
+    parser.add_argument("--series", type=Path, help="the file of metrics")
+    parser.add_argument("--scrape-token", type=Path, help="what Prometheus shows at /metrics, mode 0600; made if missing")
     parser.add_argument("--port", type=int, default=API_PORT)
     parser.add_argument("--mtu", type=int, default=INSTANCE_MTU, help="of instances")
     parser.add_argument("--quotas", default="{}", help='JSON, for example {"vpcs": 100}')

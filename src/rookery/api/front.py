@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rookery.api import sts
@@ -17,13 +17,16 @@ from rookery.api.credentials import UnsealError, unseal
 from rookery.api.engine import Answer, Engine
 from rookery.api.errors import missing_parameter
 from rookery.api.ids import RandomIds
+from rookery.api.metrics_file import MetricsFile
+from rookery.api.monitoring import run as monitoring
 from rookery.api.operation import ApiError, Request
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, HttpRequest, claim_of, verify
 from rookery.api.state import State
 from rookery.api.wire.answer import answer, error_answer
 from rookery.api.wire.form import fields, tree
-from rookery.api.wire.service import BALANCING, Service, WireOperation, service
+from rookery.api.wire.rpc import error_content, rpc_of, target_of, unknown_operation
+from rookery.api.wire.service import BALANCING, MONITORING, Service, WireOperation, service
 from rookery.model.objects import AccessKey
 from rookery.store.interface import Store, StoreUnavailable
 
@@ -34,9 +37,9 @@ _PRESIGNED = frozenset(
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature", "Security-Token")
 )
 # By its version one knows a service before its signature is read.
-_VERSIONS = {"sts": "Version=2011-06-15", BALANCING: "Version=2015-12-01"}
+_VERSIONS = {"sts": "Version=2011-06-15", BALANCING: "Version=2015-12-01", MONITORING: "Version=2010-08-01"}
 _CLASSIC = "2012-06-01"  # the older API under the same name
-# What a parser says of a request, as the EC2 API names it: ELBv2 has one word for all of it.
+# What a parser says of a request, as the EC2 API names it: ELBv2 and CloudWatch have one word for all of it.
 _MALFORMED = frozenset({"InvalidParameterValue", "MissingParameter", "UnknownParameter"})
 
 
@@ -45,6 +48,8 @@ class HttpAnswer(NamedTuple):
     body: bytes
     request_id: str
     generation: int | None = None
+    media_type: str = "text/xml;charset=UTF-8"
+    headers: Mapping[str, str] = {}
 
 
 class Front:
@@ -56,10 +61,13 @@ class Front:
         sealing_key: bytes,
         quotas: Quotas | None = None,
         clock: Callable[[], float] = time.time,
+        *,
         state: State | None = None,
+        metrics: MetricsFile | None = None,
     ):
         self.state = state or State(store)
         self._engine = Engine(store, self.state)
+        self._metrics = metrics or MetricsFile(None)
         self._sealing_key = sealing_key
         self._quotas = quotas or Quotas()
         self._clock = clock
@@ -93,14 +101,17 @@ class Front:
         chosen = service(claim.credential.service)
         operation, request = self._request(http, claim, chosen, call)
         done = await self._run(request, operation, chosen)
+        rpc = rpc_of(http)
+        if rpc is not None:
+            body = rpc.dumps(operation.checked(done.result))
+            return HttpAnswer(200, body, call.request_id, done.generation, rpc.media_type, rpc.headers)
         body = answer(chosen, operation, done.result, call.request_id)
         return HttpAnswer(200, body, call.request_id, done.generation)
 
     def _request(
         self, http: HttpRequest, claim: Claim, chosen: Service, call: _Call
     ) -> tuple[WireOperation, Request]:
-        form = _form(http)
-        operation = _operation(form, chosen)
+        operation, parameters = _asked(http, chosen)
         call.action = operation.name
         key = self.state.access_keys[claim.credential.access_key]
         call.account, call.region = key.account, claim.credential.region
@@ -108,7 +119,7 @@ class Front:
             account=key.account,
             region=claim.credential.region,
             operation=operation.name,
-            parameters=_parameters(operation, form),
+            parameters=parameters(),
             now=self._clock(),
             ids=self._ids,
             access_key=key.access_key,
@@ -120,6 +131,8 @@ class Front:
     async def _run(self, request: Request, operation: WireOperation, chosen: Service) -> Answer:
         if chosen.name == "sts":
             return Answer(sts.run(request), None)
+        if chosen.name == MONITORING:
+            return Answer(await monitoring.run(request, self._metrics), None)
         return await self._engine.run(request, operation)
 
     def _secret(self, access_key: str) -> str | None:
@@ -163,8 +176,22 @@ class _Call:
 def _check_http(http: HttpRequest) -> None:
     if http.method not in ("GET", "POST"):
         raise ApiError("MethodNotAllowed", "The API is asked with GET or POST.", 405)
-    if http.path not in ("", "/"):
+    if http.path not in ("", "/") and rpc_of(http) is None:
         raise ApiError("InvalidRequest", "The API is served at the path '/'.", 404)
+
+
+def _asked(http: HttpRequest, chosen: Service) -> tuple[WireOperation, Callable[[], dict[str, Any]]]:
+    """The operation, and what reads its parameters. Raises ApiError."""
+    rpc = rpc_of(http)
+    if rpc is None:
+        form = _form(http)
+        operation = _operation(form, chosen)
+        return operation, lambda: _parameters(operation, form)
+    target, name = target_of(rpc, http)
+    found = chosen.operation(name) if target == chosen.target else None
+    if found is None:
+        raise unknown_operation()
+    return found, lambda: _in_words_of(found, lambda: found.read(rpc.loads(http.body)))
 
 
 def _form(http: HttpRequest) -> dict[str, str]:
@@ -198,16 +225,25 @@ def _operation(form: dict[str, str], chosen: Service) -> WireOperation:
 
 def _parameters(operation: WireOperation, form: dict[str, str]) -> dict[str, Any]:
     """Raises ApiError."""
+    return _in_words_of(operation, lambda: operation.parse(tree(form)))
+
+
+def _in_words_of(operation: WireOperation, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Raises ApiError."""
     try:
-        return operation.parse(tree(form))
+        return read()
     except ApiError as error:
-        if operation.service == BALANCING and error.code in _MALFORMED:
+        if operation.service in (BALANCING, MONITORING) and error.code in _MALFORMED:
             raise ApiError("ValidationError", error.message) from error
         raise
 
 
 def _refusal(error: ApiError, call: _Call, http: HttpRequest) -> HttpAnswer:
     call.code = error.code
+    rpc = rpc_of(http)
+    if rpc is not None:
+        content, headers = error_content(error, service(MONITORING).error_shape(error.code))
+        return HttpAnswer(error.status, rpc.dumps(content), call.request_id, None, rpc.media_type, {**rpc.headers, **headers})
     body = error_answer(error, call.request_id, _spoken(call.service, http))
     return HttpAnswer(error.status, body, call.request_id)
 

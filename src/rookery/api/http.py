@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from rookery.api.front import Front, HttpAnswer
 from rookery.api.operation import ApiError
+from rookery.api.scrape import Scrape
 from rookery.api.signature import HttpRequest
 from rookery.api.wire.answer import error_answer
 
@@ -27,8 +28,10 @@ MAX_DRAINED = (
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-def application(front: Front, lifespan: Lifespan | None = None) -> Starlette:
-    routes = [Route("/health", _health, methods=["GET"]), Route("/{path:path}", Endpoint(front))]
+def application(front: Front, lifespan: Lifespan | None = None, scrape: Scrape | None = None) -> Starlette:
+    """`scrape` None: nobody is told metrics but by signed requests."""
+    scraped = [Route("/metrics", scrape.respond, methods=["GET"])] if scrape else []
+    routes = [Route("/health", _health, methods=["GET"]), *scraped, Route("/{path:path}", Endpoint(front))]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
@@ -101,4 +104,4 @@ def _response(answer: HttpAnswer) -> Response:
     headers = {"x-amzn-requestid": answer.request_id}
     if answer.generation is not None:
         headers["x-rookery-generation"] = str(answer.generation)
-    return Response(answer.body, answer.status, headers, media_type="text/xml;charset=UTF-8")
+    return Response(answer.body, answer.status, {**headers, **answer.headers}, media_type=answer.media_type)

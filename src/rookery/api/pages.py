@@ -55,11 +55,11 @@ def page(
     token = request.parameters.get("NextToken")
     ordered = sorted(items, key=position)
     if token:
-        after = _position_of(request, token)
+        after = position_of(request, token)
         ordered = [item for item in ordered if position(item) > after]
     if size is None or len(ordered) <= size:
         return Page(ordered, None)
-    return Page(ordered[:size], _token_of(request, position(ordered[size - 1])))
+    return Page(ordered[:size], token_of(request, position(ordered[size - 1])))
 
 
 def _size(request: Request, ids_member: str, least: int) -> int | None:
@@ -74,12 +74,14 @@ def _size(request: Request, ids_member: str, least: int) -> int | None:
     return int(size)
 
 
-def _token_of(request: Request, position: Position) -> str:
+def token_of(request: Request, position: Position) -> str:
+    """Good for the same question only."""
     body = msgspec.msgpack.encode((position[0], position[1]))
     return base64.urlsafe_b64encode(_digest(request, body) + body).decode()
 
 
-def _position_of(request: Request, token: str) -> Position:
+def position_of(request: Request, token: str) -> Position:
+    """Raises InvalidNextToken."""
     try:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
         body = raw[16:]

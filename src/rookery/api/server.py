@@ -18,7 +18,9 @@ from rookery.api.credentials import create_sealing_key
 from rookery.api.front import Front
 from rookery.api.housekeeper import keep_house_forever
 from rookery.api.http import application
+from rookery.api.metrics_file import MetricsFile
 from rookery.api.quotas import Quotas
+from rookery.api.scrape import Scrape, scrape_token
 from rookery.api.state import State
 from rookery.api.wire.service import service
 from rookery.log import log_to_stderr
@@ -39,6 +41,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = API_PORT
     mtu: int = INSTANCE_MTU
     quotas: Quotas = Quotas()
+    series: Path | None = None  # the file of metrics; None: nobody measures anything
+    scrape_token: Path | None = None  # what Prometheus shows; None: it is told nothing
 
 
 def serve(settings: ServerSettings) -> None:
@@ -71,7 +75,9 @@ def make_application(settings: ServerSettings, store: Store, sealing_key: bytes)
     """Closes the store when it ends."""
     handlers.load()
     state = State(store, settings.mtu)
-    front = Front(store, sealing_key, settings.quotas, state=state)
+    metrics = MetricsFile(settings.series)
+    front = Front(store, sealing_key, settings.quotas, state=state, metrics=metrics)
+    scrape = Scrape(metrics, scrape_token(settings.scrape_token)) if settings.scrape_token else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -84,4 +90,4 @@ def make_application(settings: ServerSettings, store: Store, sealing_key: bytes)
             await house
         await store.close()
 
-    return application(front, lifespan)
+    return application(front, lifespan, scrape)

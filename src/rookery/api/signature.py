@@ -21,7 +21,7 @@ from rookery.api.operation import ApiError
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 300
 MAX_EXPIRES = 7 * 24 * 3600
-SERVICES = ("ec2", "sts", "elasticloadbalancing")
+SERVICES = ("ec2", "sts", "elasticloadbalancing", "monitoring")
 MAX_HEADER = 8192
 
 _DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z\Z")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from rookery.metrics.catalogue import Fold, Metric
@@ -34,7 +34,7 @@ class Statistics(NamedTuple):
         )
 
 
-STATISTICS = {
+STATISTICS: dict[str, Callable[[Statistics], float]] = {
     "SampleCount": lambda found: float(found.samples),
     "Average": lambda found: found.average,
     "Sum": lambda found: found.sum,

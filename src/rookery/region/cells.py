@@ -11,7 +11,7 @@ import msgspec
 from rookery.files import write_whole
 from rookery.hyperplane.cell_file import CellFile, Damaged, decode, hash_of
 from rookery.hyperplane.config import CellNodeConfig
-from rookery.hyperplane.object_store import ObjectStore, file_key, opened, report_key
+from rookery.hyperplane.object_store import ObjectStore, file_key, measures_key, opened, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
@@ -232,9 +232,10 @@ async def _drained(shape: Settings, nodes: set[str]) -> bool:
 
 
 async def forget_reports(shape: Settings, nodes: Iterable[str]) -> None:
-    """Of nodes that are gone."""
+    """Of nodes that are gone; what they counted, too."""
     for node in nodes:
-        (shape.layout.objects / report_key(CELL, node)).unlink(missing_ok=True)
+        for key in (report_key(CELL, node), measures_key(CELL, node)):
+            (shape.layout.objects / key).unlink(missing_ok=True)
 
 
 def begin_removal(shape: Settings, nodes: set[str]) -> None:

@@ -109,6 +109,16 @@ class Layout:
         """The object store: files of cells, and reports of their nodes."""
         return self.state / "objects"
 
+    @property
+    def series(self) -> Path:
+        """The file of metrics."""
+        return self.state / "metrics.db"
+
+    @property
+    def scrape_token(self) -> Path:
+        """What Prometheus shows."""
+        return self.state / "scrape.token"
+
     def host_namespace(self, host: str) -> str:
         return f"{self.namespace_prefix}{host}"
 

@@ -15,6 +15,7 @@ from rookery.region.owned import BIRD, DNSMASQ
 from rookery.region.settings import Settings
 
 CONTROLLER = "cell-controller"  # the part
+METRICS = "cell-metrics"  # the part
 ROUTER = "internet-router"  # the part
 URGENT = -10  # niceness
 
@@ -39,7 +40,8 @@ def parts_of(settings: Settings) -> list[Part]:
     """In the order of their start."""
     of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
     of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
-    of_cell = [_controller(settings), *(_node(settings, node) for node in settings.node_names)] if settings.nodes else []
+    nodes = [_node(settings, node) for node in settings.node_names]
+    of_cell = [_controller(settings), *nodes, _metrics(settings)] if nodes else []
     outside = [_router(settings), _page(settings), _names(settings)] if settings.edges else []
     return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_cell, *of_hosts]
 
@@ -84,7 +86,7 @@ def _credentials(files: Identity) -> tuple[str, ...]:
 
 def _api(settings: Settings) -> Part:
     plan = settings.layout
-    keys = ("--sealing-key", str(plan.sealing_key))
+    keys = ("--sealing-key", str(plan.sealing_key), "--series", str(plan.series), "--scrape-token", str(plan.scrape_token))
     named = ("--name", plan.name, "--database", str(plan.database))
     options = (*named, *keys, "--port", str(settings.port), "--mtu", str(settings.instance_mtu))
     return _python("api", "rookery.api", options, "", plan.logs / "api.log")
@@ -115,6 +117,13 @@ def _controller(settings: Settings) -> Part:
     named = ("--name", plan.name, "--database", str(plan.database), "--objects", str(plan.objects))
     options = (*named, "--mtu", str(settings.instance_mtu))
     return _python(CONTROLLER, "rookery.hyperplane.controller", options, plan.control_namespace, plan.logs / f"{CONTROLLER}.log")
+
+
+def _metrics(settings: Settings) -> Part:
+    plan = settings.layout
+    named = ("--name", plan.name, "--database", str(plan.database), "--objects", str(plan.objects))
+    options = (*named, "--series", str(plan.series), "--mtu", str(settings.instance_mtu))
+    return _python(METRICS, "rookery.metrics", options, plan.control_namespace, plan.logs / f"{METRICS}.log")
 
 
 def _node(settings: Settings, node: str) -> Part:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rookery.api.operation import ApiError
 from rookery.api.wire.serialize import escape
-from rookery.api.wire.service import BALANCING, Service, WireOperation
+from rookery.api.wire.service import BALANCING, MONITORING, Service, WireOperation
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -14,6 +14,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 QUERY_NAMESPACES = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     BALANCING: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+    MONITORING: "http://monitoring.amazonaws.com/doc/2010-08-01/",
 }
 
 

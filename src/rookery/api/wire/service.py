@@ -16,11 +16,13 @@ from botocore.model import OperationModel, ServiceModel
 
 from rookery.api.wire.parse import Parser, compile_parser
 from rookery.api.wire.serialize import compile_serializer
+from rookery.api.wire.structured import checked, compile_reader
 
 Serializer = Callable[[dict[str, Any]], str]
 
 BALANCING = "elasticloadbalancing"
-_MODELS = {BALANCING: "elbv2"}
+MONITORING = "monitoring"
+_MODELS = {BALANCING: "elbv2", MONITORING: "cloudwatch"}
 
 
 class WireOperation:
@@ -46,6 +48,15 @@ class WireOperation:
         return compile_serializer(self._model.output_shape)
 
     @cached_property
+    def read(self) -> Parser:
+        """What JSON or CBOR was of a body as typed parameters. Raises ApiError."""
+        return compile_reader(self._model.input_shape)
+
+    def checked(self, result: dict[str, Any]) -> dict[str, Any]:
+        """A result as JSON or CBOR have it. Raises KeyError: the model does not know all of it."""
+        return checked(self._model.output_shape, result)
+
+    @cached_property
     def answers_return(self) -> bool:
         """EC2 operations without another answer say `<return>true</return>`."""
         shape = self._model.output_shape
@@ -64,7 +75,7 @@ class WireOperation:
 
 
 class Service:
-    """One API: "ec2", "sts" or "elasticloadbalancing"."""
+    """One API: "ec2", "sts", "elasticloadbalancing" or "monitoring"."""
 
     def __init__(self, name: str):
         known_as = _MODELS.get(name, name)
@@ -73,8 +84,17 @@ class Service:
         self.version: str = self._model.metadata["apiVersion"]
         self.namespace: str = self._model.metadata["xmlNamespace"].rstrip("/") + "/"
         self.is_ec2: bool = self._model.metadata["protocol"] == "ec2"
+        self.target: str = self._model.metadata.get("targetPrefix", "")
         self._operations: dict[str, WireOperation] = {}
         self._names = frozenset(self._model.operation_names)
+
+    @cached_property
+    def _error_shapes(self) -> dict[str, str]:
+        return {shape.error_code: shape.name for shape in self._model.error_shapes}
+
+    def error_shape(self, code: str) -> str:
+        """The code itself where the model has no shape for it."""
+        return self._error_shapes.get(code, code)
 
     @property
     def operation_names(self) -> frozenset[str]:

@@ -1,0 +1,226 @@
+"""From what nodes say in the object store to what the file has, through collectors that come and go.
+
+    node-1, node-2 --> folder --> collector --> file        attachments: 1 NAT gateway, 2 balancer (zone a), 3 endpoint (another account)
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from rookery.hyperplane.cell_file import encode as encode_file
+from rookery.hyperplane.measured import encode as encode_measures
+from rookery.hyperplane.object_store import file_key, measures_key, opened, report_key
+from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.report import encode as encode_report
+from rookery.intent.cell import BALANCER, ENDPOINT, NAT
+from rookery.metrics import catalogue
+from rookery.metrics.collector import Collector
+from rookery.metrics.points import place_of, statistics_of
+from rookery.metrics.resources import Measured
+from rookery.metrics.series import Series, SeriesAway
+from rookery.model.balancers import BalancerZone, Forward, Listener, LoadBalancer, TargetGroup
+from rookery.model.codec import encode as encode_thing
+from rookery.model.keys import cell_key, key_of, target_health_key
+from rookery.model.objects import Cell, NatGateway, TargetHealth, VpcEndpoint, VpcEndpointService
+from rookery.testing.memory_store import MemoryStore
+from tests.hyperplane import files
+from tests.metrics import made
+from tests.metrics.made import T, node
+
+OWNER = {"account": "123456789012", "region": "us-east-1"}
+CONSUMER = {"account": "210987654321", "region": "eu-west-1"}
+GATEWAY = NatGateway(**OWNER, id="nat-1", vpc_id="vpc-1", subnet_id="subnet-1")
+WEB = LoadBalancer(**OWNER, id="lb-00000000000000007", name="web", vpc_id="vpc-1", is_internal=True, zones=(BalancerZone(zone="us-east-1a", subnet_id="subnet-1", interface_id="eni-2"),))  # fmt: skip
+GROUP = TargetGroup(**OWNER, id="tg-00000000000000008", name="servers", vpc_id="vpc-1", protocol="TCP", port=80, target_type="ip")
+LISTENER = Listener(**OWNER, id="listener-1", balancer_id=WEB.id, port=80, protocol="TCP", forwards=(Forward(GROUP.id),))
+SERVICE = VpcEndpointService(**OWNER, id="vpce-svc-1", balancers=(WEB.arn,))
+INTERFACE = VpcEndpoint(**CONSUMER, id="vpce-1", vpc_id="vpc-9", service_id=SERVICE.id, service_account=SERVICE.account, service_name=SERVICE.name, interfaces={"subnet-9": "eni-3"})  # fmt: skip
+ATTACHED = (
+    files.attachment(1, id="eni-1", of=GATEWAY.id, kind=NAT),
+    files.attachment(2, id="eni-2", of=WEB.id, kind=BALANCER),
+    files.attachment(3, id="eni-3", of=INTERFACE.id, kind=ENDPOINT, account=CONSUMER["account"]),
+)
+ZONE, WHOLE = (("AvailabilityZone", "us-east-1a"), ("LoadBalancer", WEB.path)), (("LoadBalancer", WEB.path),)
+
+
+class Scene:
+    def __init__(self, folder):
+        self.store = MemoryStore()
+        self.objects = opened(str(folder / "objects"))
+        self.path = folder / "metrics.db"
+        self.series = Series.open(self.path)
+        self.now = float(T)
+        self.collector = self.another()
+
+    def another(self) -> Collector:
+        return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now)
+
+    async def begin(self, attachments=ATTACHED) -> None:
+        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE)
+        rows = {key_of(thing): encode_thing(thing) for thing in things}
+        cell = Cell(name="cell-1", zones=(0,), nodes=("node-1", "node-2"))
+        await self.store.txn([], rows | {cell_key("cell-1"): encode_thing(cell)})
+        await self.file(attachments)
+
+    async def file(self, attachments) -> None:
+        whole = files.file(1, attachments=0, targets=0)
+        targets = tuple(
+            msgspec.structs.replace(files.target(n, GROUP.id), zone=None, healthy=n == 0, draining=n == 3) for n in range(4)
+        )
+        rows = files.place_targets(targets, ())
+        intent = msgspec.structs.replace(whole.intent, attachments=attachments, targets=targets)
+        await self.objects.put(file_key("cell-1"), encode_file(msgspec.structs.replace(whole, intent=intent, rows=rows)))
+
+    async def say(self, *attachments, name="node-1", **changed) -> None:
+        said = node(*attachments, name=name, **{"time": self.now, **changed})
+        await self.objects.put(measures_key("cell-1", name), encode_measures(said))
+        await self.live(name)
+
+    async def live(self, *names) -> None:
+        for name in names:
+            await self.objects.put(report_key("cell-1", name), encode_report(NodeReport(node=name, time=self.now)))
+
+    def value(self, measured: Measured, name: str, minute: int = T):
+        place = place_of(measured.family.metrics, name)
+        return statistics_of(self.series.row(measured, minute).get(place))
+
+
+@pytest.fixture
+def scene(tmp_path):
+    found = Scene(tmp_path)
+    yield found
+    found.series.close()
+
+
+def nat() -> Measured:
+    return made.NAT
+
+
+def balancer(dimensions) -> Measured:
+    return Measured(OWNER["account"], OWNER["region"], catalogue.BALANCERS, dimensions)
+
+
+def run(work) -> None:
+    asyncio.run(work)
+
+
+def test_what_nodes_counted_is_added_up_whoever_reads_it(scene):
+    """The first collector dies after each look."""
+
+    async def work():
+        await scene.begin()
+        for sent in (100, 250, 250, 400):
+            await scene.say(made.attachment(1, tcp_outward_bytes_in=sent))
+            await scene.say(made.attachment(1, tcp_outward_bytes_in=1000), name="node-2")
+            await scene.another().tick()
+        assert scene.value(nat(), "BytesInFromSource").sum == 1400
+
+    run(work())
+
+
+def test_whose_the_counts_are(scene):
+    async def work():
+        await scene.begin()
+        await scene.say(
+            made.attachment(1, (5, 0, 0, 0), no_port=2),
+            made.attachment(2, (7, 1, 2, 0), tcp_outward_bytes_out=60, tcp_inward_bytes_in=40, resets_inward=3),
+            made.attachment(3, (7, 1, 0, 0), tcp_outward_bytes_in=60, tcp_inward_bytes_out=40, flows_tcp=9),
+        )
+        await scene.collector.tick()
+        assert scene.value(nat(), "ErrorPortAllocation").sum == 2
+        assert scene.value(nat(), "ActiveConnectionCount").maximum == 5
+        for dimensions in (ZONE, WHOLE):
+            assert scene.value(balancer(dimensions), "ProcessedBytes").sum == 100
+            assert scene.value(balancer(dimensions), "ActiveFlowCount").maximum == 10
+            assert scene.value(balancer(dimensions), "TCP_Target_Reset_Count").sum == 3
+        consumer = scene.series.measured(CONSUMER["account"], CONSUMER["region"])
+        assert {one.namespace for one in consumer} == {catalogue.ENDPOINTS} and len(consumer) == 2
+        assert [scene.value(one, "NewConnections").sum for one in consumer] == [9, 9]
+        assert dict(consumer[0].dimensions)["VPC Endpoint Id"] == "vpce-1"
+        provider = [one for one in scene.series.measured(**OWNER) if one.namespace == catalogue.SERVICES]
+        assert [dict(one.dimensions) for one in provider] == [
+            {"Az": "us-east-1a", "Service Id": "vpce-svc-1"},
+            {"Service Id": "vpce-svc-1"},
+            {"Service Id": "vpce-svc-1", "VPC Endpoint Id": "vpce-1"},
+        ]
+        assert [scene.value(one, "BytesProcessed").sum for one in provider] == [100, 100, 100]
+
+    run(work())
+
+
+def test_minutes_in_which_nothing_happened_say_so(scene):
+    async def work():
+        await scene.begin()
+        await scene.collector.tick()
+        assert [minute for minute, _ in scene.series.minutes(nat(), T, T + 60)] == [T]
+        assert scene.value(nat(), "PacketsDropCount") == (0, 0, 0, 1)
+
+    run(work())
+
+
+def test_a_node_that_is_silent_holds_nothing(scene):
+    """What it held, others hold now, or nobody does."""
+
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, (5, 0, 0, 0)))
+        await scene.say(made.attachment(1, (3, 0, 0, 0)), name="node-2")
+        await scene.collector.tick()
+        scene.now += 60
+        await scene.live("node-2")
+        await scene.collector.tick()
+        assert scene.value(nat(), "ActiveConnectionCount").maximum == 8
+        assert scene.value(nat(), "ActiveConnectionCount", T + 60).maximum == 3
+
+    run(work())
+
+
+def test_what_an_attachment_counted_last_counts_when_it_has_gone(scene):
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, dropped=1))
+        await scene.collector.tick()
+        await scene.file(ATTACHED[1:])
+        await scene.say(made.attachment(1, dropped=5))
+        await scene.collector.tick()
+        assert scene.value(nat(), "PacketsDropCount").sum == 5
+
+    run(work())
+
+
+def test_targets_are_counted_as_the_checks_find_them(scene):
+    """Four: healthy, failed, not checked yet, and draining."""
+
+    async def work():
+        await scene.begin()
+        words = {f"{one.address}:{one.port}": ("unhealthy", "Target.FailedHealthChecks") for one in (files.target(1), files.target(3))}
+        found = TargetHealth(cell="cell-1", targets={GROUP.id: words})
+        await scene.store.txn([], {target_health_key("cell-1"): encode_thing(found)})
+        await scene.collector.tick()
+        group = f"targetgroup/servers/{GROUP.digits}"
+        for dimensions in ((*WHOLE, ("TargetGroup", group)), (*ZONE, ("TargetGroup", group))):
+            assert scene.value(balancer(dimensions), "HealthyHostCount").maximum == 1
+            assert scene.value(balancer(dimensions), "UnHealthyHostCount").maximum == 1
+
+    run(work())
+
+
+def test_what_could_not_be_kept_is_kept_the_next_time(scene, monkeypatch):
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, dropped=4))
+        with monkeypatch.context() as broken:
+            broken.setattr(scene.series, "put", _refuse)
+            await scene.collector.tick()
+        assert scene.series.measured(**OWNER) == []
+        await scene.collector.tick()
+        assert scene.value(nat(), "PacketsDropCount").sum == 4
+
+    run(work())
+
+
+def _refuse(*_):
+    raise SeriesAway("the disk is full")
