@@ -95,7 +95,7 @@ def test_what_was_counted_is_told_minute_by_minute(cloudwatch):
 @pytest.mark.parametrize(("statistic", "value"), [("Sum", 14), ("Average", 2.8), ("Minimum", 1), ("Maximum", 4), ("SampleCount", 5)])
 def test_statistics_of_a_period(cloudwatch, statistic, value):
     found = told(cloudwatch, query("ActiveConnectionCount", statistic, 86_400))
-    assert found == [(value, at(-LAST % 86_400 - (86_400 if LAST % 86_400 else 0)))]
+    assert found == [(value, at(-(LAST % 86_400)))]
 
 
 def test_a_period_begins_at_its_multiple(cloudwatch):
