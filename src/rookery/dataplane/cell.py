@@ -27,6 +27,7 @@ from rookery.dataplane.formats import (
     CellService,
     CellServiceKey,
     CellTarget,
+    CheckWay,
     FlowKey,
     NatAddress,
     NatAddressKey,
@@ -56,6 +57,7 @@ class CellSizes(NamedTuple):
     flows: int = 1 << 20  # that a tracker keeps, both directions counted
     directives: int = 1 << 18  # that a top has at hand
     flows_per_tenant: int = 1 << 18
+    checks: int = 1 << 14  # that a node makes: a target's from each of its balancer's attachments is one
 
 
 class CellDataplane(SenderDataplane):
@@ -73,6 +75,8 @@ class CellDataplane(SenderDataplane):
         self.cell_targets = Table("cell_targets", maps.map_fd("cell_targets"), RowNumber, CellTarget)
         self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
         self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
+        self.check_slots = Table("check_slots", maps.map_fd("check_slots"), RowNumber, CheckWay)
+        self.check_numbers = Table("check_numbers", maps.map_fd("check_numbers"), CheckWay, RowNumber)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
@@ -92,6 +96,8 @@ class CellDataplane(SenderDataplane):
             "cell_targets": halves * sizes.targets,
             "trackers": sizes.flows,
             "directives": sizes.directives,
+            "check_slots": ROOM * sizes.checks,
+            "check_numbers": ROOM * sizes.checks,
         }
         return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
 
