@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from rookery.dataplane.errors import DataplaneError
+from rookery.hyperplane.check_ways import NoWay
 from rookery.hyperplane.checks import Check, CheckKey, Way
 from rookery.hyperplane.health import Health, Words, after, node_word
 from rookery.hyperplane.one_check import result_of
@@ -20,9 +22,9 @@ from rookery.hyperplane.one_check import result_of
 FIRST_SECONDS = 0.2  # within which a check is made first
 AT_ONCE = 256  # checks under way: what waits for its turn is late, not failed
 
-# A socket, bound and non-blocking, and the address by which it reaches a target from an attachment (Way). Raises OSError: this node
-# cannot ask now, which says nothing of the target.
-OpenSocket = Callable[[Way], tuple[socket.socket, str]]
+# (VNI, interface of the attachment, target's address) -> a socket, bound and non-blocking, and the address to which it connects. Raises
+# NoWay, DataplaneError: this node cannot ask now, which says nothing of the target.
+OpenSocket = Callable[[int, int, str], tuple[socket.socket, str]]
 
 log = logging.getLogger("rookery.hyperplane.checker")
 
@@ -88,8 +90,8 @@ class Checker:
         key = check.key
         async with self._turns:
             try:
-                way, address = self._open_socket(key.way)
-            except OSError as error:
+                way, address = self._open_socket(*key.way)
+            except (NoWay, DataplaneError) as error:
                 log.warning("cannot ask %s in the name of %d: %s", key.way.address, key.way.interface, error)
                 return
             result = await result_of(check, way, address)
