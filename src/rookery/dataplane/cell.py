@@ -27,6 +27,7 @@ from rookery.dataplane.formats import (
     CellService,
     CellServiceKey,
     CellTarget,
+    ChecksConfig,
     CheckWay,
     FlowKey,
     NatAddress,
@@ -40,11 +41,12 @@ from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, l
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["hyperplane", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
+CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 
 
 class CellSizes(NamedTuple):
@@ -80,6 +82,7 @@ class CellDataplane(SenderDataplane):
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
+        self._checks = maps.map_fd("checks")
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
 
     @classmethod
@@ -141,6 +144,19 @@ class CellDataplane(SenderDataplane):
         """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
         self.reserve_counters(ifindex)
         self._attach("hyperplane", ifindex)
+
+    def configure_checks(self, config: ChecksConfig) -> None:
+        """Where the node's health checks are. All zero: nowhere, and their answers are dropped."""
+        syscall.update(self._checks, ONLY_KEY, CHECKS_LAYOUT.pack(*config))
+
+    @property
+    def checks(self) -> ChecksConfig:
+        return ChecksConfig._make(CHECKS_LAYOUT.unpack(syscall.lookup(self._checks, ONLY_KEY, CHECKS_LAYOUT.size)))
+
+    def attach_checks(self, ifindex: int) -> None:
+        """hyperplane_checks on the node's end of the pair that leads to its health checks. Idempotent; swaps what is attached in one
+        step."""
+        self._attach("hyperplane_checks", ifindex)
 
     def sweep_flows(self) -> SweepOutcome:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,

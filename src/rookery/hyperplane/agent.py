@@ -23,8 +23,10 @@ from rookery.host.probes import PROBE_SECONDS
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
-from rookery.hyperplane import cell_file
+from rookery.hyperplane import cell_file, check_link
 from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.check_link import CheckLinkError
+from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
@@ -50,8 +52,10 @@ def assemble(config: CellNodeConfig) -> NodeState:
         state = _parts(config, link, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         kernel_settings.hold(wanted_of_the_kernel(config))
+        if config.checks_namespace:
+            check_link.hold(dataplane, config.checks_namespace)
         dataplane.attach_substrate(link.ifindex)
-    except (SubstrateError, DataplaneError, OSError, ValueError) as error:
+    except (SubstrateError, CheckLinkError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
 
@@ -84,11 +88,13 @@ def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDat
         kernel=kernel,
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
+        ways=CheckWays(dataplane, config.checks_namespace) if config.checks_namespace else None,
     )
 
 
 class Agent(Follower[NodeState]):
     WRONG = "rows or programs"
+    REFUSALS = (*Follower.REFUSALS, CheckLinkError)
 
     def __init__(self, state: NodeState):
         super().__init__(state, state.config.heal_seconds, log)
@@ -208,6 +214,8 @@ class Agent(Follower[NodeState]):
         if dataplane.attached_program(state.substrate.ifindex) != dataplane.program_id(PROGRAM):
             dataplane.attach_substrate(state.substrate.ifindex)
             mended += 1
+        if state.ways is not None:
+            mended += check_link.hold(dataplane, state.config.checks_namespace) + state.ways.heal()
         return mended
 
     async def _keep_looking_at_the_device(self) -> None:
