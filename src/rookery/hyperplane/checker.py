@@ -11,7 +11,8 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from types import TracebackType
+from typing import Self
 
 from rookery.dataplane.errors import DataplaneError
 from rookery.hyperplane.check_ways import NoWay
@@ -45,9 +46,11 @@ class Checker:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.become({})
-        await self._group.__aexit__(*raised)
+        await self._group.__aexit__(kind, error, traceback)
 
     @property
     def ways(self) -> set[Way]:
