@@ -10,18 +10,19 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 SOURCE = CHECKOUT / "src" / "rookery"
 
-SERVICES = {"api", "mapping", "host", "blackfoot", "hyperplane"}
+SERVICES = {"api", "mapping", "host", "blackfoot", "hyperplane", "metrics"}
 MAY_IMPORT = {
     "model": set(),
     "store": {"model"},
     "intent": {"model", "store"},
     "dataplane": set(),
     "vm": set(),
-    "api": {"model", "store", "intent", "hyperplane"},
+    "api": {"model", "store", "intent", "hyperplane", "metrics"},
     "mapping": {"model", "store", "intent"},
     "host": {"model", "intent", "dataplane", "mapping", "vm"},
     "blackfoot": {"model", "intent", "dataplane", "mapping", "host"},
     "hyperplane": {"model", "store", "intent", "dataplane", "mapping", "host"},
+    "metrics": {"model", "store", "intent", "dataplane", "hyperplane"},
     "region": {"model", "store", "intent", "dataplane", "vm", *SERVICES},
     "trace": {"model", "dataplane", "host", "region"},
     "tour": {"model", "host", "region", "trace"},

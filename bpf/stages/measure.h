@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What does the attachment's owner learn of a packet? Counted once a packet, at the end, in one row; drops by their reason. */
+/* What does the attachment's owner learn of a packet? Counted once a packet, at the end, in one row; drops by their reason. The cell's own
+ * health checks are no traffic of his. */
 #ifndef ROOKERY_MEASURE_H
 #define ROOKERY_MEASURE_H
 
@@ -134,7 +135,7 @@ __noinline int take_measures(__u32 verdict)
 	const struct packet *packet = this_packet();
 	struct measures *row, *exit;
 
-	if (!course || !packet || packet->what_if)
+	if (!course || !packet || packet->what_if || course->step == CHAIN_CHECK)
 		return 0;
 	row = measures_of(course->measured);
 	if (!row)

@@ -22,8 +22,8 @@ from rookery.hyperplane.controller import StateReader
 from rookery.hyperplane.measured import NodeMeasures
 from rookery.hyperplane.measured import decode as decode_measures
 from rookery.hyperplane.measured import encode as encode_measures
-from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, measures_prefix, report_key
-from rookery.hyperplane.report import decode as decode_report
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, measures_prefix
+from rookery.hyperplane.report_book import ReportBook
 from rookery.intent.cell import AttachmentIntent
 from rookery.intent.state import State
 from rookery.metrics.folding import Key, Minutes, differences, levels
@@ -64,6 +64,8 @@ class Collector:
         self._reader = StateReader(store, mtu)
         self._clock = clock
         self._minutes = Minutes(series.row)
+        self._read: dict[str, tuple[str, NodeMeasures | None]] = {}  # by key: tag, and what it says
+        self._books: dict[str, ReportBook] = {}  # by cell
         self._said: dict[str, NodeMeasures] | None = None  # by node; None: what the file says is to be read
         self._attachments: dict[Key, AttachmentIntent] = {}
         self._trimmed = 0.0
@@ -101,29 +103,30 @@ class Collector:
         if packed is None:
             return None
         told = await self._told(cell.name)
-        living = [told[node] for node in told if await self._lives(cell.name, node)]
+        living = await self._living(cell.name)
         entry = await self._store.get(target_health_key(cell.name))
         health = decode_thing(TargetHealth, entry.value) if entry else None
-        return _Gathered(decode_file(packed), told, living, health)
+        return _Gathered(decode_file(packed), told, [told[node] for node in told if node in living], health)
 
     async def _told(self, cell: str) -> dict[str, NodeMeasures]:
-        """By node; what cannot be read is not there."""
-        found = {}
-        for key in await self._objects.keys(measures_prefix(cell)):
-            try:
-                one = decode_measures(await self._objects.get(key) or b"")
-            except msgspec.DecodeError as error:
-                log.warning("%s: %s", key, error)
-                continue
-            found[one.node] = one
-        return found
+        """By node; what cannot be read is not there. What did not change is not read again."""
+        tags = await self._objects.tags(measures_prefix(cell))
+        for key, tag in tags.items():
+            if self._read.get(key, ("", None))[0] != tag:
+                self._read[key] = (tag, self._decoded(key, await self._objects.get(key)))
+        return {one.node: one for key in tags if (one := self._read[key][1])}
 
-    async def _lives(self, cell: str, node: str) -> bool:
-        packed = await self._objects.get(report_key(cell, node))
+    def _decoded(self, key: str, packed: bytes | None) -> NodeMeasures | None:
         try:
-            return packed is not None and self._clock() - decode_report(packed).time < FRESH_SECONDS
-        except msgspec.DecodeError:
-            return False
+            return decode_measures(packed or b"")
+        except msgspec.DecodeError as error:
+            log.warning("%s: %s", key, error)
+            return None
+
+    async def _living(self, cell: str) -> set[str]:
+        """Nodes that have reported lately."""
+        book = self._books.setdefault(cell, ReportBook(self._objects, cell))
+        return {node for node, said in (await book.newest()).items() if self._clock() - said.time < FRESH_SECONDS}
 
     def _fold(self, state: State, cells: Sequence[_Gathered]) -> None:
         """Raises SeriesAway; then all of it is done again."""
