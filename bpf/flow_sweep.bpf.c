@@ -58,12 +58,13 @@ static __always_inline bool is_of_first(const struct tracker *row)
 	return row->pending || row->directive.flags & DIRECTIVE_OUTWARD;
 }
 
+/* What has been closed is no more active, though its port rests. */
 static __always_inline void count_living(struct course *course, const struct flow_key *key, const struct tracker *row)
 {
 	bool opens = row->pending || row->directive.flags & DIRECTIVE_PROVISIONAL;
 	__u32 measured;
 
-	if (!is_of_first(row) || !is_first_keeper(course, key))
+	if (!is_of_first(row) || row->directive.flags & DIRECTIVE_CLOSING || !is_first_keeper(course, key))
 		return;
 	measured = measured_of(course, key->vni, key->interface);
 	count_held(measured, key, opens);

@@ -276,23 +276,23 @@ def test_every_protocol_tells_errors(running, cloudwatch, protocol, parameters, 
 
 
 @pytest.mark.parametrize(
-    ("service", "path", "headers", "body", "status", "name"),
+    ("service", "target", "body", "code"),
     [
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.MakeTea"}, b"{}", 400, "UnknownOperationException"),
-        ("monitoring", "/", {"X-Amz-Target": "DynamoDB_20120810.ListMetrics"}, b"{}", 400, "UnknownOperationException"),
-        ("ec2", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b"{}", 400, "UnknownOperationException"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b"{", 400, "SerializationException"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b"[]", 400, "ValidationError"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b'{"Sauce": 1}', 400, "ValidationError"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b'{"Namespace": 1}', 400, "ValidationError"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}, b"[" * 100_000, 400, "SerializationException"),
-        ("monitoring", "/", {"X-Amz-Target": "GraniteServiceVersion20100801.GetMetricData"}, b"{}", 400, "ValidationError"),
-        ("dynamodb", "/", {"X-Amz-Target": "DynamoDB_20120810.ListTables"}, b"{}", 400, "UnsupportedOperation"),
+        ("monitoring", "GraniteServiceVersion20100801.MakeTea", b"{}", "UnknownOperationException"),
+        ("monitoring", "DynamoDB_20120810.ListMetrics", b"{}", "UnknownOperationException"),
+        ("ec2", "GraniteServiceVersion20100801.ListMetrics", b"{}", "UnknownOperationException"),
+        ("monitoring", "GraniteServiceVersion20100801.ListMetrics", b"{", "SerializationException"),
+        ("monitoring", "GraniteServiceVersion20100801.ListMetrics", b"[]", "ValidationError"),
+        ("monitoring", "GraniteServiceVersion20100801.ListMetrics", b'{"Sauce": 1}', "ValidationError"),
+        ("monitoring", "GraniteServiceVersion20100801.ListMetrics", b'{"Namespace": 1}', "ValidationError"),
+        ("monitoring", "GraniteServiceVersion20100801.ListMetrics", b"[" * 100_000, "SerializationException"),
+        ("monitoring", "GraniteServiceVersion20100801.GetMetricData", b"{}", "ValidationError"),
+        ("dynamodb", "DynamoDB_20120810.ListTables", b"{}", "UnsupportedOperation"),
     ],
 )  # fmt: skip
-def test_a_structured_request_that_no_sdk_sends_is_told_what_is_wrong(running, service, path, headers, body, status, name):
-    answer = send(running, service, path, headers, body)
-    assert (answer["status_code"], answer["headers"]["x-amzn-query-error"]) == (status, f"{name};Sender")
+def test_a_structured_request_that_no_sdk_sends_is_told_what_is_wrong(running, service, target, body, code):
+    answer = send(running, service, "/", {"X-Amz-Target": target}, body)
+    assert (answer["status_code"], answer["headers"]["x-amzn-query-error"]) == (400, f"{code};Sender")
     assert json.loads(answer["body"])["message"]
 
 

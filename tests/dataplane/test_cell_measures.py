@@ -229,6 +229,14 @@ def let_pass(watched: Watched) -> None:
         node.real.trackers.put_many({key: row._replace(deadline=1) for key, row in held.items()})
 
 
+def test_a_connection_that_was_closed_is_held_no_more(alone: Watched) -> None:
+    """Though its port rests, so that nobody else has it."""
+    connect(alone)
+    assert alone.held(NAT).connections == 1
+    leave(alone, TCP(sport=1111, dport=443, flags="R"))
+    assert alone.held(NAT) == formats.FlowsHeld(0, 0, 0, 0)
+
+
 def test_connections_that_nobody_closed_are_idle_when_they_are_forgotten(alone: Watched) -> None:
     connect(alone, 2000)
     connect(alone, 2001)

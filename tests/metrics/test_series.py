@@ -55,6 +55,17 @@ def test_a_reader_beside_the_writer_sees_what_is_committed(series, path):
     reader.close()
 
 
+def test_what_is_read_at_once_is_of_one_moment(series, path):
+    series.put({(NAT, T): {1: 7}}, {}, {})
+    reader = Series.reading(path)
+    with reader.at_once():
+        assert reader.row(NAT, T) == {1: 7}
+        series.put({(NAT, T): {1: 8}, (BALANCER, T): {1: 1}}, {}, {})
+        assert (reader.row(NAT, T), reader.row(BALANCER, T)) == ({1: 7}, {})
+    assert reader.row(NAT, T) == {1: 8}
+    reader.close()
+
+
 def test_where_nothing_was_measured_yet_there_is_no_file(path):
     with pytest.raises(SeriesAway):
         Series.reading(path)

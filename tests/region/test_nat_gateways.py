@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
 MEGABYTE = 1 << 20
 SIZE = 24 * MEGABYTE
+HELD = 7  # connections at once
 GOES_ON = 2 * MEGABYTE  # half a second's
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
 
@@ -169,6 +172,61 @@ def test_agents_of_nodes_and_their_controller_are_killed_and_no_packet_is_lost(s
     assert " 0% packet loss" in said
     until(lambda: healthy(stage), "the cell is whole")
     assert stage.told()
+
+
+def measured(stage: Stage, *names: str, statistic: str = "Sum") -> list[float]:
+    """Of the gateway, in the last hour: what was counted, or the highest."""
+    gateway = [{"Name": "NatGatewayId", "Value": stage.nat}]
+    now = datetime.datetime.now(datetime.UTC)
+    queries = [
+        {
+            "Id": f"it{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": "AWS/NATGateway", "MetricName": name, "Dimensions": gateway},
+                "Period": 60,
+                "Stat": statistic,
+            },
+        }
+        for number, name in enumerate(names)
+    ]
+    found = stage.region.client("cloudwatch").get_metric_data(
+        MetricDataQueries=queries, StartTime=now - datetime.timedelta(hours=1), EndTime=now + datetime.timedelta(minutes=1)
+    )["MetricDataResults"]
+    return [sum(one["Values"]) if statistic == "Sum" else max(one["Values"], default=0) for one in found]
+
+
+def scraped(stage: Stage, name: str) -> float:
+    token = stage.plan.scrape_token.read_text(encoding="ascii").strip()
+    asked = urllib.request.Request(f"{stage.region.endpoint}/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{") and stage.nat in line)
+
+
+def test_what_went_through_the_gateway_is_measured(stage: Stage):
+    """The download, although every node was away for a while and every agent has died: a kernel counts, not an agent."""
+    until(lambda: measured(stage, "BytesOutToSource") >= [SIZE], "the download is measured", 20)
+    came, told = measured(stage, "BytesInFromDestination", "BytesOutToSource")
+    assert SIZE <= told <= came < 2 * SIZE
+    dropped, no_port = measured(stage, "PacketsDropCount", "ErrorPortAllocation")
+    assert (dropped > 0, no_port) == (True, 0)  # who came from outside, unasked
+    established, tried = measured(stage, "ConnectionEstablishedCount", "ConnectionAttemptCount")
+    assert 2 <= established <= tried
+    assert measured(stage, "PeakBytesPerSecond", statistic="Maximum") >= [GOES_ON / 10]
+    until(lambda: scraped(stage, "aws_nat_gateway_bytes_out_to_source_total") >= SIZE, "Prometheus reads it too")
+    _, key = stage.region.new_account()
+    assert stage.region.client("cloudwatch", key=key).list_metrics()["Metrics"] == []
+
+
+def test_open_connections_are_held(stage: Stage):
+    """Each by one node as far as the metric goes, though two keep it, in both directions; what is closed is not."""
+    slow = f"curl -s -m 60 -o /dev/null 'http://{PAGE}/bytes/{SIZE}?rate={MEGABYTE // 8}' < /dev/null & held=\"$held $!\""
+    script = "\n".join([*[slow] * HELD, "read told", "kill $held"])
+    enter, environment = entering(stage.region.name, stage.instance, ["sh", "-c", script])
+    with subprocess.Popen(enter, env=environment, stdin=subprocess.PIPE) as holding:
+        until(lambda: measured(stage, "ActiveConnectionCount", statistic="Maximum") >= [HELD], "they are held", 20)
+        assert measured(stage, "ActiveConnectionCount", statistic="Maximum") <= [HELD + 1]
+        holding.communicate(b"enough\n", timeout=10)
 
 
 def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):

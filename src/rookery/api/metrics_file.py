@@ -35,5 +35,5 @@ class MetricsFile:
 
     @staticmethod
     def _asked(path: Path, question: Callable[[Series], T]) -> T:
-        with contextlib.closing(Series.reading(path)) as series:
+        with contextlib.closing(Series.reading(path)) as series, series.at_once():
             return question(series)

@@ -160,6 +160,12 @@ class Series:
 
     # Read
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is read within is of one moment. Raises SeriesAway."""
+        with _answering(), self._connection:
+            yield
+
     def row(self, measured: Measured, minute: int) -> dict[int, Packed]:
         """Empty: there is none. Raises SeriesAway."""
         return next((dict(content) for _, content in self.minutes(measured, minute, minute + MINUTE)), {})
