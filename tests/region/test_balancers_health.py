@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.real_packets
 HEALTHY = ("healthy", "")
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
+ZONES = ({"AvailabilityZone": "us-east-1a"}, {"AvailabilityZone": "us-east-1b"})
 SOON = 5.0  # seconds from a change of targets to its effect, at worst
 
 
@@ -90,6 +93,45 @@ def test_where_all_fail_all_get_flows(stage: Stage):
     """T7-09: the group of which nobody passes, since the first of these tests."""
     until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", within=20)
     until(lambda: stage.answer(port=82) == "one", "it is reached nevertheless")
+
+
+@pytest.fixture(scope="module")
+def cloudwatch(stage: Stage) -> Any:
+    return stage.region.client("cloudwatch")
+
+
+def measured(cloudwatch: Any, stage: Stage, statistic: str, name: str, **more: str) -> float:
+    """Of the balancer, in the last hour: what was counted, or the highest."""
+    dimensions = {"LoadBalancer": stage.balancer.partition("loadbalancer/")[2], **more}
+    now = datetime.datetime.now(datetime.UTC)
+    found = cloudwatch.get_metric_statistics(
+        Namespace="AWS/NetworkELB",
+        MetricName=name,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=now - datetime.timedelta(hours=1),
+        EndTime=now + datetime.timedelta(minutes=1),
+        Period=60,
+        Statistics=[statistic],
+    )["Datapoints"]
+    values = [one[statistic] for one in found]
+    return sum(values) if statistic == "Sum" else max(values, default=0)
+
+
+def test_what_the_balancer_does_is_measured(stage: Stage, cloudwatch: Any):
+    """T7-09: the group of which nobody passes got a flow. Checks are no traffic."""
+
+    def of(*asked: str, **more: str) -> float:
+        return measured(cloudwatch, stage, *asked, **more)
+
+    def flows() -> list[float]:
+        return [of("Sum", "NewFlowCount_TCP", **more) for more in ({}, *ZONES)]
+
+    until(lambda: of("Sum", "UnhealthyRoutingFlowCount") > 0, "it is counted", 20)
+    until(lambda: (found := flows())[0] == sum(found[1:]) > 0 < min(found), lambda: f"each zone has flows: {flows()}", 20)
+    targets = stage.group.rpartition(":")[2]
+    assert of("Maximum", "HealthyHostCount", TargetGroup=targets) == 2
+    until(lambda: of("Maximum", "UnHealthyHostCount", TargetGroup=targets) == 1, "one fails", 20)
+    assert of("Sum", "NewFlowCount_UDP") == 0
 
 
 def agents(stage: Stage) -> dict[str, int]:
