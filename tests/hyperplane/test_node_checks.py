@@ -74,7 +74,7 @@ def test_a_kernel_that_does_not_answer_changes_nothing():
             checks.follow(told(server.port, 7))
             await until(lambda: checks.words, "it has a word")
             before, ways.is_broken = checks.words, True
-            checks.follow(told(server.port))
+            checks.follow(told(server.port, 8))
             assert checks.words == before
 
     asyncio.run(work())
