@@ -254,7 +254,9 @@ def test_a_checks_port_is_handed_out_at_nat_gateways_alone(one_cell: Cell) -> No
 
 def handed_out(cell: Cell, to: str, dport: int, led_to: int, flows: int) -> Iterator[int]:
     for sport in range(2000, 2000 + flows):
-        yield cell.travel(to_top(ip("10.7.1.5", to) / TCP(sport=sport, dport=dport, flags="S"), led_to=led_to)).packet.sport
+        went = cell.travel(to_top(ip("10.7.1.5", to) / TCP(sport=sport, dport=dport, flags="S"), led_to=led_to))
+        assert went.verdict is Verdict.SENT, (sport, went.path, went.verdict)
+        yield went.packet.sport
 
 
 def test_a_node_without_a_way_to_its_checks_drops_what_answers_them(cell: Cell) -> None:
