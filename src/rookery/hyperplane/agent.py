@@ -1,5 +1,5 @@
-"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, reports. It never sees a
-packet, and packets go on without it: maps and links are pinned.
+"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, checks targets, reports.
+It never sees a packet of others, and packets go on without it: maps and links are pinned.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
 from rookery.hyperplane import cell_file, check_link
 from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.cell_file import CellFile
 from rookery.hyperplane.check_link import CheckLinkError
 from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.node_checks import NodeChecks
 from rookery.hyperplane.object_store import opened
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.state import NodeState
@@ -105,8 +107,10 @@ class Agent(Follower[NodeState]):
             opened(config.objects, config.object_options),
             held_epoch=lambda: state.kernel.halves.epoch,
             take=state.kernel.take,
+            taken=self._checks_follow,
             tell=self._complete,
         )
+        self._checks = NodeChecks(state.ways, self._files.hurry)
         self._watch = EventWatch(
             name=config.name,
             dataplane=state.dataplane,
@@ -127,6 +131,7 @@ class Agent(Follower[NodeState]):
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
             stack.callback(self._watch.follow())
+            await stack.enter_async_context(self._checks)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._files.run())
@@ -157,7 +162,11 @@ class Agent(Follower[NodeState]):
             flows=state.flows,
             packets=sum(counted.values()) - dropped,
             dropped=dropped,
+            health=self._checks.words,
         )
+
+    def _checks_follow(self, file: CellFile) -> None:
+        self._checks.follow(file)
 
     # Who lives
 
