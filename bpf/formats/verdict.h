@@ -77,6 +77,7 @@ enum verdict {
 	DROP_CHAIN = 73,                   /* from no node of the cell, or of another epoch, or malformed */
 	DROP_CELL_FRAGMENT = 74,           /* a fragment of what a cell takes whole only */
 	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
+	DROP_PROXY_PROTOCOL = 80,          /* would bring the target data in the place of the proxy protocol's header */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -133,6 +134,7 @@ enum step {
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
+	STEP_HEADER_SENT = 46,             /* the proxy protocol's header goes to the target; detail: the number at which the client's data begins */
 };
 
 enum what_if_mark {

@@ -359,6 +359,8 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 	row->directive = course->directive;
 	row->seen = course->now;
 	row->told = 0;
+	row->header_sent = 0;
+	row->acknowledged = 0;
 	if (!packet->what_if)
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }

@@ -3,7 +3,7 @@
 #ifndef ROOKERY_FOLLOW_H
 #define ROOKERY_FOLLOW_H
 
-#include "stages/answer_back.h"
+#include "stages/proxy_stream.h"
 
 /* As it will be; the bytes follow when it is clear that it leaves. */
 static __always_inline void readdress_packet(struct packet *packet, const struct course *course)
@@ -77,6 +77,8 @@ __noinline int follow(struct __sk_buff *skb)
 		return verdict;
 	if ((verdict = check_hops(skb, packet, course, nat)))
 		return verdict;
+	if ((verdict = answer_for_client(skb)))
+		return verdict;
 	readdress_packet(packet, course);
 	tell(packet, course->directive.flags & DIRECTIVE_OUTWARD ? STEP_SOURCE_TRANSLATED : STEP_DESTINATION_TRANSLATED, CONTINUE,
 	     course->directive.interface);
@@ -87,6 +89,8 @@ __noinline int follow(struct __sk_buff *skb)
 	if ((verdict = rewrite(skb)))
 		return verdict;
 	if (nat && (verdict = clamp_mss(skb)))
+		return verdict;
+	if ((verdict = shift_stream(skb)))
 		return verdict;
 	return leave_cell(skb);
 }

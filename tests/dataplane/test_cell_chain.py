@@ -31,7 +31,7 @@ from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
 from tests.dataplane.packets import GATES, IP
-from tests.dataplane.packets_chain import chain_of, with_chain
+from tests.dataplane.packets_chain import INNER_AT, chain_of, with_chain
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import ACCOUNT, NAT, NAT_ADDRESS, NAT_SECOND, NODES
 from tests.dataplane.plan_edge import SERVER
@@ -121,7 +121,7 @@ def test_what_is_decided_travels_with_the_packet(cell: Cell) -> None:
     journey = out(cell, next(syn(sport) for sport in range(3000, 3100) if keepers(key(sport))[0]))
     told = [chain_of(wire) for wire in journey.wires[1:]]
     assert told[0].step == ChainStep.ASK and told[-1].step == ChainStep.TELL
-    assert {(one.interface, one.top, one.epoch, one.option_length) for one in told} == {(NAT, 0, 7, 21)}
+    assert {(one.interface, one.top, one.epoch, one.option_length) for one in told} == {(NAT, 0, 7, 23)}
     sent = journey.packet
     assert (told[-1].source, told[-1].new_source_port) == (address_bytes(sent.src), sent.sport)
     assert (told[-1].vni, told[-1].exit, told[-1].idle_seconds) == (plan.VPC, NAT, 350)
@@ -391,9 +391,9 @@ def test_heartbeats_fill_who_has_lost_everything(cell: Cell) -> None:
 def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell: Cell) -> None:
     wire = chained(cell)
     place = next(place for place in ALL if str(NODES[place]) == IP(wire[14:34]).dst)
-    flow = key(TCP(wire[154 + 34 :]).sport)
+    flow = key(TCP(wire[INNER_AT + 34 :]).sport)
     newer = Tracker(address_bytes("10.7.8.10"), address_bytes(SERVER), b"\x08\0", b"\x01\xbb", plan.VPC, NAT, DirectiveFlag.OUTWARD,
-                    0xFFFF, 0, 350, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
+                    0xFFFF, 0, 350, 0, 0, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
     cell.nodes[place].real.trackers.put_many({flow: newer})
     at_node(cell, with_chain(wire, step=ChainStep.BEAT_FIRST, version=5, source=address_bytes(NAT_SECOND)))
     assert cell.nodes[place].real.trackers.get(flow) == newer
@@ -401,7 +401,7 @@ def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell
 
 def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tuple[int, ...] = ()) -> None:
     """Everything towards the server's port 443 but `free`, where it is kept."""
-    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 1, now() + 99 * SECOND, 1, 0, 0)
+    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 0, 0, 1, now() + 99 * SECOND, 1, 0, 0)
     taken = {}
     for address in addresses:
         packed = address_bytes(address)

@@ -394,6 +394,7 @@ class Attachment(NamedTuple):
     open_egress: int
     open_ingress: int
     padding: int
+    endpoint: bytes
 
 
 class NatAddressKey(NamedTuple):
@@ -455,6 +456,8 @@ class Directive(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
 
 
@@ -474,6 +477,8 @@ class Tracker(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
     deadline: int
     tenant: int
@@ -492,9 +497,13 @@ class CachedDirective(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
     seen: int
     told: int
+    header_sent: int
+    acknowledged: bytes
 
 
 class Caller(NamedTuple):
@@ -572,17 +581,17 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellNode: Struct("=4sIQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
-    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH"),
+    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH24s"),
     NatAddressKey: Struct("=IIII"),
     NatAddress: Struct("=16s"),
     CellServiceKey: Struct("=IIIH2s"),
     CellService: Struct("=IIIIII"),
     CellTarget: Struct("=16sII2sHI"),
     FlowKey: Struct("=IIH2s2sH16s16s"),
-    Directive: Struct("=16s16s2s2sIIHHIIQ"),
+    Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
-    Tracker: Struct("=16s16s2s2sIIHHIIQQIHH"),
-    CachedDirective: Struct("=16s16s2s2sIIHHIIQQQ"),
+    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
@@ -622,6 +631,8 @@ class CellConstant(IntEnum):
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    PROXY_HEADER = 100
+    ENDPOINT_ID = 22
     EVERYBODY = 0
 
 
@@ -860,6 +871,7 @@ class Verdict(IntEnum):
     DROP_CHAIN = 73
     DROP_CELL_FRAGMENT = 74
     DROP_PROBE_UNANSWERED = 75
+    DROP_PROXY_PROTOCOL = 80
     VERDICTS = 96
 
 
@@ -915,6 +927,7 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    HEADER_SENT = 46
 
 
 class WhatIfMark(IntEnum):

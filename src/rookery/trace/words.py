@@ -73,6 +73,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CONFLICT: "its answers would be taken for those of another flow",
     Verdict.DROP_CHAIN: "between nodes, but from none of this cell, of another time, or with a step that there is not",
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
+    Verdict.DROP_PROXY_PROTOCOL: "its data would come in the place of the proxy protocol's header, which is not a client's to write",
 }
 
 STEPS: dict[Step, str] = {
@@ -117,6 +118,7 @@ STEPS: dict[Step, str] = {
     Step.TOLD: "told: {outer_destination} is where it entered the cell",
     Step.PASSED_ON: "passed on to {outer_destination}, which {turn}",
     Step.RESET: "reset: {destination} is told that its connection is no more",
+    Step.HEADER_SENT: "the proxy protocol's header goes to {destination}, in front of what its client says",
 }
 
 ATTACHMENTS: dict[AttachmentKind, str] = {
