@@ -14,9 +14,10 @@ CRC32C, NOTHING, AWS = 0x03, 0x04, 0xEA
 def _table() -> list[int]:
     rows = []
     for byte in range(256):
+        crc = byte
         for _ in range(8):
-            byte = byte >> 1 ^ 0x82F63B78 if byte & 1 else byte >> 1
-        rows.append(byte)
+            crc = crc >> 1 ^ 0x82F63B78 if crc & 1 else crc >> 1
+        rows.append(crc)
     return rows
 
 

@@ -67,7 +67,7 @@ def cell(made: Cell) -> Cell:
 class Wire:
     """Between one client and its target: each packet takes the next top."""
 
-    def __init__(self, cell: Cell, isn: int = ISN, source: str = CLIENT, to: str = BALANCER_ADDRESS, port: int = PRESERVED, only: int | None = None):
+    def __init__(self, cell: Cell, isn: int = ISN, *, source: str = CLIENT, to: str = BALANCER_ADDRESS, port: int = PRESERVED, only: int | None = None):
         self.cell, self.isn, self.source, self.to, self.port, self.only = cell, isn, source, to, port, only
         self._turns = 0
         self.seen: tuple[str, int] = ("", 0)  # by the target, of its client

@@ -16,7 +16,14 @@ import pytest
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import ForwarderKey, InterfaceFlag, MappingKey, ServiceFlag, TopsNumber, Verdict
+from rookery.dataplane.formats import (
+    ForwarderKey,
+    InterfaceFlag,
+    MappingKey,
+    ServiceFlag,
+    TopsNumber,
+    Verdict,
+)
 from tests.dataplane import plan, plan_cell
 from tests.dataplane.cell_world import CellWorld, cell_world
 from tests.dataplane.namespaces import heard, listening, run
