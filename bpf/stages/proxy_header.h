@@ -126,9 +126,9 @@ static __always_inline void put_tlvs(struct proxy_header *header, const struct a
  * another: that place is in the header now, in its last `bytes` bytes. So the segment's own checksum is whole, and what a device would
  * write in the old place is there already: the two bytes v that are the complement of a sum to which they belong themselves.
  * v = ~(sum + v), so v is half of ~sum, modulo 2^16 - 1. They lie where the header says nothing. */
-static __always_inline void leave_mark(struct proxied *proxied, __u32 bytes)
+static __always_inline void leave_mark(struct proxied *proxied, __u32 bytes, __u32 sum)
 {
-	__u32 first = (CELL_PROXY_HEADER - bytes) / 2, place = first + TCP_CHECKSUM / 2, sum = 0, rest;
+	__u32 first = (CELL_PROXY_HEADER - bytes) / 2, place = first + TCP_CHECKSUM / 2, rest;
 
 	proxied->half[CELL_PROXY_HEADER / 2 - 1] = bpf_htons(1);       /* a sum of nothing has no such v */
 	for (__u32 i = 0; i < CELL_PROXY_HEADER / 2; i++)
@@ -139,8 +139,8 @@ static __always_inline void leave_mark(struct proxied *proxied, __u32 bytes)
 		proxied->half[place] = rest & 1 ? (rest + 0xffff) / 2 : rest / 2;
 }
 
-/* `mark`: so many of the last bytes hold the place of a checksum; 0: none do. */
-__noinline int make_header(__u32 mark)
+/* `mark`: so many of the last bytes are behind the place of a TCP header; 0: none are. `behind`: sum of what follows the header. */
+__noinline int make_header(__u32 mark, __u32 behind)
 {
 	const __u32 only = 0;
 	struct proxied *proxied = bpf_map_lookup_elem(&scratch_proxied, &only);
@@ -160,7 +160,7 @@ __noinline int make_header(__u32 mark)
 	put_ends(header, course);
 	put_tlvs(header, entrance_of(course));
 	if (mark)
-		leave_mark(proxied, mark);
+		leave_mark(proxied, mark, behind);
 	crc = bpf_htonl(crc32c(proxied));
 	__builtin_memcpy(header->tlv + PROXY_TLV_HEAD, &crc, sizeof(crc));
 	return CONTINUE;

@@ -23,7 +23,22 @@ enum stream_constant {
 	TCP_SEQUENCE = 4,                  /* where they are in the header */
 	TCP_ACKNOWLEDGED = 8,
 	TCP_PUSH = 0x08,
+	DATA_PART = 512,                   /* summed in one call */
+	DATA_PARTS = 3,
+	NO_SUM = 1 << 16,
 };
+
+/* On the heap of the run, as it is summed. */
+struct data_part {
+	__be32 word[DATA_PART / 4];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct data_part);
+} scratch_data SEC(".maps");
 
 struct timestamps {
 	__be32 sent;
@@ -105,6 +120,29 @@ static __always_inline bool store_segment(struct __sk_buff *skb, __u32 at, __u32
 	       !bpf_skb_store_bytes(skb, at + tcp, &proxied->header, sizeof(proxied->header), 0);
 }
 
+/* Of data that stands in a packet of the internet's size, from `at` on; more than 16 bits: it is not there. */
+__noinline __u32 sum_data(struct __sk_buff *skb, __u32 at, __u32 bytes)
+{
+	const __u32 only = 0;
+	struct data_part *part = bpf_map_lookup_elem(&scratch_data, &only);
+	__s64 sum = 0;
+
+	if (!part)
+		return NO_SUM;
+	for (__u32 i = 0; i < DATA_PARTS && i * DATA_PART < bytes; i++) {
+		__u32 length = bytes - i * DATA_PART;
+
+		if (length > DATA_PART)
+			length = DATA_PART;
+		asm volatile("" : "+r"(length));
+		__builtin_memset(part, 0, sizeof(*part));
+		if (length < 1 || length > DATA_PART || bpf_skb_load_bytes(skb, at + i * DATA_PART, part, length))
+			return NO_SUM;
+		sum = bpf_csum_diff(0, 0, part->word, sizeof(*part), sum);
+	}
+	return (__u16)~fold(((__u32)sum & 0xffff) + ((__u32)sum >> 16));
+}
+
 /* `sum`: what is to be covered beside TCP's header, or instead of it, and the header that it carries. */
 static __always_inline __u16 segment_sum(struct proxied *proxied, __u32 sum, bool whole)
 {
@@ -115,7 +153,7 @@ static __always_inline __u16 segment_sum(struct proxied *proxied, __u32 sum, boo
 }
 
 /* The pseudo header's length grows, too. A whole checksum follows by the change alone: what was damaged stays so. */
-static __always_inline void put_header_in(struct proxied *proxied, const struct directive *directive, bool partial)
+static __always_inline void put_header_in(struct proxied *proxied, const struct directive *directive, bool partial, __u32 data)
 {
 	__be32 before = proxied->tcp.word[TCP_SEQUENCE / 4], now = bpf_htonl(stream_start(directive) - CELL_PROXY_HEADER);
 	__u16 sum = proxied->tcp.half[TCP_CHECKSUM / 2], length = proxied->ip.tot_len;
@@ -124,7 +162,7 @@ static __always_inline void put_header_in(struct proxied *proxied, const struct 
 	proxied->tcp.word[TCP_SEQUENCE / 4] = now;
 	proxied->tcp.half[TCP_CHECKSUM / 2] = 0;
 	if (partial)
-		sum = segment_sum(proxied, sum + longer, true);
+		sum = segment_sum(proxied, sum + longer + data, true);
 	else
 		sum = segment_sum(proxied, bpf_csum_diff(&before, sizeof(before), &now, sizeof(now), (__u16)~sum + longer), false);
 	proxied->tcp.half[TCP_CHECKSUM / 2] = sum;
@@ -132,15 +170,14 @@ static __always_inline void put_header_in(struct proxied *proxied, const struct 
 	proxied->ip.check = mend(proxied->ip.check, (__u16)~length + (__u32)proxied->ip.tot_len);
 }
 
-/* A segment that carries nothing carries the header. What stands in front of its inner packet is written anew, so the room that is made
- * there serves behind the headers. */
+/* What stands in front of the inner packet is written anew, so the room that is made there serves behind its headers. */
 __noinline int carry_header(struct __sk_buff *skb)
 {
 	struct proxied *proxied = blank_proxied();
 	const struct course *course = this_course();
 	struct packet *packet = this_packet();
+	__u32 at, tcp, data = 0;
 	enum verdict verdict;
-	__u32 at, tcp;
 	bool partial;
 
 	if (!proxied || !course || !packet)
@@ -150,9 +187,11 @@ __noinline int carry_header(struct __sk_buff *skb)
 	if (!load_segment(skb, at, tcp, proxied))
 		return DROP_TRUNCATED;
 	partial = is_partial(skb, at + sizeof(proxied->ip) + TCP_CHECKSUM);
-	if ((verdict = make_header(partial ? tcp : 0)))
+	if (partial && (data = sum_data(skb, at + packet->headers, payload_of(packet))) == NO_SUM)
+		return DROP_TRUNCATED;
+	if ((verdict = make_header(partial ? tcp : 0, data)))
 		return verdict;
-	put_header_in(proxied, &course->directive, partial);
+	put_header_in(proxied, &course->directive, partial, data);
 	if (!stretch(skb, CELL_PROXY_HEADER) || !store_segment(skb, at, tcp, proxied))
 		return DROP_TRANSLATION;
 	packet->length += CELL_PROXY_HEADER;
@@ -162,7 +201,8 @@ __noinline int carry_header(struct __sk_buff *skb)
 }
 
 /* A client that only listens says the same number for ever: what acknowledges more than the handshake carries nothing any more, for then
- * the target has spoken, and it only speaks once it has the header, or knows what it lacks. */
+ * the target has spoken, and it only speaks once it has the header, or knows what it lacks. Data has the header in front where nothing
+ * else has carried it yet. */
 static __always_inline bool completes_handshake(const struct packet *packet, const struct course *course)
 {
 	struct cached_directive *row = cached_of(course);
@@ -170,14 +210,18 @@ static __always_inline bool completes_handshake(const struct packet *packet, con
 
 	if (!(packet->tcp_flags & TCP_ACK))
 		return false;
+	if (payload_of(packet))
+		return !row || !row->acknowledged;
 	if (row && !row->acknowledged && !packet->what_if)
 		row->acknowledged = acknowledged;
 	return !row || !row->acknowledged || row->acknowledged == acknowledged;
 }
 
-static __always_inline bool can_carry_header(const struct packet *packet)
+/* Alone, and together with it as small as every way takes. */
+static __always_inline bool can_carry_header(const struct __sk_buff *skb, const struct packet *packet)
 {
-	return !payload_of(packet) && packet->head.ip.ihl == 5 && has_room_for_mark(packet->headers - sizeof(struct iphdr));
+	return !skb->gso_size && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU && packet->head.ip.ihl == 5 &&
+	       has_room_for_mark(packet->headers - sizeof(struct iphdr));
 }
 
 /* Nothing of the client's may get into the header's place: the target would believe it. Whoever asks whether the other end is still there
@@ -195,7 +239,7 @@ static __always_inline enum verdict shift_request(struct __sk_buff *skb, const s
 		return write_number(skb, inner_transport(packet), TCP_SEQUENCE, sequence_of(packet), before);
 	if (syn || is_before(number, stream_start(directive)))
 		return DROP_PROXY_PROTOCOL;
-	if (number == stream_start(directive) && can_carry_header(packet) && completes_handshake(packet, course))
+	if (number == stream_start(directive) && can_carry_header(skb, packet) && completes_handshake(packet, course))
 		return carry_header(skb);
 	return CONTINUE;
 }
@@ -307,13 +351,13 @@ static __always_inline enum verdict shift_stream(struct __sk_buff *skb)
 }
 
 /* A target that acknowledges a part of the header, or nothing, has got data behind it, and the header not: it was lost, or the client's
- * first segment had data in it, and no room. */
+ * first segment had data in it, and no room besides. */
 static __always_inline bool asks_for_header(const struct __sk_buff *skb, const struct packet *packet, const struct course *course)
 {
 	const __u8 kinds = TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK;
 
 	return has_header(course) && !(course->directive.flags & DIRECTIVE_OUTWARD) && packet->protocol == IPPROTO_TCP &&
-	       (packet->tcp_flags & kinds) == TCP_ACK && !skb->gso_size && can_carry_header(packet) &&
+	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) && can_carry_header(skb, packet) &&
 	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet)));
 }
 
@@ -396,7 +440,7 @@ __noinline int send_header(struct __sk_buff *skb)
 	at = find_option(skb, inner_transport(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
 	if (at && bpf_skb_load_bytes(skb, at, &timestamps, sizeof(timestamps)))
 		return DROP_TRUNCATED;
-	if ((verdict = make_header(is_partial(skb, inner_transport(packet) + TCP_CHECKSUM) ? came : 0)))
+	if ((verdict = make_header(is_partial(skb, inner_transport(packet) + TCP_CHECKSUM) ? came : 0, 0)))
 		return verdict;
 	tcp = put_segment(proxied, packet, &course->directive, at ? &timestamps : 0);
 	bytes = sizeof(proxied->ip) + tcp + CELL_PROXY_HEADER;

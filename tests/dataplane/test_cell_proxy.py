@@ -31,6 +31,7 @@ TARGET, TARGET_PORT, _ = TARGETS[0]
 SAID = Said(CLIENT, BALANCER_ADDRESS, 1111, 80)
 ISN, TARGETS_ISN = 5000, 900
 PRESERVED, HIDDEN = 80, 8080
+LARGE = b"data" * 350  # no packet of the internet's has room for it and the header
 # By AWS: of its own documentation's tools, and of a capture (elastic-load-balancing-tools, pires/go-proxyproto).
 OF_AWS = {
     Said("172.31.7.113", "172.31.10.31", 51442, 80, "vpce-08d2bf15fac5001c9"): "e8d6892d",
@@ -159,11 +160,39 @@ def test_without_it_nothing_is_shifted(cell: Cell) -> None:
 
 
 def test_data_keeps_its_place(cell: Cell) -> None:
-    wire = Wire(cell)
+    wire = Wire(cell, only=1)
     wire.syn()
+    wire.send(0)
     for offset in (0, 1, 1448, 1 << 20):
         got = wire.send(offset, b"data", "PA")
         assert (wire.offset(got.seq), payload(got)) == (offset, b"data")
+
+
+@pytest.mark.parametrize("size", (1, 4, 511, 512, 1360))
+def test_data_that_ends_the_handshake_has_the_header_in_front(cell: Cell, size: int) -> None:
+    """As often as it is sent: it may have been lost."""
+    wire = Wire(cell)
+    wire.syn()
+    for flags in ("PA", "PA", "FPA"):
+        got = wire.send(0, b"d" * size, flags)
+        assert (wire.offset(got.seq), payload(got), str(got[TCP].flags)) == (-LENGTH, header(SAID) + b"d" * size, flags)
+
+
+def test_data_that_leaves_no_room_for_the_header_goes_alone(cell: Cell) -> None:
+    wire = Wire(cell)
+    wire.syn()
+    got = wire.send(0, LARGE, "PA")
+    assert (wire.offset(got.seq), payload(got)) == (0, LARGE)
+
+
+def test_a_client_whose_checksum_is_wrong_gets_no_right_one(cell: Cell) -> None:
+    wire = Wire(cell)
+    wire.syn()
+    for content in (b"", b"data"):
+        got = wire.journey(0, content, chksum=0xBAD).packet
+        assert payload(got) == header(SAID) + content
+        with pytest.raises(AssertionError):
+            sound(got)
 
 
 @pytest.mark.parametrize("options", [[], [("NOP", None), ("NOP", None), ("Timestamp", (70, 33))]], ids=("", "timestamps"))
@@ -171,7 +200,7 @@ def test_a_target_that_lacks_the_header_gets_it_from_the_node(cell: Cell, option
     """Its first segment had data in it, or the one with the header was lost: the target acknowledges nothing of what it got."""
     wire = Wire(cell, only=1)
     wire.syn()
-    wire.send(0, b"data", "PA")
+    wire.send(0, LARGE, "PA")
     went = wire.answer(ISN - LENGTH + 1, options=options)
     got = sound(went.packet)
     assert (got.src, got.sport, got.dst, got.dport, went.host) == (CLIENT, 1111, TARGET, TARGET_PORT, str(plan.HOST_B))
@@ -183,7 +212,7 @@ def test_a_target_that_goes_on_asking_is_heard_by_the_client(cell: Cell) -> None
     """Nobody answers each other for ever; a client sends again what is not acknowledged."""
     wire = Wire(cell, only=1)
     wire.syn()
-    wire.send(0, b"data", "PA")
+    wire.send(0, LARGE, "PA")
     told = [wire.answer(ISN - LENGTH + 1).packet.dst for _ in range(8)]
     assert told[0] == TARGET and CLIENT in told
     assert wire.heard(ISN - LENGTH + 1, "PA", b"x").ack == ISN + 1
@@ -293,7 +322,7 @@ def test_numbers_that_come_round_are_the_clients_again(cell: Cell) -> None:
     wire = Wire(cell, only=3)
     wire.syn()
     wire.send(0)
-    wire.heard(ISN + 1, "A")
+    wire.heard(ISN + 1)
     assert flags_of(cell) == {DirectiveFlag.PROXY_PROTOCOL}
     wire.heard(ISN + 1 + (1 << 30))
     wire.heard(ISN + 1 + (1 << 30) + 1)
@@ -317,7 +346,7 @@ def test_a_what_if_tells_of_the_header_and_leaves_nothing(cell: Cell) -> None:
     assert payload(wire.send(0)) == header(SAID)
 
 
-SEGMENTS = st.lists(st.integers(1, 400), min_size=1, max_size=6)
+SEGMENTS = st.lists(st.one_of(st.integers(1, 400), st.integers(1355, 1460)), min_size=1, max_size=6)
 MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "keepalive")), st.integers(0, 5), st.booleans()), max_size=14)
 
 

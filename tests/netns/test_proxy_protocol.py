@@ -92,15 +92,15 @@ def test_a_target_knows_its_client_and_ten_megabytes_go_both_ways(world: CellWor
     agree(world, client(world, "echo", port, str(MANY)), server, port)
 
 
-@pytest.mark.parametrize("size", (5, 100_000), ids=("a few bytes", "a super-packet"))
+@pytest.mark.parametrize(("size", "asked"), [(5, 0), (1301, 0), (100_000, 1)], ids=("a few bytes", "a packet", "a super-packet"))
 @pytest.mark.parametrize("port", SEEN, ids=("preserved", "hidden"))
-def test_what_ends_the_handshake_may_have_data_in_it_already(world: CellWorld, port: int, size: int) -> None:
-    """The target asks for what it lacks, and the node answers."""
+def test_what_ends_the_handshake_may_have_data_in_it_already(world: CellWorld, port: int, size: int, asked: int) -> None:
+    """The header stands in front, or the target asks for what it lacks, and the node answers."""
     lead_to(world, 1)
     before = answered(world)
     server = target(world, "serve")
     agree(world, client(world, "echo", port, str(size), "at once"), server, port)
-    assert answered(world) == before + 1
+    assert answered(world) == before + asked
 
 
 def answered(world: CellWorld) -> int:
@@ -115,13 +115,14 @@ def test_a_server_may_speak_first(world: CellWorld, port: int) -> None:
     assert heard(server).splitlines()[1] == "thanks"
 
 
-def test_a_checksum_that_the_kernel_finishes_is_right(world: CellWorld) -> None:
+@pytest.mark.parametrize("words", [("1000000",), ("5", "at once"), ("1301", "at once"), ("100000", "at once")], ids=" ".join)
+def test_a_checksum_that_the_kernel_finishes_is_right(world: CellWorld, words: tuple[str, ...]) -> None:
     """Of the segment that carries the header, too: whose place is not where the kernel thinks."""
     lead_to(world, 0)
     offloads(world, "off")
     try:
         server = target(world, "serve")
-        agree(world, client(world, "echo", HIDDEN, "1000000"), server, HIDDEN)
+        agree(world, client(world, "echo", HIDDEN, *words), server, HIDDEN)
     finally:
         offloads(world, "on")
 
