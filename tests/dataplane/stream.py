@@ -8,7 +8,8 @@ AROUND = 1 << 32
 class Receiver:
     def __init__(self) -> None:
         self.isn: int | None = None
-        self._held: dict[int, int] = {}  # place in the stream -> byte: who comes first is believed
+        self.stream = bytearray()  # without a gap
+        self._held: dict[int, int] = {}  # place in the stream -> byte, behind a gap: who comes first is believed
         self._end: int | None = None
 
     def take(self, sequence: int, payload: bytes, flags: str) -> None:
@@ -19,16 +20,12 @@ class Receiver:
         assert self.isn is not None
         place = (sequence - self.isn - 1 + AROUND // 2) % AROUND - AROUND // 2
         for n, byte in enumerate(payload):
-            if place + n >= 0:
+            if place + n >= len(self.stream):
                 self._held.setdefault(place + n, byte)
+        while len(self.stream) in self._held:
+            self.stream.append(self._held.pop(len(self.stream)))
         if "F" in flags:
             self._end = place + len(payload)
-
-    @property
-    def stream(self) -> bytes:
-        """Without a gap."""
-        length = next(n for n in range(len(self._held) + 1) if n not in self._held)
-        return bytes(self._held[n] for n in range(length))
 
     @property
     def ended(self) -> bool:

@@ -350,7 +350,7 @@ SEGMENTS = st.lists(st.one_of(st.integers(1, 400), st.integers(1355, 1460)), min
 MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "keepalive")), st.integers(0, 5), st.booleans()), max_size=14)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans())
 def test_whatever_happens_on_the_way_the_target_reads_header_and_data(made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool) -> None:
     """Segments in any order, twice, and lost; every acknowledgement that reaches the client is true."""
