@@ -130,13 +130,13 @@ __noinline __u32 sum_data(struct __sk_buff *skb, __u32 at, __u32 bytes)
 	if (!part)
 		return NO_SUM;
 	for (__u32 i = 0; i < DATA_PARTS && i * DATA_PART < bytes; i++) {
-		__u32 length = bytes - i * DATA_PART;
+		__u32 last = bytes - i * DATA_PART - 1;        /* as gather_head() has it */
 
-		if (length > DATA_PART)
-			length = DATA_PART;
-		asm volatile("" : "+r"(length));
+		if (last >= DATA_PART)
+			last = DATA_PART - 1;
 		__builtin_memset(part, 0, sizeof(*part));
-		if (length < 1 || length > DATA_PART || bpf_skb_load_bytes(skb, at + i * DATA_PART, part, length))
+		asm volatile("" : "+r"(last));
+		if (last >= DATA_PART || bpf_skb_load_bytes(skb, at + i * DATA_PART, part, last + 1))
 			return NO_SUM;
 		sum = bpf_csum_diff(0, 0, part->word, sizeof(*part), sum);
 	}
