@@ -52,6 +52,7 @@ static __always_inline __u32 chosen_target(const struct course *course, const st
 	__u32 row = course->half * config->services + service;
 	const struct cell_choices *choices = service < config->services ? bpf_map_lookup_elem(&cell_choices, &row) : 0;
 
+	asm volatile("" : "+r"(choice));   /* clang knows what the verifier of Linux 6.1 wants to see */
 	return choices && choice < CELL_CHOICES ? choices->target[choice] : CELL_NO_TARGET;
 }
 
