@@ -41,7 +41,7 @@ class TopsNumber(NamedTuple):
 
 
 class RowNumber(NamedTuple):
-    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array. And what `check_slots` and `check_numbers` call a slot."""
 
     row: int
 
@@ -506,6 +506,18 @@ class CachedDirective(NamedTuple):
     acknowledged: bytes
 
 
+class CheckWay(NamedTuple):
+    vni: int
+    interface: int
+    address: bytes
+
+
+class ChecksConfig(NamedTuple):
+    ifindex: int
+    mac: bytes
+    node_mac: bytes
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -592,6 +604,8 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
+    CheckWay: Struct("=II16s"),
+    ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
@@ -631,6 +645,11 @@ class CellConstant(IntEnum):
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    CHECK_PORT_FIRST = 1024
+    CHECK_PORTS = 64
+    CHECK_BLOCKS = 16
+    CHECK_NETWORK = 240
+    CHECK_SELF = 16777214
     PROXY_HEADER = 100
     ENDPOINT_ID = 22
     EVERYBODY = 0
@@ -686,6 +705,7 @@ class ChainStep(IntEnum):
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
     END = 11
+    CHECK = 12
 
 
 class ChainFlag(IntFlag):
@@ -811,6 +831,7 @@ class Verdict(IntEnum):
     SERVED = 5
     DEFERRED = 6
     KEPT = 7
+    CHECKED = 8
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
@@ -871,6 +892,8 @@ class Verdict(IntEnum):
     DROP_CHAIN = 73
     DROP_CELL_FRAGMENT = 74
     DROP_PROBE_UNANSWERED = 75
+    DROP_NO_CHECK = 78
+    DROP_NOT_A_CHECK = 79
     DROP_PROXY_PROTOCOL = 80
     VERDICTS = 96
 
@@ -883,6 +906,7 @@ class Program(IntEnum):
     BLACKFOOT_INWARD = 5
     HYPERPLANE_TOP = 6
     HYPERPLANE_CHAIN = 7
+    HYPERPLANE_CHECKS = 8
 
 
 class Step(IntEnum):
@@ -927,6 +951,8 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    CHECK_FOUND = 44
+    CHECK_ANSWERED = 45
     HEADER_SENT = 46
 
 

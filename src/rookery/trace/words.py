@@ -13,6 +13,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.SERVED: "given to the services of the host",
     Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
     Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
+    Verdict.CHECKED: "answers a health check: given to the node of the cell that made it",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
@@ -73,6 +74,8 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CONFLICT: "its answers would be taken for those of another flow",
     Verdict.DROP_CHAIN: "between nodes, but from none of this cell, of another time, or with a step that there is not",
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
+    Verdict.DROP_NO_CHECK: "for a port that a balancer keeps for health checks, or from such a check: of none that this node makes",
+    Verdict.DROP_NOT_A_CHECK: "from the health checks of the node, but not TCP from their address and one of its ports",
     Verdict.DROP_PROXY_PROTOCOL: "its data would come in the place of the proxy protocol's header, which is not a client's to write",
 }
 
@@ -118,6 +121,8 @@ STEPS: dict[Step, str] = {
     Step.TOLD: "told: {outer_destination} is where it entered the cell",
     Step.PASSED_ON: "passed on to {outer_destination}, which {turn}",
     Step.RESET: "reset: {destination} is told that its connection is no more",
+    Step.CHECK_FOUND: "a health check of this node, slot {detail}",
+    Step.CHECK_ANSWERED: "given to the health check: {source} -> {destination}",
     Step.HEADER_SENT: "the proxy protocol's header goes to {destination}, in front of what its client says",
 }
 
@@ -136,6 +141,7 @@ TURNS: dict[ChainStep, str] = {
     ChainStep.BEAT_SECOND: "keeps the flow, too",
     ChainStep.BEAT_ANSWERS_FIRST: "keeps the answers",
     ChainStep.BEAT_ANSWERS_SECOND: "keeps the answers, too",
+    ChainStep.CHECK: "made the health check",
 }
 
 SERVICES: dict[Service, str] = {
