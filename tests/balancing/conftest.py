@@ -1,0 +1,60 @@
+"""One region for all tests here: a street of VPCs with a shop (tests/balancing/street.py), and the shop's balancers.
+
+    balancer    zones  where         listeners
+    front       a, b   internet      TCP 80 instances, their client preserved; TCP 81 addresses, hidden; TCP_UDP 53 instances
+    inner       a, b   internal      TCP 80 instances, zones crossed
+    single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
+    guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
+    counter     a      internal      TCP 80 one and three: behind an endpoint service
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.balancing import street
+from tests.balancing.street import Street
+from tests.conftest import bring_up
+
+
+@pytest.fixture(scope="session")
+def whole_street() -> Iterator[Street]:
+    region = bring_up(2, 2, "--edges", "1", "--nodes", "4")
+    made = None
+    try:
+        made = street.built(region)
+        _open_shop(made)
+        yield made
+    finally:
+        if made:
+            made.end()
+        done = region.rookery("down")
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def _open_shop(shop: Street) -> None:
+    shop.balancer("front", Scheme="internet-facing")
+    shop.balancer("inner")
+    shop.balancer("single", "a")
+    shop.balancer("guarded", "a", SecurityGroups=[shop.groups["guard"]])
+    shop.balancer("counter", "a")
+    shop.target_group("seen", "TCP", 80, "one", "two", "three")
+    shop.target_group("hidden", "TCP", 81, "one", "two", "three", by="ip")
+    shop.target_group("names", "TCP_UDP", 53, "one", "two", "three")
+    shop.target_group("crossed", "TCP", 80, "one", "two", "three")
+    shop.target_group("self", "TCP", 80, "one")
+    shop.target_group("self-hidden", "TCP", 80, "one", by="ip")
+    shop.target_group("kept", "TCP", 80, "kept")
+    shop.target_group("counter", "TCP", 80, "one", "three")
+    shop.set_group("crossed", load_balancing__cross_zone__enabled="true")
+    shop.listen("front", 80, "seen")
+    shop.listen("front", 81, "hidden")
+    shop.listen("front", 53, "names", "TCP_UDP")
+    shop.listen("inner", 80, "crossed")
+    shop.listen("single", 80, "self")
+    shop.listen("single", 81, "self-hidden")
+    shop.listen("guarded", 80, "kept")
+    shop.listen("counter", 80, "counter")
+    shop.until_active()
