@@ -266,11 +266,12 @@ class NameIntent(msgspec.Struct, frozen=True, kw_only=True, tag="name"):
 
 
 class ZoneIntent(msgspec.Struct, frozen=True, kw_only=True, tag="zone"):
-    """A private zone of the VPC `vni`: what it does not have does not exist."""
+    """A zone of the VPC `vni`: what it does not have does not exist. `is_public`: instances need no DNS host names for it."""
 
     vni: int
     name: str
     records: tuple[DnsRecord, ...]
+    is_public: bool = False
 
     @property
     def key(self) -> tuple[str, int, str]:

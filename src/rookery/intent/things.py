@@ -180,6 +180,9 @@ class PrivateZoneThing(Protocol):
     @property
     def records(self) -> tuple[DnsRecord, ...]: ...
 
+    @property
+    def is_public(self) -> bool: ...
+
 
 class AttachmentThing(Protocol):
     @property

@@ -161,6 +161,7 @@ class PrivateZoneFacts(msgspec.Struct):
     name: str
     vpc_ids: tuple[str, ...]
     records: tuple[DnsRecord, ...] = ()
+    is_public: bool = False
 
 
 class AttachmentFacts(msgspec.Struct, gc=False):
