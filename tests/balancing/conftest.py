@@ -57,4 +57,5 @@ def _open_shop(shop: Street) -> None:
     shop.listen("single", 81, "self-hidden")
     shop.listen("guarded", 80, "kept")
     shop.listen("counter", 80, "counter")
+    shop.look()
     shop.until_active()

@@ -15,9 +15,9 @@ import asyncio
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from rookery.model.codec import decode, encode
+from rookery.model.codec import encode
 from rookery.model.keys import target_health_key
 from rookery.model.objects import TargetHealth
 from rookery.region.inside import entering
@@ -47,6 +47,8 @@ PLACES = {
 }
 TARGETS = ("one", "two", "three", "kept")
 PORTS = (7, 53, 80, 81, 82)
+CHECKED = 7  # where everybody is well until he leaves it
+UNWELL = 9  # nobody listens there
 EVERYTHING = [rule("-1")]
 SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
 LONG = 3.0
@@ -54,6 +56,14 @@ LONG = 3.0
 
 def address(name: str) -> str:
     return PLACES[name][1]
+
+
+class Checked(NamedTuple):
+    """A target group."""
+
+    port: int
+    check: int
+    targets: tuple[str, ...]
 
 
 @dataclass
@@ -68,6 +78,7 @@ class Street:
     groups: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     balancers: dict[str, str] = field(default_factory=dict)
+    checked: dict[str, Checked] = field(default_factory=dict)
     talkers: dict[str, Talker] = field(default_factory=dict)
 
     @property
@@ -118,14 +129,15 @@ class Street:
         self.groups[name] = made
         return made
 
-    def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance") -> str:
+    def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED) -> str:
+        """`check`: port of the health checks."""
         asked = {"Protocol": protocol, "Port": port, "VpcId": self.vpcs["shop"], "TargetType": by}
-        checks = {"HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2, "HealthyThresholdCount": 2}
-        made = self.elb.create_target_group(Name=name, HealthCheckProtocol="TCP", **asked, **checks)["TargetGroups"][0]
+        checks = {"HealthCheckProtocol": "TCP", "HealthCheckPort": str(check), "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2}
+        made = self.elb.create_target_group(Name=name, **asked, **checks, HealthyThresholdCount=2)["TargetGroups"][0]
         self.targets[name] = made["TargetGroupArn"]
         ids = [self.instances[one] if by == "instance" else address(one) for one in targets]
         self.elb.register_targets(TargetGroupArn=self.targets[name], Targets=[{"Id": one} for one in ids])
-        self.say(name, port, "healthy", *targets)
+        self.checked[name] = Checked(port, check, targets)
         return self.targets[name]
 
     def balancer(self, name: str, zones: str = "ab", **more: Any) -> str:
@@ -150,18 +162,17 @@ class Street:
         found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {path}"]}])["NetworkInterfaces"]
         return {one["AvailabilityZone"][-1]: (one["PrivateIpAddress"], one.get("Association", {}).get("PublicIp", "")) for one in found}
 
-    def say(self, group: str, port: int, state: str, *targets: str) -> None:
-        """The word of health checks. Nodes do not check targets yet: here they are told what they would find."""
-        asyncio.run(self._say(group, {f"{address(one)}:{port}": (state, "" if state == "healthy" else "Target.FailedHealthChecks") for one in targets}))
+    def look(self) -> None:
+        """In place of the nodes, which do not check targets yet."""
+        asyncio.run(self._tell({f"tg-{arn.rpartition('/')[2]}": self._found(self.checked[name]) for name, arn in self.targets.items()}))
 
-    async def _say(self, group: str, words: dict[str, tuple[str, str]]) -> None:
-        key = target_health_key(CELL)
+    def _found(self, group: Checked) -> dict[str, tuple[str, str]]:
+        well = {one: self.ask(one, "127.0.0.1", group.check, SHORT).startswith(one) for one in group.targets}
+        return {f"{address(one)}:{group.port}": ("healthy", "") if well[one] else ("unhealthy", "Target.FailedHealthChecks") for one in group.targets}
+
+    async def _tell(self, words: dict[str, dict[str, tuple[str, str]]]) -> None:
         async with opened(self.plan.database) as store:
-            entry = await store.get(key)
-            held = decode(TargetHealth, entry.value).targets if entry else {}
-            tg = f"tg-{self.targets[group].rpartition('/')[2]}" if group else ""
-            held |= {tg: held.get(tg, {}) | words} if tg else {}
-            await store.txn([], {key: encode(TargetHealth(cell=CELL, targets=held))})
+            await store.txn([], {target_health_key(CELL): encode(TargetHealth(cell=CELL, targets=words))})
 
     def until_active(self) -> None:
         self.elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=list(self.balancers.values()), WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
@@ -180,7 +191,7 @@ def built(region: Any) -> Street:
     for name, (vpc, cidr, zone) in SUBNETS.items():
         made = street.ec2_of(vpc).create_subnet(VpcId=street.vpcs[vpc], CidrBlock=cidr, AvailabilityZone=zone)
         street.subnets[name] = made["Subnet"]["SubnetId"]
-    street.say("", 0, "healthy")  # from now on there is somebody who checks
+    street.look()  # from now on there is somebody who checks
     for vpc in VPCS:
         street.group(f"open {vpc}", vpc, EVERYTHING)
     street.group("guard", "shop", [rule("tcp", 80, source=f"{address('client')}/32")])

@@ -5,8 +5,9 @@ Python's own library: the instance's Python runs it, from its text (rookery.tour
 
     serve, listen        sockets that somebody else talks to
     greet                a server that says who it is and whom it sees; leave ends it
-    connect, exchange    a connection that is kept
+    connect, exchange    a connection that is kept; hold is connect to who greets
     ask, ask_by_udp      once, for a greeting
+    look_up              a name
     keep_asking          one greeting after the other, until enough
 """
 
@@ -159,6 +160,11 @@ def hold(name: str, address: str, port: int, patience: float) -> str:
     return _greeting_of(held[name]) if became == "open" else became
 
 
+def call(name: str, other: str) -> None:
+    """A kept connection has another name from now on."""
+    held[other] = held.pop(name)
+
+
 def _greeting_of(connection: socket.socket) -> str:
     said = b""
     try:
@@ -198,6 +204,14 @@ def ask_by_udp(address: str, port: int, patience: float) -> str:
             return "refused"
 
 
+def look_up(name: str) -> list[str]:
+    """Its IPv4 addresses, sorted."""
+    try:
+        return sorted(socket.gethostbyname_ex(name)[2])
+    except OSError:
+        return []
+
+
 def keep_asking(address: str, port: int, pause: float, patience: float) -> None:
     """From now on, a new connection every `pause` seconds."""
     answers = asked[f"{address} {port}"] = []
@@ -222,7 +236,7 @@ def ask_no_more() -> None:
 
 
 TCP_AND_UDP = (serve, connect, exchange, send_and_compare, listen, say, what_was_heard)
-GREETINGS = (greet, leave, hold, ask, ask_by_udp, keep_asking, what_was_answered, ask_no_more)
+GREETINGS = (greet, leave, hold, call, ask, ask_by_udp, look_up, keep_asking, what_was_answered, ask_no_more)
 DO: dict[str, Any] = {f.__name__: f for f in (*TCP_AND_UDP, *GREETINGS)}
 
 
