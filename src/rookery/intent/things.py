@@ -338,6 +338,9 @@ class NatThing(Protocol):
 
 class CellThing(Protocol):
     @property
+    def nodes(self) -> Sequence[str]: ...
+
+    @property
     def draining(self) -> Sequence[str]: ...
 
 

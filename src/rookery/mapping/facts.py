@@ -282,6 +282,7 @@ class HostFacts(msgspec.Struct):
 
 class CellFacts(msgspec.Struct):
     name: str
+    nodes: tuple[str, ...] = ()
     draining: tuple[str, ...] = ()
 
     @property
