@@ -72,6 +72,7 @@ class Street:
 
     region: Any
     clients: dict[str, Any]  # "ec2", "elb" and "buyer": EC2 of the other account
+    buyers_account: str
     vpcs: dict[str, str] = field(default_factory=dict)
     subnets: dict[str, str] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)
@@ -184,8 +185,8 @@ class Street:
 
 def built(region: Any) -> Street:
     _, key = region.new_account()
-    _, other = region.new_account()
-    street = Street(region, {"ec2": region.client(key=key), "elb": region.client("elbv2", key=key), "buyer": region.client(key=other)})
+    account, other = region.new_account()
+    street = Street(region, {"ec2": region.client(key=key), "elb": region.client("elbv2", key=key), "buyer": region.client(key=other)}, account)
     for name, cidr in VPCS.items():
         street.vpcs[name] = street.ec2_of(name).create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     for name, (vpc, cidr, zone) in SUBNETS.items():
