@@ -6,6 +6,11 @@
     single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
     guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
     counter     a      internal      TCP 80 one and three: behind an endpoint service
+    failing     a, b   internal      TCP 80 fails: two and three stop being healthy
+    changing    a      internal      TCP 81 shown: becomes a group that preserves its client; TCP 82 leaves: three is deregistered
+
+All that changes does so as soon as the last two hold connections (tests/balancing/changed.py): checks take their time, and the other
+tests run in it.
 """
 
 from __future__ import annotations
@@ -14,8 +19,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.balancing import changed as changes
 from tests.balancing import street
-from tests.balancing.street import Street
+from tests.balancing.changed import CHANGING, FAILING, Changed
+from tests.balancing.street import ENDS, Street
 from tests.conftest import bring_up
 
 
@@ -57,5 +64,17 @@ def _open_shop(shop: Street) -> None:
     shop.listen("single", 81, "self-hidden")
     shop.listen("guarded", 80, "kept")
     shop.listen("counter", 80, "counter")
-    shop.look()
+    shop.balancer("failing")
+    shop.balancer("changing", "a")
+    shop.target_group("fails", "TCP", 80, "one", "two", "three", check=ENDS)
+    shop.target_group("shown", "TCP", 81, "one", by="ip")
+    shop.target_group("leaves", "TCP", 82, "one", "three")
+    shop.listen("failing", FAILING, "fails")
+    for port, group in zip(CHANGING, ("shown", "leaves"), strict=True):
+        shop.listen("changing", port, group)
     shop.until_active()
+
+
+@pytest.fixture(scope="session")
+def changed(whole_street: Street) -> Changed:
+    return changes.change(whole_street)

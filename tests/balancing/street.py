@@ -11,20 +11,15 @@ one, two, three and kept are targets; everybody is open to all, but kept, which 
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from rookery.model.codec import encode
-from rookery.model.keys import target_health_key
-from rookery.model.objects import TargetHealth
 from rookery.region.inside import entering
-from rookery.region.layout import CELL, Layout
+from rookery.region.layout import Layout
 from rookery.region.namespaces import inside
 from rookery.region.status import live_generation
-from rookery.store.sqlite import opened
 from rookery.tour.permission import rule
 from rookery.tour.talk import Talker, talker_in, talker_outside
 from tests.waiting import until
@@ -46,9 +41,9 @@ PLACES = {
     "friend": ("friend a", "10.81.1.10"),
 }
 TARGETS = ("one", "two", "three", "kept")
-PORTS = (7, 53, 80, 81, 82)
-CHECKED = 7  # where everybody is well until he leaves it
-UNWELL = 9  # nobody listens there
+CHECKED = 7  # where everybody is well
+ENDS = 8  # where those are well who have not left it
+PORTS = (CHECKED, ENDS, 53, 80, 81, 82)
 EVERYTHING = [rule("-1")]
 SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
 LONG = 3.0
@@ -56,14 +51,6 @@ LONG = 3.0
 
 def address(name: str) -> str:
     return PLACES[name][1]
-
-
-class Checked(NamedTuple):
-    """A target group."""
-
-    port: int
-    check: int
-    targets: tuple[str, ...]
 
 
 @dataclass
@@ -79,7 +66,6 @@ class Street:
     groups: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     balancers: dict[str, str] = field(default_factory=dict)
-    checked: dict[str, Checked] = field(default_factory=dict)
     talkers: dict[str, Talker] = field(default_factory=dict)
 
     @property
@@ -138,7 +124,6 @@ class Street:
         self.targets[name] = made["TargetGroupArn"]
         ids = [self.instances[one] if by == "instance" else address(one) for one in targets]
         self.elb.register_targets(TargetGroupArn=self.targets[name], Targets=[{"Id": one} for one in ids])
-        self.checked[name] = Checked(port, check, targets)
         return self.targets[name]
 
     def balancer(self, name: str, zones: str = "ab", **more: Any) -> str:
@@ -163,18 +148,6 @@ class Street:
         found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {path}"]}])["NetworkInterfaces"]
         return {one["AvailabilityZone"][-1]: (one["PrivateIpAddress"], one.get("Association", {}).get("PublicIp", "")) for one in found}
 
-    def look(self) -> None:
-        """In place of the nodes, which do not check targets yet."""
-        asyncio.run(self._tell({f"tg-{arn.rpartition('/')[2]}": self._found(self.checked[name]) for name, arn in self.targets.items()}))
-
-    def _found(self, group: Checked) -> dict[str, tuple[str, str]]:
-        well = {one: self.ask(one, "127.0.0.1", group.check, SHORT).startswith(one) for one in group.targets}
-        return {f"{address(one)}:{group.port}": ("healthy", "") if well[one] else ("unhealthy", "Target.FailedHealthChecks") for one in group.targets}
-
-    async def _tell(self, words: dict[str, dict[str, tuple[str, str]]]) -> None:
-        async with opened(self.plan.database) as store:
-            await store.txn([], {target_health_key(CELL): encode(TargetHealth(cell=CELL, targets=words))})
-
     def until_active(self) -> None:
         self.elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=list(self.balancers.values()), WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
 
@@ -192,7 +165,6 @@ def built(region: Any) -> Street:
     for name, (vpc, cidr, zone) in SUBNETS.items():
         made = street.ec2_of(vpc).create_subnet(VpcId=street.vpcs[vpc], CidrBlock=cidr, AvailabilityZone=zone)
         street.subnets[name] = made["Subnet"]["SubnetId"]
-    street.look()  # from now on there is somebody who checks
     for vpc in VPCS:
         street.group(f"open {vpc}", vpc, EVERYTHING)
     street.group("guard", "shop", [rule("tcp", 80, source=f"{address('client')}/32")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from rookery.region.layout import PAGE_ADDRESSES
+from tests.balancing.changed import Changed
 from tests.balancing.street import LONG, SHORT, Street, address
 from tests.waiting import until
 
@@ -16,8 +17,9 @@ PAGE = PAGE_ADDRESSES[0]
 
 
 @pytest.fixture(scope="module")
-def shop(whole_street: Street) -> Street:
+def shop(whole_street: Street, changed: Changed) -> Street:
     """Every balancer answers: its nodes have the file."""
+    assert changed.street is whole_street
     for name in ("inner", "single"):
         private = whole_street.fronts(name)["a"][0]
         until(lambda private=private: " sees " in whole_street.ask("client", private, 80, SHORT), f"{name} answers")
