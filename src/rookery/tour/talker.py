@@ -9,11 +9,13 @@ Python's own library: the instance's Python runs it, from its text (rookery.tour
     ask, ask_by_udp      once, for a greeting
     look_up              a name
     keep_asking          one greeting after the other, until enough
+    download             of a page, as slowly as one likes; hurry ends that
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import sys
@@ -27,6 +29,7 @@ held: dict[str, socket.socket] = {}
 heard: dict[int, list[Datagram]] = {}
 greeting: dict[int, list[socket.socket]] = {}
 asked: dict[str, list[str]] = {}
+downloads: dict[str, Download] = {}
 enough = threading.Event()
 
 
@@ -93,6 +96,47 @@ def send_and_compare(name: str, size: int, patience: float) -> str:
     return "whole" if came == sent else f"{len(came)} bytes, and others"
 
 
+class Download:
+    """Over one connection of HTTP, no faster than `pace` bytes a second until told to hurry."""
+
+    def __init__(self, address: str, path: str, pace: int):
+        self.received, self.complaint, self.over = 0, "", False
+        self._pace, self._hurry = pace, threading.Event()
+        self._connection = http.client.HTTPConnection(address, timeout=10)
+        threading.Thread(target=self._go, args=(path,), daemon=True).start()
+
+    def hurry(self) -> None:
+        self._hurry.set()
+
+    def _go(self, path: str) -> None:
+        try:
+            self._connection.request("GET", path)
+            self._receive(self._connection.getresponse())
+        except (OSError, http.client.HTTPException) as error:
+            self.complaint = str(error) or type(error).__name__
+        self.over = True
+
+    def _receive(self, answer: http.client.HTTPResponse) -> None:
+        began = time.monotonic()
+        while piece := answer.read(16_384):
+            self.received += len(piece)
+            self._hurry.wait(max(0.0, self.received / self._pace - (time.monotonic() - began)))
+
+
+def download(name: str, address: str, path: str, pace: int) -> None:
+    downloads[name] = Download(address, path, pace)
+
+
+def downloaded(name: str) -> tuple[int, bool, str]:
+    """Bytes so far, whether it is over, and what was wrong."""
+    one = downloads[name]
+    return one.received, one.over, one.complaint
+
+
+def hurry(name: str) -> None:
+    downloads[name].hurry()
+
+
 def listen(port: int) -> None:
     """UDP: remembers what was heard, and answers when it is told to."""
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -143,6 +187,8 @@ def _greet_datagrams(name: str, datagrams: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             _, who = datagrams.recvfrom(65536)
+            if not who:  # shut down
+                return
             datagrams.sendto(f"{name} sees {who[0]} {who[1]}\n".encode(), who)
 
 
@@ -237,7 +283,8 @@ def ask_no_more() -> None:
 
 TCP_AND_UDP = (serve, connect, exchange, send_and_compare, listen, say, what_was_heard)
 GREETINGS = (greet, leave, hold, call, ask, ask_by_udp, look_up, keep_asking, what_was_answered, ask_no_more)
-DO: dict[str, Any] = {f.__name__: f for f in (*TCP_AND_UDP, *GREETINGS)}
+DOWNLOADS = (download, downloaded, hurry)
+DO: dict[str, Any] = {f.__name__: f for f in (*TCP_AND_UDP, *GREETINGS, *DOWNLOADS)}
 
 
 def main() -> None:
