@@ -215,6 +215,7 @@ def test_the_balancers_groups_are_asked_for_the_way_to_a_target(cell: Cell) -> N
 
 @pytest.mark.parametrize(("sees", "verdict"), [(AttachmentFlag.GROUPS_SEE_CLIENT, Verdict.DROP_SECURITY_GROUP_INGRESS), (0, Verdict.SENT)])
 def test_the_balancer_behind_an_endpoint_may_ask_its_groups_for_the_consumer(cell: Cell, sees: int, verdict: Verdict) -> None:
+    """T8-10."""
     guard(cell, [into(TCP_ONLY, 443, "192.0.2.0/24"), out()], flags=sees)
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is verdict
 
@@ -231,6 +232,7 @@ def test_an_endpoints_consumer_is_hidden_from_another_vpc(cell: Cell) -> None:
 
 
 def test_an_endpoint_that_is_not_accepted_takes_nothing(cell: Cell) -> None:
+    """T8-01."""
     rows(cell, "attachments", {plan_cell.attachment_key(ENDPOINT): plan_cell.attachment(ENDPOINT, flags=AttachmentFlag.CLOSED)})
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is Verdict.DROP_NO_SERVICE
 
