@@ -137,6 +137,7 @@ enum step {
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
 	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
+	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
 };
 
 enum what_if_mark {

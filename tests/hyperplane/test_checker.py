@@ -197,4 +197,4 @@ def test_a_node_checks_each_target_by_each_attachment_that_may_send_to_it():
     intent = CellIntent(cell="cell-1", generation=1, attachments=(attachment(7), attachment(8)), targets=(one, other, lost))
     checks = wanted_checks(intent)
     assert {(key.way, key.target_port) for key in checks} == {(Way(1, n, one.address), one.port) for n in (7, 8)}
-    assert {found.host for found in checks.values()} == {"10.1.0.11", "10.1.0.12"}
+    assert {found.host for found in checks.values()} == {"10.1.0.11:80", "10.1.0.12:80"}

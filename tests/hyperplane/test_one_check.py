@@ -61,11 +61,6 @@ def test_a_check_by_http_asks_for_its_path_in_the_name_of_the_balancer(secured):
     assert "Connection: close" in headers
 
 
-def test_the_host_header_leaves_the_usual_port_out():
-    _, (heard,) = answered(b"HTTP/1.1 200 OK\r\n\r\n", listener=80)
-    assert b"\r\nHost: 10.1.0.7\r\n" in heard
-
-
 @pytest.mark.parametrize(
     ("code", "matcher", "told"),
     [

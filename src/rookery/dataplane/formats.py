@@ -939,6 +939,7 @@ class Step(IntEnum):
     PASSED_ON = 40
     RESET = 41
     CHECK_FOUND = 44
+    CHECK_ANSWERED = 45
 
 
 class WhatIfMark(IntEnum):

@@ -81,9 +81,9 @@ class Checker:
         return found
 
     async def _keep_checking(self, check: Check) -> None:
-        """Until it is cancelled. After the first one it keeps a time of its own, that many checks do not come together."""
+        """Until it is cancelled. The second one comes somewhat sooner, by chance, that many checks do not come together for ever."""
         await asyncio.sleep(random.uniform(0, FIRST_SECONDS))
-        due = time.monotonic() - random.uniform(0, check.settings.interval)
+        due = time.monotonic() - random.uniform(0, check.settings.interval / 2)
         while True:
             await self._make(check)
             due = max(due + check.settings.interval, time.monotonic())

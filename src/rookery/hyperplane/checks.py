@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from rookery.intent.cell import CellIntent, HealthCheckIntent
 
-DEFAULT_PORTS = {"HTTP": 80, "HTTPS": 443}  # that a Host header does not name
-
 
 class Way(NamedTuple):
     """From an attachment to a target's address."""
@@ -37,8 +35,7 @@ class Check(NamedTuple):
     @property
     def host(self) -> str:
         """Of the Host header: the balancer's address, and its listener's port."""
-        port = self.settings.listener
-        return self.front if port == DEFAULT_PORTS[self.settings.protocol] else f"{self.front}:{port}"
+        return f"{self.front}:{self.settings.listener}"
 
 
 def wanted_checks(intent: CellIntent) -> dict[CheckKey, Check]:

@@ -120,6 +120,7 @@ STEPS: dict[Step, str] = {
     Step.PASSED_ON: "passed on to {outer_destination}, which {turn}",
     Step.RESET: "reset: {destination} is told that its connection is no more",
     Step.CHECK_FOUND: "a health check of this node, slot {detail}",
+    Step.CHECK_ANSWERED: "given to the health check: {source} -> {destination}",
 }
 
 ATTACHMENTS: dict[AttachmentKind, str] = {
