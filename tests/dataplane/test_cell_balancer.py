@@ -19,6 +19,7 @@ from rookery.dataplane.formats import (
     ForwarderKey,
     MappingKey,
     ServiceFlag,
+    Step,
     TargetFlag,
     Verdict,
 )
@@ -90,6 +91,12 @@ def test_a_target_sees_the_balancer_where_the_client_is_hidden(cell: Cell) -> No
     assert got.src == BALANCER_ADDRESS and got.sport >= 1024 and (got.dst, got.dport) in PLACES
     back = answer(cell, TCP(sport=got.dport, dport=got.sport, flags="SA"), got.dst, BALANCER_ADDRESS).packet
     assert (back.src, back.sport, back.dst, back.dport) == (BALANCER_ADDRESS, HIDDEN, CLIENT, 1111)
+
+
+@pytest.mark.parametrize(("port", "translated"), [(PRESERVED, {Step.DESTINATION_TRANSLATED}), (HIDDEN, {Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED})])
+def test_a_trace_says_which_address_changes(cell: Cell, port: int, translated: set[Step]) -> None:
+    told = {Step(event.step) for outcome in cell.what_if(to_top(ip(CLIENT, BALANCER_ADDRESS) / syn(port))) for event in outcome.events}
+    assert told & {Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED} == translated
 
 
 def test_connections_are_spread_and_stay_where_they_are(cell: Cell) -> None:
