@@ -75,8 +75,10 @@ class Flow:
 
 
 def sizes(flows: int) -> CellSizes:
-    return CellSizes(attachments=8, nat_addresses=8, services=8, targets=SOME_TARGETS, flows=2 * flows,
-                     directives=flows, flows_per_tenant=1 << 30)  # fmt: skip
+    """With room for `flows` of one kind, and for some of every kind; a cache must not throw out what is measured."""
+    rows = 2 * flows + 20 * SMALL
+    return CellSizes(attachments=8, nat_addresses=8, services=8, targets=SOME_TARGETS, flows=rows, directives=rows,
+                     flows_per_tenant=1 << 30)  # fmt: skip
 
 
 def _attachment(number: int, kind: AttachmentKind, address: bytes) -> formats.Attachment:

@@ -119,7 +119,7 @@ class Bench:
     def check(self) -> None:
         """A packet that is dropped is not measured. Raises RuntimeError."""
         dropped = {Verdict(key.verdict).name: row.packets for key, row in self.real.counters().items()
-                   if key.verdict >= Verdict.NOT_CONFIGURED}  # fmt: skip
+                   if key.verdict >= Verdict.DROP_NOT_CONFIGURED}  # fmt: skip
         if dropped:
             raise RuntimeError(f"the node dropped {dropped}")
 
