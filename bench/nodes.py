@@ -3,7 +3,8 @@ flow takes of memory.
 
     PYTHONPATH=src python -m bench.nodes [--json] [--runs 4000] [--large 1000000]
 
-"known": a top has the flow's directive at hand. "new": the whole chain at a cell of one node, where nothing is sent on. "role": one step of
+"known": a top has the flow's directive at hand, and knows where its packets go; "after a change" it asks for that again, as it does once a
+second. "new": the whole chain at a cell of one node, where nothing is sent on. "role": one step of
 the chain at a node of four, which sends the packet on. "talking": how many flows take part, of "held" ones that the node knows. Of new
 flows no two are the same. "code": as in bench/edges.py, "met anew" is a single run after a system call and Python, "in the caches" the
 kernel's own repetition. Nothing is sent, so that a heartbeat's copy is not measured, but what its receivers do is."""
@@ -29,7 +30,7 @@ from bench.programs import OBJECTS, memory_of, null_program
 from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.formats import CellNodeFlag, ChainStep, Verdict
 
-ROUNDS, STEP = 8, 50_000
+ROUNDS, STEP, HOT_RUNS = 8, 50_000, 20_000
 TC, PROGRAM = "tc", "hyperplane"
 WATCHER = CellNodeFlag(0)  # in no ring: whatever it asks or stores next is another node's
 KNOWN_TARGET, NEW_TARGET = 200, 1200
@@ -46,6 +47,7 @@ class Role(NamedTuple):
     tracked: str = ""  # ... whose trackers
     nodes: int = 1
     own: int = IN_RING
+    after_change: bool = False
     target: int | None = None
 
 
@@ -64,6 +66,9 @@ KNOWN = (
     Role("known: balancer, preserved, in", bare_node.preserved_back, known="preserved", target=KNOWN_TARGET),
     Role("known: balancer, hidden, out", bare_node.hidden, known="hidden", target=KNOWN_TARGET),
     Role("known: balancer, hidden, in", bare_node.hidden_back, known="hidden", target=KNOWN_TARGET),
+    Role("known, after a change: NAT, out", bare_node.nat_out, known="nat", after_change=True),
+    Role("known, after a change: NAT, in", bare_node.nat_in, known="nat", after_change=True),
+    Role("known, after a change: balancer, preserved, out", bare_node.preserved, known="preserved", after_change=True),
 )
 NEW = (
     Role("new: NAT", bare_node.nat_out, target=NEW_TARGET),
@@ -94,7 +99,8 @@ class Bench:
         self.rows: list[dict[str, object]] = []
 
     def known(self, held: int, talking: int) -> None:
-        self._measure(KNOWN + TRACKED, held, talking)
+        roles = KNOWN + TRACKED
+        self._measure(tuple(role for role in roles if talking > 1 or not role.after_change), held, talking)
 
     def new(self) -> None:
         self._measure(NEW, 0, self.runs // ROUNDS)
@@ -113,7 +119,7 @@ class Bench:
                     nothing[code] += null
         for (role, code), times in found.items():
             net = statistics.median(times) - statistics.median(nothing[code])
-            self.rows.append({"role": role.name, "code": code, "held": held, "talking": 1 if held and talking == 1 else talking,
+            self.rows.append({"role": role.name, "code": code, "held": held, "talking": talking,
                               "nanoseconds": net, "target": role.target})  # fmt: skip
 
     def check(self) -> None:
@@ -131,18 +137,25 @@ class Bench:
             bare_node.cache(self.real, role.known, numbers)
         if role.tracked:
             bare_node.track(self.real, role.tracked, numbers)
+        if role.known and not role.after_change:
+            timed(self.program, [role.make(number) for number in numbers], bare_node.SUBSTRATE_DEVICE, TC)
+
+    def _chosen(self, role: Role, numbers: list[int]) -> list[int]:
+        """Once is each flow's first packet."""
+        each = self.runs // ROUNDS
+        once = role.after_change or not (role.known or role.tracked)
+        return numbers[:each] if once else random.choices(numbers, k=each)
 
     def _run_anew(self, role: Role, numbers: list[int]) -> tuple[list[int], list[int]]:
-        each = self.runs // ROUNDS
-        chosen = numbers if len(numbers) >= each else random.choices(numbers, k=each)
-        frames = [role.make(number) for number in chosen[:each]]
+        frames = [role.make(number) for number in self._chosen(role, numbers)]
         times = timed(self.program, frames, bare_node.SUBSTRATE_DEVICE, TC)
         return times, timed(self.null, frames[:100], bare_node.SUBSTRATE_DEVICE, TC)
 
     def _repeat(self, role: Role, numbers: list[int]) -> tuple[list[int], list[int]]:
-        """A flow is new only once."""
-        self.hot.give([role.make(number) for number in numbers])
-        repeat = len(numbers) if not role.known and not role.tracked else max(self.runs, len(numbers))
+        chosen = self._chosen(role, numbers) if len(numbers) > 1 else numbers
+        once = role.after_change or not (role.known or role.tracked)
+        repeat = len(chosen) if once else max(HOT_RUNS, len(chosen))
+        self.hot.give([role.make(number) for number in chosen])
         null = self.hot.nanoseconds(self.hot.nothing, bare_node.SUBSTRATE_DEVICE, repeat)
         return [self.hot.nanoseconds(self.program, bare_node.SUBSTRATE_DEVICE, repeat)], [null]
 
@@ -197,7 +210,7 @@ def main() -> None:
         print()
         return
     for row in found["rows"]:
-        print(f"{row['role']:40}{row['code']:16}{row['held']:>9}{row['talking']:>9}{row['nanoseconds']:>9.0f}{row['target'] or '-':>7}")
+        print(f"{row['role']:50}{row['code']:16}{row['held']:>9}{row['talking']:>9}{row['nanoseconds']:>9.0f}{row['target'] or '-':>7}")
     print(f"bytes a flow: {found['bytes_a_flow']}")
 
 

@@ -21,6 +21,22 @@ struct ranking {
 	__u32 second;
 };
 
+/* All that decides where an IPv4 packet goes, beside the node's own tables: what its sender claims, and its flow. */
+struct shortcut_key {
+	__be32 source;
+	__be32 destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__be32 outer_source;
+	__u32 vni;
+	__u32 origin_vni;
+	__u32 origin_interface;
+	__u32 led_to;
+	__u32 protocol;                    /* 0: of no packet that may take a shortcut */
+	__u32 padding;
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct shortcut_key) == 40, "compared in whole words");
+
 struct course {
 	__u64 now;                         /* nanoseconds, CLOCK_MONOTONIC */
 	__u64 ring_since;
@@ -47,6 +63,8 @@ struct course {
 	struct directive turned;           /* of K': written where no stack has room */
 	struct tracker row;                /* as it is to be stored */
 	struct cached_directive cached;
+	struct shortcut_key came;          /* as the packet came (shortcut.h) */
+	__u64 world;                       /* ... and when */
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
 };
 
