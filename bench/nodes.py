@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from bench import bare_node
 from bench.bare_host import SMALL
-from bench.bare_node import BALANCER, HIDDEN, IN_RING, NAT, PRESERVED, ChainFlag
+from bench.bare_node import BALANCER, IN_RING, NAT, ChainFlag
 from bench.edges import ANEW, CACHED, timed
 from bench.hot import Hot
 from bench.programs import OBJECTS, memory_of, null_program
