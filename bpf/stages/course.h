@@ -54,11 +54,13 @@ struct course {
 	__u32 asked;
 	__u32 refused;
 	__u32 tried;                       /* blocks of ports */
+	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
 	struct sender sender;
 	struct next_hop hop;
 	struct ranking ranking;            /* not blank, from here on: written before it is read */
+	struct attachment as_attached;     /* the attachment's row, which every step asks for something */
 	struct flow_key answers;           /* K', once the directive is known */
 	struct directive turned;           /* of K': written where no stack has room */
 	struct tracker row;                /* as it is to be stored */
@@ -147,7 +149,19 @@ static __always_inline bool is_young(const struct course *course)
 
 static __always_inline const struct attachment *attachment_of(const struct course *course)
 {
-	return bpf_map_lookup_elem(&attachments, &course->attachment);
+	return course->attached ? &course->as_attached : 0;
+}
+
+static __always_inline const struct attachment *attach(struct course *course, __u32 vni, __u32 interface)
+{
+	const struct attachment *found;
+
+	course->attachment = (struct attachment_key){ course->half, vni, interface };
+	found = bpf_map_lookup_elem(&attachments, &course->attachment);
+	course->attached = found;
+	if (found)
+		course->as_attached = *found;
+	return attachment_of(course);
 }
 
 static __always_inline const struct cell_target *target_of(const struct course *course, const struct cell_config *config, __u32 number)

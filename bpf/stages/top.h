@@ -26,8 +26,7 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 
 	if (!number && owner)
 		number = owner->interface;
-	course->attachment = (struct attachment_key){ course->half, packet->vni, number };
-	attachment = attachment_of(course);
+	attachment = attach(course, packet->vni, number);
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (owner && owner->interface == number)
