@@ -116,36 +116,49 @@ static __always_inline void follow_shortcut(struct packet *packet, const struct 
 	__builtin_memcpy(hop->mac, row->to, ETH_ALEN);
 }
 
-/* CONTINUE: it goes the long way, and may leave a shortcut for the next one. */
-__noinline int take_shortcut(struct __sk_buff *skb)
+static __always_inline enum verdict leave_by_shortcut(struct __sk_buff *skb, struct packet *packet, const struct shortcut *row,
+						      const struct substrate_config *config)
 {
-	const struct substrate_config *config = find_substrate();
-	struct course *course = this_course();
-	struct packet *packet = this_packet();
 	struct next_hop hop = {};
-	struct shortcut_key *key;
-	struct shortcut *row;
 	enum verdict verdict;
 
-	if (!course || !packet || !config)
-		return DROP_NOT_CONFIGURED;
-	key = &course->came;
-	key->protocol = 0;
-	course->world = world_now();       /* before anything is asked */
-	if (!may_take_shortcut(packet, config))
-		return CONTINUE;
-	put_shortcut_key(packet, key);
-	row = shortcut_of(key);
-	if (!row || !leads_on(row, key, packet, course->world))
-		return CONTINUE;
-	if (packet->head.ip.ttl <= 1 || packet->largest > row->largest)
-		return CONTINUE;
 	follow_shortcut(packet, row, &hop);
 	if ((verdict = find_substrate_hop(skb, packet, config)))
 		return verdict;
 	if (!rewrite_ends(skb, packet))
 		return DROP_TRANSLATION;
 	return wrap(skb, packet, &hop, config);
+}
+
+/* From there it may leave a shortcut for the next one. */
+static __always_inline enum verdict begin_long_way(const struct shortcut_key *key, __u64 world)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return DROP_NOT_CONFIGURED;
+	course->came = *key;
+	course->world = world;
+	return CONTINUE;
+}
+
+__noinline int take_shortcut(struct __sk_buff *skb)
+{
+	const struct substrate_config *config = find_substrate();
+	__u64 world = world_now();         /* before anything is asked */
+	struct packet *packet = this_packet();
+	struct shortcut_key key = {};
+	const struct shortcut *row;
+
+	if (!packet || !config)
+		return DROP_NOT_CONFIGURED;
+	if (!may_take_shortcut(packet, config))
+		return begin_long_way(&key, world);
+	put_shortcut_key(packet, &key);
+	row = shortcut_of(&key);
+	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
+		return begin_long_way(&key, world);
+	return leave_by_shortcut(skb, packet, row, config);
 }
 
 static __always_inline __u32 largest_on_way(const struct packet *packet, const struct substrate_config *config)
