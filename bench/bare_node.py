@@ -42,6 +42,9 @@ IN_RING = CellNodeFlag.CURRENT | CellNodeFlag.PREVIOUS | CellNodeFlag.DECIDES
 A_MOMENT = 50_000_000  # nanoseconds: the programs' clock is behind by a tick
 
 
+CHAIN_HEAD = struct.Struct("!HBBII6BHHH")  # of struct chain_option, in front of the directive
+
+
 class ChainFlag(IntFlag):
     HANDED_OUT = 1
     OWN_ADDRESS = 2
@@ -84,7 +87,7 @@ def sizes(flows: int) -> CellSizes:
 def _attachment(number: int, kind: AttachmentKind, address: bytes) -> formats.Attachment:
     gates = formats.Gates(1, 1, 432_000, 180, 30, 3, 3, 0)
     return formats.Attachment(1, number, 8, kind, 0, mapped(address), mac(number), mac(1), CellConstant.MTU, int(kind is AttachmentKind.NAT),
-                              0, *gates)  # fmt: skip
+                              0, *gates, endpoint=bytes(24))  # fmt: skip
 
 
 def _service(number: int, flags: int) -> formats.CellService:
@@ -194,7 +197,7 @@ def nat_key(number: int) -> FlowKey:
 def nat_directive(number: int) -> Directive:
     flow = Flow(number)
     return Directive(mapped(NAT_ADDRESS), mapped(flow.server), port(flow.handed_out), port(OUTSIDE), VPC, NAT, DirectiveFlag.OUTWARD,
-                     CellConstant.NO_TARGET, 0, 350, VERSION)  # fmt: skip
+                     CellConstant.NO_TARGET, 0, 350, 0, 0, VERSION)  # fmt: skip
 
 
 def balancer_key(number: int, service: int) -> FlowKey:
@@ -207,7 +210,7 @@ def balancer_directive(number: int, service: int) -> Directive:
     kept = service == PRESERVED
     source, out = (flow.client, flow.port) if kept else (BALANCER_ADDRESS, flow.handed_out)
     return Directive(mapped(source), mapped(flow.target), port(out), port(8000), VPC, BALANCER, DirectiveFlag.OUTWARD,
-                     number % SOME_TARGETS, 1, 350, VERSION)  # fmt: skip
+                     number % SOME_TARGETS, 1, 350, 0, 0, VERSION)  # fmt: skip
 
 
 def answers(key: FlowKey, directive: Directive) -> tuple[FlowKey, Directive]:
@@ -232,7 +235,7 @@ def flows_of(kind: str, number: int) -> list[tuple[FlowKey, Directive]]:
 def cache(real: CellDataplane, kind: str, numbers: range | list[int]) -> None:
     """As if the flows' trackers had been told a moment ago that they are used."""
     then = time.monotonic_ns() - A_MOMENT
-    rows = {key: formats.CachedDirective(*directive, then, then) for n in numbers for key, directive in flows_of(kind, n)}
+    rows = {key: formats.CachedDirective(*directive, then, then, 0, bytes(4)) for n in numbers for key, directive in flows_of(kind, n)}
     real.directives.put_many(rows)
 
 
@@ -250,6 +253,7 @@ def forget(real: CellDataplane) -> None:
 def chained(packet: bytes, step: ChainStep, attachment: int, directive: Directive | None = None, flags: int = 0) -> bytes:
     """`packet`, wrapped, as another node passes it on."""
     told = LAYOUTS[Directive].pack(*directive) if directive else bytes(LAYOUTS[Directive].size)
-    chain = struct.pack("!HBBII6BHHH", 0xFF52, 0x82, 21, 7, attachment, step, 1, 0, flags, 0, 0, 0, 0, 0) + told
+    words = (CHAIN_HEAD.size - 4 + len(told)) // 4
+    chain = CHAIN_HEAD.pack(0xFF52, 0x82, words, 7, attachment, step, 1, 0, flags, 0, 0, 0, 0, 0) + told
     origin, led_to = struct.unpack_from("!I4xI", packet, 54)
     return _wrapped(packet[80:], NODES[1], origin, led_to, chain)
