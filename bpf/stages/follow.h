@@ -19,6 +19,16 @@ static __always_inline void readdress_packet(struct packet *packet, const struct
 	}
 }
 
+static __noinline void tell_readdressed(struct packet *packet, const struct course *course)
+{
+	const struct directive *directive = &course->directive;
+
+	if (!same_address(&directive->source, &course->key.source))
+		tell(packet, STEP_SOURCE_TRANSLATED, CONTINUE, directive->interface);
+	if (!same_address(&directive->destination, &course->key.destination))
+		tell(packet, STEP_DESTINATION_TRANSLATED, CONTINUE, directive->interface);
+}
+
 /* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). */
 static __always_inline enum verdict say(struct __sk_buff *skb, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
 					enum verdict otherwise)
@@ -80,8 +90,7 @@ __noinline int follow(struct __sk_buff *skb)
 	if ((verdict = answer_for_client(skb)))
 		return verdict;
 	readdress_packet(packet, course);
-	tell(packet, course->directive.flags & DIRECTIVE_OUTWARD ? STEP_SOURCE_TRANSLATED : STEP_DESTINATION_TRANSLATED, CONTINUE,
-	     course->directive.interface);
+	tell_readdressed(packet, course);
 	if ((verdict = find_way(skb)))
 		return verdict;
 	if ((verdict = check_cell_size(skb, packet)))

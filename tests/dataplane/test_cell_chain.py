@@ -29,7 +29,7 @@ from rookery.dataplane.formats import (
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, plan, plan_cell
-from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets import GATES, IP
 from tests.dataplane.packets_chain import INNER_AT, chain_of, with_chain
 from tests.dataplane.packets_edge import ip
@@ -37,7 +37,6 @@ from tests.dataplane.plan_cell import ACCOUNT, NAT, NAT_ADDRESS, NAT_SECOND, NOD
 from tests.dataplane.plan_edge import SERVER
 
 CLIENT = "10.7.1.5"
-SECOND = 1_000_000_000
 ALL = range(4)
 RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
 
@@ -309,16 +308,6 @@ def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
     assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
 
 
-def age(cell: Cell, seconds: int) -> None:
-    """As if so much time had passed since anything was seen."""
-    for node in cell.nodes:
-        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
-                for one, row in node.real.directives.items()}  # fmt: skip
-        node.real.directives.put_many(rows)
-        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
-        node.real.trackers.put_many(kept)
-
-
 def establish(cell: Cell) -> Packet:
     sent = out(cell).packet
     cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags="SA")))
@@ -347,6 +336,18 @@ def test_a_keepalive_now_and_then_is_enough(alone: Cell) -> None:
         assert (out(alone, syn(flags="A")).packet.src) == sent.src
     row = alone.nodes[0].real.trackers.get(answers(sent))
     assert row and row.deadline > now() + 340 * SECOND
+
+
+def test_a_flow_that_nobody_answers_keeps_its_port(alone: Cell) -> None:
+    """Datagrams now and then, each after more than half of the time: both directions live on, so nobody else gets the port."""
+    alone.restore()
+    log = UDP(sport=2000, dport=514) / Raw(b"log")
+    ports = {out(alone, log).packet.sport for _ in range(2)}
+    for _ in range(4):
+        age(alone, 200)
+        ports.add(out(alone, log).packet.sport)
+        assert min(row.deadline for row in alone.nodes[0].tracked().values()) > now() + 340 * SECOND
+    assert len(ports) == 1
 
 
 def test_a_closed_connections_port_rests(alone: Cell) -> None:
@@ -413,7 +414,7 @@ def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tupl
 
 
 def test_when_all_ports_are_taken_a_flow_is_refused(alone: Cell) -> None:
-    """T6-03: towards this destination; another one, and another protocol, has all of them."""
+    """T6-03: towards this destination; another one, and another protocol, has all of them; T6-04: as has another address."""
     alone.restore()
     only = plan_cell.attachment(NAT, addresses=1)
     alone.nodes[0].real.attachments.put_many({plan_cell.attachment_key(NAT): only})
