@@ -55,10 +55,15 @@ static __always_inline __u32 passed(__u32 way, __u32 protocol)
 	return MEASURE_PASSED + (way * MEASURE_PROTOCOLS + measured_protocol(protocol)) * 4;
 }
 
+/* As it leaves. */
+static __always_inline __u32 way_out_of(const struct course *course)
+{
+	return course->directive.flags & DIRECTIVE_OUTWARD ? MEASURE_OUTWARD : MEASURE_INWARD;
+}
+
 static __always_inline void measure_exit(const struct packet *packet, const struct course *course, struct measures *row)
 {
-	__u32 way = course->directive.flags & DIRECTIVE_OUTWARD ? MEASURE_OUTWARD : MEASURE_INWARD;
-	__u32 at = passed(way, course->key.protocol);
+	__u32 way = way_out_of(course), at = passed(way, course->key.protocol);
 
 	count_in(row, at + 2, packet->segments);
 	count_in(row, at + 3, bytes_of(packet));
@@ -126,6 +131,25 @@ static __always_inline void measure_arrival(const struct course *course, struct 
 
 	count_in(row, at, course->segments);
 	count_in(row, at + 1, course->arrived);
+}
+
+static __always_inline void measure_passage(const struct packet *packet, struct measures *row, __u32 at)
+{
+	count_in(row, at, packet->segments);
+	count_in(row, at + 1, bytes_of(packet));
+}
+
+/* What takes a shortcut comes in and leaves as it came, and says nothing else of its flow. */
+static __always_inline void measure_shortcut(const struct packet *packet, __u32 measured, __u32 exit_measured, __u32 at, __u32 verdict)
+{
+	struct measures *row = measures_of(measured), *exit = exit_measured == measured ? row : measures_of(exit_measured);
+
+	if (row)
+		measure_passage(packet, row, at);
+	if (row && verdict >= DROP_NOT_CONFIGURED)
+		count_in(row, MEASURE_DROPPED, packet->segments);
+	if (exit && verdict == SENT)
+		measure_passage(packet, exit, at + 2);
 }
 
 /* Out of line, and not static: the verifier looks at it once. */

@@ -182,6 +182,25 @@ def test_datagrams_and_echoes_are_counted_by_themselves(watched: Watched) -> Non
     }
 
 
+def test_what_takes_a_shortcut_is_counted_as_what_goes_the_long_way(watched: Watched) -> None:
+    """Both ways, packet for packet (docs/decisions/0024)."""
+    for _ in range(5):
+        sent = leave(watched, UDP(sport=1111, dport=53) / Raw(b"12345678")).packet
+    for _ in range(4):
+        come(watched, UDP(sport=53, dport=sent.sport) / Raw(b"1234"), sent.src)
+    assert watched.only(NAT) == {
+        "udp_outward_in": 5,
+        "udp_outward_bytes_in": 180,
+        "udp_outward_out": 5,
+        "udp_outward_bytes_out": 180,
+        "udp_inward_in": 4,
+        "udp_inward_bytes_in": 128,
+        "udp_inward_out": 4,
+        "udp_inward_bytes_out": 128,
+        "flows_udp": 1,
+    }
+
+
 def test_what_nobody_asked_for_comes_in_and_is_dropped(watched: Watched) -> None:
     come(watched, TCP(sport=443, dport=40000, flags="S"), plan_cell.NAT_ADDRESS)
     assert watched.only(NAT) == {"tcp_inward_in": 1, "tcp_inward_bytes_in": 40, "dropped": 1}
