@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
-from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.formats import (
     LAYOUTS,
     Allowance,
@@ -88,7 +88,7 @@ class CellDataplane(SenderDataplane):
     @classmethod
     def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
         """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
-        keeps its own, so a cell's file has the same number of rows for life. Raises LoadFailed, IncompatiblePins, DataplaneError."""
+        keeps its own, and is refused where a half of it would not have as many rows as the cell's file. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         halves = CellConstant.HALVES
         rows = dict.fromkeys(UNUSED, 1) | {
             "mappings": ROOM * max_mappings,
@@ -102,7 +102,14 @@ class CellDataplane(SenderDataplane):
             "check_slots": ROOM * sizes.checks,
             "check_numbers": ROOM * sizes.checks,
         }
-        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
+        loaded = load(pins, objects, PROGRAMS, rows)
+        try:
+            for name in ("cell_choices", "cell_targets"):
+                _check_rows(pins, name, syscall.map_shape(loaded.map_fd(name)).max_entries, rows[name])
+        except IncompatiblePins:
+            loaded.close()
+            raise
+        return cls(pins, loaded, sizes)
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:
@@ -167,3 +174,11 @@ class CellDataplane(SenderDataplane):
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         return SweepOutcome._make(layout.unpack(left))
+
+
+def _check_rows(pins: Path, name: str, held: int, wanted: int) -> None:
+    """Of an array, in which a row's place follows from how many there are."""
+    if held != wanted:
+        raise IncompatiblePins(
+            f"{pins / 'maps' / name} was made by another version ({held} rows; this one has {wanted}): stop the node, remove {pins}, start again"
+        )
