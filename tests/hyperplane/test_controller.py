@@ -9,7 +9,16 @@ from hashlib import blake2b
 import msgspec
 import pytest
 
-from rookery.hyperplane.cell_file import ATTACHMENTS, HASH_BYTES, MAGIC, VERSION, Refused, check, decode, encode
+from rookery.hyperplane.cell_file import (
+    ATTACHMENTS,
+    HASH_BYTES,
+    MAGIC,
+    VERSION,
+    Refused,
+    check,
+    decode,
+    encode,
+)
 from rookery.hyperplane.controller import Controller
 from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT
 from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key

@@ -92,7 +92,8 @@ def _ranked(rows: Iterable[T], held: Iterable[Any], age: Callable[[T], float]) -
 
 
 def _attachments(intent: CellIntent, before: CellIntent, ages: _Ages) -> list[AttachmentIntent]:
-    kept, addresses = [], 0
+    kept: list[AttachmentIntent] = []
+    addresses = 0
     for one in _ranked(intent.attachments, before.attachments, ages.attachment):
         more = len(one.addresses) + len(one.draining_addresses)
         if len(kept) < ATTACHMENTS.rows and addresses + more <= ADDRESSES.rows and attachment_fits(one):
