@@ -9,6 +9,7 @@ substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 byt
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -38,6 +39,7 @@ from rookery.dataplane.formats import (
     Tracker,
 )
 from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
@@ -102,19 +104,27 @@ class CellDataplane(SenderDataplane):
             "check_slots": ROOM * sizes.checks,
             "check_numbers": ROOM * sizes.checks,
         }
-        loaded = load(pins, objects, PROGRAMS, rows)
-        try:
-            for name in ("cell_choices", "cell_targets"):
-                _check_rows(pins, name, syscall.map_shape(loaded.map_fd(name)).max_entries, rows[name])
-        except IncompatiblePins:
-            loaded.close()
-            raise
-        return cls(pins, loaded, sizes)
+        cls.check_halves(pins, sizes.services, sizes.targets)
+        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:
         """Would `open` take what is pinned there? Nothing is loaded or changed. Raises IncompatiblePins, LoadFailed."""
         check_pins(pins, objects / f"{PROGRAMS[0]}.bpf.o")
+
+    @staticmethod
+    def check_halves(pins: Path, services: int, targets: int) -> None:
+        """Would `open` take the arrays that are pinned there, in which a row's place follows from how many a half has? Raises
+        IncompatiblePins, DataplaneError."""
+        for name, wanted in (("cell_choices", services), ("cell_targets", targets)):
+            fd = open_pinned(pins / "maps" / name)
+            if fd is None:
+                continue
+            held = syscall.map_shape(fd).max_entries
+            os.close(fd)
+            if held != CellConstant.HALVES * wanted:
+                why = f"{pins / 'maps' / name} was made by another version ({held} rows, not {CellConstant.HALVES * wanted})"
+                raise IncompatiblePins(f"{why}: stop the node, remove {pins}, start again")
 
     def node_row(self, half: int, place: int) -> RowNumber:
         return RowNumber(half * CellConstant.NODES_MAX + place)
@@ -174,11 +184,3 @@ class CellDataplane(SenderDataplane):
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         return SweepOutcome._make(layout.unpack(left))
-
-
-def _check_rows(pins: Path, name: str, held: int, wanted: int) -> None:
-    """Of an array, in which a row's place follows from how many there are."""
-    if held != wanted:
-        raise IncompatiblePins(
-            f"{pins / 'maps' / name} was made by another version ({held} rows; this one has {wanted}): stop the node, remove {pins}, start again"
-        )
