@@ -11,9 +11,10 @@ enum verdict {
 	DELIVERED = 2,                     /* given to the instance */
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
-	SERVED = 5,                        /* given to the host's services, or to the health checks of a cell's node */
+	SERVED = 5,                        /* given to the host's services */
 	DEFERRED = 6,                      /* XDP left it as it came to the TC build behind it, which judges it, and counts it as well */
 	KEPT = 7,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
+	CHECKED = 8,                       /* answers a health check: given to the node of a cell that made it */
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */
@@ -79,6 +80,7 @@ enum verdict {
 	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
 	DROP_NO_CHECK = 78,                /* at a port that a balancer keeps for health checks, or from there: of no check that this node makes */
 	DROP_NOT_A_CHECK = 79,             /* from a node's checks, but not TCP from their address and one of the node's ports */
+	DROP_PROXY_PROTOCOL = 80,          /* would bring the target data in the place of the proxy protocol's header */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -138,6 +140,7 @@ enum step {
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
 	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
 	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
+	STEP_HEADER_SENT = 46,             /* the proxy protocol's header goes to the target; detail: the number at which the client's data begins */
 };
 
 enum what_if_mark {

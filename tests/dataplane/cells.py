@@ -22,9 +22,15 @@ from tests.dataplane.packets_edge import INSIDE, NOWHERE
 
 ANY_TRACE = 4
 REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
+SECOND = 1_000_000_000
 HOPS_MAX = 24  # of two chains, one after the other
 ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
+
+
+def ends_here(verdict: int) -> bool:
+    """As a heartbeat does, or what is dropped."""
+    return verdict == Verdict.KEPT or verdict >= Verdict.DROP_NOT_CONFIGURED
 
 
 @dataclass
@@ -39,7 +45,7 @@ class Node:
 
     def why(self) -> Verdict:
         """Why the last packet ended here."""
-        counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items() if key.verdict >= Verdict.KEPT}
+        counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items() if ends_here(key.verdict)}
         new = [verdict for verdict, packets in counted.items() if packets != self.ended.get(verdict, 0)]
         self.ended = counted
         assert len(new) == 1, new
@@ -120,7 +126,17 @@ class Cell:
             node.real.tenants.delete_many([key for key, _ in node.real.tenants.items() if key.tenant])
             plan_cell.fill_node(node.real, node.place, len(self.nodes))
             node.real.cell_living = 0
-            node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if k.verdict >= Verdict.KEPT}
+            node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
+
+
+def age(cell: Cell, seconds: int) -> None:
+    """As if so much time had passed since anything was seen."""
+    for node in cell.nodes:
+        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
+                for one, row in node.real.directives.items()}  # fmt: skip
+        node.real.directives.put_many(rows)
+        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
+        node.real.trackers.put_many(kept)
 
 
 @contextmanager

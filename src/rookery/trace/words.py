@@ -10,9 +10,10 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DELIVERED: "delivered to the instance",
     Verdict.ANSWERED: "answered by the host or the edge itself",
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
-    Verdict.SERVED: "given to the services of the host, or to the health checks of the node",
+    Verdict.SERVED: "given to the services of the host",
     Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
     Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
+    Verdict.CHECKED: "answers a health check: given to the node of the cell that made it",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
     Verdict.DROP_TRUNCATED: "a header is cut off",
     Verdict.DROP_NOT_IP: "neither IPv4, IPv6 nor ARP, or tagged for a VLAN",
@@ -75,6 +76,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
     Verdict.DROP_NO_CHECK: "for a port that a balancer keeps for health checks, or from such a check: of none that this node makes",
     Verdict.DROP_NOT_A_CHECK: "from the health checks of the node, but not TCP from their address and one of its ports",
+    Verdict.DROP_PROXY_PROTOCOL: "its data would come in the place of the proxy protocol's header, which is not a client's to write",
 }
 
 STEPS: dict[Step, str] = {
@@ -121,6 +123,7 @@ STEPS: dict[Step, str] = {
     Step.RESET: "reset: {destination} is told that its connection is no more",
     Step.CHECK_FOUND: "a health check of this node, slot {detail}",
     Step.CHECK_ANSWERED: "given to the health check: {source} -> {destination}",
+    Step.HEADER_SENT: "the proxy protocol's header goes to {destination}, in front of what its client says",
 }
 
 ATTACHMENTS: dict[AttachmentKind, str] = {
