@@ -543,6 +543,7 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int
     generation: int
     nodes: dict[str, int] = {}  # epoch of each
+    left_out: tuple[str, ...] = ()  # what its file has no room for and nobody serves, in words
 
 
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

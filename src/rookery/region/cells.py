@@ -16,8 +16,8 @@ from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode
-from rookery.model.keys import CELLS, SHARDS, cell_key
-from rookery.model.objects import Cell, Host, Shard
+from rookery.model.keys import CELLS, SHARDS, cell_key, cell_status_key
+from rookery.model.objects import Cell, CellStatus, Host, Shard
 from rookery.region.errors import NotFound, RegionError
 from rookery.region.layout import CELL, node_name
 from rookery.region.node_settings import node_settings
@@ -52,6 +52,7 @@ class CellRow(msgspec.Struct, kw_only=True):
     services: int = 0
     targets: int = 0
     accounts: int = 0
+    left_out: tuple[str, ...] = ()  # what the file has no room for and nobody serves
     nodes: list[NodeRow]
     problem: str = ""
 
@@ -128,6 +129,7 @@ async def _look(shape: Settings) -> CellRow:
     async with opened_store(shape.layout.database) as store:
         cell, _ = await _cell(store)
         shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
+        left_out = await _left_out(store)
     file, told = await _file(objects)
     reports = [await objects.get(report_key(CELL, name)) for name in shape.node_names]
     nodes = [
@@ -144,7 +146,8 @@ async def _look(shape: Settings) -> CellRow:
     for node in nodes:
         node.problem = _problem(node)
     row = CellRow(name=CELL, nodes=nodes)
-    row.accounts, row.problem = len(shards), "" if file else told
+    row.accounts, row.left_out = len(shards), left_out
+    row.problem = no_room(left_out) if file else told
     if file:
         row.epoch, row.hash, row.generation = file.epoch, told, file.intent.generation
         row.rings_settled = file.current == file.previous
@@ -159,6 +162,16 @@ async def _cell(store: SqliteStore) -> tuple[Cell, Entry]:
     if entry is None:
         raise NotFound(f"the region has no cell {CELL}")
     return decode_thing(Cell, entry.value), entry
+
+
+async def _left_out(store: SqliteStore) -> tuple[str, ...]:
+    entry = await store.get(cell_status_key(CELL))
+    return decode_thing(CellStatus, entry.value).left_out if entry else ()
+
+
+def no_room(left_out: tuple[str, ...]) -> str:
+    """In words; empty: there is room for all."""
+    return f"its file has no room for, and nobody serves: {'; '.join(left_out)}" if left_out else ""
 
 
 async def _file(objects: ObjectStore) -> tuple[CellFile | None, str]:
