@@ -32,6 +32,7 @@ pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
 MEGABYTE = 1 << 20
 SIZE = 24 * MEGABYTE
+NODE = "hyperplane"
 GOES_ON = 2 * MEGABYTE  # half a second's
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
 
@@ -121,6 +122,23 @@ def test_a_trace_goes_from_node_to_node_and_leaves_no_flow(stage: Stage):
         steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
         assert {"decided", "stored", "source_translated"} <= set(steps)
         assert not {"tracked", "directive_cached"} & set(steps)
+        allowed = [step["rule"] for leg in told["legs"] for step in leg["steps"] if step["step"] == "acl_allowed" and leg["program"] == NODE]
+        assert allowed and all(re.fullmatch(r"acl-[0-9a-f]{17} rule 100 \(allow .*\)", rule) for rule in allowed), allowed
+
+
+def test_a_flows_state_is_found_at_its_keepers_from_either_end(stage: Stage):
+    stage.told()
+    (flow,) = [one for one in stage.region.asked("flow", f"{PAGE}:80", "--vpc", stage.vpc)["flows"] if one["age"] and one["age"] < 5]
+    assert (flow["source"], flow["attachment"], flow["public_source"]) == ("10.60.2.10", stage.nat, stage.public)
+    roles = {(one["direction"], one["role"]) for one in flow["keepers"]}
+    assert roles >= {(way, role) for way in ("outward", "answers") for role in ("primary", "secondary", "top")}
+    assert {one["node"] for one in flow["keepers"]} <= {f"node-{number}" for number in (1, 2, 3, 4)}
+    for end in (f"{stage.instance}:{flow['source_port']}", f"{stage.public}:{flow['new_source_port']}"):
+        (again,) = stage.region.asked("flow", end)["flows"]
+        assert (again["source_port"], again["new_source_port"]) == (flow["source_port"], flow["new_source_port"])
+    nobody = stage.region.rookery("flow", "10.60.2.10:1")
+    assert (nobody.returncode, nobody.stdout) == (1, b"")
+    assert b"no node keeps a flow that begins or ends at 10.60.2.10:1" in nobody.stderr
 
 
 def test_nobody_outside_begins_anything(stage: Stage):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, Generic, TypeVar
 
@@ -50,6 +50,15 @@ class Table(Generic[K, V]):
             found = map(self._key._make, self._key_layout.iter_unpack(keys))
             rows = map(self._value._make, self._value_layout.iter_unpack(values))
             yield from zip(found, rows, strict=True)
+
+    def pick(self, wanted: Callable[[bytes, bytes], Iterable[int]]) -> Iterator[tuple[K, V]]:
+        """Of all rows those that `wanted` names: it gets the packed keys and values of a page, and says their numbers in it. What it
+        does not name is not decoded."""
+        key_bytes, value_bytes = self._key_layout.size, self._value_layout.size
+        for keys, values in self._pages(value_bytes):
+            for row in wanted(keys, values):
+                key = self._key._make(self._key_layout.unpack_from(keys, row * key_bytes))
+                yield key, self._value._make(self._value_layout.unpack_from(values, row * value_bytes))
 
     def put_many(self, rows: Mapping[K, V]) -> None:
         """Add or replace. Raises TableFull; rows before the one that found no room are in."""

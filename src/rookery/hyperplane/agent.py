@@ -110,6 +110,7 @@ class Agent(Follower[NodeState]):
             names=state.names,
             device_name=state.device_name,
             program_of=lambda _: PROGRAM,
+            said=state.kernel.book.said,
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
 
