@@ -26,6 +26,7 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 	if (!number && owner)
 		number = owner->interface;
 	course->attachment = (struct attachment_key){ course->half, packet->vni, number };
+	packet->attachment = number;
 	attachment = attachment_of(course);
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;

@@ -10,8 +10,6 @@ import typer
 from rookery.cli.options import AsJson, Name
 from rookery.cli.output import print_json, print_table
 
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
-
 
 def register(app: typer.Typer) -> None:
     app.command()(flow)
@@ -48,6 +46,8 @@ def _print_flow(one: Any) -> None:
 
 def lines(one: Any) -> list[str]:
     """What the flow is, and what becomes of it."""
+    from rookery.trace.packet import PROTOCOLS  # noqa: PLC0415
+
     ends = (_end(one.source, one.source_port), _end(one.destination, one.destination_port))
     told = [f"{PROTOCOLS.get(one.protocol, one.protocol)} {ends[0]} -> {ends[1]} in {one.vpc}, at {one.attachment}"]
     if not one.new_source:

@@ -297,7 +297,7 @@ class Event(NamedTuple):
     verdict: int
     rule: int
     direction: int
-    padding: int
+    attachment: int
 
 
 class EdgeSet(NamedTuple):
@@ -682,6 +682,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    TARGET_GONE = 32
 
 
 class InterfaceFlag(IntFlag):

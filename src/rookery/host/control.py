@@ -90,6 +90,8 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True):
     detail: int = 0
     direction: str = ""  # egress, ingress: of a gate
     rule: str = ""  # the rule that counted there, or that none did, in words
+    of: str = ""  # nat-..., lb-..., vpce-...: at a node of a cell, in whose name
+    cause: str = ""  # why it ended there, beyond the verdict: towards where, whose share
 
 
 class WatchReply(msgspec.Struct, frozen=True, kw_only=True):

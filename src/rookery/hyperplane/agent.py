@@ -25,6 +25,7 @@ from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
 from rookery.hyperplane import cell_file
 from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
@@ -77,14 +78,16 @@ def sizes(config: CellNodeConfig) -> CellSizes:
 
 def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDataplane) -> NodeState:
     services, kernel = config.mapping_service, NodeKernel(dataplane, config.cell_number)
-    return NodeState(
+    state = NodeState(
         config=config,
         substrate=link,
         dataplane=dataplane,
         kernel=kernel,
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
+        causes=Causes(lambda: state.files.file if state.files else None, dataplane.tenants),
     )
+    return state
 
 
 class Agent(Follower[NodeState]):
@@ -111,6 +114,8 @@ class Agent(Follower[NodeState]):
             device_name=state.device_name,
             program_of=lambda _: PROGRAM,
             said=state.kernel.book.said,
+            explain=state.causes.why,
+            note=state.causes.note,
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
 
@@ -152,6 +157,7 @@ class Agent(Follower[NodeState]):
             flows=state.flows,
             packets=sum(counted.values()) - dropped,
             dropped=dropped,
+            causes=state.causes.last,
         )
 
     # Who lives

@@ -9,7 +9,7 @@ import msgspec
 from rookery.dataplane.errors import DataplaneError
 from rookery.host.control import FindFlows, FlowsReply, Request, WhatIf
 from rookery.host.control_socket import CannotAnswer
-from rookery.host.lines import Said
+from rookery.host.lines import Explain, Said
 from rookery.host.node_answers import NodeAnswers
 from rookery.hyperplane import flows
 from rookery.hyperplane.flow_search import End
@@ -26,6 +26,9 @@ class Answers(NodeAnswers[NodeState]):
 
     def _said(self) -> Said:
         return self._state.kernel.book.said
+
+    def _explain(self) -> Explain:
+        return self._state.causes.why
 
     async def _flows(self, request: FindFlows) -> FlowsReply:
         """In a thread: there may be a million, and packets' causes, probes and files go on."""

@@ -5,6 +5,18 @@ from __future__ import annotations
 import msgspec
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why packets were dropped, or connections reset (rookery.hyperplane.causes)."""
+
+    what: str  # enum verdict's name in lower case; "reset"
+    of: str = ""  # nat-..., lb-..., vpce-...
+    cause: str = ""  # in words
+    seen: int  # events: samples
+    first: float  # unix seconds
+    last: float
+    alarm: bool = False  # somebody has to bring what is missing
+
+
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node: str
     place: int = -1  # -1: in no file that it has read
@@ -19,6 +31,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     directives: int = 0  # that it has at hand as a top
     packets: int = 0  # that it sent on, since its counters began
     dropped: int = 0
+    causes: tuple[Cause, ...] = ()  # the newest first
 
 
 def encode(report: NodeReport) -> bytes:
