@@ -99,9 +99,13 @@ class Counters:
         self.claim, self.release_unused = self._busy.claim, self._busy.release_unused
         self._make_room_for_overflow()
 
+    def rare(self) -> dict[CounterKey, Traffic]:
+        """As `read`, without what every packet counts (verdicts below BUSY_VERDICTS, of most devices): a hundredth of the work."""
+        return {key: traffic for key, traffic in self._all.items() if traffic.packets}
+
     def read(self) -> dict[CounterKey, Traffic]:
         """Rows that never counted are left out. Device 0: what found no room."""
-        found = {key: traffic for key, traffic in self._all.items() if traffic.packets}
+        found = self.rare()
         for key, traffic in self._busy.items():
             before = found.get(key, Traffic(0, 0))
             total = Traffic(before.packets + traffic.packets, before.bytes + traffic.bytes)

@@ -16,7 +16,7 @@ from rookery.host.alarms import Alarm, AlarmBook, is_forged
 from rookery.host.lines import Explain, Said, Why, line_of, line_of_alarm, monotonic_zero
 from rookery.host.watchers import Watchers
 
-COUNTER_LOOKS_PER_SECOND = 4
+COUNTER_LOOKS_PER_SECOND = 1
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 
 log = logging.getLogger("rookery.host")
@@ -51,7 +51,7 @@ class EventWatch:
         names = self.names()
         packets = {
             (self.device_name(key.ifindex, names), Verdict(key.verdict).name.lower()): traffic.packets
-            for key, traffic in self.dataplane.counters().items()
+            for key, traffic in self.dataplane.drops().items()
         }
         for alarm in self.alarms.look(packets, time.time()):
             log.warning("alarm", extra={"alarm": alarm})

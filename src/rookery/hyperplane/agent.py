@@ -19,7 +19,7 @@ from rookery.host.alarms import AlarmBook
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
-from rookery.host.probes import PROBE_SECONDS
+from rookery.host.probes import PROBE_SECONDS, Rounds
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
@@ -118,6 +118,7 @@ class Agent(Follower[NodeState]):
             note=state.causes.note,
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
+        self._rounds = Rounds(config.address)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -133,9 +134,8 @@ class Agent(Follower[NodeState]):
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._watch.keep_looking())
-                tasks.create_task(self._keep_probing_nodes())
-                tasks.create_task(self._keep_probing_edges())
-                tasks.create_task(self._keep_probing_tops())
+                tasks.create_task(self._begin_probing_nodes())
+                tasks.create_task(self._keep_probing())
                 tasks.create_task(self._keep_looking_at_the_device())
 
     async def _become(self, intent: HostIntent) -> None:
@@ -166,15 +166,14 @@ class Agent(Follower[NodeState]):
         file = self._files.file
         return [node for node in file.intent.nodes if node.name != self._state.config.name] if file else []
 
-    async def _keep_probing_nodes(self) -> None:
+    async def _begin_probing_nodes(self) -> None:
         """The cell's others. Without a file nobody is known, and what is in the kernel stays."""
         while self._files.file is None:
             await asyncio.sleep(PROBE_SECONDS)
         state = self._state
         mask = state.dataplane.cell_living
         before = [node.address for node in self._others() if not mask or mask >> node.place & 1]
-        probes = TopProbes(state.config.address, lambda: [node.address for node in self._others()], self.note_living, before)
-        await probes.run()
+        self._rounds.add(TopProbes(lambda: [node.address for node in self._others()], self.note_living, before))
 
     def note_living(self, addresses: frozenset[str]) -> None:
         """Raises DataplaneError. When nobody answers all stay: it is likelier that this node has lost the substrate."""
@@ -186,17 +185,12 @@ class Agent(Follower[NodeState]):
         there = [node.place for node in self._others() if node.address in addresses or not addresses]
         state.dataplane.cell_living = sum(1 << place for place in (*me, *there))
 
-    async def _keep_probing_edges(self) -> None:
-        state = self._state
-        edges = edge_probes.of_an_agent(
-            state.config.address, state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0
-        )
-        await edges.run()
-
-    async def _keep_probing_tops(self) -> None:
-        """Nodes of cells, to which packets of this one may go."""
-        tops = self._state.kernel.ways.tops
-        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
+    async def _keep_probing(self) -> None:
+        """Edges, and nodes of cells, to which packets of this one may go; mostly those are the cell's others once more."""
+        state, tops = self._state, self._state.kernel.ways.tops
+        self._rounds.add(edge_probes.of_an_agent(state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0))
+        self._rounds.add(TopProbes(lambda: tops.nodes, tops.turn_to, tops.living))
+        await self._rounds.run()
 
     # By the clock
 

@@ -263,7 +263,8 @@ class _Sections:
 
     def read(self, kind: Kind, row: type[T]) -> list[T]:
         start, self._at = self._at, self._at + kind.rows * kind.bytes
-        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, self._at, kind.bytes))
+        used = len(self._content[start : self._at].rstrip(b"\0"))
+        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, start + used, kind.bytes))
         return [one for one in found if one is not None]
 
 

@@ -28,4 +28,7 @@ class NodeState(FollowerState):
     living: frozenset[str] = frozenset()  # addresses of the other nodes that answer
 
     def device_is_lost(self) -> bool:
-        return (self.substrate.ifindex, self.config.substrate_device) not in set(socket.if_nameindex())
+        try:
+            return socket.if_indextoname(self.substrate.ifindex) != self.config.substrate_device
+        except OSError:
+            return True
