@@ -69,6 +69,9 @@ struct formats {
 	struct cell_choices cell_choices;
 	struct tracker tracker;
 	struct cached_directive cached_directive;
+	struct leaving_key leaving_key;
+	struct leaving leaving;
+	struct flow_sweep_outcome flow_sweep_outcome;
 	enum cell_constant cell_constant;
 	enum cell_node_flag cell_node_flag;
 	enum attachment_kind attachment_kind;

@@ -91,4 +91,12 @@ struct {
 	__type(value, struct allowance);
 } tenants SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 12);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct leaving_key);
+	__type(value, struct leaving);
+} leaving SEC(".maps");
+
 #endif

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.dataplane import formats
-from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellNodeFlag, FlowKey, TargetFlag
+from rookery.dataplane.addresses import address_bytes, address_text
+from rookery.dataplane.formats import CellNodeFlag, FlowKey, LeavingKey, TargetFlag
 from rookery.host.control import FlowRow
 from rookery.hyperplane import flows
 from rookery.hyperplane.flow_search import End, search
@@ -180,3 +180,33 @@ def test_datagrams_are_no_connections(cell: Cell) -> None:
     assert rows and {row.protocol for row in rows} == {17}
     assert {row.state for row in rows} <= {"established", "pending"}
     assert all(row.seen < 60 for row in rows)
+
+
+def test_a_sweep_counts_what_stays_what_is_at_hand_and_what_still_leaves_by_an_address(cell: Cell) -> None:
+    addresses = [out(cell, sport=sport).packet.src for sport in range(1111, 1131)]
+    leaving = [LeavingKey(plan.VPC, NAT, address_bytes(address)) for address in ("10.7.8.10", "10.7.8.12")]
+    counted = {"10.7.8.10": 0, "10.7.8.12": 0}
+    for node in cell.nodes:
+        outcome, left = node.real.sweep_flows(leaving)
+        assert (outcome.held, outcome.forgotten) == (len(node.tracked()), 0)
+        assert outcome.cached == len(dict(node.real.directives.items()))
+        for key, still in left.items():
+            counted[address_text(key.address)] += still
+    assert counted == {"10.7.8.10": 2 * addresses.count("10.7.8.10"), "10.7.8.12": 0}  # primary and secondary of the answers
+    assert addresses.count("10.7.8.10")
+
+
+def test_a_sweep_counts_no_directive_that_was_not_used_within_its_idle_time(cell: Cell) -> None:
+    out(cell, top=1)
+    table = cell.nodes[1].real.directives
+    assert cell.nodes[1].real.sweep_flows()[0].cached == 1
+    table.put_many({key: row._replace(seen=max(0, row.seen - 351 * 10**9)) for key, row in table.items()})
+    assert cell.nodes[1].real.sweep_flows()[0].cached == 0
+
+
+def test_addresses_that_are_not_asked_for_any_more_are_counted_no_longer(cell: Cell) -> None:
+    node = cell.nodes[0].real
+    one, two = (LeavingKey(plan.VPC, NAT, address_bytes(address)) for address in ("10.7.8.10", "10.7.8.11"))
+    assert set(node.sweep_flows([one, two])[1]) == {one, two}
+    assert set(node.sweep_flows([two])[1]) == {two}
+    assert node.sweep_flows()[1] == {}

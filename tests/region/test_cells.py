@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from rookery.host.control import GetStatus, StatusReply
 from rookery.host.instances.namespace import named
-from rookery.region import owned
+from rookery.region import agents, owned
 from rookery.region.layout import CELL, Layout
 from rookery.region.parts import CONTROLLER
 from rookery.region.supervisor import read_records
@@ -97,6 +98,9 @@ def test_without_the_object_store_nodes_keep_their_file_and_with_it_they_go_on(r
         file.write_bytes(b"damaged")
         told = settled(region, lambda one: all(node["report"].get("refused") for node in one["nodes"]), "they refuse it")
         assert min(epochs(told)) >= before
+        assert any("node-2: " in alarm and "file" in alarm for alarm in told["alarms"])
+        alarms = agents.ask(Layout(region.name).control_socket("node-2"), GetStatus(), StatusReply).alarms
+        assert any(alarm.startswith("goes by the file of epoch ") for alarm in alarms), alarms
         assert region.rookery("cell").returncode == 1
         file.write_bytes(kept)
     finally:

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from rookery.cli.options import AsJson, Name
-from rookery.cli.output import print_json, print_table, progress
+from rookery.cli.output import ago, print_json, print_table, progress
 
+LOAD = ("packets/s", "flows", "directives", "fullest share", "packets", "dropped")
+LAST_CAUSES = 10
 Which = Annotated[str, typer.Argument(help="node-1, ...")]
 
 
@@ -70,11 +72,13 @@ def _print_cell(found: Any) -> None:
     rings = "" if found.rings_settled else ", rings changing"
     print(f"Cell {found.name}: file {found.epoch} ({found.hash[:12]}) of the state at {found.generation}{rings}")
     print(f"{found.attachments} attachments of {found.accounts} accounts, {found.services} services, {found.targets} targets")
-    heads = ("node", "address", "use", "ring", "accounts", "epoch", "hash", "file age", "flows", "packets", "dropped", "health")
+    heads = ("node", "address", "use", "ring", "accounts", "epoch", "hash", "file age", *LOAD, "health")
     print_table("", heads, [_row(node) for node in found.nodes])
-    for one in (found, *found.nodes):
-        if one.problem:
-            print(f"{one.name}: {one.problem}")
+    for alarm in [*([f"{found.name}: {found.problem}"] if found.problem else []), *found.alarms]:
+        print(f"ALARM  {alarm}")
+    if found.causes:
+        rows = [(f"{ago(one.last)} ago", one.node, one.what, str(one.seen), one.cause) for one in found.causes[:LAST_CAUSES]]
+        print_table("", ("last", "node", "what", "seen", "cause"), rows)
 
 
 def _row(node: Any) -> tuple[str, ...]:
@@ -82,6 +86,12 @@ def _row(node: Any) -> tuple[str, ...]:
     health = "TROUBLE" if node.problem else "ok"
     said = node.report
     if said is None:
-        return (node.name, node.address, use, ring, str(node.shards), *(["-"] * 6), health)
-    told = (str(said.epoch), said.hash[:12], f"{said.file_age:.0f} s", str(said.flows), str(said.packets), str(said.dropped))
-    return (node.name, node.address, use, ring, str(node.shards), *told, health)
+        return (node.name, node.address, use, ring, str(node.shards), *(["-"] * (3 + len(LOAD))), health)
+    file = (str(said.epoch), said.hash[:12], f"{said.file_age:.0f} s")
+    load = (f"{said.rate:.0f}", str(said.flows), str(said.directives), _fullest(said.fullest), str(said.packets), str(said.dropped))
+    return (node.name, node.address, use, ring, str(node.shards), *file, *load, health)
+
+
+def _fullest(share: Any) -> str:
+    """Of the account that has the least room left there."""
+    return f"{100 * share.flows / share.allowed:.1f}% of {share.account}'s" if share else "-"

@@ -9,6 +9,7 @@ substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 byt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -28,10 +29,12 @@ from rookery.dataplane.formats import (
     CellServiceKey,
     CellTarget,
     FlowKey,
+    FlowSweepOutcome,
+    Leaving,
+    LeavingKey,
     NatAddress,
     NatAddressKey,
     RowNumber,
-    SweepOutcome,
     TenantNumber,
     Tracker,
 )
@@ -74,6 +77,7 @@ class CellDataplane(SenderDataplane):
         self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
         self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
+        self._leaving = Table("leaving", maps.map_fd("leaving"), LeavingKey, Leaving)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
@@ -136,12 +140,16 @@ class CellDataplane(SenderDataplane):
         self.reserve_counters(ifindex)
         self._attach("hyperplane", ifindex)
 
-    def sweep_flows(self) -> SweepOutcome:
-        """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,
-        some ten milliseconds for a million of places. Raises DataplaneError."""
-        layout = LAYOUTS[SweepOutcome]
+    def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
+        """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
+        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        Raises DataplaneError."""
+        layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
+        self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
+        self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], bytes(layout.size))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
-        return SweepOutcome._make(layout.unpack(left))
+        counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
+        return FlowSweepOutcome._make(layout.unpack(left)), counted

@@ -497,6 +497,23 @@ class CachedDirective(NamedTuple):
     told: int
 
 
+class LeavingKey(NamedTuple):
+    vni: int
+    interface: int
+    address: bytes
+
+
+class Leaving(NamedTuple):
+    flows: int
+
+
+class FlowSweepOutcome(NamedTuple):
+    held: int
+    forgotten: int
+    cached: int
+    leaving: int
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -583,6 +600,9 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIQQIHH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIQQQ"),
+    LeavingKey: Struct("=II16s"),
+    Leaving: Struct("=I"),
+    FlowSweepOutcome: Struct("=IIII"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),

@@ -71,6 +71,7 @@ class Probes(ABC):
 
     def __init__(self, nodes: Callable[[], Iterable[str]], chosen: Iterable[str] = ()):
         self._nodes = nodes
+        self._known: tuple[str, ...] | None = None
         self.liveness = Liveness(chosen)
 
     @abstractmethod
@@ -80,7 +81,9 @@ class Probes(ABC):
     def begin_round(self) -> tuple[str, ...]:
         """Whom to ask."""
         nodes = tuple(self._nodes())
-        self.liveness.know(nodes)
+        if nodes != self._known:
+            self.liveness.know(nodes)
+            self._known = nodes
         return nodes
 
     def end_round(self, answered: Iterable[str]) -> None:

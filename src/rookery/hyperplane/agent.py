@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import msgspec
 
 from rookery.dataplane.cell import CellDataplane, CellSizes
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import Verdict
 from rookery.host import edge_probes, kernel_settings, substrate
 from rookery.host.alarms import AlarmBook
+from rookery.host.control import EventLine
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
@@ -29,6 +30,7 @@ from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.load import LoadMeter
 from rookery.hyperplane.object_store import opened
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.state import NodeState
@@ -85,7 +87,8 @@ def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDat
         kernel=kernel,
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
-        causes=Causes(lambda: state.files.file if state.files else None, dataplane.tenants),
+        causes=Causes(lambda: state.file, dataplane.tenants),
+        load=LoadMeter(dataplane),
     )
     return state
 
@@ -119,6 +122,7 @@ class Agent(Follower[NodeState]):
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
         self._rounds = Rounds(config.address)
+        self._old_file = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -148,17 +152,28 @@ class Agent(Follower[NodeState]):
     def _complete(self, report: NodeReport) -> NodeReport:
         """What only the agent's parts know."""
         state = self._state
-        counted = {key: traffic.packets for key, traffic in state.dataplane.counters().items()}
-        dropped = sum(packets for key, packets in counted.items() if Verdict(key.verdict).name.startswith("DROP_"))
+        self._tell_old_file()
+        load = state.load.look(state.file)
         living = [node.name for node in self._others() if node.address in state.living]
         return msgspec.structs.replace(
             report,
             living=tuple(sorted([state.config.name, *living])),
-            flows=state.flows,
-            packets=sum(counted.values()) - dropped,
-            dropped=dropped,
+            flows=state.load.flows,
+            directives=state.load.directives,
+            packets=load.packets,
+            dropped=load.dropped,
+            rate=load.rate,
+            fullest=load.fullest,
+            leaving=state.load.leaving(state.file),
             causes=state.causes.last,
         )
+
+    def _tell_old_file(self) -> None:
+        """Who watches hears of it when it begins; that it goes on the reports say."""
+        alarm, state = self._files.alarm, self._state
+        if alarm and not self._old_file:
+            state.watchers.publish(EventLine(host=state.config.name, time=time.time(), program=PROGRAM, step="alarm", cause=alarm))
+        self._old_file = bool(alarm)
 
     # Who lives
 
@@ -197,7 +212,7 @@ class Agent(Follower[NodeState]):
     async def _keep_sweeping(self) -> None:
         while True:
             try:
-                self._state.flows = (await asyncio.to_thread(self._state.dataplane.sweep_flows)).held
+                await asyncio.to_thread(self._state.load.sweep, self._state.file)
             except DataplaneError as error:
                 log.error("sweep of the flows: %s", error)
             await asyncio.sleep(SWEEP_SECONDS)

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from rookery.dataplane.errors import DataplaneError
-from rookery.host.control import FindFlows, FlowsReply, Request, WhatIf
+from rookery.host.control import FindFlows, FlowsReply, Request, StatusReply, WhatIf
 from rookery.host.control_socket import CannotAnswer
 from rookery.host.lines import Explain, Said
 from rookery.host.node_answers import NodeAnswers
@@ -23,6 +23,10 @@ class Answers(NodeAnswers[NodeState]):
         if isinstance(request, FindFlows):
             return await self._flows(request)
         raise CannotAnswer(f"{self._state.config.name} is a node of a cell: it has no answer to {type(request).__name__}")
+
+    def _status(self) -> StatusReply:
+        told = super()._status()
+        return msgspec.structs.replace(told, alarms=[*told.alarms, *self._state.alarms_now()])
 
     def _said(self) -> Said:
         return self._state.kernel.book.said

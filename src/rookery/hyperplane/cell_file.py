@@ -263,8 +263,9 @@ class _Sections:
 
     def read(self, kind: Kind, row: type[T]) -> list[T]:
         start, self._at = self._at, self._at + kind.rows * kind.bytes
-        used = len(self._content[start : self._at].rstrip(b"\0"))
-        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, start + used, kind.bytes))
+        lengths = (self._content[start + byte : self._at : kind.bytes] for byte in range(LENGTH_BYTES))
+        last = max(len(column.rstrip(b"\0")) for column in lengths)  # behind it no row is in use
+        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, start + last * kind.bytes, kind.bytes))
         return [one for one in found if one is not None]
 
 

@@ -16,6 +16,7 @@ from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, re
 from rookery.hyperplane.report import NodeReport
 
 TICK_SECONDS = 2.0
+OLD_SECONDS = 10.0  # five ticks: then it is an alarm that the node goes by an old file
 
 log = logging.getLogger("rookery.hyperplane")
 
@@ -51,6 +52,15 @@ class FileLoop:
             started = time.monotonic()
             await self.tick()
             await asyncio.sleep(max(0.0, started + TICK_SECONDS - time.monotonic()))
+
+    @property
+    def alarm(self) -> str:
+        """What is wrong with how it follows, in words; empty: nothing."""
+        age = time.monotonic() - self.taken
+        if age <= OLD_SECONDS and not self.refused:
+            return ""
+        held = f"goes by the file of epoch {self._held_epoch()}, of {age:.0f} s ago"
+        return f"{held}: {self.refused}" if self.refused else held
 
     async def tick(self) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import msgspec
 
 
@@ -15,6 +17,26 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first: float  # unix seconds
     last: float
     alarm: bool = False  # somebody has to bring what is missing
+
+    def __str__(self) -> str:
+        first, last = (datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds") for at in (self.first, self.last))
+        return f"{self.what} at {self.cause}: seen {self.seen} times, first {first}, last {last}"
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """How many flows of an account a node keeps, and may."""
+
+    account: str
+    flows: int
+    allowed: int
+
+
+class LeavingAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """An address of a NAT gateway that takes no new flows, and how many still leave by it, as far as this node keeps their answers."""
+
+    interface: str  # eni-...
+    address: str  # private
+    flows: int
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,6 +53,9 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     directives: int = 0  # that it has at hand as a top
     packets: int = 0  # that it sent on, since its counters began
     dropped: int = 0
+    rate: float = 0.0  # packets that it sends on in a second
+    fullest: Share | None = None  # None: it keeps nobody's flow
+    leaving: tuple[LeavingAddress, ...] = ()
     causes: tuple[Cause, ...] = ()  # the newest first
 
 

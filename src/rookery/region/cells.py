@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -30,6 +30,7 @@ from rookery.store.sqlite import opened as opened_store
 PATIENCE = 90.0  # seconds: rings change by one node, and each change takes some ticks
 POLL = 0.2
 OLD_FILE = 10.0  # seconds: five ticks
+FRESH_ALARM = 300.0  # seconds
 
 
 class NodeRow(msgspec.Struct, kw_only=True):
@@ -40,6 +41,14 @@ class NodeRow(msgspec.Struct, kw_only=True):
     shards: int  # accounts that it serves
     report: NodeReport | None = None
     problem: str = ""
+
+
+class NodeCause(msgspec.Struct, kw_only=True):
+    node: str
+    what: str  # a verdict; "reset"
+    cause: str
+    seen: int
+    last: float  # unix seconds
 
 
 class CellRow(msgspec.Struct, kw_only=True):
@@ -53,6 +62,8 @@ class CellRow(msgspec.Struct, kw_only=True):
     targets: int = 0
     accounts: int = 0
     nodes: list[NodeRow]
+    alarms: list[str] = []  # what somebody has to do something about
+    causes: list[NodeCause] = []  # why packets were dropped and connections reset last, the newest first
     problem: str = ""
 
 
@@ -142,7 +153,7 @@ async def _look(shape: Settings) -> CellRow:
     ]
     for node in nodes:
         node.problem = _problem(node)
-    row = CellRow(name=CELL, nodes=nodes)
+    row = CellRow(name=CELL, nodes=nodes, alarms=alarms_of(nodes), causes=causes_of(nodes))
     row.accounts, row.problem = len(shards), "" if file else told
     if file:
         row.epoch, row.hash, row.generation = file.epoch, told, file.intent.generation
@@ -169,6 +180,24 @@ async def _file(objects: ObjectStore) -> tuple[CellFile | None, str]:
         return decode(packed), hash_of(packed)
     except Damaged as error:
         return None, str(error)
+
+
+def causes_of(nodes: Iterable[NodeRow]) -> list[NodeCause]:
+    found = (
+        NodeCause(node=node.name, what=one.what, cause=one.cause, seen=one.seen, last=one.last)
+        for node in nodes
+        if node.report
+        for one in node.report.causes
+    )
+    return sorted(found, key=lambda one: -one.last)
+
+
+def alarms_of(nodes: Sequence[NodeRow]) -> list[str]:
+    """What is wrong with nodes, and what is missing at somebody's attachment: as long as that is not older than a few minutes."""
+    wrong = [f"{node.name}: {node.problem}" for node in nodes if node.problem]
+    causes = (one for node in nodes if node.report for one in node.report.causes)
+    missing = [one for one in causes if one.alarm and time.time() - one.last < FRESH_ALARM]
+    return [*wrong, *dict.fromkeys(one.cause for one in sorted(missing, key=lambda one: -one.last))]
 
 
 def _problem(row: NodeRow) -> str:

@@ -53,6 +53,8 @@ def step_line(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[in
 def drop_line(event: EventLine, known: Directory) -> str:
     """Of `watch`: when, where, whose, what, why."""
     clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+    if event.step == "alarm" and event.cause:
+        return f"{clock}  {event.host}  ALARM  {event.cause}"
     if event.step == "alarm":
         return f"{clock}  {event.host}  ALARM  {event.verdict}, {event.detail} so far: {sentence(event.verdict)}"
     outer = f", sent by {known.host_at(event.outer_source)}" if event.outer_source else ""
