@@ -30,7 +30,7 @@ from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
-from rookery.hyperplane.load import LoadMeter
+from rookery.hyperplane.load import LoadMeter, leaving_keys
 from rookery.hyperplane.object_store import opened
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.state import NodeState
@@ -40,6 +40,7 @@ from rookery.mapping.client import Subscription, Update
 
 DEVICE_LOOK_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
+SWEEP_SECONDS_LEAVING = 2.0  # while somebody waits until no flow leaves by an address any more
 
 log = logging.getLogger("rookery.hyperplane")
 
@@ -215,7 +216,7 @@ class Agent(Follower[NodeState]):
                 await asyncio.to_thread(self._state.load.sweep, self._state.file)
             except DataplaneError as error:
                 log.error("sweep of the flows: %s", error)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS_LEAVING if leaving_keys(self._state.file) else SWEEP_SECONDS)
 
     def _mend(self) -> int:
         state, dataplane = self._state, self._state.dataplane

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from rookery.hyperplane.cell_file import CellFile, Damaged, TooLarge, decode, encode
+from rookery.hyperplane.drained import drained
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
 from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, opened, reports_prefix
@@ -187,9 +188,9 @@ class Controller:
 
     async def _tell(self, cell: str, file: CellFile, living: Mapping[str, NodeReport]) -> None:
         """How far the cell is, when that changed: every revision of the store wakes others."""
-        status = status_of(cell, living)
+        status = msgspec.structs.replace(status_of(cell, living), drained=drained(file, living))
         told = self._told.get(cell)
-        if told and (status.generation, status.nodes.keys()) == (told.generation, told.nodes.keys()):
+        if told and (status.generation, status.nodes.keys(), status.drained) == (told.generation, told.nodes.keys(), told.drained):
             return
         await self._store.txn([], {cell_status_key(cell): encode_thing(status)})
         self._told[cell] = status
