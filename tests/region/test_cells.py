@@ -110,6 +110,9 @@ def test_without_the_object_store_nodes_keep_their_file_and_with_it_they_go_on(r
 
 def test_a_drained_node_leaves_and_another_joins_and_nobody_else_begins_anew(region):
     pids = {name: pid_of(region, name) for name in STAY}
+    done = region.rookery("cell", "drain", "node-4", "--wait", timeout=120)
+    assert (done.returncode, done.stdout) == (0, b"node-4 is out of use: no flow is left\n"), done.stderr.decode()
+    assert [node["in_ring"] for node in cell(region)["nodes"]] == [True, True, True, False]
     done = region.rookery("cell", "scale", "3", timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     assert {node["name"] for node in cell(region)["nodes"]} == STAY

@@ -145,6 +145,26 @@ def test_nobody_outside_begins_anything(stage: Stage):
     """T6-09, T6-14."""
     assert stage.outside("ping", "-n", "-c", "1", "-W", "0.7", stage.public) == ""
     assert stage.outside("curl", "-s", "-m", "0.7", f"http://{stage.public}/") == ""
+    told = until(lambda: [one for one in stage.region.asked("cell")["causes"] if one["what"] == "drop_no_flow"], "the cell says why")
+    assert told[0]["cause"] == f"{stage.nat}: no node knows the flow: idle for more than 350 s, or never begun here"
+
+
+def test_an_address_that_no_flow_uses_is_gone_long_before_its_time_is_over(stage: Stage):
+    spare = stage.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    asked = {"NatGatewayId": stage.nat, "AllocationIds": [spare]}
+    (added,) = stage.ec2.associate_nat_gateway_address(**asked)["NatGatewayAddresses"]
+
+    def statuses() -> list[str]:
+        (found,) = stage.ec2.describe_nat_gateways(NatGatewayIds=[stage.nat])["NatGateways"]
+        return [one["Status"] for one in found["NatGatewayAddresses"]]
+
+    until(lambda: statuses() == ["succeeded"] * 2, "it may be used", 30)
+    left = {"AssociationIds": [added["AssociationId"]], "MaxDrainDurationSeconds": 4000}
+    stage.ec2.disassociate_nat_gateway_address(NatGatewayId=stage.nat, **left)
+    assert statuses() == ["succeeded", "disassociating"]
+    until(lambda: statuses() == ["succeeded"], "all nodes say that no flow leaves by it", 30)
+    stage.ec2.release_address(AllocationId=spare)
+    assert stage.told() == f"{PAGE} sees you as {stage.public}\n"
 
 
 def received(stage: Stage) -> int:

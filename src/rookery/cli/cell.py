@@ -52,12 +52,21 @@ def scale(nodes: Annotated[int, typer.Argument(help="How many nodes the cell sha
     change(name, nodes, progress())
 
 
-def drain(node: Which, name: Name = "dev") -> None:
+def drain(
+    node: Which,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when no flow is left: nothing is kept there, and no packet passes.")] = False,
+    name: Name = "dev",
+) -> None:
     """Take a node out of use: it takes no new flows, and others take over those that it keeps."""
     from rookery.region.cells import drain as tell  # noqa: PLC0415
+    from rookery.region.cells import wait_until_unused  # noqa: PLC0415
 
     tell(name, node, draining=True)
-    print(f"{node} takes no new flows; it is out of use when `rookery cell` shows it in no ring")
+    if not wait:
+        print(f"{node} takes no new flows; it is out of use when `rookery cell` shows it in no ring")
+        return
+    wait_until_unused(name, node, progress())
+    print(f"{node} is out of use: no flow is left")
 
 
 def undrain(node: Which, name: Name = "dev") -> None:

@@ -89,7 +89,7 @@ def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDat
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
         causes=Causes(lambda: state.file, dataplane.tenants),
-        load=LoadMeter(dataplane),
+        load=LoadMeter(dataplane, link.ifindex),
     )
     return state
 

@@ -35,7 +35,7 @@ from rookery.model.codec import encode as encode_thing
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.keys import cell_status_key, shard_key, target_health_key
 from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
-from rookery.store.interface import Compacted, Compare, Conflict, Entry, Store, StoreUnavailable
+from rookery.store.interface import Compacted, Compare, Conflict, Store, StoreUnavailable
 from rookery.store.sqlite import opened as opened_store
 
 TICK_SECONDS = 2.0
@@ -46,14 +46,12 @@ log = logging.getLogger("rookery.hyperplane.controller")
 
 
 class StateReader:
-    """The newest state, decoded anew only when something changed."""
+    """The newest state. Only what changed is decoded."""
 
     def __init__(self, store: Store, mtu: int):
         self._store = store
         self._mtu = mtu
-        self._entries: dict[str, Entry] = {}
         self._state: State | None = None
-        self._revision = 0
         self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
 
     async def read(self) -> State:
@@ -67,28 +65,18 @@ class StateReader:
             except Compacted:
                 await self._read_all()
         assert self._state is not None
-        self.reached = max(newest, self._revision)
+        self.reached = max(newest, self._state.generation)
         return self._state
 
     async def _read_all(self) -> None:
         found = await self._store.range(WATCHED)
-        self._entries = {entry.key: entry for entry in found.entries}
-        self._become(found.revision)
+        self._state = State(found.entries, found.revision, self._mtu)
 
     async def _catch_up(self) -> None:
-        batches = await self._store.changes_since(self._revision, WATCHED)
-        for batch in batches:
-            for change in batch.changes:
-                if change.value is None:
-                    self._entries.pop(change.key, None)
-                else:
-                    self._entries[change.key] = Entry(change.key, change.value, batch.revision, batch.time)
+        assert self._state is not None
+        batches = await self._store.changes_since(self._state.generation, WATCHED)
         if batches:
-            self._become(batches[-1].revision)
-
-    def _become(self, revision: int) -> None:
-        self._state = State(self._entries.values(), revision, self._mtu)
-        self._revision = revision
+            self._state = self._state.after(batches)
 
 
 class Controller:

@@ -39,15 +39,17 @@ class Counted(Protocol):
 
 
 class Load(NamedTuple):
-    packets: int  # sent on, since the counters began
+    packets: int  # that came over the substrate and were sent on, since the counters began
     dropped: int
     rate: float  # packets sent on in a second, since the last look
     fullest: Share | None  # None: nobody holds a flow here
 
 
 class LoadMeter:
-    def __init__(self, dataplane: Counted, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, dataplane: Counted, substrate: int, clock: Callable[[], float] = time.monotonic):
+        """`substrate`: ifindex. What the node sends of its own accord is nobody's packet."""
         self._dataplane = dataplane
+        self._substrate = substrate
         self._clock = clock
         self._before: tuple[float, int] | None = None  # when the last look was, and the packets then
         self._swept_at = -1  # packets when the flows were last swept
@@ -71,12 +73,16 @@ class LoadMeter:
         return bool(self.flows or self.directives or any(row.tracked for _, row in self._dataplane.tenants.items()))
 
     def _packets(self) -> int:
-        return sent(self._dataplane.counters())
+        return self._sent(self._dataplane.counters())
+
+    def _sent(self, counters: Mapping[CounterKey, Traffic]) -> int:
+        row = counters.get(CounterKey(self._substrate, Verdict.SENT))
+        return row.packets if row else 0
 
     def look(self, file: CellFile | None) -> Load:
         """Raises DataplaneError."""
         counters, now = self._dataplane.counters(), self._clock()
-        packets, before = sent(counters), self._before
+        packets, before = self._sent(counters), self._before
         self._before = (now, packets)
         return Load(
             packets=packets,
@@ -93,10 +99,6 @@ class LoadMeter:
             for key, flows in sorted(self._left.items())
             if (key.vni, key.interface) in names
         )
-
-
-def sent(counters: Mapping[CounterKey, Traffic]) -> int:
-    return sum(row.packets for key, row in counters.items() if key.verdict == Verdict.SENT)
 
 
 def leaving_keys(file: CellFile | None) -> list[LeavingKey]:

@@ -11,7 +11,8 @@ import msgspec
 from rookery.files import write_whole
 from rookery.hyperplane.cell_file import CellFile, Damaged, decode, hash_of
 from rookery.hyperplane.config import CellNodeConfig
-from rookery.hyperplane.object_store import ObjectStore, file_key, opened, report_key
+from rookery.hyperplane.file_loop import TICK_SECONDS
+from rookery.hyperplane.object_store import file_key, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
@@ -134,12 +135,11 @@ def look(name: str) -> CellRow | None:
 
 
 async def _look(shape: Settings) -> CellRow:
-    objects = opened(str(shape.layout.objects))
     async with opened_store(shape.layout.database) as store:
         cell, _ = await _cell(store)
         shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
-    file, told = await _file(objects)
-    reports = [await objects.get(report_key(CELL, name)) for name in shape.node_names]
+    file, told = _file(shape)
+    reports = [_object(shape, report_key(CELL, name)) for name in shape.node_names]
     nodes = [
         NodeRow(
             name=name,
@@ -171,9 +171,18 @@ async def _cell(store: SqliteStore) -> tuple[Cell, Entry]:
     return decode_thing(Cell, entry.value), entry
 
 
-async def _file(objects: ObjectStore) -> tuple[CellFile | None, str]:
+def _object(shape: Settings, key: str) -> bytes | None:
+    """On one machine the object store is a folder, whose objects are whole or not there. A command that reads them needs no threads, which
+    may call back when it has ended: obstore's do, and then Python aborts."""
+    try:
+        return (shape.layout.objects / key).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _file(shape: Settings) -> tuple[CellFile | None, str]:
     """And its hash, or what is wrong."""
-    packed = await objects.get(file_key(CELL))
+    packed = _object(shape, file_key(CELL))
     if packed is None:
         return None, "the controller has written no file yet"
     try:
@@ -215,6 +224,13 @@ def _problem(row: NodeRow) -> str:
 # What it changes
 
 
+def wait_until_unused(name: str, node: str, tell: Callable[[str], None]) -> None:
+    """Of a node that drains: until others keep all that it kept, and no packet passes through it. Raises RegionError."""
+    shape = current(name)
+    wait_drained(shape, {node}, tell)
+    wait_idle(shape, {node}, tell)
+
+
 def drain(name: str, node: str, draining: bool) -> None:
     """Raises NotFound, RegionError: it is the last."""
     shape = current(name)
@@ -248,8 +264,26 @@ def wait_drained(shape: Settings, nodes: set[str], tell: Callable[[str], None]) 
         time.sleep(POLL)
 
 
+def wait_idle(shape: Settings, nodes: set[str], tell: Callable[[str], None]) -> None:
+    """Until each has reported that it sends no packet on any more. Raises RegionError."""
+    deadline = time.monotonic() + PATIENCE
+    tell(f"waiting until no packet passes through {', '.join(sorted(nodes))} any more")
+    began = time.time()
+    while not _idle(shape, nodes, began):
+        if time.monotonic() > deadline:
+            raise RegionError(f"packets still pass through {', '.join(sorted(nodes))} after {PATIENCE:.0f} s; see: rookery cell")
+        time.sleep(POLL)
+
+
+def _idle(shape: Settings, nodes: set[str], since: float) -> bool:
+    """By reports of a time that lies wholly after `since`: a rate is of the ticks between two reports."""
+    packed = [_object(shape, report_key(CELL, node)) for node in nodes]
+    reports = [decode_report(one) for one in packed if one]
+    return len(reports) == len(nodes) and all(one.time > since + TICK_SECONDS and not one.rate for one in reports)
+
+
 async def _drained(shape: Settings, nodes: set[str]) -> bool:
-    file, _ = await _file(opened(str(shape.layout.objects)))
+    file, _ = _file(shape)
     if file is None:
         return False
     async with opened_store(shape.layout.database) as store:
