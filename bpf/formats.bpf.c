@@ -72,6 +72,8 @@ struct formats {
 	struct leaving_key leaving_key;
 	struct leaving leaving;
 	struct flow_sweep_outcome flow_sweep_outcome;
+	struct check_way check_way;
+	struct checks_config checks_config;
 	enum cell_constant cell_constant;
 	enum cell_node_flag cell_node_flag;
 	enum attachment_kind attachment_kind;

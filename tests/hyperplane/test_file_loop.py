@@ -22,8 +22,9 @@ class Scene:
         self.refuses = False
         self.loop = self.agent()
 
-    def agent(self, node="node-3") -> FileLoop:
-        return FileLoop("cell-1", node, self.objects, held_epoch=lambda: self.kernel_epoch, take=self.take, tell=lambda one: one)
+    def agent(self, node="node-3", **changed) -> FileLoop:
+        parts = {"held_epoch": lambda: self.kernel_epoch, "take": self.take, "tell": lambda one: one, **changed}
+        return FileLoop("cell-1", node, self.objects, **parts)
 
     def take(self, one, place) -> None:
         if self.refuses:
@@ -121,16 +122,38 @@ def test_a_node_without_a_place_keeps_what_it_has(scene):
     run(work())
 
 
-def test_what_it_refuses_and_an_old_file_are_alarms(scene, monkeypatch):
+def test_a_new_file_is_news_until_it_was_looked_at(scene):
     async def work():
-        await scene.tick(file(5, attachments=8))
-        assert scene.loop.alarm == ""
-        await scene.tick(file(9, attachments=0))
-        assert "goes by the file of epoch 5" in scene.loop.alarm and "attachments" in scene.loop.alarm
-        await scene.tick(file(10, attachments=8))
-        assert scene.loop.alarm == ""
-        monkeypatch.setattr("rookery.hyperplane.file_loop.OLD_SECONDS", -1.0)
-        assert scene.loop.alarm == "goes by the file of epoch 10, of 0 s ago"
+        await scene.tick(file(1))
+        assert not await scene.loop._has_news()
+        await scene.objects.put(file_key("cell-1"), encode(file(2)))
+        assert await scene.loop._has_news()
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()
+        await scene.objects.put(file_key("cell-1"), b"nonsense")
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()  # it is no better when it is looked at again
+
+    run(work())
+
+
+def test_who_has_to_tell_something_does_not_wait(scene):
+    async def work():
+        await scene.tick(file(1))
+        scene.loop.hurry()
+        assert await scene.loop._has_news()
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()
+
+    run(work())
+
+
+def test_whoever_follows_is_told_of_each_file_once_it_is_taken(scene):
+    async def work():
+        seen = []
+        scene.loop = scene.agent(taken=lambda one: seen.append((one.epoch, scene.taken[-1][0])))
+        await scene.tick(file(1), file(1), file(3))
+        assert seen == [(1, 1), (3, 3)]
 
     run(work())
 
@@ -150,5 +173,19 @@ def test_while_the_store_is_away_the_file_grows_old_and_nothing_else_happens(sce
         await scene.loop.tick()
         assert (scene.taken, scene.loop.refused) == ([(1, 2)], "")
         assert (await scene.report()).file_age > 0
+
+    run(work())
+
+
+def test_what_it_refuses_and_an_old_file_are_alarms(scene, monkeypatch):
+    async def work():
+        await scene.tick(file(5, attachments=8))
+        assert scene.loop.alarm == ""
+        await scene.tick(file(9, attachments=0))
+        assert "goes by the file of epoch 5" in scene.loop.alarm and "attachments" in scene.loop.alarm
+        await scene.tick(file(10, attachments=8))
+        assert scene.loop.alarm == ""
+        monkeypatch.setattr("rookery.hyperplane.file_loop.OLD_SECONDS", -1.0)
+        assert scene.loop.alarm == "goes by the file of epoch 10, of 0 s ago"
 
     run(work())

@@ -1,4 +1,5 @@
-"""What a node says of itself: one object per node, written every two seconds, read by the controller and by `rookery cell`."""
+"""What a node says of itself and of targets: one object per node, written every two seconds and whenever its word on a target changed;
+read by the controller and by `rookery cell`."""
 
 from __future__ import annotations
 
@@ -57,6 +58,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fullest: Share | None = None  # None: it keeps nobody's flow
     leaving: tuple[LeavingAddress, ...] = ()
     causes: tuple[Cause, ...] = ()  # the newest first
+    health: dict[str, dict[str, str]] = {}  # of targets (rookery.hyperplane.health.Words)
 
 
 def encode(report: NodeReport) -> bytes:

@@ -11,6 +11,7 @@ from rookery.host.following import FollowerState
 from rookery.host.substrate import Substrate
 from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.cell_file import CellFile
+from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
@@ -26,6 +27,7 @@ class NodeState(FollowerState):
     alarms: AlarmBook
     causes: Causes
     load: LoadMeter
+    ways: CheckWays | None  # of health checks to targets; None: this node makes none
     files: FileLoop | None = None  # None: only while it is assembled
     living: frozenset[str] = frozenset()  # addresses of the other nodes that answer
 

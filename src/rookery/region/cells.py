@@ -11,8 +11,8 @@ import msgspec
 from rookery.files import write_whole
 from rookery.hyperplane.cell_file import CellFile, Damaged, decode, hash_of
 from rookery.hyperplane.config import CellNodeConfig
-from rookery.hyperplane.file_loop import TICK_SECONDS
 from rookery.hyperplane.object_store import file_key, report_key
+from rookery.hyperplane.pace import TICK_SECONDS
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
@@ -82,6 +82,7 @@ def node_config(settings: Settings, index: int) -> CellNodeConfig:
         **node_settings(settings, node_name(index), settings.node_address_of(index)),
         cell=CELL,
         objects=str(settings.layout.objects),
+        checks_namespace=settings.layout.checks_namespace(node_name(index)),
     )
 
 
