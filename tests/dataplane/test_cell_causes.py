@@ -11,7 +11,16 @@ from contextlib import contextmanager
 import pytest
 
 from rookery.dataplane.events import Event
-from rookery.dataplane.formats import Allowance, Direction, Program, Step, TargetFlag, TenantNumber, Verdict
+from rookery.dataplane.formats import (
+    Allowance,
+    CounterKey,
+    Direction,
+    Program,
+    Step,
+    TargetFlag,
+    TenantNumber,
+    Verdict,
+)
 from tests.dataplane import cells, plan, plan_cell
 from tests.dataplane.cells import Cell, Journey, to_top
 from tests.dataplane.packets import TCP, UDP, Raw
@@ -135,3 +144,19 @@ def test_a_what_if_tells_its_steps_with_the_attachment_and_resets_nobody(cell: C
     assert events == []
     assert ended.verdict is Verdict.ANSWERED
     assert {event.attachment for event in ended.events if event.step is Step.RESET} == {NAT}
+
+
+def test_counters_of_one_device_and_of_drops_say_what_all_of_them_say(cell: Cell) -> None:
+    out(cell)
+    to_balancer(cell, dport=81)
+    node = cell.nodes[0].real
+    for reserved in (False, True):  # in the table that is searched, and in the one that is not
+        if reserved:
+            node.reserve_counters(plan.DEVICE)
+            out(cell, sport=1112)
+        every = node.counters()
+        assert node.counters_of(plan.DEVICE) == {key: row for key, row in every.items() if key.ifindex == plan.DEVICE}
+        assert node.counters_of(plan.DEVICE)[CounterKey(plan.DEVICE, Verdict.SENT)].packets
+        assert node.counters_of(plan.DEVICE + 1) == {}
+        assert node.drops() == {key: row for key, row in every.items() if key.verdict >= Verdict.DROP_NOT_CONFIGURED} != {}
+    node.forget_counters(plan.DEVICE)

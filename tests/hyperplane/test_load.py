@@ -35,9 +35,8 @@ class Node:
         self.found = FlowSweepOutcome(0, 0, 0, 0)
         self.left: dict[LeavingKey, int] = {}
 
-    def counters(self) -> dict[CounterKey, Traffic]:
-        others = {CounterKey(9, Verdict.SENT): Traffic(10**6, 0)}  # of the node's own checks
-        return {CounterKey(7, verdict): Traffic(packets, 0) for verdict, packets in self.counted.items()} | others
+    def counters_of(self, ifindex: int) -> dict[CounterKey, Traffic]:
+        return {CounterKey(ifindex, verdict): Traffic(packets, 0) for verdict, packets in self.counted.items()} if ifindex == 7 else {}
 
     def sweep_flows(self, leaving: Iterable[LeavingKey]) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
         self.sweeps.append(set(leaving))

@@ -9,7 +9,7 @@ import ipaddress
 import subprocess
 from typing import NamedTuple
 
-import msgspec
+from pyroute2 import IPRoute
 
 from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.formats import SubstrateConfig
@@ -31,33 +31,18 @@ class Substrate(NamedTuple):
 def look_at(config: NodeConfig) -> Substrate:
     """Raises SubstrateError."""
     device = config.substrate_device
-    link = _link(device)
-    if config.address not in [address.local for address in link.addr_info]:
+    with IPRoute() as route:
+        indices = route.link_lookup(ifname=device)
+        if not indices:
+            raise SubstrateError(f"there is no device {device} in this network namespace: substrate_device names it")
+        mtu = route.link("get", index=indices[0])[0].get_attr("IFLA_MTU")
+        addresses = [a.get_attr("IFA_ADDRESS") for a in route.get_addr(index=indices[0])]
+    if config.address not in addresses:
         raise SubstrateError(f"{device} has not the address {config.address} that the configuration names")
     if ipaddress.ip_address(config.address) not in ipaddress.ip_network(config.network):
         raise SubstrateError(f"address {config.address} is not in the substrate's network {config.network}")
-    _check_mtu(config, link.mtu)
-    return Substrate(link.ifindex, config.substrate_mtu)
-
-
-class _Address(msgspec.Struct):
-    local: str = ""
-
-
-class _Link(msgspec.Struct):
-    """Of what `ip` tells."""
-
-    ifindex: int
-    mtu: int
-    addr_info: list[_Address] = []
-
-
-def _link(device: str) -> _Link:
-    """Asked of `ip`, once: a library for it would take ten megabytes of every agent for life. Raises SubstrateError."""
-    shown = subprocess.run(("ip", "-json", "address", "show", "dev", device), capture_output=True, timeout=10, check=False)
-    if shown.returncode != 0:
-        raise SubstrateError(f"there is no device {device} in this network namespace: substrate_device names it")
-    return msgspec.json.decode(shown.stdout, type=list[_Link])[0]
+    _check_mtu(config, mtu)
+    return Substrate(indices[0], config.substrate_mtu)
 
 
 def _check_mtu(config: NodeConfig, mtu: int) -> None:

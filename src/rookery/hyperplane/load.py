@@ -33,14 +33,14 @@ class Counted(Protocol):
     @property
     def tenants(self) -> Tenants: ...
 
-    def counters(self) -> Mapping[CounterKey, Traffic]: ...
+    def counters_of(self, ifindex: int) -> Mapping[CounterKey, Traffic]: ...
 
     def sweep_flows(self, leaving: Iterable[LeavingKey]) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]: ...
 
 
 class Load(NamedTuple):
     packets: int  # that came over the substrate and were sent on, since the counters began
-    dropped: int
+    dropped: int  # of those that came over it
     rate: float  # packets sent on in a second, since the last look
     fullest: Share | None  # None: nobody holds a flow here
 
@@ -73,7 +73,7 @@ class LoadMeter:
         return bool(self.flows or self.directives or any(row.tracked for _, row in self._dataplane.tenants.items()))
 
     def _packets(self) -> int:
-        return self._sent(self._dataplane.counters())
+        return self._sent(self._dataplane.counters_of(self._substrate))
 
     def _sent(self, counters: Mapping[CounterKey, Traffic]) -> int:
         row = counters.get(CounterKey(self._substrate, Verdict.SENT))
@@ -81,7 +81,7 @@ class LoadMeter:
 
     def look(self, file: CellFile | None) -> Load:
         """Raises DataplaneError."""
-        counters, now = self._dataplane.counters(), self._clock()
+        counters, now = self._dataplane.counters_of(self._substrate), self._clock()
         packets, before = self._sent(counters), self._before
         self._before = (now, packets)
         return Load(
