@@ -99,6 +99,13 @@ def test_what_happens_again_is_counted_and_the_newest_comes_first(causes: Causes
     assert before.last - before.first == pytest.approx(2.0, abs=0.1)
 
 
+def test_what_was_missing_is_an_alarm_for_five_minutes(causes: Causes):
+    causes.note(event())
+    (one,) = causes.last
+    assert (one.is_alarm(one.last + 299), one.is_alarm(one.last + 301)) == (True, False)
+    assert str(one).startswith(f"drop_ports_exhausted at {OF_NAT}: no port of ")
+
+
 def test_a_reset_is_a_cause_and_no_alarm(causes: Causes):
     causes.note(event(Verdict.ANSWERED, step=Step.RESET, detail=0))
     assert [(one.what, one.alarm) for one in causes.last] == [("reset", False)]

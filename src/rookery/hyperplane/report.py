@@ -8,6 +8,9 @@ import datetime
 import msgspec
 
 
+ALARM_SECONDS = 300.0  # so long it is an alarm that something was missing
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why packets were dropped, or connections reset (rookery.hyperplane.causes)."""
 
@@ -18,6 +21,9 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first: float  # unix seconds
     last: float
     alarm: bool = False  # somebody has to bring what is missing
+
+    def is_alarm(self, now: float) -> bool:
+        return self.alarm and now - self.last < ALARM_SECONDS
 
     def __str__(self) -> str:
         first, last = (datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds") for at in (self.first, self.last))

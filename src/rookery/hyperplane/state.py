@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 
 from rookery.dataplane.cell import CellDataplane
@@ -39,7 +40,7 @@ class NodeState(FollowerState):
     def alarms_now(self) -> list[str]:
         """Beside forgeries: an old file, and what is missing at somebody's attachment."""
         old = self.files.alarm if self.files else ""
-        return [*([old] if old else []), *(str(cause) for cause in self.causes.last if cause.alarm)]
+        return [*([old] if old else []), *(str(cause) for cause in self.causes.last if cause.is_alarm(time.time()))]
 
     def device_is_lost(self) -> bool:
         try:

@@ -31,7 +31,6 @@ from rookery.store.sqlite import opened as opened_store
 PATIENCE = 90.0  # seconds: rings change by one node, and each change takes some ticks
 POLL = 0.2
 OLD_FILE = 10.0  # seconds: five ticks
-FRESH_ALARM = 300.0  # seconds
 
 
 class NodeRow(msgspec.Struct, kw_only=True):
@@ -206,7 +205,7 @@ def alarms_of(nodes: Sequence[NodeRow]) -> list[str]:
     """What is wrong with nodes, and what is missing at somebody's attachment: as long as that is not older than a few minutes."""
     wrong = [f"{node.name}: {node.problem}" for node in nodes if node.problem]
     causes = (one for node in nodes if node.report for one in node.report.causes)
-    missing = [one for one in causes if one.alarm and time.time() - one.last < FRESH_ALARM]
+    missing = [one for one in causes if one.is_alarm(time.time())]
     return [*wrong, *dict.fromkeys(one.cause for one in sorted(missing, key=lambda one: -one.last))]
 
 
