@@ -7,7 +7,6 @@ import datetime
 
 import msgspec
 
-
 ALARM_SECONDS = 300.0  # so long it is an alarm that something was missing
 
 
