@@ -160,16 +160,16 @@ __noinline int rewrite_quoted(struct __sk_buff *skb)
 	return bpf_l4_csum_replace(skb, inner_transport(packet) + ICMP_CHECKSUM, 0, difference, 0) ? DROP_TRANSLATION : CONTINUE;
 }
 
-/* Where the option has its value; 0: there is none. */
-static __always_inline __u32 find_mss(struct __sk_buff *skb, __u32 at, __u32 end)
+/* Where TCP's option of this kind has its value, with so many bytes at least; 0: there is none. */
+static __always_inline __u32 find_option(struct __sk_buff *skb, __u32 at, __u32 end, __u8 kind, __u32 bytes)
 {
 	__u8 option[2];
 
 	for (__u32 i = 0; i < TCP_OPTIONS_MAX && at + 4 <= end; i++) {
 		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)) || option[0] == TCP_OPTION_END)
 			return 0;
-		if (option[0] == TCP_OPTION_MSS)
-			return option[1] == 4 ? at + 2 : 0;
+		if (option[0] == kind)
+			return option[1] >= bytes + 2 && at + option[1] <= end ? at + 2 : 0;
 		if (option[0] != TCP_OPTION_NOTHING && option[1] < 2)
 			return 0;
 		at += option[0] == TCP_OPTION_NOTHING ? 1 : option[1];
@@ -187,7 +187,7 @@ __noinline int clamp_mss(struct __sk_buff *skb)
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
 	tcp = inner_transport(packet);
-	at = find_mss(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers);
+	at = find_option(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
 	if (!at || bpf_skb_load_bytes(skb, at, &named, sizeof(named)) || bpf_ntohs(named) <= CELL_NAT_MSS)
 		return CONTINUE;
 	if (bpf_skb_store_bytes(skb, at, &now, sizeof(now), 0))

@@ -73,6 +73,8 @@ static __always_inline bool is_fresh(const struct packet *packet, const struct c
 
 	if (row->directive.flags & DIRECTIVE_CLOSING && course->begins && packet->protocol == IPPROTO_TCP)
 		return false;
+	if (may_have_outgrown_header(packet, &row->directive))
+		return false;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
 		return unseen < PROVISIONAL_SECONDS * SECOND;
 	return unseen < row->directive.idle_seconds * SECOND / 2;

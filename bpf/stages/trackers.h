@@ -99,10 +99,15 @@ static __always_inline struct tracker *tracker_of(const struct course *course)
 	return row && !is_row_over(course, row) ? row : 0;
 }
 
-/* A heartbeat says more than the row: that the flow is used, or closing. */
+/* A heartbeat says more than the row: that the flow is used, or closing. That a connection has outgrown its header is never taken back. */
 static __always_inline void renew(struct tracker *row, const struct course *course, const struct directive *directive)
 {
+	bool outgrown = !row->pending && row->directive.version == directive->version &&
+			!(row->directive.flags & DIRECTIVE_PROXY_PROTOCOL);
+
 	row->directive = *directive;
+	if (outgrown)
+		row->directive.flags &= ~DIRECTIVE_PROXY_PROTOCOL;
 	row->pending = 0;
 	row->deadline = course->now + lifetime(directive);
 }
