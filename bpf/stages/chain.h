@@ -184,7 +184,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
-	if (!what_if && !remember_decider())
+	if (course->decider != course->self && !what_if && !remember_decider())
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;

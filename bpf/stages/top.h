@@ -7,6 +7,7 @@
 #include "stages/chain.h"
 #include "stages/fragment.h"
 #include "stages/from_edge.h"
+#include "stages/shortcut.h"
 
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
@@ -25,9 +26,8 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 
 	if (!number && owner)
 		number = owner->interface;
-	course->attachment = (struct attachment_key){ course->half, packet->vni, number };
 	packet->attachment = number;
-	attachment = attachment_of(course);
+	attachment = attach(course, packet->vni, number);
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (owner && owner->interface == number)
@@ -147,14 +147,15 @@ __noinline int beat(struct __sk_buff *skb)
 	return 1;
 }
 
-/* `row` may be gone or another's by now, so it is looked up again. */
-static __always_inline void send_beat(struct __sk_buff *skb, const struct course *course)
+/* `row` may be gone or another's by now, so it is looked up again. When that was: its trackers last heard of the flow. */
+static __always_inline __u64 send_beat(struct __sk_buff *skb, const struct course *course)
 {
-	bool reached = beat(skb);
+	__u64 told = beat(skb) ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
 	struct cached_directive *row = bpf_map_lookup_elem(&directives, &course->key);
 
 	if (row)
-		row->told = reached ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
+		row->told = told;
+	return told;
 }
 
 /* Groups are asked when a flow begins. */
@@ -167,11 +168,23 @@ static __noinline enum verdict ask_groups_of(struct packet *packet, struct cours
 	return admit_client(packet, attachment, &course->key, course->sender.group_set);
 }
 
+/* A shortcut ends when the next heartbeat is due. Who has had none yet takes the long way. */
+static __always_inline enum verdict follow_for(struct __sk_buff *skb, const struct packet *packet, const struct course *course, __u64 told)
+{
+	const struct substrate_config *config = find_substrate();
+	enum verdict verdict = follow(skb);
+
+	if (verdict == SENT && told && config)
+		leave_shortcut(packet, course, config, told + TOLD_EVERY);
+	return verdict;
+}
+
 __noinline int follow_cached(struct __sk_buff *skb)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	struct cached_directive *row;
+	__u64 told;
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
@@ -182,9 +195,10 @@ __noinline int follow_cached(struct __sk_buff *skb)
 		touch(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_DIRECTIVE_CACHED, CONTINUE, row->directive.version);
+	told = row->told;
 	if (is_beat_due(packet, course, row))
-		send_beat(skb, course);
-	return follow(skb);
+		told = send_beat(skb, course);
+	return follow_for(skb, packet, course, told);
 }
 
 static __always_inline enum verdict ask_trackers(struct __sk_buff *skb, struct packet *packet, struct course *course)

@@ -49,7 +49,7 @@ static __noinline struct allowance *tenant_row(__u32 tenant)
 static __always_inline enum stored add_tracker(const struct flow_key *key, const struct tracker *row)
 {
 	struct allowance *tenant = tenant_row(row->tenant);
-	long error;
+	int error;                         /* to Linux 6.3 a map's own function returns no more, and the other half of the word is zero */
 
 	if (!tenant || tenant->tracked >= tenant->allowed)
 		return NO_ROOM;
