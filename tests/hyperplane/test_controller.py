@@ -22,7 +22,7 @@ from rookery.hyperplane.cell_file import (
 from rookery.hyperplane.controller import Controller
 from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT
 from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key
-from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.report import LeavingAddress, NodeReport
 from rookery.hyperplane.report import encode as encode_report
 from rookery.intent.cell_whole import Part
 from rookery.model.codec import decode as decode_thing
@@ -536,5 +536,39 @@ def test_rings_wait_for_beats_however_many_files_come_early(scene):
         await scene.ticks(18, *NODES)
         file = await scene.file()
         assert file.current == file.previous == (0, 1, 2, 3)
+
+    run(work())
+
+
+def test_an_address_is_drained_when_every_node_says_that_no_flow_leaves_by_it(scene):
+    async def work():
+        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9", "10.1.0.10")),))
+        scene.controller = scene.another(lambda *_: going)
+        await scene.begin(interfaces=1)
+        await scene.ticks(2, *NODES)
+        assert (await scene.status()).drained == ()
+        busy, free, other = (LeavingAddress(interface="eni-1", address=one, flows=flows) for one, flows in (("10.1.0.9", 1), ("10.1.0.9", 0), ("10.1.0.10", 0)))
+        await scene.report(*NODES[:3], leaving=(free, other))
+        await scene.report(NODES[3], leaving=(busy, other), living=NODES)
+        await scene.controller.tick()
+        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"),)
+        await scene.report(*NODES, leaving=(free, other))
+        await scene.controller.tick()
+        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"), ("eni-1", "10.1.0.9"))
+
+    run(work())
+
+
+def test_as_long_as_a_node_is_silent_nothing_is_drained(scene):
+    async def work():
+        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9",)),))
+        scene.controller = scene.another(lambda *_: going)
+        await scene.begin(interfaces=1)
+        await scene.ticks(1, *NODES)
+        free = LeavingAddress(interface="eni-1", address="10.1.0.9", flows=0)
+        await scene.report(*NODES[:3], leaving=(free,))
+        await scene.report(NODES[3], leaving=(free,), time=time.time() - 60)
+        await scene.controller.tick()
+        assert (await scene.status()).drained == ()
 
     run(work())

@@ -34,11 +34,13 @@ from rookery.dataplane.formats import (
     CheckWay,
     EdgeSet,
     FlowKey,
+    FlowSweepOutcome,
+    Leaving,
+    LeavingKey,
     NatAddress,
     NatAddressKey,
     RowNumber,
     SubstrateConfig,
-    SweepOutcome,
     TenantNumber,
     Tracker,
 )
@@ -86,6 +88,7 @@ class CellDataplane(SenderDataplane):
         self.check_slots = Table("check_slots", maps.map_fd("check_slots"), RowNumber, CheckWay)
         self.check_numbers = Table("check_numbers", maps.map_fd("check_numbers"), CheckWay, RowNumber)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
+        self._leaving = Table("leaving", maps.map_fd("leaving"), LeavingKey, Leaving)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self._checks = maps.map_fd("checks")
@@ -220,12 +223,16 @@ class CellDataplane(SenderDataplane):
         step."""
         self._attach("hyperplane_checks", ifindex)
 
-    def sweep_flows(self) -> SweepOutcome:
-        """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,
-        some ten milliseconds for a million of places. Raises DataplaneError."""
-        layout = LAYOUTS[SweepOutcome]
+    def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
+        """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
+        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        Raises DataplaneError."""
+        layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
+        self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
+        self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], bytes(layout.size))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
-        return SweepOutcome._make(layout.unpack(left))
+        counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
+        return FlowSweepOutcome._make(layout.unpack(left)), counted

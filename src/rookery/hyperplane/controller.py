@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from rookery.hyperplane.cell_file import CellFile, Damaged, Head, OtherVersion, TooLarge, decode, encode
+from rookery.hyperplane.drained import drained
 from rookery.hyperplane.health import Words, cell_words
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
@@ -41,7 +42,7 @@ from rookery.model.codec import encode as encode_thing
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.keys import cell_status_key, shard_key, target_health_key
 from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
-from rookery.store.interface import Compacted, Compare, Conflict, Entry, Store, StoreUnavailable
+from rookery.store.interface import Compacted, Compare, Conflict, Store, StoreUnavailable
 from rookery.store.sqlite import opened as opened_store
 
 WATCHED = "in"  # intended/ and infrastructure/, in one read
@@ -50,14 +51,12 @@ log = logging.getLogger("rookery.hyperplane.controller")
 
 
 class StateReader:
-    """The newest state, decoded anew only when something changed."""
+    """The newest state. Only what changed is decoded."""
 
     def __init__(self, store: Store, mtu: int):
         self._store = store
         self._mtu = mtu
-        self._entries: dict[str, Entry] = {}
         self._state: State | None = None
-        self._revision = 0
         self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
 
     async def read(self) -> State:
@@ -71,28 +70,18 @@ class StateReader:
             except Compacted:
                 await self._read_all()
         assert self._state is not None
-        self.reached = max(newest, self._revision)
+        self.reached = max(newest, self._state.generation)
         return self._state
 
     async def _read_all(self) -> None:
         found = await self._store.range(WATCHED)
-        self._entries = {entry.key: entry for entry in found.entries}
-        self._become(found.revision)
+        self._state = State(found.entries, found.revision, self._mtu)
 
     async def _catch_up(self) -> None:
+        assert self._state is not None
         batches = await self._store.changes_since(self.reached, WATCHED)
-        for batch in batches:
-            for change in batch.changes:
-                if change.value is None:
-                    self._entries.pop(change.key, None)
-                else:
-                    self._entries[change.key] = Entry(change.key, change.value, batch.revision, batch.time)
         if batches:
-            self._become(batches[-1].revision)
-
-    def _become(self, revision: int) -> None:
-        self._state = State(self._entries.values(), revision, self._mtu)
-        self._revision = revision
+            self._state = self._state.after(batches)
 
 
 class Controller:
@@ -223,10 +212,10 @@ class Controller:
 
     async def _tell(self, cell: str, file: CellFile, living: Mapping[str, NodeReport]) -> None:
         """How far the cell is, when that changed: every revision of the store wakes others."""
-        status = status_of(cell, living)
-        status = msgspec.structs.replace(status, left_out=self._left_out.get(cell, ()))
-        told = self._told.get(cell)
-        if told and (status.generation, status.nodes.keys(), status.left_out) == (told.generation, told.nodes.keys(), told.left_out):
+        status = msgspec.structs.replace(
+            status_of(cell, living), left_out=self._left_out.get(cell, ()), drained=drained(file, living)
+        )
+        if cell in self._told and _news(status) == _news(self._told[cell]):
             return
         await self._store.txn([], {cell_status_key(cell): encode_thing(status)})
         self._told[cell] = status
@@ -249,6 +238,11 @@ def packed_file(
         less, left_out = fit()
         file = following(intent=less)
         return file, encode(file), left_out
+
+
+def _news(status: CellStatus) -> tuple[object, ...]:
+    """What somebody waits for: epochs alone are none."""
+    return (status.generation, status.nodes.keys(), status.left_out, status.drained)
 
 
 def status_of(cell: str, living: Mapping[str, NodeReport]) -> CellStatus:
