@@ -3,6 +3,7 @@
  * (connection_sweep.bpf.c says why). Until then a row that is over takes its place, and its port. */
 #include "stages/measure.h"
 #include "stages/rendezvous.h"
+#include "stages/gate.h"
 
 char program_license[] SEC("license") = "GPL";
 
@@ -10,6 +11,8 @@ struct sweep {
 	__u64 now;
 	__u32 held;
 	__u32 forgotten;
+	__u32 cached;
+	__u32 leaving;
 };
 
 static __always_inline void give_back(__u32 number)
@@ -88,6 +91,19 @@ static __always_inline void count_idle(struct course *course, const struct flow_
 		count_in(measures, MEASURE_IDLE, 1);
 }
 
+/* Answers come to the address that the flow left by. */
+static __always_inline void count_leaving(const struct flow_key *key, const struct tracker *row)
+{
+	struct leaving_key address = { key->vni, key->interface, key->destination };
+	struct leaving *found;
+
+	if (row->pending || row->directive.flags & DIRECTIVE_OUTWARD)
+		return;
+	found = bpf_map_lookup_elem(&leaving, &address);
+	if (found)
+		found->flows++;
+}
+
 static long sweep_one(void *map, const struct flow_key *key, const struct tracker *row, struct sweep *sweep)
 {
 	struct course *course = this_course();
@@ -97,6 +113,8 @@ static long sweep_one(void *map, const struct flow_key *key, const struct tracke
 		sweep->held++;
 		if (course && course->epoch)
 			count_living(course, key, row);
+		if (sweep->leaving)
+			count_leaving(key, row);
 		return 0;
 	}
 	if (course && course->epoch)
@@ -108,10 +126,19 @@ static long sweep_one(void *map, const struct flow_key *key, const struct tracke
 	return 0;
 }
 
-SEC("syscall")
-int flow_sweep(struct sweep_outcome *outcome)
+/* Nobody deletes them: what was not used for so long is not counted any more. */
+static long count_cached(__attribute__((unused)) void *map, __attribute__((unused)) const struct flow_key *key,
+			 const struct cached_directive *row, struct sweep *sweep)
 {
-	struct sweep sweep = { .now = bpf_ktime_get_ns() };
+	if (row->seen + row->directive.idle_seconds * SECOND > sweep->now)
+		sweep->cached++;
+	return 0;
+}
+
+SEC("syscall")
+int flow_sweep(struct flow_sweep_outcome *outcome)
+{
+	struct sweep sweep = { .now = bpf_ktime_get_ns(), .leaving = outcome->leaving };
 	const struct cell_config *config = find_cell();
 	struct course *course = this_course();
 
@@ -123,5 +150,7 @@ int flow_sweep(struct sweep_outcome *outcome)
 	bpf_for_each_map_elem(&trackers, sweep_one, &sweep, 0);
 	outcome->held = sweep.held;
 	outcome->forgotten = sweep.forgotten;
+	bpf_for_each_map_elem(&directives, count_cached, &sweep, 0);
+	outcome->cached = sweep.cached;
 	return 0;
 }

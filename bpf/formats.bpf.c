@@ -73,6 +73,9 @@ struct formats {
 	struct cell_choices cell_choices;
 	struct tracker tracker;
 	struct cached_directive cached_directive;
+	struct leaving_key leaving_key;
+	struct leaving leaving;
+	struct flow_sweep_outcome flow_sweep_outcome;
 	struct check_way check_way;
 	struct checks_config checks_config;
 	enum cell_constant cell_constant;

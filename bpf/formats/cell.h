@@ -278,6 +278,28 @@ struct cached_directive {
 };
 _Static_assert(sizeof(struct cached_directive) == 96, "shared format");
 
+/* `leaving`: an address of a NAT gateway that takes no new flows -> how many flows still leave by it, of those whose answers this node
+ * keeps: its last sweep counted them. The agent says which addresses. */
+struct leaving_key {
+	__u32 vni;
+	__u32 interface;
+	struct address address;            /* private */
+};
+_Static_assert(sizeof(struct leaving_key) == 24, "shared format");
+
+struct leaving {
+	__u32 flows;
+};
+_Static_assert(sizeof(struct leaving) == 4, "shared format");
+
+/* The context of the sweep of a node's flows: what it counted. */
+struct flow_sweep_outcome {
+	__u32 held;                        /* rows of `trackers` that stay */
+	__u32 forgotten;
+	__u32 cached;                      /* rows of `directives` that were used within their idle time */
+	__u32 leaving;                     /* before: whether there is anything in `leaving` to count */
+};
+_Static_assert(sizeof(struct flow_sweep_outcome) == 16, "shared format");
 /* `check_slots`: number, the last bytes of an address in CELL_CHECK_NETWORK -> whom a node's own checks of that name reach, and in the
  * name of which balancer's attachment. `check_numbers`: the same the other way round. Each node's own affair: not in the cell's file. */
 struct check_way {

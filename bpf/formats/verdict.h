@@ -137,7 +137,7 @@ enum step {
 	STEP_STORED = 38,                  /* detail: place of the node that stored it */
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
-	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
+	STEP_RESET = 41,                   /* the sender is told that its connection is no more; detail: 1: its target is gone */
 	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
 	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
 	STEP_HEADER_SENT = 46,             /* the proxy protocol's header goes to the target; detail: the number at which the client's data begins */
@@ -174,7 +174,8 @@ struct sampling {
 };
 _Static_assert(sizeof(struct sampling) == 16, "shared format");
 
-/* `events`: ring buffer of sampled drops and of the steps of traced packets. */
+/* `events`: ring buffer of sampled drops, of sampled resets (STEP_RESET: their source and destination are those of the flow that
+ * was reset), and of the steps of traced packets. */
 struct event {
 	__u64 time;                        /* nanoseconds, CLOCK_MONOTONIC */
 	__u64 detail;                      /* by step */
@@ -194,7 +195,7 @@ struct event {
 	__u8 verdict;                      /* enum verdict, when the step ends the way */
 	__u16 rule;                        /* bit of the rule in its list; RULE_NONE: none */
 	__u16 direction;                   /* enum direction, of a gate's step; else 0 */
-	__u32 padding;
+	__u32 attachment;                  /* the interface at a cell in whose name it came, or is worked on; 0: none */
 };
 _Static_assert(sizeof(struct event) == 88, "shared format");
 

@@ -171,6 +171,17 @@ static __always_inline bool write_segment(struct __sk_buff *skb, __u32 at, const
 	       !bpf_skb_store_bytes(skb, at, &ports, sizeof(ports), 0) && !bpf_skb_store_bytes(skb, fields, &now, sizeof(now), 0);
 }
 
+/* That it happened, of real traffic, too: nobody else would know why a connection ended. The packet is on its way; from now on it stands
+ * for the flow. */
+static __noinline void tell_reset(struct packet *packet, const struct course *course)
+{
+	packet->source = course->key.source;
+	packet->destination = course->key.destination;
+	packet->source_port = course->key.source_port;
+	packet->destination_port = course->key.destination_port;
+	sample(packet, STEP_RESET, ANSWERED, !!(course->flags & CHAIN_TARGET_GONE));
+}
+
 /* In the name of whom the sender believed at the other end. Of a super-packet nothing is said: what is sent again comes alone. */
 __noinline int reset_sender(struct __sk_buff *skb)
 {
@@ -189,8 +200,11 @@ __noinline int reset_sender(struct __sk_buff *skb)
 		return verdict;
 	if (!write_segment(skb, inner_transport(packet), packet, payload) || !write_tail(skb, packet, &ip, TTL_OF_ANSWERS))
 		return DROP_TRANSLATION;
-	tell(packet, STEP_RESET, CONTINUE, 0);
-	return send_answer(skb, packet, bytes);
+	tell(packet, STEP_RESET, CONTINUE, !!(course->flags & CHAIN_TARGET_GONE));
+	verdict = send_answer(skb, packet, bytes);
+	if (verdict == ANSWERED && !packet->what_if)
+		tell_reset(packet, course);
+	return verdict;
 }
 
 #endif

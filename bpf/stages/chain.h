@@ -163,6 +163,12 @@ static __always_inline enum verdict refuse_unknown(const struct packet *packet, 
 	return CONTINUE;
 }
 
+static __always_inline enum verdict refuse_gone(const struct packet *packet, struct course *course)
+{
+	course->flags |= CHAIN_TARGET_GONE;
+	return refuse_unknown(packet, course);
+}
+
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
 static __always_inline enum verdict begin_flow(struct course *course, bool what_if)
 {
@@ -255,7 +261,7 @@ __noinline int take_ask(void)
 		return not_known(packet, course);
 	if (row->pending)
 		return ask_decider(packet, course, row->decider);
-	return is_target_gone(course, &row->directive) ? refuse_unknown(packet, course) : take_known(packet, course, row);
+	return is_target_gone(course, &row->directive) ? refuse_gone(packet, course) : take_known(packet, course, row);
 }
 
 static __always_inline void take_back(struct course *course)

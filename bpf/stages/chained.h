@@ -38,6 +38,7 @@ static __always_inline bool is_of_time(const struct course *course, __u32 epoch)
 
 static __always_inline void read_option(struct course *course, struct packet *packet, const struct chain_option *option)
 {
+	packet->attachment = bpf_ntohl(option->interface);
 	course->step = option->step;
 	course->top = option->top;
 	course->decider = option->decider;

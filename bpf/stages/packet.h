@@ -88,7 +88,7 @@ struct packet {
 	__be32 outer_destination;
 	__u32 identification;              /* of a fragment */
 	__u32 receiver;                    /* number of the interface that gets it */
-	__u32 attachment;                  /* an interface at a cell that passes on what its client sent; 0: it was none */
+	__u32 attachment;                  /* an interface at a cell that passes on what its client sent, or, at a node of that, for which it is; 0: none */
 	__u64 list;                        /* of the gate at which the packet stands */
 	__u16 rule;                        /* bit of the rule that counted there; RULE_NONE: none */
 	__be16 source_port;                /* ICMP echo: identifier; of a later fragment once its gate has found the first */

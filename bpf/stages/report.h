@@ -24,7 +24,7 @@ static __always_inline void describe(struct event *event, const struct packet *p
 	event->program = packet->program;
 	event->rule = packet->rule;
 	event->direction = packet->direction;
-	event->padding = 0;
+	event->attachment = packet->attachment;
 }
 
 /* Out of line: it is rare, and otherwise copied into every stage. */
@@ -98,7 +98,7 @@ static __always_inline void count(const struct packet *packet, enum verdict verd
 }
 
 /* At most SAMPLES a window, per CPU and reason: a flood of one kind neither hides another nor costs more than a count. */
-static __always_inline void sample(const struct packet *packet, enum verdict verdict)
+static __always_inline void sample(const struct packet *packet, enum step step, enum verdict verdict, __u64 detail)
 {
 	__u32 key = verdict;
 	struct sampling *row = bpf_map_lookup_elem(&sampling, &key);
@@ -113,7 +113,7 @@ static __always_inline void sample(const struct packet *packet, enum verdict ver
 	if (row->taken >= SAMPLES)
 		return;
 	row->taken++;
-	emit(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
+	emit(packet, step, verdict, detail);
 }
 
 /* A what-if leaves no mark but its own events and its outcome. */
@@ -139,7 +139,7 @@ static __always_inline int finish(hull_t *hull, struct packet *packet, enum verd
 		return show(hull, packet, verdict);
 	count(packet, verdict);
 	if (verdict >= DROP_NOT_CONFIGURED)
-		sample(packet, verdict);
+		sample(packet, STEP_DROPPED, verdict, drop_detail(packet, verdict));
 	return packet->action;
 }
 

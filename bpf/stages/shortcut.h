@@ -54,16 +54,17 @@ static __always_inline __u64 world_now(void)
 	return number ? *number : 0;
 }
 
-/* What leaves no trace and does nothing to its flow. What this node sent to itself comes by its mark, and not by its address. */
-static __always_inline bool may_take_shortcut(const struct packet *packet, const struct substrate_config *config)
+/* What leaves no trace. What this node sent to itself comes by its mark, and not by its address. */
+static __always_inline bool may_have_shortcut(const struct packet *packet, const struct substrate_config *config)
 {
 	if (packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
 		return false;
-	if (!is_ipv4(&packet->source))
-		return false;
-	if (packet->protocol == IPPROTO_TCP)
-		return !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST));
-	return packet->protocol == IPPROTO_UDP;
+	return is_ipv4(&packet->source) && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
+}
+
+static __always_inline bool begins_or_ends(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_TCP && packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
 }
 
 static __always_inline void put_shortcut_key(const struct packet *packet, struct shortcut_key *key)
@@ -145,21 +146,33 @@ static __always_inline enum verdict begin_long_way(const struct shortcut_key *ke
 	return CONTINUE;
 }
 
+/* A flow that begins or ends does something to its row; and what begins anew from the same port may lead elsewhere. */
+static __always_inline enum verdict end_shortcut(struct shortcut *row, const struct shortcut_key *key, __u64 world)
+{
+	const struct shortcut_key none = {};
+
+	if (row && same_shortcut(&row->key, key))
+		row->until = 0;
+	return begin_long_way(&none, world);
+}
+
 __noinline int take_shortcut(struct __sk_buff *skb)
 {
 	const struct substrate_config *config = find_substrate();
 	__u64 world = world_now();         /* before anything is asked */
 	struct packet *packet = this_packet();
 	struct shortcut_key key = {};
-	const struct shortcut *row;
+	struct shortcut *row;
 	enum verdict verdict;
 
 	if (!packet || !config)
 		return DROP_NOT_CONFIGURED;
-	if (!may_take_shortcut(packet, config))
+	if (!may_have_shortcut(packet, config))
 		return begin_long_way(&key, world);
 	put_shortcut_key(packet, &key);
 	row = shortcut_of(&key);
+	if (begins_or_ends(packet))
+		return end_shortcut(row, &key, world);
 	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
 		return begin_long_way(&key, world);
 	verdict = leave_by_shortcut(skb, packet, row, config);

@@ -26,6 +26,7 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 
 	if (!number && owner)
 		number = owner->interface;
+	packet->attachment = number;
 	attachment = attach(course, packet->vni, number);
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;

@@ -461,6 +461,34 @@ def test_an_address_drains_for_350_seconds_where_nothing_else_is_said(here):
     here.view.call("CreateNetworkInterface", SubnetId=here.a.id, PrivateIpAddress=second)
 
 
+def drained(here, gateway, *addresses: str) -> None:
+    """The cell works by what was asked for last, and says that no flow leaves by these any more."""
+    cell = interface_of(here, gateway).cell_attachment.cell
+    pairs = tuple((gateway.interface_id, one) for one in addresses)
+    here.view.cell_statuses[cell] = replace(here.view.cell_statuses[cell], drained=pairs)
+
+
+def test_an_address_by_which_no_flow_leaves_any_more_is_gone_at_once(here):
+    gateway = private(here, SecondaryPrivateIpAddressCount=2)
+    primary, second, third = (one.private_address for one in gateway.addresses)
+    here.view.call("UnassignPrivateNatGatewayAddress", NatGatewayId=gateway.id, PrivateIpAddresses=[second, third])
+    time_passes(here, 1)
+    assert statuses(here, gateway) == ["succeeded", "unassigning", "unassigning"]
+    drained(here, gateway, third, primary)  # who does not go stays, whatever is said of it
+    time_passes(here, 1, cells_work=False)
+    assert [one.private_address for one in now(here, gateway).addresses] == [primary, second]
+    assert interface_of(here, gateway).addresses == (primary, second)
+
+
+def test_what_a_cell_said_before_it_knew_that_an_address_goes_does_not_count(here):
+    gateway = private(here, SecondaryPrivateIpAddressCount=1)
+    second = gateway.addresses[1].private_address
+    drained(here, gateway, second)
+    here.view.call("UnassignPrivateNatGatewayAddress", NatGatewayId=gateway.id, PrivateIpAddresses=[second])
+    time_passes(here, 1, cells_work=False)
+    assert statuses(here, gateway) == ["succeeded", "unassigning"]
+
+
 def test_private_addresses_are_assigned_by_name_or_number(here):
     gateway = private(here)
     named = {"NatGatewayId": gateway.id, "PrivateIpAddresses": ["10.0.1.200"]}

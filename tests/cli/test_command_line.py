@@ -19,6 +19,7 @@ COMMANDS = [
     "env",
     "reset",
     "exec",
+    "flow",
     "mappings",
     "trace",
     "watch",
@@ -83,6 +84,7 @@ def test_a_checkout_that_is_not_set_up_says_how(tmp_path: Path):
     [
         ("status",),
         ("env",),
+        ("flow", "10.0.0.5:1234"),
         ("mappings",),
         ("exec", "i-1", "--", "true"),
         ("trace", "i-1", "10.0.0.1"),

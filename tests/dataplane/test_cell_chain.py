@@ -12,7 +12,6 @@ import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
-from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, substrate_bytes
 from rookery.dataplane.formats import (
     Allowance,
@@ -303,7 +302,8 @@ def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
     rows = dict(node.trackers.items())
     old = list(rows)[:7]
     node.trackers.put_many({one: rows[one]._replace(deadline=1) for one in old})
-    assert node.sweep_flows() == formats.SweepOutcome(len(rows) - 7, 7)
+    outcome, _ = node.sweep_flows()
+    assert (outcome.held, outcome.forgotten) == (len(rows) - 7, 7)
     held = node.tenants.get(TenantNumber(ACCOUNT))
     assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
 

@@ -251,6 +251,15 @@ def test_an_end_is_not_missed(alone: Cell, real: CellDataplane) -> None:
     assert any(row.flags & formats.DirectiveFlag.CLOSING for _, row in real.trackers.items())
 
 
+def test_a_connection_that_begins_anew_from_its_port_goes_by_its_own_decision(alone: Cell, real: CellDataplane) -> None:
+    flow = balancer_flow(alone, PRESERVED)
+    before = flow.out().packet.dst
+    flow.out(flags="R")
+    targets = (flow.out(flags="S", seq=number).packet.dst for number in range(100) if flow.out(flags="R"))
+    now = next(target for target in targets if target != before)
+    assert flow.out().packet.dst == now
+
+
 def test_a_new_agent_begins_with_another_number(alone: Cell, real: CellDataplane) -> None:
     """Whatever the one before had not said yet."""
     flow = nat_flow(alone)

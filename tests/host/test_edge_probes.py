@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections.abc import Callable
 from typing import cast
@@ -11,7 +12,8 @@ import pytest
 
 from rookery.dataplane.formats import EdgeConstant, EdgeSet
 from rookery.host.edge_probes import EdgeProbes, addresses_of, edge_set
-from rookery.host.probes import Liveness
+from rookery.host.probes import Liveness, Rounds
+from rookery.host.top_probes import TopProbes
 
 ONE, TWO = "100.64.1.20", "100.64.1.21"
 
@@ -114,8 +116,9 @@ async def chosen(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[bytes], bytes
     transport, _ = await loop.create_datagram_endpoint(lambda: Mirror(spoil), local_addr=("127.0.0.2", 0))
     monkeypatch.setattr("rookery.host.probes.GENEVE_PORT", transport.get_extra_info("sockname")[1])
     monkeypatch.setattr("rookery.host.probes.PROBE_SECONDS", 0.01)
-    probes = EdgeProbes("127.0.0.1", lambda: ("127.0.0.2", "127.0.0.3"), lambda row: told.set() if row == wanted else None)
-    running = asyncio.create_task(probes.run())
+    rounds = Rounds("127.0.0.1")
+    rounds.add(EdgeProbes(lambda: ("127.0.0.2", "127.0.0.3"), lambda row: told.set() if row == wanted else None))
+    running = asyncio.create_task(rounds.run())
     try:
         async with asyncio.timeout(10):
             await told.wait()
@@ -126,6 +129,62 @@ async def chosen(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[bytes], bytes
 
 def test_who_answers_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(chosen(monkeypatch, lambda data: data, edge_set(["127.0.0.2"])))
+
+
+def test_who_is_of_two_kinds_is_asked_once_and_counts_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        asked: list[bytes] = []
+        told: dict[str, frozenset[str]] = {}
+
+        def note(data: bytes) -> bytes:
+            asked.append(data)
+            return data
+
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: Mirror(note), local_addr=("127.0.0.2", 0))
+        monkeypatch.setattr("rookery.host.probes.GENEVE_PORT", transport.get_extra_info("sockname")[1])
+        monkeypatch.setattr("rookery.host.probes.PROBE_SECONDS", 0.01)
+        rounds = Rounds("127.0.0.1")
+        for kind in ("cell", "tops"):
+            rounds.add(TopProbes(lambda: ("127.0.0.2",), lambda living, kind=kind: told.update({kind: living}), ()))
+        running = asyncio.create_task(rounds.run())
+        try:
+            async with asyncio.timeout(10):
+                while told != dict.fromkeys(("cell", "tops"), frozenset({"127.0.0.2"})):
+                    await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+            transport.close()
+        assert len(asked) == len(set(asked))  # each round has its own question
+
+    asyncio.run(work())
+
+
+def test_a_flood_of_answers_that_nobody_asked_for_ends_no_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a real one is heard in it."""
+
+    async def work() -> None:
+        found: list[EdgeSet] = []
+        flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        flood.bind(("127.0.0.2", 0))
+        flood.setblocking(False)
+        monkeypatch.setattr("rookery.host.probes.GENEVE_PORT", flood.getsockname()[1])
+        monkeypatch.setattr("rookery.host.probes.PROBE_SECONDS", 0.01)
+        rounds = Rounds("127.0.0.1")
+        rounds.add(EdgeProbes(lambda: ("127.0.0.2",), found.append))
+        running, loop = asyncio.create_task(rounds.run()), asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(10):
+                for _ in range(20):
+                    question, asker = await loop.sock_recvfrom(flood, 64)
+                    for data in (b"noise", question, b"", question + b"!", *[b"noise"] * 20):
+                        flood.sendto(data, asker)
+        finally:
+            running.cancel()
+            flood.close()
+        assert found[-1] == edge_set(["127.0.0.2"])
+
+    asyncio.run(work())
 
 
 def test_an_answer_to_another_round_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ ONE, TWO = "100.64.240.1", "100.64.240.2"
 
 
 def probes(told: list[frozenset[str]], living: tuple[str, ...] = ()) -> TopProbes:
-    found = TopProbes("127.0.0.1", lambda: (ONE, TWO), told.append, living)
+    found = TopProbes(lambda: (ONE, TWO), told.append, living)
     found.liveness.know((ONE, TWO))
     return found
 
@@ -49,7 +49,7 @@ def test_what_the_kernel_refused_is_told_again(caplog: pytest.LogCaptureFixture)
             raise refusal
         told.append(living)
 
-    one = TopProbes("127.0.0.1", lambda: (ONE,), turn_to, (ONE,))
+    one = TopProbes(lambda: (ONE,), turn_to, (ONE,))
     one.liveness.know((ONE,))
     rounds(one, {ONE}, {ONE})
     assert told == [{ONE}]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.dataplane.formats import CellConstant
-from rookery.hyperplane.choices import NOBODY, PLACES, seed_of, table
+from rookery.hyperplane.choices import NOBODY, PLACES, _in_order, _scores, seed_of, shares, table
 from rookery.hyperplane.ring import mix64
 
 WEIGHTS = st.lists(st.integers(1, 999), min_size=1, max_size=30)
@@ -81,3 +81,33 @@ def test_the_work_is_the_same_whether_targets_changed_or_not():
                 made([1] * 10, first)
             spent.append(time.process_time() - began)
     assert min(other) < 1.5 * min(same)
+
+
+def in_words(seeds, weights):
+    """The same as `table`, as its module tells it: place by place, without arrays."""
+    scores, room, owner = _scores(seeds, weights), list(shares(weights)), {}
+    waiting = list(range(PLACES))
+    while waiting:
+        asked = {}
+        for place in waiting:
+            best = min((n for n in range(len(seeds)) if room[n]), key=lambda n: (scores[n][place], n))
+            asked.setdefault(best, []).append(place)
+        for best, places in asked.items():
+            happy = sorted(places, key=lambda place: (scores[best][place], place))[: room[best]]
+            owner |= dict.fromkeys(happy, best)
+            room[best] -= len(happy)
+        waiting = [place for place in waiting if place not in owner]
+    return [owner[place] for place in range(PLACES)]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(1, 999)), min_size=1, max_size=11))
+def test_it_is_what_its_words_say(targets):
+    seeds, weights = ([pair[n] for pair in targets] for n in (0, 1))
+    assert table(list(range(len(seeds))), seeds, weights).tolist() == in_words(seeds, weights)
+
+
+def test_a_place_that_ranks_a_target_as_well_as_can_be_is_its_first():
+    """A fraction of 1 has the score 0, or -0, whose bits are not in order."""
+    order = _in_order(np.zeros(3, np.int64), np.array([0.5, -0.0, 0.25], np.float32))
+    assert order.tolist() == [1, 2, 0]

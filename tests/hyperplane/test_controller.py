@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from hashlib import blake2b
 
 import msgspec
 import pytest
 
-from rookery.hyperplane.cell_file import Refused, check, decode, encode
+from rookery.hyperplane.cell_file import (
+    ATTACHMENTS,
+    HASH_BYTES,
+    MAGIC,
+    VERSION,
+    Refused,
+    check,
+    decode,
+    encode,
+)
 from rookery.hyperplane.controller import Controller
 from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT
 from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key
-from rookery.hyperplane.report import NodeReport
+from rookery.hyperplane.report import LeavingAddress, NodeReport
 from rookery.hyperplane.report import encode as encode_report
 from rookery.intent.cell_whole import Part
 from rookery.model.codec import decode as decode_thing
@@ -28,7 +38,7 @@ from rookery.model.objects import (
     TargetHealth,
 )
 from rookery.testing.memory_store import MemoryStore
-from tests.hyperplane.files import attachment, in_order, service, target
+from tests.hyperplane.files import KEY, attachment, in_order, service, target
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NODES = tuple(f"node-{n}" for n in range(1, 5))
@@ -193,6 +203,76 @@ def test_a_damaged_file_that_nobody_remembers_is_left_alone(scene):
         await scene.objects.put(file_key("cell-1"), b"damaged")
         await scene.controller.tick()
         assert await scene.objects.get(file_key("cell-1")) == b"damaged"
+
+    run(work())
+
+
+def of_another_version(epoch, generation=1, version=VERSION - 1) -> bytes:
+    """As a build before this one wrote it, and not as long."""
+    head = msgspec.msgpack.encode([version, "cell-1", generation, KEY, epoch, "what only that version knows"])
+    content = len(head).to_bytes(2, "big") + head + bytes(1000)
+    return MAGIC + blake2b(content, digest_size=HASH_BYTES).digest() + content
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_a_file_of_another_version_is_replaced_above_its_epoch_and_all_reports(scene, version):
+    async def work():
+        await scene.begin()
+        await scene.objects.put(file_key("cell-1"), of_another_version(70, version=version))
+        await scene.controller.tick()
+        file = await scene.file()
+        assert (file.epoch, file.current, file.previous, file.ring_since) == (71, (0, 1, 2, 3), (0, 1, 2, 3), 71)
+        assert len(file.intent.attachments) == 10
+        await scene.report("node-1", epoch=90)
+        await scene.objects.put(file_key("cell-1"), of_another_version(80, version=version))
+        await scene.another().tick()
+        assert (await scene.file()).epoch == 91
+
+    run(work())
+
+
+def test_a_file_of_another_version_and_a_newer_state_is_left_alone(scene):
+    async def work():
+        await scene.begin()
+        newer = of_another_version(70, generation=1000)
+        await scene.objects.put(file_key("cell-1"), newer)
+        await scene.controller.tick()
+        assert await scene.objects.get(file_key("cell-1")) == newer
+
+    run(work())
+
+
+def test_a_damaged_file_of_another_version_is_damaged(scene):
+    async def work():
+        await scene.begin()
+        damaged = of_another_version(70)[:-1] + b"x"
+        await scene.objects.put(file_key("cell-1"), damaged)
+        await scene.controller.tick()
+        assert await scene.objects.get(file_key("cell-1")) == damaged
+
+    run(work())
+
+
+def test_what_has_no_room_stays_out_and_is_named_and_other_changes_go_on(scene):
+    async def work():
+        await scene.begin(interfaces=ATTACHMENTS.rows)
+        await scene.ticks(2, *NODES)
+        before = await scene.file()
+        await scene.put(interface(9001), interface(9002))
+        await scene.ticks(1, *NODES)
+        file = await scene.file()
+        assert file.epoch > before.epoch and file.intent.attachments == before.intent.attachments
+        await scene.ticks(1, *NODES)
+        assert len((await scene.status()).left_out) == 2
+        assert interface(9001).id in (await scene.status()).left_out[0]
+        check(file, before)
+        await scene.store.txn([], {}, [key_of(interface(7))])
+        await scene.ticks(2, *NODES)
+        held = {one.id for one in (await scene.file()).intent.attachments}
+        assert interface(9001).id in held and not {interface(7).id, interface(9002).id} & held
+        await scene.store.txn([], {}, [key_of(interface(9002))])
+        await scene.ticks(2, *NODES)
+        assert (await scene.status()).left_out == ()
 
     run(work())
 
@@ -456,5 +536,39 @@ def test_rings_wait_for_beats_however_many_files_come_early(scene):
         await scene.ticks(18, *NODES)
         file = await scene.file()
         assert file.current == file.previous == (0, 1, 2, 3)
+
+    run(work())
+
+
+def test_an_address_is_drained_when_every_node_says_that_no_flow_leaves_by_it(scene):
+    async def work():
+        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9", "10.1.0.10")),))
+        scene.controller = scene.another(lambda *_: going)
+        await scene.begin(interfaces=1)
+        await scene.ticks(2, *NODES)
+        assert (await scene.status()).drained == ()
+        busy, free, other = (LeavingAddress(interface="eni-1", address=one, flows=flows) for one, flows in (("10.1.0.9", 1), ("10.1.0.9", 0), ("10.1.0.10", 0)))
+        await scene.report(*NODES[:3], leaving=(free, other))
+        await scene.report(NODES[3], leaving=(busy, other), living=NODES)
+        await scene.controller.tick()
+        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"),)
+        await scene.report(*NODES, leaving=(free, other))
+        await scene.controller.tick()
+        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"), ("eni-1", "10.1.0.9"))
+
+    run(work())
+
+
+def test_as_long_as_a_node_is_silent_nothing_is_drained(scene):
+    async def work():
+        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9",)),))
+        scene.controller = scene.another(lambda *_: going)
+        await scene.begin(interfaces=1)
+        await scene.ticks(1, *NODES)
+        free = LeavingAddress(interface="eni-1", address="10.1.0.9", flows=0)
+        await scene.report(*NODES[:3], leaving=(free,))
+        await scene.report(NODES[3], leaving=(free,), time=time.time() - 60)
+        await scene.controller.tick()
+        assert (await scene.status()).drained == ()
 
     run(work())

@@ -175,3 +175,17 @@ def test_while_the_store_is_away_the_file_grows_old_and_nothing_else_happens(sce
         assert (await scene.report()).file_age > 0
 
     run(work())
+
+
+def test_what_it_refuses_and_an_old_file_are_alarms(scene, monkeypatch):
+    async def work():
+        await scene.tick(file(5, attachments=8))
+        assert scene.loop.alarm == ""
+        await scene.tick(file(9, attachments=0))
+        assert "goes by the file of epoch 5" in scene.loop.alarm and "attachments" in scene.loop.alarm
+        await scene.tick(file(10, attachments=8))
+        assert scene.loop.alarm == ""
+        monkeypatch.setattr("rookery.hyperplane.file_loop.OLD_SECONDS", -1.0)
+        assert scene.loop.alarm == "goes by the file of epoch 10, of 0 s ago"
+
+    run(work())

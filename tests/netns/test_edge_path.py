@@ -15,6 +15,7 @@ import pytest
 
 from rookery.dataplane.formats import Verdict
 from rookery.host.edge_probes import EdgeProbes
+from rookery.host.probes import Rounds
 from tests.dataplane import plan, plan_edge
 from tests.dataplane.edge_world import EdgeWorld, edge_world, lead_out, load_edge, outside, traffic
 from tests.dataplane.namespaces import heard, inside, listening, run
@@ -173,8 +174,9 @@ class Probing:
 
     def _run(self) -> None:
         edges = tuple(str(space.address) for space in self.world.edges.values())
-        probes = EdgeProbes(str(plan.HOST_A), lambda: edges, self.world.host.choose_edges)
-        self.running = self.loop.create_task(probes.run())
+        rounds = Rounds(str(plan.HOST_A))
+        rounds.add(EdgeProbes(lambda: edges, self.world.host.choose_edges))
+        self.running = self.loop.create_task(rounds.run())
         try:
             self.loop.run_until_complete(self.running)
         except asyncio.CancelledError:

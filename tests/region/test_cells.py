@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from rookery.host.control import GetStatus, StatusReply
 from rookery.host.instances.namespace import named
 from rookery.hyperplane import check_link
-from rookery.region import namespaces, owned
+from rookery.region import agents, namespaces, owned
 from rookery.region.layout import CELL, Layout
 from rookery.region.parts import CONTROLLER
 from rookery.region.supervisor import read_records
@@ -117,6 +118,9 @@ def test_without_the_object_store_nodes_keep_their_file_and_with_it_they_go_on(r
         file.write_bytes(b"damaged")
         told = settled(region, lambda one: all(node["report"].get("refused") for node in one["nodes"]), "they refuse it")
         assert min(epochs(told)) >= before
+        assert any("node-2: " in alarm and "file" in alarm for alarm in told["alarms"])
+        alarms = agents.ask(Layout(region.name).control_socket("node-2"), GetStatus(), StatusReply).alarms
+        assert any(alarm.startswith("goes by the file of epoch ") for alarm in alarms), alarms
         assert region.rookery("cell").returncode == 1
         file.write_bytes(kept)
     finally:
@@ -126,6 +130,9 @@ def test_without_the_object_store_nodes_keep_their_file_and_with_it_they_go_on(r
 
 def test_a_drained_node_leaves_and_another_joins_and_nobody_else_begins_anew(region):
     pids = {name: pid_of(region, name) for name in STAY}
+    done = region.rookery("cell", "drain", "node-4", "--wait", timeout=120)
+    assert (done.returncode, done.stdout) == (0, b"node-4 is out of use: no flow is left\n"), done.stderr.decode()
+    assert [node["in_ring"] for node in cell(region)["nodes"]] == [True, True, True, False]
     done = region.rookery("cell", "scale", "3", timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     assert {node["name"] for node in cell(region)["nodes"]} == STAY

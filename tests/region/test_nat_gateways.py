@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.request
@@ -34,6 +35,7 @@ MEGABYTE = 1 << 20
 SIZE = 24 * MEGABYTE
 CONNECTIONS = 3  # the page asked twice, and the download
 HELD = 7  # connections at once
+NODE = "hyperplane"
 GOES_ON = 2 * MEGABYTE  # half a second's
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
 
@@ -123,12 +125,50 @@ def test_a_trace_goes_from_node_to_node_and_leaves_no_flow(stage: Stage):
         steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
         assert {"decided", "stored", "source_translated"} <= set(steps)
         assert not {"tracked", "directive_cached"} & set(steps)
+        allowed = [step["rule"] for leg in told["legs"] for step in leg["steps"] if step["step"] == "acl_allowed" and leg["program"] == NODE]
+        assert allowed and all(re.fullmatch(r"acl-[0-9a-f]{17} rule 100 \(allow .*\)", rule) for rule in allowed), allowed
+
+
+def test_a_flows_state_is_found_at_its_keepers_from_either_end(stage: Stage):
+    stage.told()
+    decided = [one for one in stage.region.asked("flow", f"{PAGE}:80", "--vpc", stage.vpc)["flows"] if one["age"] is not None]
+    flow = min(decided, key=lambda one: one["age"])
+    assert (flow["source"], flow["attachment"], flow["public_source"]) == ("10.60.2.10", stage.nat, stage.public)
+    roles = {(one["direction"], one["role"]) for one in flow["keepers"]}
+    assert roles >= {(way, role) for way in ("outward", "answers") for role in ("primary", "secondary", "top")}
+    assert {one["node"] for one in flow["keepers"]} <= {f"node-{number}" for number in (1, 2, 3, 4)}
+    for end in (f"{stage.instance}:{flow['source_port']}", f"{stage.public}:{flow['new_source_port']}"):
+        (again,) = stage.region.asked("flow", end)["flows"]
+        assert (again["source_port"], again["new_source_port"]) == (flow["source_port"], flow["new_source_port"])
+    nobody = stage.region.rookery("flow", "10.60.2.10:1")
+    assert (nobody.returncode, nobody.stdout) == (1, b"")
+    assert b"no node keeps a flow that begins or ends at 10.60.2.10:1" in nobody.stderr
 
 
 def test_nobody_outside_begins_anything(stage: Stage):
     """T6-09, T6-14."""
     assert stage.outside("ping", "-n", "-c", "1", "-W", "0.7", stage.public) == ""
     assert stage.outside("curl", "-s", "-m", "0.7", f"http://{stage.public}/") == ""
+    told = until(lambda: [one for one in stage.region.asked("cell")["causes"] if one["what"] == "drop_no_flow"], "the cell says why")
+    assert told[0]["cause"] == f"{stage.nat}: no node knows the flow: idle for more than 350 s, or never begun here"
+
+
+def test_an_address_that_no_flow_uses_is_gone_long_before_its_time_is_over(stage: Stage):
+    spare = stage.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    asked = {"NatGatewayId": stage.nat, "AllocationIds": [spare]}
+    (added,) = stage.ec2.associate_nat_gateway_address(**asked)["NatGatewayAddresses"]
+
+    def statuses() -> list[str]:
+        (found,) = stage.ec2.describe_nat_gateways(NatGatewayIds=[stage.nat])["NatGateways"]
+        return [one["Status"] for one in found["NatGatewayAddresses"]]
+
+    until(lambda: statuses() == ["succeeded"] * 2, "it may be used", 30)
+    left = {"AssociationIds": [added["AssociationId"]], "MaxDrainDurationSeconds": 4000}
+    stage.ec2.disassociate_nat_gateway_address(NatGatewayId=stage.nat, **left)
+    assert statuses() == ["succeeded", "disassociating"]
+    until(lambda: statuses() == ["succeeded"], "all nodes say that no flow leaves by it", 30)
+    stage.ec2.release_address(AllocationId=spare)
+    assert stage.told() == f"{PAGE} sees you as {stage.public}\n"
 
 
 def received(stage: Stage) -> int:

@@ -45,6 +45,9 @@ def transaction_of(
     _claim_public_addresses(made, outcome, view)
     for shard in outcome.shards:
         _give_shard(made, shard, view)
+    for cell in sorted(outcome.cells):
+        made.compares.append(Compare(keys.room_key(cell), view.room_changed_at(cell)))
+        made.puts[keys.room_key(cell)] = request.request_id.encode()
     _compare_others(made, request, outcome, view)
     if token is not None:
         made.puts[token[0]] = encode(token[1])

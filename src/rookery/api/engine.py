@@ -13,6 +13,7 @@ from rookery.api.accounts import beginning
 from rookery.api.commit import transaction_of
 from rookery.api.idempotency import KEPT_SECONDS, TokenRecord, answer_again, check_token, record_of
 from rookery.api.operation import DRAWS, HANDLERS_OF, ApiError, Handler, Outcome, Request
+from rookery.api.room import with_room
 from rookery.api.state import RealmView, State
 from rookery.api.wire.service import WireOperation
 from rookery.model.keys import token_key
@@ -92,7 +93,7 @@ class Engine:
             result = answer_again(request, view, before)
             _refuse_dry_run(request)
             return Answer(result, None)
-        outcome = handler(request, view)
+        outcome = with_room(request, view, handler(request, view))
         _refuse_dry_run(request)
         if not (outcome.puts or outcome.deletes):
             return Answer(outcome.result, None)

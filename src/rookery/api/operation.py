@@ -115,6 +115,9 @@ class View(Protocol):
     def public_addresses(self) -> Collection[str]:
         """Those that are held, by whichever account: they are not free, and nothing else is told of them."""
 
+    def everybodys(self, kind: type[R]) -> Iterable[R]:
+        """Of all accounts and AWS regions: what a cell has room for. Nothing of it is told but that there is no room."""
+
     def cells(self) -> Collection[Cell]:
         """Of Hyperplane, in the whole Rookery region."""
 
@@ -177,13 +180,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `puts` may hold a VpcPeering that lies with another account, by whoever is its accepter. `beside`: other accounts by whose
     things, in this AWS region, it was decided; it is not committed if they have changed since. Both sides of a VpcPeering
     that is put are beside without being named. `shards`: the account's, where it had none; those of one cell are given one after
-    the other, whoever asks."""
+    the other, whoever asks. `cells`: in which it takes rows; rookery.api.room says so, no handler."""
 
     result: dict[str, Any] = {}
     puts: tuple[Resource, ...] = ()
     deletes: tuple[Resource, ...] = ()
     beside: frozenset[str] = frozenset()
     shards: tuple[Shard, ...] = ()
+    cells: frozenset[str] = frozenset()
 
 
 Handler = Callable[[Request, View], Outcome]

@@ -35,6 +35,7 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     load_balancers: int = 50
     target_groups: int = 3000
     listeners_per_balancer: int = 50
+    cell_share: int = 50  # percent of the room of one cell of Hyperplane; not AWS's
     targets_per_group: int = 1000
     targets_per_balancer: int = 3000
     targets_per_zone: int = 500  # of a balancer; of the whole balancer where its zones are crossed

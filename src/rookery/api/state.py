@@ -404,6 +404,10 @@ class RealmView:
             "",
         )
 
+    def everybodys(self, kind: type[R]) -> Iterable[R]:
+        realms = self._state.realms.values()
+        return (one for realm in realms for one in realm.by_id.get(kind, {}).values())  # type: ignore[misc]
+
     def head_of(self, account: str) -> int:
         """0: this account has never used the AWS region."""
         realm = self._state.realms.get((account, self.region))
@@ -414,6 +418,9 @@ class RealmView:
 
     def cell_changed_at(self, cell: str) -> int:
         return self._state.changed.get(keys.cell_key(cell), 0)
+
+    def room_changed_at(self, cell: str) -> int:
+        return self._state.changed.get(keys.room_key(cell), 0)
 
     def made_at(self, resource: Resource) -> int:
         """The revision that made it (its claim is of that transaction and never changes)."""

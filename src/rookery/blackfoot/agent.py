@@ -30,6 +30,7 @@ from rookery.host.alarms import Alarm, AlarmBook
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
+from rookery.host.probes import Rounds
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
@@ -227,7 +228,9 @@ class Agent(Follower[EdgeState]):
     async def _keep_probing_cells(self) -> None:
         """Their nodes, to which this edge may send."""
         tops = self._state.kernel.ways.tops
-        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
+        rounds = Rounds(self._state.config.address)
+        rounds.add(TopProbes(lambda: tops.nodes, tops.turn_to, tops.living))
+        await rounds.run()
 
     async def _keep_looking_at_devices(self) -> None:
         """And at their programs: the outside sends to a device without one, for BIRD announces on. Nothing is announced before the next agent

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rookery.cli import access, cell, edge, inside, lifecycle, machine, packets, tour
+from rookery.cli import access, cell, edge, flow, inside, lifecycle, machine, packets, tour
 from rookery.region.errors import RegionError
 from rookery.store.interface import StoreError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (lifecycle, access, inside, packets, edge, cell, machine, tour):
+for part in (lifecycle, access, inside, packets, edge, cell, flow, machine, tour):
     part.register(app)
 
 

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from rookery.cli.options import AsJson, Name
-from rookery.cli.output import print_json, print_table, progress
+from rookery.cli.output import ago, print_json, print_table, progress
 
+LOAD = ("packets/s", "flows", "directives", "fullest share", "packets", "dropped")
+LAST_CAUSES = 10
 Which = Annotated[str, typer.Argument(help="node-1, ...")]
 
 
@@ -50,12 +52,21 @@ def scale(nodes: Annotated[int, typer.Argument(help="How many nodes the cell sha
     change(name, nodes, progress())
 
 
-def drain(node: Which, name: Name = "dev") -> None:
+def drain(
+    node: Which,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when no flow is left: nothing is kept there, and no packet passes.")] = False,
+    name: Name = "dev",
+) -> None:
     """Take a node out of use: it takes no new flows, and others take over those that it keeps."""
     from rookery.region.cells import drain as tell  # noqa: PLC0415
+    from rookery.region.cells import wait_until_unused  # noqa: PLC0415
 
     tell(name, node, draining=True)
-    print(f"{node} takes no new flows; it is out of use when `rookery cell` shows it in no ring")
+    if not wait:
+        print(f"{node} takes no new flows; it is out of use when `rookery cell` shows it in no ring")
+        return
+    wait_until_unused(name, node, progress())
+    print(f"{node} is out of use: no flow is left")
 
 
 def undrain(node: Which, name: Name = "dev") -> None:
@@ -70,11 +81,13 @@ def _print_cell(found: Any) -> None:
     rings = "" if found.rings_settled else ", rings changing"
     print(f"Cell {found.name}: file {found.epoch} ({found.hash[:12]}) of the state at {found.generation}{rings}")
     print(f"{found.attachments} attachments of {found.accounts} accounts, {found.services} services, {found.targets} targets")
-    heads = ("node", "address", "use", "ring", "accounts", "epoch", "hash", "file age", "flows", "packets", "dropped", "health")
+    heads = ("node", "address", "use", "ring", "accounts", "epoch", "hash", "file age", *LOAD, "health")
     print_table("", heads, [_row(node) for node in found.nodes])
-    for one in (found, *found.nodes):
-        if one.problem:
-            print(f"{one.name}: {one.problem}")
+    for alarm in [*([f"{found.name}: {found.problem}"] if found.problem else []), *found.alarms]:
+        print(f"ALARM  {alarm}")
+    if found.causes:
+        rows = [(f"{ago(one.last)} ago", one.node, one.what, str(one.seen), one.cause) for one in found.causes[:LAST_CAUSES]]
+        print_table("", ("last", "node", "what", "seen", "cause"), rows)
 
 
 def _row(node: Any) -> tuple[str, ...]:
@@ -82,6 +95,12 @@ def _row(node: Any) -> tuple[str, ...]:
     health = "TROUBLE" if node.problem else "ok"
     said = node.report
     if said is None:
-        return (node.name, node.address, use, ring, str(node.shards), *(["-"] * 6), health)
-    told = (str(said.epoch), said.hash[:12], f"{said.file_age:.0f} s", str(said.flows), str(said.packets), str(said.dropped))
-    return (node.name, node.address, use, ring, str(node.shards), *told, health)
+        return (node.name, node.address, use, ring, str(node.shards), *(["-"] * (3 + len(LOAD))), health)
+    file = (str(said.epoch), said.hash[:12], f"{said.file_age:.0f} s")
+    load = (f"{said.rate:.0f}", str(said.flows), str(said.directives), _fullest(said.fullest), str(said.packets), str(said.dropped))
+    return (node.name, node.address, use, ring, str(node.shards), *file, *load, health)
+
+
+def _fullest(share: Any) -> str:
+    """Of the account that has the least room left there."""
+    return f"{100 * share.flows / share.allowed:.1f}% of {share.account}'s" if share else "-"

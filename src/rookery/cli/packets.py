@@ -68,7 +68,7 @@ def trace(
 
 
 def watch(name: Name = "dev", as_json: AsJson = False) -> None:
-    """Print drops, live, from all hosts and edges, each with its reason. Ends with Ctrl-C."""
+    """Print drops and resets, live, from all hosts, edges and nodes, each with its reason and cause. Ends with Ctrl-C."""
     from rookery.trace.drops import watch_region  # noqa: PLC0415
     from rookery.trace.telling import drop_line  # noqa: PLC0415
 

@@ -9,13 +9,14 @@ substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 byt
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
-from rookery.dataplane.errors import DataplaneError
+from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.formats import (
     LAYOUTS,
     Allowance,
@@ -33,16 +34,19 @@ from rookery.dataplane.formats import (
     CheckWay,
     EdgeSet,
     FlowKey,
+    FlowSweepOutcome,
+    Leaving,
+    LeavingKey,
     NatAddress,
     NatAddressKey,
     RowNumber,
     SubstrateConfig,
-    SweepOutcome,
     TenantNumber,
     Tracker,
 )
 from rookery.dataplane.measures import Measures
 from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
@@ -86,6 +90,7 @@ class CellDataplane(SenderDataplane):
         self.check_numbers = Table("check_numbers", maps.map_fd("check_numbers"), CheckWay, RowNumber)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
         self.measures = Measures(maps.map_fd("measures"), maps.map_fd("flows_held"))
+        self._leaving = Table("leaving", maps.map_fd("leaving"), LeavingKey, Leaving)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self._checks = maps.map_fd("checks")
@@ -126,7 +131,7 @@ class CellDataplane(SenderDataplane):
     @classmethod
     def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
         """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
-        keeps its own, so a cell's file has the same number of rows for life. Raises LoadFailed, IncompatiblePins, DataplaneError."""
+        keeps its own, and is refused where a half of it would not have as many rows as the cell's file. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         halves = CellConstant.HALVES
         rows = dict.fromkeys(UNUSED, 1) | {
             "mappings": ROOM * max_mappings,
@@ -142,12 +147,27 @@ class CellDataplane(SenderDataplane):
             "check_slots": ROOM * sizes.checks,
             "check_numbers": ROOM * sizes.checks,
         }
+        cls.check_halves(pins, sizes.services, sizes.targets)
         return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:
         """Would `open` take what is pinned there? Nothing is loaded or changed. Raises IncompatiblePins, LoadFailed."""
         check_pins(pins, objects / f"{PROGRAMS[0]}.bpf.o")
+
+    @staticmethod
+    def check_halves(pins: Path, services: int, targets: int) -> None:
+        """Would `open` take the arrays that are pinned there, in which a row's place follows from how many a half has? Raises
+        IncompatiblePins, DataplaneError."""
+        for name, wanted in (("cell_choices", services), ("cell_targets", targets)):
+            fd = open_pinned(pins / "maps" / name)
+            if fd is None:
+                continue
+            held = syscall.map_shape(fd).max_entries
+            os.close(fd)
+            if held != CellConstant.HALVES * wanted:
+                why = f"{pins / 'maps' / name} was made by another version ({held} rows, not {CellConstant.HALVES * wanted})"
+                raise IncompatiblePins(f"{why}: stop the node, remove {pins}, start again")
 
     def node_row(self, half: int, place: int) -> RowNumber:
         return RowNumber(half * CellConstant.NODES_MAX + place)
@@ -207,12 +227,16 @@ class CellDataplane(SenderDataplane):
         step."""
         self._attach("hyperplane_checks", ifindex)
 
-    def sweep_flows(self) -> SweepOutcome:
-        """Forget the flows whose time is over, and give their ports and their tenants' shares back; add the others to what attachments hold. Run it every few seconds. Blocks,
-        some ten milliseconds for a million of places. Raises DataplaneError."""
-        layout = LAYOUTS[SweepOutcome]
+    def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
+        """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
+        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        Raises DataplaneError."""
+        layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
+        self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
+        self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], bytes(layout.size))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
-        return SweepOutcome._make(layout.unpack(left))
+        counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
+        return FlowSweepOutcome._make(layout.unpack(left)), counted

@@ -23,7 +23,7 @@ class Event(NamedTuple):
     program: formats.Program
     step: formats.Step
     verdict: formats.Verdict  # CONTINUE: the way goes on
-    trace: int  # 0: a sampled drop of real traffic
+    trace: int  # 0: a sampled drop or reset of real traffic
     ifindex: int
     vni: int
     length: int  # bytes of the instance's frame
@@ -37,6 +37,7 @@ class Event(NamedTuple):
     detail: int
     rule: int = formats.RuleConstant.NONE  # bit of the rule that counted at a gate
     direction: int = 0  # enum direction, of a gate's step; else 0
+    attachment: int = 0  # number of the interface at a cell in whose name it came, or is worked on; 0: none
 
 
 def decode(packed: bytes) -> Event:
@@ -60,6 +61,7 @@ def decode(packed: bytes) -> Event:
         detail=raw.detail,
         rule=raw.rule,
         direction=raw.direction,
+        attachment=raw.attachment,
     )
 
 

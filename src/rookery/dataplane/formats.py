@@ -297,7 +297,7 @@ class Event(NamedTuple):
     verdict: int
     rule: int
     direction: int
-    padding: int
+    attachment: int
 
 
 class EdgeSet(NamedTuple):
@@ -515,6 +515,23 @@ class CachedDirective(NamedTuple):
     acknowledged: bytes
 
 
+class LeavingKey(NamedTuple):
+    vni: int
+    interface: int
+    address: bytes
+
+
+class Leaving(NamedTuple):
+    flows: int
+
+
+class FlowSweepOutcome(NamedTuple):
+    held: int
+    forgotten: int
+    cached: int
+    leaving: int
+
+
 class CheckWay(NamedTuple):
     vni: int
     interface: int
@@ -614,6 +631,9 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
+    LeavingKey: Struct("=II16s"),
+    Leaving: Struct("=I"),
+    FlowSweepOutcome: Struct("=IIII"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
@@ -753,6 +773,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    TARGET_GONE = 32
 
 
 class InterfaceFlag(IntFlag):

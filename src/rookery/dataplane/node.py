@@ -218,6 +218,14 @@ class NodeDataplane:
         """Added up over the CPUs; rows that never counted are left out. Device 0: what found no room."""
         return self._counters.read()
 
+    def counters_of(self, ifindex: int) -> dict[CounterKey, Traffic]:
+        """Those of `counters` that are of this device; quick."""
+        return self._counters.read_of(ifindex)
+
+    def drops(self) -> dict[CounterKey, Traffic]:
+        """Those of `counters` that are of drops; quick."""
+        return {key: traffic for key, traffic in self._counters.rare().items() if key.verdict >= Verdict.DROP_NOT_CONFIGURED}
+
     def forget_counters(self, ifindex: int) -> None:
         """Of a device that is gone."""
         self._counters.forget(ifindex)

@@ -52,6 +52,15 @@ class Table(Generic[K, V]):
             rows = map(self._value._make, self._value_layout.iter_unpack(values))
             yield from zip(found, rows, strict=True)
 
+    def pick(self, wanted: Callable[[bytes, bytes], Iterable[int]]) -> Iterator[tuple[K, V]]:
+        """Of all rows those that `wanted` names: it gets the packed keys and values of a page, and says their numbers in it. What it
+        does not name is not decoded."""
+        key_bytes, value_bytes = self._key_layout.size, self._value_layout.size
+        for keys, values in self._pages(value_bytes):
+            for row in wanted(keys, values):
+                key = self._key._make(self._key_layout.unpack_from(keys, row * key_bytes))
+                yield key, self._value._make(self._value_layout.unpack_from(values, row * value_bytes))
+
     def put_many(self, rows: Mapping[K, V]) -> None:
         """Add or replace. Raises TableFull; rows before the one that found no room are in."""
         if not rows:

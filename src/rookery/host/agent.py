@@ -29,6 +29,7 @@ from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.namespaced import Namespaced
 from rookery.host.instances.record import Places
 from rookery.host.kernel import Kernel
+from rookery.host.probes import Rounds
 from rookery.host.start import StartRefused
 from rookery.host.state import AgentState
 from rookery.host.substrate import Substrate, SubstrateError
@@ -129,7 +130,6 @@ class Agent(Follower[AgentState]):
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._keep_listening())
                 tasks.create_task(self._keep_probing())
-                tasks.create_task(self._keep_probing_cells())
 
     async def take(self, update: Update) -> None:
         """The services first: a guest asks them as soon as it runs. The instances last."""
@@ -175,16 +175,12 @@ class Agent(Follower[AgentState]):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _keep_probing(self) -> None:
+        """Edges, and nodes of cells where this host may send to any."""
         state = self._state
-        edges = edge_probes.of_an_agent(
-            state.config.address, state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0
-        )
-        await edges.run()
-
-    async def _keep_probing_cells(self) -> None:
-        """Their nodes, where this host may send to any."""
-        tops = self._state.kernel.ways.tops
-        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
+        rounds, tops = Rounds(state.config.address), state.kernel.ways.tops
+        rounds.add(edge_probes.of_an_agent(state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0))
+        rounds.add(TopProbes(lambda: tops.nodes, tops.turn_to, tops.living))
+        await rounds.run()
 
     async def _keep_listening(self) -> None:
         """To what the instances say on their consoles."""

@@ -51,7 +51,21 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     draining: bool
 
 
-Request = GetStatus | GetMappings | GetInstance | WhatIf | WatchDrops | GetEdge | Drain
+class FlowEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a flow begins or ends, as it arrives at a cell or as it leaves it."""
+
+    address: str
+    port: int = 0  # 0: any; ICMP echo: the identifier
+    vni: int = 0  # 0: of any VPC
+
+
+class FindFlows(msgspec.Struct, frozen=True, tag="flows", kw_only=True):
+    """A node of a cell: what it keeps of flows with one of these ends. Answered by a FlowsReply."""
+
+    ends: tuple[FlowEnd, ...]
+
+
+Request = GetStatus | GetMappings | GetInstance | WhatIf | WatchDrops | GetEdge | Drain | FindFlows
 
 
 class EventLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +90,8 @@ class EventLine(msgspec.Struct, frozen=True, kw_only=True):
     detail: int = 0
     direction: str = ""  # egress, ingress: of a gate
     rule: str = ""  # the rule that counted there, or that none did, in words
+    of: str = ""  # nat-..., lb-..., vpce-...: at a node of a cell, in whose name
+    cause: str = ""  # why it ended there, beyond the verdict: towards where, whose share
 
 
 class WatchReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +166,41 @@ class EdgeReply(msgspec.Struct, frozen=True, kw_only=True):
     outward: dict[str, dict[str, int]]  # verdict -> packets, bytes: what came from hosts
     inward: dict[str, dict[str, int]]  # what came from outside
     problem: str = ""  # why it does not do its work; empty: it does
+
+
+class FlowRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of a node's `trackers` or `directives` (bpf/formats/cell.h). Times are seconds, by this node's clock."""
+
+    table: str  # trackers, directives
+    role: str  # primary, secondary, decider, former (by the ring before), other; top: of `directives`
+    state: str  # pending, provisional, established, closing, over
+    outward: bool  # of the flow's first packet; else of the answers
+    vni: int  # as it arrives ...
+    interface: int  # the attachment's number
+    protocol: int
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    new_vni: int = 0  # ... and as it goes on; while it is pending nobody knows
+    new_interface: int = 0
+    new_source: str = ""
+    new_source_port: int = 0
+    new_destination: str = ""
+    new_destination_port: int = 0
+    has_target: bool = False
+    target_gone: bool = False  # the next packet ends the flow
+    version: int = 0
+    decided_by: str = ""  # substrate address of the node that did, or that was asked to
+    age: float | None = None  # since the decision: only who took it knows
+    seen: float  # since its last packet was heard of
+    left: float  # until it is over; of `directives`: until its trackers are asked again
+
+
+class FlowsReply(msgspec.Struct, frozen=True, kw_only=True):
+    node: str
+    rows: list[FlowRow]
+    more: bool = False  # there are others, which were left out
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,12 +38,11 @@ class EdgeProbes(Probes):
 
     def __init__(
         self,
-        address: str,
         edges: Callable[[], Iterable[str]],
         choose: Callable[[EdgeSet], None],
         chosen: Iterable[str] = (),
     ):
-        super().__init__(address, edges, chosen)
+        super().__init__(edges, chosen)
         self._choose = choose
         self._chosen: tuple[str, ...] | None = None
 
@@ -61,11 +60,11 @@ class EdgeProbes(Probes):
 
 
 def of_an_agent(
-    address: str, dataplane: SenderDataplane, named: Callable[[], Iterable[str]], has_intent: Callable[[], bool]
+    dataplane: SenderDataplane, named: Callable[[], Iterable[str]], has_intent: Callable[[], bool]
 ) -> EdgeProbes:
     """`named`: the edges that the intent names. Until there is one, those that the kernel has kept: one may die while the mapping service
     is away."""
     kept = nodes_of(key for key, _ in dataplane.edge_nodes.items())
     return EdgeProbes(
-        address, lambda: named() if has_intent() else kept, dataplane.choose_edges, addresses_of(dataplane.edges)
+        lambda: named() if has_intent() else kept, dataplane.choose_edges, addresses_of(dataplane.edges)
     )

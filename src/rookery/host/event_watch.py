@@ -1,4 +1,4 @@
-"""What the programs of a node report, told on: drops to those who watch, forgeries as alarms. Hosts and edges do it alike."""
+"""What the programs of a node report, told on: drops and resets to those who watch, forgeries as alarms. Hosts and edges do it alike."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rookery.dataplane.events import Event
 from rookery.dataplane.formats import Verdict
 from rookery.dataplane.node import NodeDataplane
 from rookery.host.alarms import Alarm, AlarmBook, is_forged
-from rookery.host.lines import Said, line_of, line_of_alarm, monotonic_zero
+from rookery.host.lines import Explain, Said, Why, line_of, line_of_alarm, monotonic_zero
 from rookery.host.watchers import Watchers
 
-COUNTER_LOOKS_PER_SECOND = 4
+COUNTER_LOOKS_PER_SECOND = 1
 SHORTEST_LOOK_SECONDS = 0.02  # a flood of forgeries is worth fifty looks a second
 
 log = logging.getLogger("rookery.host")
@@ -33,6 +33,8 @@ class EventWatch:
     device_name: Callable[[int, Mapping[int, str]], str]
     program_of: Callable[[Alarm], str]
     said: Said = lambda *_: ""
+    explain: Explain = lambda _: Why()
+    note: Callable[[Event], None] = lambda _: None  # every event: what a node of a cell remembers of causes
     _forgery: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep_looking(self) -> None:
@@ -49,7 +51,7 @@ class EventWatch:
         names = self.names()
         packets = {
             (self.device_name(key.ifindex, names), Verdict(key.verdict).name.lower()): traffic.packets
-            for key, traffic in self.dataplane.counters().items()
+            for key, traffic in self.dataplane.drops().items()
         }
         for alarm in self.alarms.look(packets, time.time()):
             log.warning("alarm", extra={"alarm": alarm})
@@ -70,5 +72,6 @@ class EventWatch:
     def _tell(self, event: Event) -> None:
         if is_forged(event.verdict.name.lower(), on_substrate=event.ifindex == self.substrate):
             self._forgery.set()
+        self.note(event)
         if len(self.watchers):
-            self.watchers.publish(line_of(event, self.name, self.names(), monotonic_zero(), self.said))
+            self.watchers.publish(line_of(event, self.name, self.names(), monotonic_zero(), self.said, explain=self.explain))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from rookery.dataplane.events import Event
 from rookery.dataplane.formats import Direction, Verdict
@@ -14,16 +15,33 @@ Said = Callable[[int, int, int], str]
 """(list, direction, bit) -> the rule in words; rookery.host.rule_book knows."""
 
 
+class Why(NamedTuple):
+    """What only the node knows of an event: whose attachment it was about (nat-..., lb-..., vpce-...), and why it came to it."""
+
+    of: str = ""
+    cause: str = ""
+
+
+Explain = Callable[[Event], Why]
+
+
 def monotonic_zero() -> float:
     """Unix time at which CLOCK_MONOTONIC, the clock of events, was 0."""
     return time.time() - time.monotonic()
 
 
 def line_of(
-    event: Event, host: str, names: Mapping[int, str], boot: float, said: Said = lambda *_: ""
+    event: Event,
+    host: str,
+    names: Mapping[int, str],
+    boot: float,
+    said: Said = lambda *_: "",
+    *,
+    explain: Explain = lambda _: Why(),
 ) -> EventLine:
     """`names`: ifindex -> interface's id. `boot`: unix time at which the monotonic clock was 0."""
     at_a_gate = event.direction in tuple(Direction)
+    why = explain(event)
     return EventLine(
         host=host,
         time=boot + event.time / 1e9,
@@ -44,6 +62,8 @@ def line_of(
         detail=event.detail,
         direction=Direction(event.direction).name.lower() if at_a_gate else "",
         rule=said(event.detail, event.direction, event.rule) if at_a_gate else "",
+        of=why.of,
+        cause=why.cause if event.verdict is not Verdict.CONTINUE else "",
     )
 
 

@@ -23,7 +23,7 @@ from rookery.host.control import (
     WhatIfReply,
 )
 from rookery.host.control_socket import CannotAnswer
-from rookery.host.lines import Said, line_of, monotonic_zero
+from rookery.host.lines import Explain, Said, Why, line_of, monotonic_zero
 from rookery.host.tables_told import Mapped, counters_by_verdict, held_mappings, mapping_rows
 
 
@@ -80,6 +80,10 @@ class NodeAnswers(ABC, Generic[A]):
         """Rules in words."""
         return lambda *_: ""
 
+    def _explain(self) -> Explain:
+        """Why a packet ended."""
+        return lambda _: Why()
+
     def _status(self) -> StatusReply:
         state = self._state
         return StatusReply(
@@ -109,10 +113,10 @@ class NodeAnswers(ABC, Generic[A]):
             told = state.dataplane.what_if(program, request.frame, ifindex, request.trace)
         except (DataplaneError, ValueError) as error:
             raise CannotAnswer(str(error)) from error
-        zero, said = monotonic_zero(), self._said()
+        zero, said, explain = monotonic_zero(), self._said(), self._explain()
         return WhatIfReply(
             verdict=told.verdict.name.lower(),
             frame=told.frame,
-            steps=[line_of(event, state.config.name, names, zero, said) for event in told.events],
+            steps=[line_of(event, state.config.name, names, zero, said, explain=explain) for event in told.events],
             delivered_to=names.get(told.target, ""),
         )

@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import socket
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rookery.dataplane.formats import EdgeConstant
@@ -17,6 +18,7 @@ from rookery.dataplane.formats import EdgeConstant
 PROBE_SECONDS = 0.05
 IN_A_ROW = 3
 GENEVE_PORT = 6081
+ANSWERS_MAX = 4096  # that are read after a round
 # RFC 8926: no options, control bit; no VNI. Behind it: who asks, and which round it is.
 PROBE = struct.Struct("!BBHIQQ")
 CONTROL, INNER_ETHERNET = 0x80, 0x6558
@@ -64,53 +66,75 @@ class Liveness:
         return frozenset(node for node, known in self._known.items() if known.lives)
 
 
-class _Answers(asyncio.DatagramProtocol):
-    """Of the round that is going on: what comes later comes too late."""
-
-    def __init__(self, liveness: Liveness, me: int):
-        self._liveness = liveness
-        self._me = me
-        self.round = 0
-
-    def question(self) -> bytes:
-        return PROBE.pack(0, CONTROL, INNER_ETHERNET, 0, self._me, self.round)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if data == self.question() and addr[1] == GENEVE_PORT:
-            self._liveness.answered(addr[0])
-
-    def error_received(self, exc: Exception) -> None:
-        """Nobody there: as good as no answer."""
-
-
 class Probes(ABC):
-    """`nodes`: addresses of those that there are, now. `chosen`: who lived, by what was written down last."""
+    """Of one kind of nodes. `nodes`: addresses of those that there are, now. `chosen`: who lived, by what was written down last."""
 
-    def __init__(self, address: str, nodes: Callable[[], Iterable[str]], chosen: Iterable[str] = ()):
-        self._address = address
+    def __init__(self, nodes: Callable[[], Iterable[str]], chosen: Iterable[str] = ()):
         self._nodes = nodes
+        self._known: tuple[str, ...] | None = None
         self.liveness = Liveness(chosen)
 
     @abstractmethod
     def _tell(self) -> None:
         """A round is over: write down who lives, if that has changed."""
 
-    async def run(self) -> None:
-        """Until cancelled. Raises OSError when this node has not the address that it should have."""
-        loop, me = asyncio.get_running_loop(), secrets.randbits(64)
-        transport, answers = await loop.create_datagram_endpoint(
-            lambda: _Answers(self.liveness, me), local_addr=(self._address, 0)
-        )
-        with contextlib.closing(transport):
-            while True:
-                await self._round(transport, answers)
-
-    async def _round(self, transport: asyncio.DatagramTransport, answers: _Answers) -> None:
+    def begin_round(self) -> tuple[str, ...]:
+        """Whom to ask."""
         nodes = tuple(self._nodes())
-        self.liveness.know(nodes)
-        answers.round += 1
-        for node in nodes:
-            transport.sendto(answers.question(), (node, GENEVE_PORT))
-        await asyncio.sleep(PROBE_SECONDS)
+        if nodes != self._known:
+            self.liveness.know(nodes)
+            self._known = nodes
+        return nodes
+
+    def end_round(self, answered: Iterable[str]) -> None:
+        for node in answered:
+            self.liveness.answered(node)
         self.liveness.end_round()
         self._tell()
+
+
+class Rounds:
+    """All that a node asks, in one round and from one socket: who is of two kinds is asked once. Answers wait in the socket until the round
+    is over, and so nobody is woken for each; what answers an older question comes too late."""
+
+    def __init__(self, address: str):
+        """`address`: this node's."""
+        self._address = address
+        self._kinds: list[Probes] = []
+        self._me = secrets.randbits(64)
+        self._number = 0
+
+    def add(self, kind: Probes) -> None:
+        self._kinds.append(kind)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises OSError when this node has not the address that it should have."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
+            asking.bind((self._address, 0))
+            while True:
+                await self._round(asking)
+
+    async def _round(self, asking: socket.socket) -> None:
+        self._number += 1
+        question = PROBE.pack(0, CONTROL, INNER_ETHERNET, 0, self._me, self._number)
+        kinds = tuple(self._kinds)
+        for node in dict.fromkeys(node for kind in kinds for node in kind.begin_round()):
+            with contextlib.suppress(OSError):  # no way there: as good as no answer
+                asking.sendto(question, (node, GENEVE_PORT))
+        await asyncio.sleep(PROBE_SECONDS)
+        answered = frozenset(_answers(asking, question))
+        for kind in kinds:
+            kind.end_round(answered)
+
+
+def _answers(asking: socket.socket, question: bytes) -> Iterator[str]:
+    """Who sent the question back. What else has come is thrown away, so far as it does not come faster than it is read."""
+    for _ in range(ANSWERS_MAX):
+        try:
+            data, sender = asking.recvfrom(PROBE.size + 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            continue
+        if data == question and sender[1] == GENEVE_PORT:
+            yield sender[0]

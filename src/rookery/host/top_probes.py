@@ -18,12 +18,11 @@ class TopProbes(Probes):
 
     def __init__(
         self,
-        address: str,
         nodes: Callable[[], Iterable[str]],
         turn_to: Callable[[frozenset[str]], None],
         living: Iterable[str],
     ):
-        super().__init__(address, nodes, living)
+        super().__init__(nodes, living)
         self._turn_to = turn_to
         self._told: frozenset[str] | None = None
 

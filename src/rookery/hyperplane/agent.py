@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,24 +14,26 @@ import msgspec
 
 from rookery.dataplane.cell import CellDataplane, CellSizes
 from rookery.dataplane.errors import DataplaneError
-from rookery.dataplane.formats import Verdict
 from rookery.host import edge_probes, kernel_settings, substrate
 from rookery.host.alarms import AlarmBook
+from rookery.host.control import EventLine
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
-from rookery.host.probes import PROBE_SECONDS
+from rookery.host.probes import PROBE_SECONDS, Rounds
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
 from rookery.hyperplane import cell_file, check_link
 from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.cell_file import CellFile
 from rookery.hyperplane.check_link import CheckLinkError
 from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.load import LoadMeter, leaving_keys
 from rookery.hyperplane.measured import AttachmentCounts, Teller
 from rookery.hyperplane.node_checks import NodeChecks
 from rookery.hyperplane.object_store import opened
@@ -42,6 +45,7 @@ from rookery.mapping.client import Subscription, Update
 
 DEVICE_LOOK_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
+SWEEP_SECONDS_LEAVING = 2.0  # while somebody waits until no flow leaves by an address any more
 
 log = logging.getLogger("rookery.hyperplane")
 
@@ -84,15 +88,18 @@ def sizes(config: CellNodeConfig) -> CellSizes:
 
 def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDataplane) -> NodeState:
     services, kernel = config.mapping_service, NodeKernel(dataplane, config.cell_number)
-    return NodeState(
+    state = NodeState(
         config=config,
         substrate=link,
         dataplane=dataplane,
         kernel=kernel,
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
+        causes=Causes(lambda: state.file, dataplane.tenants),
+        load=LoadMeter(dataplane, link.ifindex),
         ways=CheckWays(dataplane, config.checks_namespace) if config.checks_namespace else None,
     )
+    return state
 
 
 class Agent(Follower[NodeState]):
@@ -123,8 +130,13 @@ class Agent(Follower[NodeState]):
             names=state.names,
             device_name=state.device_name,
             program_of=lambda _: PROGRAM,
+            said=state.kernel.book.said,
+            explain=state.causes.why,
+            note=state.causes.note,
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
+        self._rounds = Rounds(config.address)
+        self._old_file = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -141,9 +153,8 @@ class Agent(Follower[NodeState]):
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._keep_sweeping())
                 tasks.create_task(self._watch.keep_looking())
-                tasks.create_task(self._keep_probing_nodes())
-                tasks.create_task(self._keep_probing_edges())
-                tasks.create_task(self._keep_probing_tops())
+                tasks.create_task(self._begin_probing_nodes())
+                tasks.create_task(self._keep_probing())
                 tasks.create_task(self._keep_looking_at_the_device())
 
     async def _become(self, intent: HostIntent) -> None:
@@ -156,20 +167,32 @@ class Agent(Follower[NodeState]):
     def _complete(self, report: NodeReport) -> NodeReport:
         """What only the agent's parts know."""
         state = self._state
-        counted = {key: traffic.packets for key, traffic in state.dataplane.counters().items()}
-        dropped = sum(packets for key, packets in counted.items() if Verdict(key.verdict).name.startswith("DROP_"))
+        self._tell_old_file()
+        load = state.load.look(state.file)
         living = [node.name for node in self._others() if node.address in state.living]
         return msgspec.structs.replace(
             report,
             living=tuple(sorted([state.config.name, *living])),
-            flows=state.flows,
-            packets=sum(counted.values()) - dropped,
-            dropped=dropped,
+            flows=state.load.flows,
+            directives=state.load.directives,
+            packets=load.packets,
+            dropped=load.dropped,
+            rate=load.rate,
+            fullest=load.fullest,
+            leaving=state.load.leaving(state.file),
+            causes=state.causes.last,
             health=self._checks.words,
         )
 
     def _checks_follow(self, file: CellFile) -> None:
         self._checks.follow(file)
+
+    def _tell_old_file(self) -> None:
+        """Who watches hears of it when it begins; that it goes on the reports say."""
+        alarm, state = self._files.alarm, self._state
+        if alarm and not self._old_file:
+            state.watchers.publish(EventLine(host=state.config.name, time=time.time(), program=PROGRAM, step="alarm", cause=alarm))
+        self._old_file = bool(alarm)
 
     # Who lives
 
@@ -177,15 +200,14 @@ class Agent(Follower[NodeState]):
         file = self._files.file
         return [node for node in file.intent.nodes if node.name != self._state.config.name] if file else []
 
-    async def _keep_probing_nodes(self) -> None:
+    async def _begin_probing_nodes(self) -> None:
         """The cell's others. Without a file nobody is known, and what is in the kernel stays."""
         while self._files.file is None:
             await asyncio.sleep(PROBE_SECONDS)
         state = self._state
         mask = state.dataplane.cell_living
         before = [node.address for node in self._others() if not mask or mask >> node.place & 1]
-        probes = TopProbes(state.config.address, lambda: [node.address for node in self._others()], self.note_living, before)
-        await probes.run()
+        self._rounds.add(TopProbes(lambda: [node.address for node in self._others()], self.note_living, before))
 
     def note_living(self, addresses: frozenset[str]) -> None:
         """Raises DataplaneError. When nobody answers all stay: it is likelier that this node has lost the substrate."""
@@ -197,17 +219,12 @@ class Agent(Follower[NodeState]):
         there = [node.place for node in self._others() if node.address in addresses or not addresses]
         state.dataplane.cell_living = sum(1 << place for place in (*me, *there))
 
-    async def _keep_probing_edges(self) -> None:
-        state = self._state
-        edges = edge_probes.of_an_agent(
-            state.config.address, state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0
-        )
-        await edges.run()
-
-    async def _keep_probing_tops(self) -> None:
-        """Nodes of cells, to which packets of this one may go."""
-        tops = self._state.kernel.ways.tops
-        await TopProbes(self._state.config.address, lambda: tops.nodes, tops.turn_to, tops.living).run()
+    async def _keep_probing(self) -> None:
+        """Edges, and nodes of cells, to which packets of this one may go; mostly those are the cell's others once more."""
+        state, tops = self._state, self._state.kernel.ways.tops
+        self._rounds.add(edge_probes.of_an_agent(state.dataplane, lambda: state.kernel.edges, lambda: state.generation > 0))
+        self._rounds.add(TopProbes(lambda: tops.nodes, tops.turn_to, tops.living))
+        await self._rounds.run()
 
     # By the clock
 
@@ -217,13 +234,13 @@ class Agent(Follower[NodeState]):
                 await self._measures.tell(await asyncio.to_thread(self._sweep))
             except DataplaneError as error:
                 log.error("sweep of the flows: %s", error)
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS_LEAVING if leaving_keys(self._state.file) else SWEEP_SECONDS)
 
     def _sweep(self) -> tuple[AttachmentCounts, ...]:
         """Raises DataplaneError. Blocks."""
-        dataplane, measured = self._state.dataplane, self._state.kernel.measured
-        dataplane.measures.forget_held(measured.given)
-        self._state.flows = dataplane.sweep_flows().held
+        state, measured = self._state, self._state.kernel.measured
+        state.dataplane.measures.forget_held(measured.given)
+        state.load.sweep(state.file)
         return measured.read()
 
     def _mend(self) -> int:

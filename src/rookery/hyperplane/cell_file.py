@@ -7,10 +7,14 @@ use is all zeros. An attachment's addresses and a service's choices are rows of 
 belong to; a health check is a row of its target group's. Nodes fetch it every two seconds (sooner when there are news) and build all
 of their tables from it: the same work whether nothing or everything changed.
 
+The head begins alike in every version, before and after this one: version, cell, generation, key, epoch. So a controller replaces the file
+of another build of ours, and goes on above its epoch.
+
 CellFileError
- +- Damaged    not whole, or of another version: the node goes on with what it has
- +- TooLarge   the cell has no room for so much: the controller goes on with the file that there is
- +- Refused    whole, but it does not follow on what the node has
+ +- Damaged          not whole: the node goes on with what it has
+ |   +- OtherVersion whole, and of another build: a node goes on with what it has, the controller writes a new one above it
+ +- TooLarge         the cell has no room for so much: the controller leaves out what is youngest (rookery.hyperplane.room)
+ +- Refused          whole, but it does not follow on what the node has
 """
 
 from __future__ import annotations
@@ -33,11 +37,13 @@ from rookery.intent.cell import (
 )
 
 MAGIC = b"ROOKCELL"
-VERSION = 2
+VERSION = 3
 HASH_BYTES = 32
 KEY_BYTES = 16
 HEAD_BYTES = 512
 LENGTH_BYTES = 2
+
+LARGEST_GENERATION = 2**32 - 1
 
 NO_CHECK = HealthCheckIntent()
 
@@ -50,6 +56,14 @@ class CellFileError(Exception):
 
 class Damaged(CellFileError):
     """Caught by who fetches it."""
+
+
+class OtherVersion(Damaged):
+    """`head`: what every version says."""
+
+    def __init__(self, head: Head):
+        super().__init__(f"the cell's file is of version {head.version}, not {VERSION}")
+        self.head = head
 
 
 class TooLarge(CellFileError):
@@ -70,10 +84,10 @@ class Kind(NamedTuple):
 NODES = Kind(PLACES_MAX, 128)
 ATTACHMENTS = Kind(512, 512)
 ADDRESSES = Kind(2048, 32)  # of NAT gateways
-SERVICES = Kind(128, 256)
-CHOICES = Kind(2048, 24)  # all services' together
-TARGETS = Kind(1024, 256)
-CHECKS = Kind(128, 2048)  # of target groups that a listener leads to; a path has up to 1,024 characters, a matcher 800
+SERVICES = Kind(512, 256)
+CHOICES = Kind(4096, 24)  # all services' together
+TARGETS = Kind(2048, 256)
+CHECKS = Kind(256, 2048)  # of target groups that a listener leads to; a path has up to 1,024 characters, a matcher 800
 KINDS = (NODES, ATTACHMENTS, ADDRESSES, SERVICES, CHOICES, TARGETS, CHECKS)
 FILE_BYTES = len(MAGIC) + HASH_BYTES + HEAD_BYTES + sum(kind.rows * kind.bytes for kind in KINDS)
 
@@ -83,6 +97,16 @@ class TargetRow(NamedTuple):
 
     generation: int
     target: TargetIntent | None  # None: free
+
+
+class Head(msgspec.Struct, array_like=True):
+    """How the head of any version begins."""
+
+    version: int
+    cell: str
+    generation: int
+    key: bytes
+    epoch: int
 
 
 class CellFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +122,7 @@ class CellFile(msgspec.Struct, frozen=True, kw_only=True):
     removal_epoch: int = 0  # of the newest file from which rows went because that was meant
 
 
-class _Head(msgspec.Struct, array_like=True):
-    version: int
-    cell: str
-    generation: int
-    key: bytes
-    epoch: int
+class _Head(Head, array_like=True):
     current: tuple[int, ...]
     previous: tuple[int, ...]
     ring_since: int
@@ -233,6 +252,27 @@ def _packed(row: msgspec.Struct, room: int, what: str) -> bytes:
     return (len(text).to_bytes(LENGTH_BYTES, "big") + text).ljust(room, b"\0")
 
 
+def attachment_fits(one: AttachmentIntent) -> bool:
+    """In a row. So for the others below."""
+    return _fits(_without_addresses(one), ATTACHMENTS)
+
+
+def service_fits(one: ServiceIntent) -> bool:
+    return _fits(_without_choices(one), SERVICES)
+
+
+def target_fits(one: TargetIntent) -> bool:
+    return _fits(_without_check(TargetRow(LARGEST_GENERATION, one)), TARGETS)
+
+
+def check_fits(one: TargetIntent) -> bool:
+    return _fits(_Check(one.group, one.check), CHECKS)
+
+
+def _fits(row: msgspec.Struct, kind: Kind) -> bool:
+    return len(msgspec.msgpack.encode(row)) + LENGTH_BYTES <= kind.bytes
+
+
 def hash_of(packed: bytes) -> str:
     """Hexadecimal; what nodes report."""
     return packed[len(MAGIC) : len(MAGIC) + HASH_BYTES].hex()
@@ -242,8 +282,8 @@ def decode(packed: bytes) -> CellFile:
     """Raises Damaged."""
     content = _content(packed)
     head = _unpacked(_Head, content, 0, HEAD_BYTES)
-    if head is None or head.version != VERSION or len(head.key) != KEY_BYTES:
-        raise Damaged("the cell's file is of another version")
+    if head is None or len(head.key) != KEY_BYTES:
+        raise Damaged("the cell's file has no head")
     sections = _Sections(content)
     nodes = sections.read(NODES, NodeIntent)
     attachments = sections.read(ATTACHMENTS, AttachmentIntent)
@@ -275,11 +315,17 @@ def decode(packed: bytes) -> CellFile:
 
 
 def _content(packed: bytes) -> bytes:
-    if len(packed) != FILE_BYTES or not packed.startswith(MAGIC):
-        raise Damaged(f"no file of a cell: {len(packed)} bytes, not {FILE_BYTES}")
+    """Raises Damaged, OtherVersion."""
+    if not packed.startswith(MAGIC):
+        raise Damaged(f"no file of a cell: {len(packed)} bytes")
     content = packed[len(MAGIC) + HASH_BYTES :]
     if blake2b(content, digest_size=HASH_BYTES).hexdigest() != hash_of(packed):
         raise Damaged("the cell's file does not have the hash that it names")
+    head = _unpacked(Head, content, 0, HEAD_BYTES)
+    if head is not None and head.version != VERSION:
+        raise OtherVersion(head)
+    if len(packed) != FILE_BYTES:
+        raise Damaged(f"no file of a cell: {len(packed)} bytes, not {FILE_BYTES}")
     return content
 
 
@@ -292,7 +338,9 @@ class _Sections:
 
     def read(self, kind: Kind, row: type[T]) -> list[T]:
         start, self._at = self._at, self._at + kind.rows * kind.bytes
-        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, self._at, kind.bytes))
+        lengths = (self._content[start + byte : self._at : kind.bytes] for byte in range(LENGTH_BYTES))
+        last = max(len(column.rstrip(b"\0")) for column in lengths)  # behind it no row is in use
+        found = (_unpacked(row, self._content, at, kind.bytes) for at in range(start, start + last * kind.bytes, kind.bytes))
         return [one for one in found if one is not None]
 
 
@@ -310,7 +358,7 @@ def _unpacked(row: type[T], content: bytes, at: int, room: int) -> T | None:
 
 _DECODERS: dict[type, Any] = {
     row: msgspec.msgpack.Decoder(row)
-    for row in (_Head, NodeIntent, AttachmentIntent, _Address, ServiceIntent, _Choice, _Target, _Check)
+    for row in (Head, _Head, NodeIntent, AttachmentIntent, _Address, ServiceIntent, _Choice, _Target, _Check)
 }
 
 

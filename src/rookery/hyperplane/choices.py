@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 PLACES = 4093  # CELL_CHOICES (bpf/formats/cell.h): tests compare
 NOBODY = 0xFFFF  # CELL_NO_TARGET
 LARGEST_FRACTION = np.float32(2.0**-24)
+AT_ONCE = 4  # targets: what is larger is fetched from the kernel page by page, each time, which costs more than the numbers
 
 Table = NDArray[np.uint16]
 
@@ -30,6 +31,8 @@ def table(rows: Sequence[int], seeds: Sequence[int], weights: Sequence[int]) -> 
     flows: NOBODY everywhere."""
     if not rows:
         return np.full(PLACES, NOBODY, np.uint16)
+    if len(rows) == 1:
+        return np.full(PLACES, rows[0], np.uint16)
     owners = _owners(_scores(seeds, weights), shares(weights))
     return np.asarray(rows, np.uint16)[owners]
 
@@ -59,9 +62,13 @@ PLACE_HASHES = _mixed(np.arange(1, PLACES + 1, dtype=np.uint64) * np.uint64(0x9E
 
 def _scores(seeds: Sequence[int], weights: Sequence[int]) -> NDArray[np.float32]:
     """Target x place: the lower, the better."""
-    hashes = _mixed(PLACE_HASHES[None, :] ^ np.asarray(seeds, np.uint64)[:, None])
-    fractions = ((hashes >> np.uint64(40)).astype(np.float32) + np.float32(0.5)) * LARGEST_FRACTION
-    scores: NDArray[np.float32] = np.log(fractions)
+    scores = np.empty((len(seeds), PLACES), np.float32)
+    seeded = np.asarray(seeds, np.uint64)[:, None]
+    for first in range(0, len(seeds), AT_ONCE):
+        block = slice(first, first + AT_ONCE)
+        hashes = _mixed(PLACE_HASHES[None, :] ^ seeded[block])
+        fractions = ((hashes >> np.uint64(40)).astype(np.float32) + np.float32(0.5)) * LARGEST_FRACTION
+        np.log(fractions, out=scores[block])
     scores /= -np.asarray(weights, np.float32)[:, None]
     return scores
 
@@ -75,13 +82,22 @@ def _owners(scores: NDArray[np.float32], room: NDArray[np.int64]) -> NDArray[np.
         among = scores[np.ix_(open_, waiting)] if len(waiting) < places else scores
         chosen = among.argmin(0)
         score, chosen = among[chosen, np.arange(len(waiting))], open_[chosen]
-        order = np.lexsort((score, chosen))
+        order = _in_order(chosen, score)
         taken = _rank_within(chosen[order]) < room[chosen[order]]
         happy = order[taken]
         owners[waiting[happy]] = chosen[happy]
         room = room - np.bincount(chosen[happy], minlength=targets)
         waiting, open_ = np.sort(waiting[order[~taken]]), np.nonzero(room > 0)[0]
     return owners
+
+
+def _in_order(chosen: NDArray[np.int64], score: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Indices by target, then score, then index: packed into one number each, because numbers are sorted at once. A score's bits are ordered as it
+    is, for it is positive once -0 has become 0."""
+    bits = (score + np.float32(0)).view(np.uint32).astype(np.uint64)
+    packed = chosen.astype(np.uint64) << np.uint64(48) | bits << np.uint64(16) | np.arange(len(chosen), dtype=np.uint64)
+    packed.sort()
+    return (packed & np.uint64(0xFFFF)).astype(np.int64)
 
 
 def _rank_within(groups: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,12 +16,14 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from rookery.hyperplane.cell_file import CellFile, Damaged, TooLarge, decode, encode
+from rookery.hyperplane.cell_file import CellFile, Damaged, Head, OtherVersion, TooLarge, decode, encode
+from rookery.hyperplane.drained import drained
 from rookery.hyperplane.health import Words, cell_words
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
@@ -29,6 +31,7 @@ from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, op
 from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report_book import ReportBook, fresh, news_of, words_of
+from rookery.hyperplane.room import Fitted, fitted
 from rookery.hyperplane.shards import rebalanced
 from rookery.intent.cell import CellIntent
 from rookery.intent.cell_whole import PRODUCTS, Product, cell_intent
@@ -39,7 +42,7 @@ from rookery.model.codec import encode as encode_thing
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.keys import cell_status_key, shard_key, target_health_key
 from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
-from rookery.store.interface import Compacted, Compare, Conflict, Entry, Store, StoreUnavailable
+from rookery.store.interface import Compacted, Compare, Conflict, Store, StoreUnavailable
 from rookery.store.sqlite import opened as opened_store
 
 WATCHED = "in"  # intended/ and infrastructure/, in one read
@@ -48,14 +51,12 @@ log = logging.getLogger("rookery.hyperplane.controller")
 
 
 class StateReader:
-    """The newest state, decoded anew only when something changed."""
+    """The newest state. Only what changed is decoded."""
 
     def __init__(self, store: Store, mtu: int):
         self._store = store
         self._mtu = mtu
-        self._entries: dict[str, Entry] = {}
         self._state: State | None = None
-        self._revision = 0
         self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
 
     async def read(self) -> State:
@@ -69,28 +70,18 @@ class StateReader:
             except Compacted:
                 await self._read_all()
         assert self._state is not None
-        self.reached = max(newest, self._revision)
+        self.reached = max(newest, self._state.generation)
         return self._state
 
     async def _read_all(self) -> None:
         found = await self._store.range(WATCHED)
-        self._entries = {entry.key: entry for entry in found.entries}
-        self._become(found.revision)
+        self._state = State(found.entries, found.revision, self._mtu)
 
     async def _catch_up(self) -> None:
+        assert self._state is not None
         batches = await self._store.changes_since(self.reached, WATCHED)
-        for batch in batches:
-            for change in batch.changes:
-                if change.value is None:
-                    self._entries.pop(change.key, None)
-                else:
-                    self._entries[change.key] = Entry(change.key, change.value, batch.revision, batch.time)
         if batches:
-            self._become(batches[-1].revision)
-
-    def _become(self, revision: int) -> None:
-        self._state = State(self._entries.values(), revision, self._mtu)
-        self._revision = revision
+            self._state = self._state.after(batches)
 
 
 class Controller:
@@ -105,6 +96,7 @@ class Controller:
         self._books: dict[str, ReportBook] = {}
         self._seen: dict[str, dict[str, tuple[int, Words]]] = {}  # by cell: the news that its file knows of
         self._generation = 0  # of the state that the last files were made of
+        self._left_out: dict[str, tuple[str, ...]] = {}  # by cell: what its file has no room for
         self._read: dict[str, CellFile] = {}  # should the newest be damaged
 
     async def run(self) -> None:
@@ -150,33 +142,49 @@ class Controller:
         speaking = fresh(reports, time.time())
         living = living_nodes(speaking) & members
         present = {name: one for name, one in speaking.items() if name in living}
-        held = await self._held(cell.name)
+        held, other = await self._held(cell.name)
         before = await self._health(cell.name)
         intent = cell_intent(state, cell, before, self._products)
         health = health_of(cell.name, intent, before, present)
         if health != before:
             intent = cell_intent(state, cell, health, self._products)
         known = {name: one for name, one in reports.items() if name in members}
-        file = next_file(held, intent, state, reached=self._reader.reached, reports=known, living=living, early=early)
-        await self._objects.put(file_key(cell.name), encode(file))
+        following = partial(
+            next_file, held, state=state, reached=self._reader.reached, reports=known, living=living, early=early, other=other
+        )
+        file, packed, left_out = packed_file(following, intent, lambda: fitted(intent, held, state))
+        self._note_left_out(cell.name, left_out)
+        await self._objects.put(file_key(cell.name), packed)
         self._read[cell.name] = file
         if health is not None and health != before:
             await self._store.txn([], {target_health_key(cell.name): encode_thing(health)})
         await self._level_shards(state, cell)
         await self._tell(cell.name, file, present)
 
-    async def _held(self, cell: str) -> CellFile | None:
-        """Raises Damaged when it is, and nobody remembers what was in it."""
+    async def _held(self, cell: str) -> tuple[CellFile | None, Head | None]:
+        """The file before; or what is known of one of another version. Raises Damaged when it is, and nobody remembers what was in it."""
         packed = await self._objects.get(file_key(cell))
         if packed is None:
-            return self._read.get(cell)
+            return self._read.get(cell), None
         try:
-            return decode(packed)
+            return decode(packed), None
+        except OtherVersion as error:
+            log.warning("%s: %s: writing it anew above epoch %d", cell, error, error.head.epoch)
+            return self._read.get(cell), error.head
         except Damaged as error:
             if cell not in self._read:
                 raise
             log.error("%s: %s: writing it anew", cell, error)
-            return self._read[cell]
+            return self._read[cell], None
+
+    def _note_left_out(self, cell: str, left_out: tuple[str, ...]) -> None:
+        if left_out == self._left_out.get(cell, ()):
+            return
+        if left_out:
+            log.error("%s has no room for %d things, which nobody serves: %s", cell, len(left_out), "; ".join(left_out))
+        else:
+            log.warning("%s has room for all again", cell)
+        self._left_out[cell] = left_out
 
     async def _health(self, cell: str) -> TargetHealth | None:
         entry = await self._store.get(target_health_key(cell))
@@ -204,9 +212,10 @@ class Controller:
 
     async def _tell(self, cell: str, file: CellFile, living: Mapping[str, NodeReport]) -> None:
         """How far the cell is, when that changed: every revision of the store wakes others."""
-        status = status_of(cell, living)
-        told = self._told.get(cell)
-        if told and (status.generation, status.nodes.keys()) == (told.generation, told.nodes.keys()):
+        status = msgspec.structs.replace(
+            status_of(cell, living), left_out=self._left_out.get(cell, ()), drained=drained(file, living)
+        )
+        if cell in self._told and _news(status) == _news(self._told[cell]):
             return
         await self._store.txn([], {cell_status_key(cell): encode_thing(status)})
         self._told[cell] = status
@@ -216,6 +225,24 @@ def health_of(cell: str, intent: CellIntent, before: TargetHealth | None, presen
     """`before`, where nothing changed: every revision of the store wakes others."""
     found = cell_words(intent.targets, words_of(present), before.targets if before else {})
     return TargetHealth(cell=cell, targets=found) if found != (before.targets if before else {}) else before
+
+
+def packed_file(
+    following: Callable[..., CellFile], intent: CellIntent, fit: Callable[[], Fitted]
+) -> tuple[CellFile, bytes, tuple[str, ...]]:
+    """The next file, its bytes, and what was left out of it: nothing, but where the cell has no room for all of the intent."""
+    try:
+        file = following(intent=intent)
+        return file, encode(file), ()
+    except TooLarge:
+        less, left_out = fit()
+        file = following(intent=less)
+        return file, encode(file), left_out
+
+
+def _news(status: CellStatus) -> tuple[object, ...]:
+    """What somebody waits for: epochs alone are none."""
+    return (status.generation, status.nodes.keys(), status.left_out, status.drained)
 
 
 def status_of(cell: str, living: Mapping[str, NodeReport]) -> CellStatus:

@@ -17,6 +17,8 @@ from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, re
 from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
 
+OLD_SECONDS = 10.0  # five ticks: then it is an alarm that the node goes by an old file
+
 log = logging.getLogger("rookery.hyperplane")
 
 
@@ -52,6 +54,15 @@ class FileLoop:
     async def run(self) -> None:
         """Until cancelled."""
         await keep_pace(self.tick, self._has_news)
+
+    @property
+    def alarm(self) -> str:
+        """What is wrong with how it follows, in words; empty: nothing."""
+        age = time.monotonic() - self.taken
+        if age <= OLD_SECONDS and not self.refused:
+            return ""
+        held = f"goes by the file of epoch {self._held_epoch()}, of {age:.0f} s ago"
+        return f"{held}: {self.refused}" if self.refused else held
 
     def hurry(self) -> None:
         """The next report does not wait for its time."""

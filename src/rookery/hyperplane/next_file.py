@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set
 
 import msgspec
 
-from rookery.hyperplane.cell_file import KEY_BYTES, CellFile, place_targets
+from rookery.hyperplane.cell_file import KEY_BYTES, CellFile, Head, place_targets
 from rookery.hyperplane.membership import Rings, first_rings, next_rings, slowest_epoch
 from rookery.hyperplane.report import NodeReport
 from rookery.intent.cell import CellIntent
@@ -30,16 +30,20 @@ def next_file(
     reports: Mapping[str, NodeReport],
     living: Set[str],
     early: bool = False,
+    other: Head | None = None,
 ) -> CellFile:
-    """`reached`: revision up to which the store is known; `early`: it comes between two beats. Raises StateBehind; TooLarge for more than a cell has room for."""
-    epoch = 1 + max(held.epoch if held else 0, *(report.epoch for report in reports.values()), 0)
+    """`reached`: revision up to which the store is known; `early`: it comes between two beats; `other`: of the file of another version, which this
+    one replaces. Raises StateBehind; TooLarge for more than a cell has room for."""
+    if other is not None and reached < other.generation:
+        raise StateBehind(_behind(other.generation, reached))
+    epoch = 1 + max(held.epoch if held else 0, other.epoch if other else 0, *(report.epoch for report in reports.values()), 0)
     beat = (held.beat if held else 0) + (0 if early else 1)
     wanted = [node.place for node in intent.nodes if not node.draining]
     if held is None:
         rings, key = first_rings(wanted, epoch, beat), secrets.token_bytes(KEY_BYTES)
     else:
         if reached < held.intent.generation:
-            raise StateBehind(f"the file is of the state at {held.intent.generation}, here it is known up to {reached}")
+            raise StateBehind(_behind(held.intent.generation, reached))
         before, slowest = Rings(held.current, held.previous, held.ring_since, held.ring_beat), slowest_epoch(living, reports, held.epoch)
         rings = next_rings(before, wanted, epoch, beat, slowest) if held.current else first_rings(wanted, epoch, beat)
         key = held.key
@@ -56,6 +60,10 @@ def next_file(
         ring_beat=rings.beat,
         removal_epoch=_removal_epoch(held, intent, state, epoch),
     )
+
+
+def _behind(generation: int, reached: int) -> str:
+    return f"the file is of the state at {generation}, here it is known up to {reached}"
 
 
 def _removal_epoch(held: CellFile | None, new: CellIntent, state: State, epoch: int) -> int:

@@ -158,12 +158,16 @@ def _service(one: ServiceIntent, number: int) -> CellService:
 
 
 def _choices(file: CellFile, half: int, numbering: Numbering, services: int) -> dict[RowNumber, CellChoices]:
+    """Services that choose alike (both protocols of a listener, zones that are crossed, a balancer and its endpoints) have one table to compute."""
     numbers, held, found = row_numbers(file), file.intent.services, {}
+    made: dict[tuple[Any, ...], CellChoices] = {}
     for number in range(services):
         choices = held[number].choices if number < len(held) else ()
-        targets = [target for target, _ in choices]
-        places = table([numbers[one] for one in targets], [seed_of(one) for one in targets], [weight for _, weight in choices])
-        found[numbering.choices_row(half, number)] = CellChoices(places.tobytes(), bytes(CHOICES_PADDING))
+        if choices not in made:
+            targets = [target for target, _ in choices]
+            places = table([numbers[one] for one in targets], [seed_of(one) for one in targets], [weight for _, weight in choices])
+            made[choices] = CellChoices(places.tobytes(), bytes(CHOICES_PADDING))
+        found[numbering.choices_row(half, number)] = made[choices]
     return found
 
 

@@ -105,12 +105,15 @@ def _listened(
 
 def _exit_of(state: State, held: Held, interfaces_of: BalancerInterfaces) -> NetworkInterface | None:
     """That of one of the service's balancers in the zone, always the same one."""
-    arns = sorted(held.service.balancers) if held.service else []
-    zones = (interfaces_of(arn) for arn in arns)
-    found = [one[held.interface.zone] for one in zones if held.interface.zone in one]
-    if not found:
-        return None
-    return state.get(NetworkInterface, found[held.interface.number % len(found)])
+    found = exit_among(held.service.balancers if held.service else (), held.interface, interfaces_of)
+    return state.get(NetworkInterface, found) if found else None
+
+
+def exit_among(arns: Iterable[str], interface: NetworkInterface, interfaces_of: BalancerInterfaces) -> str:
+    """Id of a balancer's interface, for an endpoint's; empty: none of the balancers is in its zone."""
+    zones = (interfaces_of(arn) for arn in sorted(arns))
+    found = [one[interface.zone] for one in zones if interface.zone in one]
+    return found[interface.number % len(found)] if found else ""
 
 
 def _vni_of(state: State, interface: NetworkInterface) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
-from rookery.model.codec import KINDS, decode, decode_resource
+from rookery.model.codec import KINDS, decode, decode_resource, kind_of
 from rookery.model.keys import CELLS, HOSTS, INTENDED, SHARDS
 from rookery.model.objects import (
     Cell,
@@ -25,7 +25,7 @@ from rookery.model.objects import (
     Vpc,
     VpcPeering,
 )
-from rookery.store.interface import Entry
+from rookery.store.interface import Batch, Entry
 
 R = TypeVar("R", bound=Resource)
 
@@ -51,6 +51,35 @@ class State:
         self._stamps: dict[str, Stamp] = {}
         for entry in entries:
             self._take(entry)
+
+    def after(self, batches: Iterable[Batch]) -> State:
+        """The state that follows; this one stays as it is. Only what changed is decoded. Raises msgspec.DecodeError."""
+        made = State((), self.generation, self.mtu)
+        made.hosts, made.cells, made.shards = dict(self.hosts), dict(self.cells), dict(self.shards)
+        made._things = {kind: dict(things) for kind, things in self._things.items()}
+        made._stamps = dict(self._stamps)
+        for batch in batches:
+            made.generation = batch.revision
+            for change in batch.changes:
+                if change.value is None:
+                    made._drop(change.key)
+                else:
+                    made._take(Entry(change.key, change.value, batch.revision, batch.time))
+        return made
+
+    def _drop(self, key: str) -> None:
+        """What lay there."""
+        if key.startswith(HOSTS):
+            self.hosts.pop(key.removeprefix(HOSTS), None)
+        elif key.startswith(CELLS):
+            self.cells.pop(key.removeprefix(CELLS), None)
+        elif key.startswith(SHARDS):
+            cell, _, account = key.removeprefix(SHARDS).partition("/")
+            self.shards.pop((cell, account), None)
+        elif key.startswith(INTENDED):
+            gone = key.rpartition("/")[2]
+            self._things[KINDS[kind_of(key)]].pop(gone, None)
+            self._stamps.pop(gone, None)
 
     def _take(self, entry: Entry) -> None:
         if entry.key.startswith(HOSTS):

@@ -16,6 +16,7 @@ OBSERVED_INSTANCES = "observed/instance/"
 OBSERVED_CONSOLES = "observed/console/"
 OBSERVED_CELLS = "observed/cell/"
 OBSERVED_HEALTH = "observed/health/"
+ROOM = "room/"
 LIVE = "observed/live"
 CREDENTIALS = "credentials/"
 TOKENS = "tokens/"
@@ -76,6 +77,11 @@ def credential_key(access_key: str) -> str:
 
 def cell_key(name: str) -> str:
     return f"{CELLS}{name}"
+
+
+def room_key(cell: str) -> str:
+    """Changed by every transaction that takes rows of the cell: comparing it makes them serializable, whosoever they are."""
+    return f"{ROOM}{cell}"
 
 
 def shard_key(cell: str, account: str) -> str:

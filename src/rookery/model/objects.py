@@ -543,6 +543,8 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     epoch: int
     generation: int
     nodes: dict[str, int] = {}  # epoch of each
+    left_out: tuple[str, ...] = ()  # what its file has no room for and nobody serves, in words
+    drained: tuple[tuple[str, str], ...] = ()  # addresses (eni-..., private IPv4) that take no new flows, and by which none leaves any more
 
 
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

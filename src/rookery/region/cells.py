@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from rookery.files import write_whole
 from rookery.hyperplane.cell_file import CellFile, Damaged, decode, hash_of
 from rookery.hyperplane.config import CellNodeConfig
-from rookery.hyperplane.object_store import ObjectStore, file_key, measures_key, opened, report_key
+from rookery.hyperplane.object_store import file_key, measures_key, report_key
+from rookery.hyperplane.pace import TICK_SECONDS
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode
-from rookery.model.keys import CELLS, SHARDS, cell_key
-from rookery.model.objects import Cell, Host, Shard
+from rookery.model.keys import CELLS, SHARDS, cell_key, cell_status_key
+from rookery.model.objects import Cell, CellStatus, Host, Shard
 from rookery.region.errors import NotFound, RegionError
 from rookery.region.layout import CELL, node_name
 from rookery.region.node_settings import node_settings
@@ -42,6 +43,14 @@ class NodeRow(msgspec.Struct, kw_only=True):
     problem: str = ""
 
 
+class NodeCause(msgspec.Struct, kw_only=True):
+    node: str
+    what: str  # a verdict; "reset"
+    cause: str
+    seen: int
+    last: float  # unix seconds
+
+
 class CellRow(msgspec.Struct, kw_only=True):
     name: str
     epoch: int = 0  # of the newest file; 0: there is none
@@ -52,7 +61,10 @@ class CellRow(msgspec.Struct, kw_only=True):
     services: int = 0
     targets: int = 0
     accounts: int = 0
+    left_out: tuple[str, ...] = ()  # what the file has no room for and nobody serves
     nodes: list[NodeRow]
+    alarms: list[str] = []  # what somebody has to do something about
+    causes: list[NodeCause] = []  # why packets were dropped and connections reset last, the newest first
     problem: str = ""
 
 
@@ -124,12 +136,12 @@ def look(name: str) -> CellRow | None:
 
 
 async def _look(shape: Settings) -> CellRow:
-    objects = opened(str(shape.layout.objects))
     async with opened_store(shape.layout.database) as store:
         cell, _ = await _cell(store)
         shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
-    file, told = await _file(objects)
-    reports = [await objects.get(report_key(CELL, name)) for name in shape.node_names]
+        left_out = await _left_out(store)
+    file, told = _file(shape)
+    reports = [_object(shape, report_key(CELL, name)) for name in shape.node_names]
     nodes = [
         NodeRow(
             name=name,
@@ -143,8 +155,9 @@ async def _look(shape: Settings) -> CellRow:
     ]
     for node in nodes:
         node.problem = _problem(node)
-    row = CellRow(name=CELL, nodes=nodes)
-    row.accounts, row.problem = len(shards), "" if file else told
+    row = CellRow(name=CELL, nodes=nodes, alarms=alarms_of(nodes), causes=causes_of(nodes))
+    row.accounts, row.left_out = len(shards), left_out
+    row.problem = no_room(left_out) if file else told
     if file:
         row.epoch, row.hash, row.generation = file.epoch, told, file.intent.generation
         row.rings_settled = file.current == file.previous
@@ -161,15 +174,52 @@ async def _cell(store: SqliteStore) -> tuple[Cell, Entry]:
     return decode_thing(Cell, entry.value), entry
 
 
-async def _file(objects: ObjectStore) -> tuple[CellFile | None, str]:
+async def _left_out(store: SqliteStore) -> tuple[str, ...]:
+    entry = await store.get(cell_status_key(CELL))
+    return decode_thing(CellStatus, entry.value).left_out if entry else ()
+
+
+def no_room(left_out: tuple[str, ...]) -> str:
+    """In words; empty: there is room for all."""
+    return f"its file has no room for, and nobody serves: {'; '.join(left_out)}" if left_out else ""
+
+
+def _object(shape: Settings, key: str) -> bytes | None:
+    """On one machine the object store is a folder, whose objects are whole or not there. A command that reads them needs no threads, which
+    may call back when it has ended: obstore's do, and then Python aborts."""
+    try:
+        return (shape.layout.objects / key).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _file(shape: Settings) -> tuple[CellFile | None, str]:
     """And its hash, or what is wrong."""
-    packed = await objects.get(file_key(CELL))
+    packed = _object(shape, file_key(CELL))
     if packed is None:
         return None, "the controller has written no file yet"
     try:
         return decode(packed), hash_of(packed)
     except Damaged as error:
         return None, str(error)
+
+
+def causes_of(nodes: Iterable[NodeRow]) -> list[NodeCause]:
+    found = (
+        NodeCause(node=node.name, what=one.what, cause=one.cause, seen=one.seen, last=one.last)
+        for node in nodes
+        if node.report
+        for one in node.report.causes
+    )
+    return sorted(found, key=lambda one: -one.last)
+
+
+def alarms_of(nodes: Sequence[NodeRow]) -> list[str]:
+    """What is wrong with nodes, and what is missing at somebody's attachment: as long as that is not older than a few minutes."""
+    wrong = [f"{node.name}: {node.problem}" for node in nodes if node.problem]
+    causes = (one for node in nodes if node.report for one in node.report.causes)
+    missing = [one for one in causes if one.is_alarm(time.time())]
+    return [*wrong, *dict.fromkeys(one.cause for one in sorted(missing, key=lambda one: -one.last))]
 
 
 def _problem(row: NodeRow) -> str:
@@ -185,6 +235,13 @@ def _problem(row: NodeRow) -> str:
 
 
 # What it changes
+
+
+def wait_until_unused(name: str, node: str, tell: Callable[[str], None]) -> None:
+    """Of a node that drains: until others keep all that it kept, and no packet passes through it. Raises RegionError."""
+    shape = current(name)
+    wait_drained(shape, {node}, tell)
+    wait_idle(shape, {node}, tell)
 
 
 def drain(name: str, node: str, draining: bool) -> None:
@@ -220,8 +277,26 @@ def wait_drained(shape: Settings, nodes: set[str], tell: Callable[[str], None]) 
         time.sleep(POLL)
 
 
+def wait_idle(shape: Settings, nodes: set[str], tell: Callable[[str], None]) -> None:
+    """Until each has reported that it sends no packet on any more. Raises RegionError."""
+    deadline = time.monotonic() + PATIENCE
+    tell(f"waiting until no packet passes through {', '.join(sorted(nodes))} any more")
+    began = time.time()
+    while not _idle(shape, nodes, began):
+        if time.monotonic() > deadline:
+            raise RegionError(f"packets still pass through {', '.join(sorted(nodes))} after {PATIENCE:.0f} s; see: rookery cell")
+        time.sleep(POLL)
+
+
+def _idle(shape: Settings, nodes: set[str], since: float) -> bool:
+    """By reports of a time that lies wholly after `since`: a rate is of the ticks between two reports."""
+    packed = [_object(shape, report_key(CELL, node)) for node in nodes]
+    reports = [decode_report(one) for one in packed if one]
+    return len(reports) == len(nodes) and all(one.time > since + TICK_SECONDS and not one.rate for one in reports)
+
+
 async def _drained(shape: Settings, nodes: set[str]) -> bool:
-    file, _ = await _file(opened(str(shape.layout.objects)))
+    file, _ = _file(shape)
     if file is None:
         return False
     async with opened_store(shape.layout.database) as store:

@@ -6,6 +6,7 @@ from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.host import HostDataplane
+from rookery.hyperplane import cell_file
 from rookery.region.called import COMMAND
 from rookery.region.errors import CannotStart
 from rookery.region.layout import BPF_OBJECTS
@@ -23,6 +24,7 @@ def check(settings: Settings) -> None:
     for node, dataplane in nodes:
         try:
             dataplane.check_pins(settings.layout.pins / node, BPF_OBJECTS)
+            CellDataplane.check_halves(settings.layout.pins / node, cell_file.SERVICES.rows, cell_file.TARGETS.rows)
         except IncompatiblePins as error:
             raise CannotStart(
                 f"another build of Rookery left the region {name} behind, and its tables have another form. "

@@ -32,6 +32,7 @@ def scale(name: str, nodes: int, tell: Callable[[str], None]) -> None:
         if leaving:
             cells.begin_removal(before, leaving)
             cells.wait_drained(before, leaving, tell)
+            cells.wait_idle(before, leaving, tell)
         _apply(shape, tell)
         _remove(before, leaving)
         tell(f"the cell has {nodes} nodes")

@@ -11,6 +11,7 @@ from rookery.api import handlers
 from rookery.api.default_security import default_acl, guarded, new_default_acl, new_default_group
 from rookery.api.held import Held, held_by
 from rookery.api.quotas import Quotas
+from rookery.api.room import with_room
 from rookery.api.state import public_address_of
 from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import (
@@ -76,6 +77,7 @@ class SmallView:
         self.given_shards: dict[str, dict[str, Shard]] = {}
         self.cell_statuses: dict[str, CellStatus] = {}
         self.found_health: dict[str, TargetHealth] = {}
+        self.others: list[Resource] = []  # of other accounts
         self._hosts = list(hosts)
         self._resources: dict[type, dict[str, Resource]] = {}
         self._changed: dict[str, int] = {}
@@ -157,6 +159,9 @@ class SmallView:
     def endpoint_services(self) -> list[VpcEndpointService]:
         return self.all(VpcEndpointService)
 
+    def everybodys(self, kind: type[R]) -> list[R]:
+        return [*self.all(kind), *(one for one in self.others if isinstance(one, kind))]
+
     def endpoints_of(self, service_id: str) -> list[VpcEndpoint]:
         return [one for one in self.all(VpcEndpoint) if one.service_id == service_id]
 
@@ -209,7 +214,7 @@ class SmallView:
             quotas=self.quotas,
             drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
-        outcome = api.HANDLERS_OF[service][operation](request, self)
+        outcome = with_room(request, self, api.HANDLERS_OF[service][operation](request, self))
         self.apply(outcome)
         return outcome.result
 

@@ -14,6 +14,7 @@ from rookery.trace.packet import PROTOCOLS, TCP, UDP
 
 QUESTIONS = {"arp": "ARP", "neighbour": "neighbour discovery"}
 NOBODY: Mapping[int, str] = {}
+RESET, RESETS = "reset", "the sender is told that its connection is no more"
 DELIVERED = "delivered to {interface}"  # an interface's id says more than the device's number
 
 
@@ -29,7 +30,7 @@ def tell(journey: Journey) -> Iterator[str]:
     elif journey.served:
         yield f"served at {journey.source_host}: {sentence(journey.verdict)}"
     else:
-        yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}{_by_rule(_last_rule(journey))}"
+        yield f"dropped ({journey.verdict}): {sentence(journey.verdict)}{_why_at_last(journey)}"
 
 
 def sentence(verdict: str) -> str:
@@ -52,10 +53,13 @@ def step_line(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[in
 def drop_line(event: EventLine, known: Directory) -> str:
     """Of `watch`: when, where, whose, what, why."""
     clock = time.strftime("%H:%M:%S", time.localtime(event.time))
+    if event.step == "alarm" and event.cause:
+        return f"{clock}  {event.host}  ALARM  {event.cause}"
     if event.step == "alarm":
         return f"{clock}  {event.host}  ALARM  {event.verdict}, {event.detail} so far: {sentence(event.verdict)}"
     outer = f", sent by {known.host_at(event.outer_source)}" if event.outer_source else ""
-    why = f"{event.verdict}: {sentence(event.verdict)}{_by_rule(event.rule)}"
+    what = event.step if event.step == RESET else event.verdict
+    why = f"{what}: {RESETS if event.step == RESET else sentence(event.verdict)}{_by_rule(event.rule)}{_by_cause(event, known)}"
     return f"{clock}  {event.host}  {_owner(event, known)}  {_flow(event)}{outer}  {why}"
 
 
@@ -69,14 +73,23 @@ def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
         yield f"{question} answered: {journey.next_hop_mac}"
 
 
-def _last_rule(journey: Journey) -> str:
-    """What decided on the last step of all: empty when that was no gate."""
+def _why_at_last(journey: Journey) -> str:
+    """What decided on the last step of all, and its cause: empty when that was no gate and no node of a cell."""
     steps = [event for leg in journey.legs[-1:] for event in leg.steps]
-    return steps[-1].rule if steps else ""
+    return _by_rule(steps[-1].rule) + _by_cause(steps[-1]) if steps else ""
 
 
 def _by_rule(rule: str) -> str:
     return f": {rule}" if rule else ""
+
+
+def _by_cause(event: EventLine, known: Directory | None = None) -> str:
+    """Ids of the region's own making are told as their owner calls them."""
+    if not event.cause:
+        return ""
+    owner = known.resources.get(event.of) if known else None
+    called = (getattr(owner, "path", "") or known.name_of(event.of)) if known and event.of else event.of
+    return f" [{event.cause.replace(event.of, called) if event.of else event.cause}]"
 
 
 def _values(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int, str]) -> dict[str, object]:
@@ -92,7 +105,7 @@ def _values(event: EventLine, hosts: Mapping[str, str], interfaces: Mapping[int,
     values["attachment"] = words.ATTACHMENTS[AttachmentKind(event.detail)] if event.detail in tuple(AttachmentKind) else event.detail
     values["turn"] = words.TURNS.get(ChainStep(event.detail), "is next") if event.detail in tuple(ChainStep) else event.detail
     values["target"] = interfaces.get(event.detail, f"interface {event.detail:#010x}")
-    values["reason"] = sentence(event.verdict) + _by_rule(event.rule)
+    values["reason"] = sentence(event.verdict) + _by_rule(event.rule) + _by_cause(event)
     values["rule"] = event.rule or "a rule without a name"
     values["interface"] = event.interface or "the instance"
     values["ifindex"] = values["interface"]

@@ -40,6 +40,12 @@ def works_by(view: View, attachment: CellAttachment, revision: int) -> bool:
     return status is not None and status.generation >= revision
 
 
+def drained_addresses(view: View, attachment: CellAttachment, interface: str) -> frozenset[str]:
+    """Private ones of the interface `interface` (eni-...) by which no flow leaves any more, of those that take no new ones."""
+    status = view.cell_status(attachment.cell)
+    return frozenset(address for eni, address in (status.drained if status else ()) if eni == interface)
+
+
 def has_let_go(view: View, interface: NetworkInterface, revision: int) -> bool:
     """Whether nobody works in its name any more who has seen the state at `revision`. A cell that left the region does not."""
     attachment = interface.cell_attachment

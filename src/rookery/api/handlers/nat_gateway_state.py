@@ -2,20 +2,21 @@
 
 pending    -> available   when the cell works by it, and every host concerned sends to the cell
 deleting   -> deleted     when the cell has let it go: its interface goes, its Elastic IPs are free
-an address -> succeeded   as a gateway becomes available; -> gone, when it has drained
+an address -> succeeded   as a gateway becomes available; -> gone, when it has drained: no flow leaves by it any more, or its time is over
 deleted, failed           are described for an hour
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from rookery.api.handlers.cells import has_let_go, works_by
+from rookery.api.handlers.cells import drained_addresses, has_let_go, works_by
 from rookery.api.handlers.elastic_ip_associations import all_disassociated, disassociated_from
 from rookery.api.operation import Outcome, View
-from rookery.model.objects import NatAddress, NatGateway, NetworkInterface, Resource
+from rookery.model.objects import NatGateway, NetworkInterface, Resource
 
 PENDING, AVAILABLE, DELETING, DELETED, FAILED = "pending", "available", "deleting", "deleted", "failed"
 ALIVE = (PENDING, AVAILABLE)  # packets may use it
@@ -51,9 +52,9 @@ def step_of(view: View, gateway: NatGateway, now: float) -> Step:
         return _deleted(view, gateway, interface, now)
     if interface is None:
         return Step()
-    if _is_in_effect(view, gateway, interface):
-        return _drained(view, _in_effect(gateway), gateway, interface, now)
-    return _drained(view, gateway, gateway, interface, now)
+    in_effect = _is_in_effect(view, gateway, interface)
+    after = _in_effect(gateway) if in_effect else gateway
+    return _drained(view, after, gateway, interface, _over(view, after, interface, now, in_effect=in_effect))
 
 
 def _is_in_effect(view: View, gateway: NatGateway, interface: NetworkInterface) -> bool:
@@ -69,11 +70,18 @@ def _in_effect(gateway: NatGateway) -> NatGateway:
     return replace(gateway, state=AVAILABLE, addresses=addresses)
 
 
+def _over(view: View, gateway: NatGateway, interface: NetworkInterface, now: float, *, in_effect: bool) -> set[str]:
+    """Its addresses whose time is over, or which the cell, where it works by the gateway as it is, does not use any more."""
+    attachment = interface.cell_attachment
+    unused = drained_addresses(view, attachment, interface.id) if attachment and in_effect else frozenset[str]()
+    going = [one for one in gateway.addresses if one.status in GOING]
+    return {one.private_address for one in going if now >= one.drain_until or one.private_address in unused}
+
+
 def _drained(
-    view: View, after: NatGateway, before: NatGateway, interface: NetworkInterface, now: float
+    view: View, after: NatGateway, before: NatGateway, interface: NetworkInterface, gone: Set[str]
 ) -> Step:
-    """`after` and what is different with it, without the addresses whose time is over."""
-    gone = {one.private_address for one in after.addresses if _is_over(one, now)}
+    """`after` and what is different with it, without the addresses `gone`."""
     kept = tuple(one for one in after.addresses if one.private_address not in gone)
     left = replace(after, addresses=kept)
     if not gone:
@@ -81,10 +89,6 @@ def _drained(
     addresses = tuple(one for one in interface.addresses if one not in gone)
     elastic_ips = disassociated_from(view, interface, gone)
     return Step(puts=(left, replace(interface, addresses=addresses), *elastic_ips))
-
-
-def _is_over(one: NatAddress, now: float) -> bool:
-    return one.status in GOING and now >= one.drain_until
 
 
 def _deleted(view: View, gateway: NatGateway, interface: NetworkInterface | None, now: float) -> Step:
