@@ -1,0 +1,131 @@
+"""What stands behind a cell when its nodes die: two accounts whose VPCs have the same addresses.
+
+    VPC 10.60.0.0/16                     wren                                     owl
+      front 10.60.1.0/24  -> igw         NAT gateway, balancer 10.60.1.40         NAT gateway, balancer to the internet
+      back  10.60.2.0/24  -> NAT         client .10, targets .21, .22             client .10, target .21
+
+The balancers listen for TCP 7000, which keeps clients' addresses, TCP 7002, which hides them, and UDP 7001, which keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rookery.model.codec import encode
+from rookery.model.keys import target_health_key
+from rookery.model.objects import TargetHealth
+from rookery.region.layout import CELL, Layout
+from rookery.region.status import live_generation
+from rookery.store.sqlite import SqliteStore
+from rookery.tour.permission import rule
+
+BALANCER = "10.60.1.40"
+STREAMS, DATAGRAMS, HIDDEN = 7000, 7001, 7002  # ports
+PATIENCE = 60.0
+WAIT = {"Delay": 0.1, "MaxAttempts": 600}
+
+
+class Tenant:
+    """Ids. `clients(service)`: boto3 or botocore clients with the account's key."""
+
+    def __init__(self, region: str, name: str, clients: Callable[[str], Any], targets: int, internal: bool):
+        self.region, self.name = region, name
+        self.ec2, self.elb = clients("ec2"), clients("elbv2")
+        self.groups: dict[str, str] = {}  # ARNs of target groups
+        self._build_vpc()
+        self._build_nat()
+        self.client = self._launch("10.60.2.10")
+        self.targets = [self._launch(f"10.60.2.{21 + n}") for n in range(targets)]
+        self.ec2.get_waiter("instance_running").wait(InstanceIds=[self.client, *self.targets], WaiterConfig=WAIT)
+        self._build_balancer(internal)
+
+    def _build_vpc(self) -> None:
+        ec2 = self.ec2
+        self.vpc = ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
+        mine = [{"Name": "vpc-id", "Values": [self.vpc]}]
+        group = ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]["GroupId"]
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule("-1")])
+        self.front, self.front_table = self._subnet(1)
+        self.back, self.back_table = self._subnet(2)
+        self.lead(self.front_table, GatewayId=gateway)
+
+    def _subnet(self, number: int) -> tuple[str, str]:
+        """And its route table."""
+        zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+        asked = {"VpcId": self.vpc, "CidrBlock": f"10.60.{number}.0/24", "AvailabilityZone": zone}
+        subnet = self.ec2.create_subnet(**asked)["Subnet"]["SubnetId"]
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        return subnet, table
+
+    def lead(self, table: str, **target: str) -> Any:
+        return self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+
+    def _build_nat(self) -> None:
+        address = self.ec2.allocate_address(Domain="vpc")
+        made = self.ec2.create_nat_gateway(SubnetId=self.front, AllocationId=address["AllocationId"])["NatGateway"]
+        self.public, self.nat = address["PublicIp"], made["NatGatewayId"]
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[self.nat], WaiterConfig=WAIT)
+        self.lead(self.back_table, NatGatewayId=self.nat)
+
+    def _launch(self, address: str) -> str:
+        image = self.ec2.describe_images()["Images"][0]["ImageId"]
+        asked = {"ImageId": image, "SubnetId": self.back, "PrivateIpAddress": address, "MinCount": 1, "MaxCount": 1}
+        return self.ec2.run_instances(**asked)["Instances"][0]["InstanceId"]
+
+    def _build_balancer(self, internal: bool) -> None:
+        place = {"SubnetMappings": [{"SubnetId": self.front, "PrivateIPv4Address": BALANCER}]} if internal else {"Subnets": [self.front]}
+        scheme = "internal" if internal else "internet-facing"
+        made = self.elb.create_load_balancer(Name=self.name, Type="network", Scheme=scheme, **place)["LoadBalancers"][0]
+        self.balancer = made["LoadBalancerArn"]
+        self._listen("streams", "TCP", STREAMS, STREAMS)
+        self._listen("datagrams", "UDP", DATAGRAMS, DATAGRAMS)
+        self._listen("hidden", "TCP", HIDDEN, STREAMS)
+        hides = [{"Key": "preserve_client_ip.enabled", "Value": "false"}]
+        self.elb.modify_target_group_attributes(TargetGroupArn=self.groups["hidden"], Attributes=hides)
+
+    def _listen(self, name: str, protocol: str, port: int, target_port: int) -> None:
+        asked = {"Name": f"{self.name}-{name}", "Protocol": protocol, "Port": target_port, "VpcId": self.vpc, "HealthCheckPort": str(STREAMS)}
+        group = self.elb.create_target_group(**asked)["TargetGroups"][0]["TargetGroupArn"]
+        self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in self.targets])
+        action = [{"Type": "forward", "TargetGroupArn": group}]
+        self.elb.create_listener(LoadBalancerArn=self.balancer, Protocol=protocol, Port=port, DefaultActions=action)
+        self.groups[name] = group
+
+    @property
+    def health(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """As a cell says it: all is well."""
+        ports = {"streams": STREAMS, "datagrams": DATAGRAMS, "hidden": STREAMS}
+        return {
+            f"tg-{arn.rsplit('/', 1)[-1]}": {f"10.60.2.{21 + n}:{ports[name]}": ("healthy", "") for n in range(len(self.targets))}
+            for name, arn in self.groups.items()
+        }
+
+
+def say_healthy(region: str, *tenants: Tenant) -> None:
+    """In the place of the cell's checks."""
+    targets = {group: words for tenant in tenants for group, words in tenant.health.items()}
+
+    async def put() -> None:
+        store = SqliteStore.open(Layout(region).database)
+        try:
+            await store.txn([], {target_health_key(CELL): encode(TargetHealth(cell=CELL, targets=targets))})
+        finally:
+            await store.close()
+
+    asyncio.run(put())
+
+
+def wait_live(region: str, answer: Any) -> None:
+    """When hosts, edges and nodes have applied what the answer says. Raises RuntimeError."""
+    generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
+    deadline = time.monotonic() + PATIENCE
+    while live_generation(region) < generation:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the generation {generation} is not everywhere within {PATIENCE} s")
+        time.sleep(0.02)
