@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from rookery.dataplane.formats import AttachmentKey
+from rookery.hyperplane.cell_file import Refused
 from rookery.hyperplane.kernel import NodeKernel
 from rookery.intent.host import AclEntryIntent, AclIntent, HostIntent
 from rookery.mapping.protocol import Delta
@@ -38,7 +39,7 @@ def tables():
 
 @pytest.fixture
 def kernel(tables):
-    return NodeKernel(tables, 1)
+    return NodeKernel(tables, 1, has_intent=False)
 
 
 def gate(tables) -> int:
@@ -53,6 +54,25 @@ def lists(tables) -> set[int]:
 def test_an_attachment_whose_rules_are_not_known_yet_lets_nothing_pass(kernel, tables):
     kernel.take(file(1), 0)
     assert gate(tables) == 0
+
+
+def test_a_node_that_is_born_takes_no_file_before_it_knows_ways(tables):
+    """It would answer probes, and drop what comes then."""
+    newborn = NodeKernel(tables, 1)
+    with pytest.raises(Refused):
+        newborn.take(file(1), 0)
+    assert tables.config.epoch == 0
+    newborn.become(intent(acl("10.0.0.0/8")))
+    newborn.take(file(1), 0)
+    assert tables.config.epoch == 1 and gate(tables) in lists(tables) - {0}
+
+
+def test_a_new_agent_takes_a_file_before_its_first_intent(kernel, tables):
+    """What its predecessor was told is in the kernel."""
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    NodeKernel(tables, 1).take(file(2), 0)
+    assert tables.config.epoch == 2 and gate(tables) in lists(tables) - {0}
 
 
 def test_the_next_file_finds_the_rules(kernel, tables):
