@@ -10,27 +10,15 @@ Connections and visits: rookery.testing.crowd; datagrams: rookery.testing.datagr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from rookery.region.layout import PAGE_ADDRESSES
 from rookery.testing.cell_stage import BALANCER, DATAGRAMS, HIDDEN, STREAMS, Tenant
-from rookery.testing.ends import End, Ways, Where, at_instance, at_server
+from rookery.testing.ends import End, Ways, at_instance, at_server
 
 SERVER = PAGE_ADDRESSES[0]
 SETTLING = 10.0
-TRIES = 5
-
-
-def patiently(start: Callable[[], End]) -> End:
-    """What has only just been made may refuse the first who comes. Raises RuntimeError."""
-    for _ in range(TRIES - 1):
-        try:
-            return start()
-        except RuntimeError:
-            time.sleep(0.5)
-    return start()
 
 
 class CellLoad(Ways):
@@ -42,43 +30,58 @@ class CellLoad(Ways):
         self.visitors: dict[str, End] = {}
         self.servers: dict[str, End] = {}
         self.ways = {}
-        region = wren.region
-        inside, other = at_instance(region, wren.client), at_instance(region, owl.client)
+        self._inside = at_instance(wren.region, wren.client)
+        self._flows = flows
         with ExitStack() as self._undo:
-            self._serve(at_server(region), "outside", SERVER, flows)
-            for number, target in enumerate(wren.targets):
-                self._serve(at_instance(region, target), f"target {number + 1}", "0.0.0.0", flows)
-            self._serve(at_instance(region, owl.targets[0]), "owl's target", "0.0.0.0", flows)
-            for way, address in (("nat", SERVER), ("balancer", BALANCER)):
-                self._ask(inside, way, address, flows)
-                self.callers[way] = self.call(inside, address, held // 2)
-            self.callers["owl"] = self.call(other, SERVER, held // 10)
+            self._serve(wren, owl)
+            self._ask()
+            self._call(owl)
             if rate:
-                self.visitors["nat"] = self.visit(inside, SERVER, STREAMS, rate / 2)
-                self.visitors["balancer"] = self.visit(inside, BALANCER, HIDDEN, rate / 2)
+                self.visitors = {"nat": self.visit(SERVER, STREAMS, rate / 2), "balancer": self.visit(BALANCER, HIDDEN, rate / 2)}
             undo = self._undo.pop_all()
         self._undo = undo
 
-    def _begin(self, word: str, *command: Any) -> End:
+    def _begin(self, *command: Any) -> End:
         end = End(*command)
         self._undo.callback(end.end)
-        end.await_word(word)
         return end
 
-    def _serve(self, where: Where, name: str, address: str, flows: int) -> None:
-        self.servers[name] = self._begin("listening", "crowd", where, "serve", address, str(STREAMS), str(self._every))
-        self._begin("listening", "datagrams", where, "reflect", address, str(DATAGRAMS), str(flows))
+    def _serve(self, wren: Tenant, owl: Tenant) -> None:
+        places = {"outside": (at_server(wren.region), SERVER), "owl's target": (at_instance(owl.region, owl.targets[0]), "0.0.0.0")}
+        places |= {f"target {n + 1}": (at_instance(wren.region, one), "0.0.0.0") for n, one in enumerate(wren.targets)}
+        mirrors = []
+        for name, (where, address) in places.items():
+            self.servers[name] = self._begin("crowd", where, "serve", address, str(STREAMS), str(self._every))
+            mirrors.append(self._begin("datagrams", where, "reflect", address, str(DATAGRAMS), str(self._flows)))
+        for end in (*self.servers.values(), *mirrors):
+            end.await_word("listening")
 
-    def _ask(self, where: Where, way: str, address: str, flows: int) -> None:
-        words = (address, str(DATAGRAMS), str(flows), "0.0.0.0")
-        self.ways[way] = self._begin("listening", "datagrams", where, "ask", *words)
+    def _ask(self) -> None:
+        for way, address in (("nat", SERVER), ("balancer", BALANCER)):
+            words = (address, str(DATAGRAMS), str(self._flows), "0.0.0.0")
+            self.ways[way] = self._begin("datagrams", self._inside, "ask", *words)
 
-    def call(self, where: Where, address: str, count: int, every: float = 0.0) -> End:
-        words = (address, str(STREAMS), str(every or self._every), str(count))
-        return patiently(lambda: self._begin("complete", "crowd", where, "call", *words))
+    def _call(self, owl: Tenant) -> None:
+        wanted = {"nat": (self._inside, SERVER, self.held // 2), "balancer": (self._inside, BALANCER, self.held // 2)}
+        wanted["owl"] = (at_instance(owl.region, owl.client), SERVER, self.held // 10)
+        for way, (where, address, count) in wanted.items():
+            self.callers[way] = self._begin("crowd", where, "call", address, str(STREAMS), str(self._every), str(count))
+        for end in self.ways.values():
+            end.await_word("listening")
+        for end in self.callers.values():
+            end.await_word("complete")
 
-    def visit(self, where: Where, address: str, port: int, rate: float) -> End:
-        return self._begin("complete", "crowd", where, "visit", address, str(port), "1", str(rate))
+    def call(self, address: str, count: int, every: float) -> End:
+        """More, from wren's client."""
+        end = self._begin("crowd", self._inside, "call", address, str(STREAMS), str(every), str(count))
+        end.await_word("complete")
+        return end
+
+    def visit(self, address: str, port: int, rate: float) -> End:
+        """From wren's client, until it is told to end."""
+        end = self._begin("crowd", self._inside, "visit", address, str(port), "1", str(rate))
+        end.await_word("complete")
+        return end
 
     def settle(self) -> None:
         """All ways are whole and calm, and what was measured before is forgotten. Raises RuntimeError."""

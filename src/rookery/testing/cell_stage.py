@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rookery.model.codec import encode
@@ -41,6 +42,8 @@ class Tenant:
         self.targets = [self._launch(f"10.60.2.{21 + n}") for n in range(targets)]
         self.ec2.get_waiter("instance_running").wait(InstanceIds=[self.client, *self.targets], WaiterConfig=WAIT)
         self._build_balancer(internal)
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[self.nat], WaiterConfig=WAIT)
+        self.lead(self.back_table, NatGatewayId=self.nat)
 
     def _build_vpc(self) -> None:
         ec2 = self.ec2
@@ -70,8 +73,6 @@ class Tenant:
         address = self.ec2.allocate_address(Domain="vpc")
         made = self.ec2.create_nat_gateway(SubnetId=self.front, AllocationId=address["AllocationId"])["NatGateway"]
         self.public, self.nat = address["PublicIp"], made["NatGatewayId"]
-        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[self.nat], WaiterConfig=WAIT)
-        self.lead(self.back_table, NatGatewayId=self.nat)
 
     def _launch(self, address: str) -> str:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
@@ -119,6 +120,17 @@ def say_healthy(region: str, *tenants: Tenant) -> None:
             await store.close()
 
     asyncio.run(put())
+
+
+def both_tenants(region: str, wren: Callable[[str], Any], owl: Callable[[str], Any]) -> tuple[Tenant, Tenant]:
+    """With their targets healthy; made beside each other, for most of it is waiting. What they are given: clients, by service."""
+    say_healthy(region)
+    with ThreadPoolExecutor(2) as pool:
+        making = pool.submit(Tenant, region, "wren", wren, 2, True), pool.submit(Tenant, region, "owl", owl, 1, False)
+        tenants = making[0].result(), making[1].result()
+    say_healthy(region, *tenants)
+    wait_live(region, tenants[0].ec2.create_tags(Resources=[tenants[0].vpc], Tags=[{"Key": "of", "Value": "wren"}]))
+    return tenants
 
 
 def wait_live(region: str, answer: Any) -> None:

@@ -29,7 +29,7 @@ BLOCK = HEAD.size + 32
 TICK = 0.01
 AT_ONCE = 100
 PATIENCE = 30.0
-THREE_TRIES = 6.9  # seconds: a kernel sends a SYN again after one, three and seven
+THREE_TRIES = 3.5  # seconds: a kernel sends a SYN again after one and three
 
 
 class Crowd:
@@ -54,7 +54,8 @@ class Crowd:
 
     def tell(self) -> None:
         told = {"connections": self.connections, "broken": self.broken, "sent": self.sent, "received": self.received}
-        told |= {"reset": self.reset, "failed": self.failed}
+        quiet = max((time.monotonic_ns() - member.heard for member in self.members if not member.ended), default=0)
+        told |= {"reset": self.reset, "failed": self.failed, "quiet": quiet / 1e9}
         print(json.dumps(told | {"latest": self.latest / 1e9, "slowest": self.slowest, "lost": self.lost}), flush=True)
         self.latest, self.slowest = 0, 0.0
 
@@ -81,7 +82,7 @@ class Member(asyncio.Protocol):
 
     def __init__(self, crowd: Crowd, calls: bool):
         self.crowd, self.calls, self.number, self.expected, self.buffer = crowd, calls, 0, 0, b""
-        self.joined = False
+        self.joined, self.heard = False, time.monotonic_ns()
         self.ended = False  # the other end sends no more, as was told
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -122,7 +123,8 @@ class Member(asyncio.Protocol):
             self.join()
         self.expected += 1
         self.crowd.received += 1
-        self.crowd.latest = max(self.crowd.latest, time.monotonic_ns() - sent)
+        self.heard = time.monotonic_ns()
+        self.crowd.latest = max(self.crowd.latest, self.heard - sent)
 
     def eof_received(self) -> bool:
         self.ended = self.buffer == b""
@@ -212,8 +214,10 @@ async def main(role: str, address: str, port: int, every: float, many: float) ->
     else:
         await gather(crowd, address, port, int(many))
     print("listening" if role == "serve" else "complete", flush=True)
-    while await words.readline() == b"tell\n":
+    while (word := await words.readline()) == b"tell\n":
         crowd.tell()
+    if not word:
+        return  # nobody listens any more
     crowd.ending = True
     await asyncio.gather(*works)
     await crowd.until(lambda: all(member.ended for member in crowd.members))
