@@ -20,8 +20,8 @@ def number(address: str) -> int:
     return int(IPv4Address(address))
 
 
-def ends(source: str, source_port: int, destination: str, destination_port: int, vni: int = VPC, protocol: int = TCP) -> Ends:
-    return Ends(vni, protocol, number(source), source_port, number(destination), destination_port)
+def ends(source: str, source_port: int, destination: str, destination_port: int) -> Ends:
+    return Ends(VPC, TCP, number(source), source_port, number(destination), destination_port)
 
 
 OUT = ends(CLIENT, 4000, SERVER, 80)
@@ -153,7 +153,7 @@ def test_datagrams_are_flows_too():
     key, way = OUT._replace(protocol=UDP), OUT_AS._replace(protocol=UDP)
     tale = Tale().passes(key, way, 0).passes(way.reverse, key.reverse, 0).passes(key, way, 0)
     assert tale.broken == []
-    tale.passes(ends(SECOND, 4000, SERVER, 80, protocol=UDP), way, 0)
+    tale.passes(ends(SECOND, 4000, SERVER, 80)._replace(protocol=UDP), way, 0)
     assert tale.broken == [history.SharedTuple]
 
 

@@ -14,6 +14,7 @@ from rookery.dataplane.table import Table
 from rookery.host.rows import living_tops
 from rookery.hyperplane.cell_file import CellFile, decode
 from rookery.hyperplane.object_store import file_key
+from rookery.intent.tops import tops_number
 from rookery.region.layout import CELL, Layout
 
 
@@ -57,10 +58,16 @@ def leads_to(region: str, sender: str) -> frozenset[str]:
     return living_tops(rows(region, sender, "tops", TopsNumber, TopSet).values())
 
 
+def leads_for(region: str, sender: str, account: str) -> frozenset[str]:
+    """The same, of an account's set alone."""
+    found = rows(region, sender, "tops", TopsNumber, TopSet).get(TopsNumber(tops_number(CELL, account)))
+    return living_tops([found] if found else [])
+
+
 def living_places(region: str, node: str) -> frozenset[int]:
     """Of the cell, by what this node knows."""
     with table(region, node, "cell_living", RowNumber, RowNumber) as found:
-        mask = found.get(RowNumber(0)).row if found else 0
+        mask = (found.get(RowNumber(0)) or RowNumber(0)).row if found else 0
     return frozenset(place for place in range(mask.bit_length()) if mask >> place & 1)
 
 

@@ -43,7 +43,7 @@ class CellLoad(Ways):
 
     def _begin(self, *command: Any) -> End:
         end = End(*command)
-        self._undo.callback(end.end)
+        self._undo.callback(end.close)
         return end
 
     def _serve(self, wren: Tenant, owl: Tenant) -> None:
@@ -107,11 +107,11 @@ class CellLoad(Ways):
 
     def finish(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ends all after all that was sent has arrived. What who called has seen, and who served, summed up."""
-        ends = [*self.visitors.values(), *self.callers.values()]
-        for end in self.servers.values():
+        told = [end.asked("end") for end in self.visitors.values()]
+        for end in (*self.servers.values(), *self.callers.values()):
             end.say("end")
-        callers = summed([end.asked("end") for end in ends])
-        return callers, summed([end.answer() for end in self.servers.values()])
+        told += [end.answer() for end in self.callers.values()]
+        return summed(told), summed([end.answer() for end in self.servers.values()])
 
     def close(self) -> None:
         self._undo.close()

@@ -105,9 +105,10 @@ def opened(frame: bytes) -> tuple[Ends, int, int, tuple] | None:
     source, destination = ADDRESSES.unpack_from(frame, ip + 12)
     length = int.from_bytes(frame[ip + 2 : ip + 4], "big")
     if protocol == UDP:
-        ports, flags, sequence = PORTS.unpack_from(frame, transport), 0, 0
+        source_port, destination_port = PORTS.unpack_from(frame, transport)
+        flags, sequence = 0, 0
         mark: tuple = (UDP, length, frame[transport + 8 : transport + 8 + MARKED])
     else:
-        *ports, sequence, acknowledged, _, flags = STREAM.unpack_from(frame, transport)
+        source_port, destination_port, sequence, acknowledged, _, flags = STREAM.unpack_from(frame, transport)
         mark = (TCP, length, frame[ip + 4 : ip + 6], sequence, acknowledged, flags)
-    return Ends(vni, protocol, source, ports[0], destination, ports[1]), flags, sequence, mark
+    return Ends(vni, protocol, source, source_port, destination, destination_port), flags, sequence, mark

@@ -53,10 +53,20 @@ class Crowd:
         return [member for turn in self.turns for member in turn]
 
     def tell(self) -> None:
-        told = {"connections": self.connections, "broken": self.broken, "sent": self.sent, "received": self.received}
         quiet = max((time.monotonic_ns() - member.heard for member in self.members if not member.ended), default=0)
-        told |= {"reset": self.reset, "failed": self.failed, "quiet": quiet / 1e9}
-        print(json.dumps(told | {"latest": self.latest / 1e9, "slowest": self.slowest, "lost": self.lost}), flush=True)
+        told = {
+            "connections": self.connections,
+            "broken": self.broken,
+            "reset": self.reset,
+            "failed": self.failed,
+            "sent": self.sent,
+            "received": self.received,
+            "lost": self.lost,
+            "latest": self.latest / 1e9,
+            "quiet": quiet / 1e9,
+            "slowest": self.slowest,
+        }
+        print(json.dumps(told), flush=True)
         self.latest, self.slowest = 0, 0.0
 
     async def keep_sending(self) -> None:

@@ -100,14 +100,15 @@ def ask(address: str, port: int, flows: int, source: str) -> None:
     number, due = 0, time.monotonic()
     print("listening", flush=True)
     while True:
-        for one in select.select([*sockets, sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
-            if one is sys.stdin:
-                if not sys.stdin.readline():
-                    return
-                heard.tell()
-                continue
-            with contextlib.suppress(OSError):
-                heard.take(one.recv(64), time.monotonic())
+        readable = select.select([*sockets, sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]
+        if sys.stdin in readable:
+            if not sys.stdin.readline():
+                return
+            heard.tell()
+        for one in sockets:
+            if one in readable:
+                with contextlib.suppress(OSError):
+                    heard.take(one.recv(64), time.monotonic())
         if time.monotonic() >= due:
             send(sockets, whose, number)
             number, due = number + 1, due + EVERY

@@ -60,7 +60,7 @@ class End:
         """To what was said before."""
         return json.loads(self.heard())
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Whatever it does."""
         self._process.kill()
         self._process.communicate()

@@ -32,10 +32,10 @@ class Crowd:
         with ExitStack() as undo:
             words = (SERVER, str(CROWD_PORT), str(EVERY))
             self._server = End("crowd", at_server(region), "serve", *words)
-            undo.callback(self._server.end)
+            undo.callback(self._server.close)
             self._server.await_word("listening")
             self._client = End("crowd", at_instance(region, instance), "call", *words, str(count))
-            undo.callback(self._client.end)
+            undo.callback(self._client.close)
             self._client.await_word("complete")
             self._undo = undo.pop_all()
 
@@ -64,10 +64,10 @@ class Datagrams(Ways):
                 "in": End("datagrams", here, "receive", "0.0.0.0", str(DATAGRAM_PORT), str(flows)),
             }
             for end in self.ways.values():
-                undo.callback(end.end)
+                undo.callback(end.close)
                 end.await_word("listening")
             for where, to, source in ((here, SERVER, "0.0.0.0"), (there, address, SERVER)):
-                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows), source).end)
+                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows), source).close)
             self._undo = undo.pop_all()
 
     def close(self) -> None:

@@ -1,0 +1,109 @@
+"""A region with a cell, what runs through it, and the history of all that entered and left it.
+
+    wren's client, targets, owl's client -- host-1, host-2 -- node-1 .. node-4 -- edge-1 -- router -- the server outside
+                                                    rookery.testing.cell_stage, cell_load; captured on the substrate's bridge
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import NamedTuple
+
+from rookery.dataplane.formats import LAYOUTS, FlowKey
+from rookery.host.instances.namespace import named
+from rookery.hyperplane.ring import ranked, seed
+from rookery.intent.cell import NAT
+from rookery.region.layout import Layout
+from rookery.testing import cell_flows
+from rookery.testing.cell_flows import Cell, file_of
+from rookery.testing.cell_stage import Tenant, both_tenants
+from rookery.testing.cell_wire import Capture, Reader
+from rookery.testing.history import History
+from tests.conftest import RunningRegion, bring_up
+from tests.dataplane.model_cell import block_key, siphash13
+
+SENDERS = ("host-1", "host-2", "edge-1")
+MEMORY = Path("/dev/shm")
+
+
+class Scale(NamedTuple):
+    """How much of it."""
+
+    held: int  # connections
+    every: float  # seconds between two blocks of each, each way
+    flows: int  # of datagrams, through either product
+    rate: float  # visits a second
+    deaths: int  # of each node, each way to die
+    rounds: int  # of nodes that come and go
+    frozen: float  # seconds
+    tried: int  # visits while a way between two trackers loses packets
+    gap: float  # seconds that datagrams may be silent
+    extra: int  # connections that may break, because both of their trackers die
+
+
+USUAL = Scale(held=1000, every=1.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, tried=3000, gap=0.3, extra=1000)
+IS_WHOLE = os.environ.get("ROOKERY_FAULTS") == "whole"
+SCALE = WHOLE if IS_WHOLE else USUAL
+
+
+class Scene:
+    def __init__(self, region: RunningRegion, wren: Tenant, owl: Tenant, capture: Capture):
+        self.region, self.wren, self.owl = region, wren, owl
+        self.cell = Cell(region.name, SENDERS)
+        file = file_of(region.name)
+        nats = [one for one in file.intent.attachments if one.kind == NAT]
+        self.history = History(frozenset((one.vni, int(IPv4Address(one.primary))) for one in nats))
+        self._nats = {one.interface: one for one in nats}
+        self._secret = file.key
+        self._capture = capture
+        self._reader = Reader({node.address for node in self.cell.nodes.values()})
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(self.cell.nodes)
+
+    def hear(self) -> History:
+        """What has come since it was asked last is history, too."""
+        for when, frame in self._capture.frames():
+            for seen in self._reader.read(when, frame):
+                self.history.take(seen)
+        return self.history
+
+    def finish_history(self) -> History:
+        assert self._capture.finish() == 0, "packets that nobody captured"
+        return self.hear()
+
+    def shard(self) -> frozenset[str]:
+        """Nodes that serve wren."""
+        account = next(one.account for one in self._nats.values() if one.of == self.wren.nat)
+        addresses = cell_flows.leads_for(self.region.name, "edge-1", account)
+        return frozenset(name for name, node in self.cell.nodes.items() if node.address in addresses)
+
+    def keepers(self, key: FlowKey) -> tuple[str, str]:
+        """The two nodes that keep it, while all live: by the papers (tests/dataplane/model_cell.py), not by the programs."""
+        nat = self._nats.get(key.interface)
+        handed_out = nat is not None and key.destination[12:] == IPv4Address(nat.primary).packed
+        flow = siphash13(self._secret, LAYOUTS[FlowKey].pack(*(block_key(key) if handed_out else key)))
+        names = {node.place: name for name, node in self.cell.nodes.items()}
+        first, second = ranked(flow, {place: seed(name) for place, name in names.items()})[:2]
+        return names[first], names[second]
+
+
+@contextmanager
+def cell_scene() -> Iterator[Scene]:
+    """Nothing is left of it afterwards."""
+    region = bring_up(2, 1, "--edges", "1", "--nodes", "4")
+    try:
+        keys = region.new_account()[1], region.new_account()[1]
+        wren, owl = both_tenants(region.name, *(lambda service, key=key: region.client(service, key=key) for key in keys))
+        with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}.pcap")) as capture:
+            yield Scene(region, wren, owl, capture)
+    finally:
+        done = region.rookery("down")
+    assert done.returncode == 0, done.stderr.decode()
+    assert named(Layout(region.name).namespace_prefix) == []
