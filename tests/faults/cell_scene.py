@@ -7,22 +7,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from rookery.dataplane.formats import LAYOUTS, FlowKey
+from rookery.dataplane.formats import LAYOUTS, DirectiveFlag, FlowKey, Tracker
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.ring import ranked, seed
 from rookery.intent.cell import NAT
 from rookery.region.layout import Layout
 from rookery.testing import cell_flows
 from rookery.testing.cell_flows import Cell, file_of
-from rookery.testing.cell_stage import Tenant, both_tenants
+from rookery.testing.cell_stage import BALANCER, Tenant, both_tenants
 from rookery.testing.cell_wire import Capture, Reader
-from rookery.testing.history import History
+from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
 from tests.dataplane.model_cell import block_key, siphash13
 
@@ -40,15 +41,26 @@ class Scale(NamedTuple):
     deaths: int  # of each node, each way to die
     rounds: int  # of nodes that come and go
     frozen: float  # seconds
+    flood: int  # SYNs
     tried: int  # visits while a way between two trackers loses packets
     gap: float  # seconds that datagrams may be silent
     extra: int  # connections that may break, because both of their trackers die
 
 
-USUAL = Scale(held=1000, every=1.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, tried=300, gap=1.5, extra=200)
-WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, tried=3000, gap=0.3, extra=1000)
+USUAL = Scale(held=1000, every=1.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
 IS_WHOLE = os.environ.get("ROOKERY_FAULTS") == "whole"
 SCALE = WHOLE if IS_WHOLE else USUAL
+
+
+class Kept(NamedTuple):
+    """A connection of wren's client, and what happens to it when some nodes die."""
+
+    way: str  # nat, balancer
+    port: int
+    primary_dies: bool
+    top_dies: bool
+    is_doomed: bool  # who knows either of its directions dies
 
 
 class Scene:
@@ -92,6 +104,48 @@ class Scene:
         names = {node.place: name for name, node in self.cell.nodes.items()}
         first, second = ranked(flow, {place: seed(name) for place, name in names.items()})[:2]
         return names[first], names[second]
+
+    def confirmed(self) -> int:
+        """Directions of TCP flows that two nodes keep, and both have heard that they live."""
+        rows = [row for node in self.nodes for row in cell_flows.trackers(self.region.name, node).items()]
+        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.directive.flags & DirectiveFlag.PROVISIONAL)
+        return sum(count >= 2 for count in known.values())
+
+    def flows(self, dying: tuple[str, ...]) -> list[Kept]:
+        """Should these nodes die now. Who lives then is asked, all of them: there are two."""
+        trackers = {node: cell_flows.trackers(self.region.name, node) for node in self.nodes}
+        directives = {node: cell_flows.directives(self.region.name, node) for node in self.nodes}
+        living, tops = set(self.nodes) - set(dying), self.shard()
+
+        def known(key: FlowKey) -> bool:
+            return any(key in trackers[node] for node in living) or any(key in directives[node] for node in living & tops)
+
+        def kept(key: FlowKey, answers: FlowKey) -> Kept:
+            way = "balancer" if key.destination[12:] == IPv4Address(BALANCER).packed else "nat"
+            through = [node for node in tops if key in directives[node]]
+            doomed = not known(key) or (way == "balancer" and not known(answers))  # a NAT's outside is told nothing, and answers nobody
+            return Kept(way, int.from_bytes(key.source_port, "big"), self.keepers(key)[0] in dying, set(through) <= set(dying), doomed)
+
+        found = {key: answers_of(key, row) for rows in trackers.values() for key, row in rows.items() if begun_by_wren(key, row)}
+        return [kept(key, answers) for key, answers in found.items()]
+
+
+def begun_by_wren(key: FlowKey, row: Tracker) -> bool:
+    client = key.protocol == TCP and key.source[12:] == IPv4Address("10.60.2.10").packed
+    return client and bool(row.directive.flags & DirectiveFlag.OUTWARD) and not row.pending
+
+
+def answers_of(key: FlowKey, row: Tracker) -> FlowKey:
+    """The flow of the answers."""
+    way = row.directive
+    return key._replace(
+        vni=way.vni,
+        interface=way.interface,
+        source_port=way.destination_port,
+        destination_port=way.source_port,
+        source=way.destination,
+        destination=way.source,
+    )
 
 
 @contextmanager

@@ -7,22 +7,33 @@ In `make test` a thousand connections, in `make faults` five thousand and 200 ne
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import pytest
 
+from rookery.dataplane.formats import TenantNumber
+from rookery.hyperplane.cell_file import CellFile, decode
+from rookery.hyperplane.object_store import file_key, report_key
+from rookery.hyperplane.report import decode as decode_report
+from rookery.hyperplane.rows import tenant_number
 from rookery.region import namespaces
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import CELL, PAGE_ADDRESSES, Layout
+from rookery.region.ready import node_states
+from rookery.region.status import current
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
+from rookery.testing.cell_stage import STREAMS
+from rookery.testing.ends import End, at_server
 from tests.faults.cell_scene import IS_WHOLE, SCALE, Scene, cell_scene
 from tests.faults.harm import frozen, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800 if IS_WHOLE else 120)]
 
 SERVER = PAGE_ADDRESSES[0]
+TWO_TICKS = 4.0  # seconds
 BACK = 60.0  # seconds in which who died is in use again
 
 
@@ -42,7 +53,14 @@ def load(scene: Scene) -> Iterator[CellLoad]:
     with closing(CellLoad(scene.wren, scene.owl, **sizes)) as made:
         made.settle()
         yield made
-        callers, servers = made.finish()
+        finish(made)
+
+
+def finish(load: CellLoad) -> None:
+    """Once: all that was sent has arrived, and nothing broke."""
+    if load.finished:
+        return
+    callers, servers = load.finish()
     for end, other in ((callers, servers), (servers, callers)):
         assert (end["broken"], end["failed"]) == (0, 0)
         assert end["received"] == other["sent"] > SCALE.held
@@ -152,10 +170,9 @@ def loses(scene: Scene, sender: str, receiver: str, percent: int) -> Iterator[No
 
 def test_a_way_between_two_nodes_that_loses_packets_misleads_none(scene: Scene, load: CellLoad, record_property: Callable[..., None]):
     """And a connection is made with one of three SYNs: at least 99 of a hundred are."""
-    with loses(scene, "node-1", "node-2", 30):
-        with closing(load.visit(SERVER, 7000, SCALE.tried / 2)) as visitor:
-            until(lambda: visitor.asked()["connections"] >= SCALE.tried, "so many visits", within=60 if IS_WHOLE else 15)
-            told = visitor.asked("end")
+    with loses(scene, "node-1", "node-2", 30), load.visiting(SERVER, STREAMS, SCALE.tried / 3) as visitor:
+        until(lambda: visitor.asked()["connections"] >= SCALE.tried, "so many visits")
+    told = load.left[-1]
     record_property("visits", f"{told['failed']} of {told['connections'] + told['failed']} failed")
     print(f"\nwhile a way loses 30%: {told['failed']} of {told['connections'] + told['failed']} visits failed")
     assert told["broken"] == 0
@@ -167,9 +184,126 @@ def test_a_frozen_agent_holds_nobody_up_and_misleads_none(scene: Scene, load: Ce
     """Its tables are old; and for as long as it is frozen nobody who waits for an answer waits for it."""
     load.settle()
     before = {way: one["connections"] for way, one in load.visited().items()}
-    with frozen(scene.region, "node-2"), closing(load.visit(SERVER, 7000, 50)) as visitor:
+    with frozen(scene.region, "node-2"), load.visiting(SERVER, STREAMS, 50) as visitor:
         until(lambda: visitor.asked()["connections"] > 50 * SCALE.frozen, "visits go on", within=2 * SCALE.frozen + 10)
-        told = visitor.asked("end")
-    assert (told["failed"], told["broken"]) == (0, 0)
+    assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
     assert all(one["connections"] > before[way] and not one["failed"] for way, one in load.visited().items())
     assert max(load.broken().values()) == 0
+
+
+@contextmanager
+def store_away(scene: Scene) -> Iterator[None]:
+    """Whoever reads or writes there is refused."""
+    objects = Layout(scene.region.name).objects
+    kept = objects.with_name("objects.kept")
+    objects.rename(kept)
+    objects.touch()
+    try:
+        yield
+    finally:
+        objects.unlink()
+        kept.rename(objects)
+
+
+def refused(scene: Scene) -> bool:
+    """By its own words, every node goes on with the file that it has."""
+    plan = Layout(scene.region.name)
+    return all("the object store does not answer" in (plan.logs / f"{node}.log").read_text() for node in scene.nodes)
+
+
+def all_use_the_newest(scene: Scene, differs: Callable[[CellFile], bool]) -> bool:
+    plan = Layout(scene.region.name)
+    packed = (plan.objects / file_key(CELL)).read_bytes()
+    if not differs(decode(packed)):
+        return False
+    reports = [decode_report((plan.objects / report_key(CELL, node)).read_bytes()) for node in scene.nodes]
+    return all(report.hash and decode(packed).epoch - report.epoch <= 1 and report.generation == decode(packed).intent.generation for report in reports)
+
+
+def test_without_the_object_store_all_goes_on_and_with_it_all_nodes_have_what_changed_in_two_ticks(
+    scene: Scene, load: CellLoad, record_property: Callable[..., None]
+):
+    load.settle()
+    before = cell_flows.file_of(scene.region.name).intent
+    with store_away(scene):
+        for tenant in (scene.wren, scene.owl):
+            tenant.change_every_row()
+        until(lambda: refused(scene), "nodes are refused")
+
+    def differs(file: CellFile) -> bool:
+        now = file.intent
+        return not any(one in before.attachments for one in now.attachments) and not any(one in before.targets for one in now.targets)
+
+    began = time.monotonic()
+    until(lambda: all_use_the_newest(scene, differs), "all nodes use what changed")
+    took = time.monotonic() - began
+    record_property("seconds until all had what changed", took)
+    print(f"\nall nodes had what changed {took:.1f} s after the object store was back")
+    assert took < TWO_TICKS + (0.5 if IS_WHOLE else 2)
+    assert {way: (told["lost"], told["never"]) for way, told in load.told().items()} == {"nat": (0, 0), "balancer": (0, 0)}
+    assert max(load.broken().values()) == 0
+
+
+@contextmanager
+def allowance(scene: Scene, flows: int) -> Iterator[Callable[[], list[int]]]:
+    """So many more may owl have at each node. What is given says how many more it has."""
+    account = next(one.account for one in cell_flows.file_of(scene.region.name).intent.attachments if one.of == scene.owl.nat)
+    key = TenantNumber(tenant_number(account))
+    before = {node: cell_flows.tenant(scene.region.name, node, key) for node in scene.nodes}
+    for node, row in before.items():
+        cell_flows.put_tenant(scene.region.name, node, key, row._replace(allowed=row.tracked + flows))
+    yield lambda: [cell_flows.tenant(scene.region.name, node, key).tracked - row.tracked for node, row in before.items()]
+    for node, row in before.items():
+        held = cell_flows.tenant(scene.region.name, node, key)
+        cell_flows.put_tenant(scene.region.name, node, key, held._replace(allowed=row.allowed))
+
+
+def flood(scene: Scene, count: int, rate: float) -> End:
+    """Of owl's balancer, by the whole internet."""
+    return End("syn_flood", at_server(scene.region.name), "192.0.2.0/24", scene.owl.front_address, str(STREAMS), str(count), str(rate))
+
+
+def refusals(scene: Scene) -> int:
+    states = node_states(current(scene.region.name))
+    return sum(one.status.counters.get("drop_flows_full", {}).get("packets", 0) for one in states if one.status)
+
+
+def test_a_flood_of_one_account_takes_no_room_of_others(scene: Scene, load: CellLoad, record_property: Callable[..., None]):
+    """It meets its own limit."""
+    allowed, before = SCALE.flood // 20, refusals(scene)
+    with allowance(scene, allowed) as taken, load.visiting(SERVER, STREAMS, 50) as visitor:
+        until(lambda: visitor.asked()["connections"] > 50, "visits")
+        calm = visitor.asked()["waited"]
+        with closing(flood(scene, SCALE.flood, SCALE.flood / 2)) as attack:
+            assert attack.heard() == f"sent {SCALE.flood}"
+        stormy = visitor.asked()["waited"]
+        until(lambda: refusals(scene) > before, "some were refused")
+        assert 0 < max(taken()) <= 1.02 * allowed
+    record_property("a visit waits", f"{1000 * calm:.1f} ms, and {1000 * stormy:.1f} ms beside a flood of {SCALE.flood / 2:.0f} SYNs a second")
+    print(f"\na visit waits {1000 * calm:.1f} ms, and {1000 * stormy:.1f} ms beside a flood")
+    assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
+    assert max(load.broken().values()) == 0
+
+
+def test_where_both_nodes_that_keep_a_flow_die_at_once_it_is_reset_and_others_go_on(scene: Scene, load: CellLoad):
+    """Of others the primary dies, and the top that they pass through: the secondary knows them."""
+    finish(load)
+    load.close()
+    shard = scene.shard()
+    dead = (min(set(scene.nodes) - shard), min(shard))
+    with closing(CellLoad(scene.wren, scene.owl, held=SCALE.extra, every=0.5, flows=1)) as made:
+        made.settle()
+        until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed")
+        flows = scene.flows(dead)
+        for node in dead:
+            DEATHS["cable"](scene.region.name, node)
+        until(lambda: max(one.asked()["quiet"] for one in made.callers.values()) < 1.5, "none hangs, for long")
+        until(lambda: all(scene.cell.is_left(node) for node in dead), "everybody has left them")
+        until(lambda: max(one.asked()["quiet"] for one in made.callers.values()) < 1.5, "none hangs, for long")
+        told = {way: made.callers[way].asked() for way in ("nat", "balancer")}
+    doomed = {way: {flow.port for flow in flows if flow.way == way and flow.is_doomed} for way in told}
+    assert any(flow.primary_dies and flow.top_dies and not flow.is_doomed for flow in flows)
+    assert all(doomed.values())
+    for way, one in told.items():
+        assert set(one["lost"]) <= doomed[way]
+        assert one["reset"] == one["broken"]

@@ -8,7 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rookery.dataplane.formats import CachedDirective, FlowKey, RowNumber, TopSet, TopsNumber, Tracker
+from rookery.dataplane.formats import (
+    Allowance,
+    CachedDirective,
+    CellConstant,
+    FlowKey,
+    RowNumber,
+    TenantNumber,
+    TopSet,
+    TopsNumber,
+    Tracker,
+)
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.table import Table
 from rookery.host.rows import living_tops
@@ -69,6 +79,18 @@ def living_places(region: str, node: str) -> frozenset[int]:
     with table(region, node, "cell_living", RowNumber, RowNumber) as found:
         mask = (found.get(RowNumber(0)) or RowNumber(0)).row if found else 0
     return frozenset(place for place in range(mask.bit_length()) if mask >> place & 1)
+
+
+def tenant(region: str, node: str, key: TenantNumber) -> Allowance:
+    """How many flows an account has there, and may have; by the usual row where it has none yet."""
+    held = rows(region, node, "tenants", TenantNumber, Allowance)
+    return held.get(key) or held[TenantNumber(CellConstant.EVERYBODY)]
+
+
+def put_tenant(region: str, node: str, key: TenantNumber, row: Allowance) -> None:
+    with table(region, node, "tenants", TenantNumber, Allowance) as found:
+        assert found
+        found.put_many({key: row})
 
 
 class Cell:

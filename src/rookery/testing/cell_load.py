@@ -10,7 +10,8 @@ Connections and visits: rookery.testing.crowd; datagrams: rookery.testing.datagr
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rookery.region.layout import PAGE_ADDRESSES
@@ -29,6 +30,7 @@ class CellLoad(Ways):
         self.callers: dict[str, End] = {}
         self.visitors: dict[str, End] = {}
         self.servers: dict[str, End] = {}
+        self.left: list[dict[str, Any]] = []  # what visitors said who have left
         self.ways = {}
         self._inside = at_instance(wren.region, wren.client)
         self._flows = flows
@@ -40,6 +42,7 @@ class CellLoad(Ways):
                 self.visitors = {"nat": self.visit(SERVER, STREAMS, rate / 2), "balancer": self.visit(BALANCER, HIDDEN, rate / 2)}
             undo = self._undo.pop_all()
         self._undo = undo
+        self.finished = False
 
     def _begin(self, *command: Any) -> End:
         end = End(*command)
@@ -78,10 +81,18 @@ class CellLoad(Ways):
         return end
 
     def visit(self, address: str, port: int, rate: float) -> End:
-        """From wren's client, until it is told to end."""
+        """From wren's client, until it is told to leave."""
         end = self._begin("crowd", self._inside, "visit", address, str(port), "1", str(rate))
         end.await_word("complete")
         return end
+
+    @contextmanager
+    def visiting(self, address: str, port: int, rate: float) -> Iterator[End]:
+        """More visits, beside those that there are. Afterwards `left` tells of them."""
+        end = self.visit(address, port, rate)
+        yield end
+        self.left.append(end.asked("end"))
+        end.close()
 
     def settle(self) -> None:
         """All ways are whole and calm, and what was measured before is forgotten. Raises RuntimeError."""
@@ -107,7 +118,8 @@ class CellLoad(Ways):
 
     def finish(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ends all after all that was sent has arrived. What who called has seen, and who served, summed up."""
-        told = [end.asked("end") for end in self.visitors.values()]
+        self.finished = True
+        told = self.left + [end.asked("end") for end in self.visitors.values()]
         for end in (*self.servers.values(), *self.callers.values()):
             end.say("end")
         told += [end.answer() for end in self.callers.values()]

@@ -35,7 +35,9 @@ class Tenant:
     def __init__(self, region: str, name: str, clients: Callable[[str], Any], targets: int, internal: bool):
         self.region, self.name = region, name
         self.ec2, self.elb = clients("ec2"), clients("elbv2")
+        self.associations: dict[int, str] = {}  # of subnets with route tables
         self.groups: dict[str, str] = {}  # ARNs of target groups
+        self.listeners: dict[str, str] = {}  # ARNs
         self._build_vpc()
         self._build_nat()
         self.client = self._launch("10.60.2.10")
@@ -48,14 +50,14 @@ class Tenant:
     def _build_vpc(self) -> None:
         ec2 = self.ec2
         self.vpc = ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
-        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
+        self.gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
         mine = [{"Name": "vpc-id", "Values": [self.vpc]}]
         group = ec2.describe_security_groups(Filters=mine)["SecurityGroups"][0]["GroupId"]
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule("-1")])
         self.front, self.front_table = self._subnet(1)
         self.back, self.back_table = self._subnet(2)
-        self.lead(self.front_table, GatewayId=gateway)
+        self.lead(self.front_table, GatewayId=self.gateway)
 
     def _subnet(self, number: int) -> tuple[str, str]:
         """And its route table."""
@@ -63,7 +65,7 @@ class Tenant:
         asked = {"VpcId": self.vpc, "CidrBlock": f"10.60.{number}.0/24", "AvailabilityZone": zone}
         subnet = self.ec2.create_subnet(**asked)["Subnet"]["SubnetId"]
         table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
-        self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        self.associations[number] = self.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
         return subnet, table
 
     def lead(self, table: str, **target: str) -> Any:
@@ -95,8 +97,26 @@ class Tenant:
         group = self.elb.create_target_group(**asked)["TargetGroups"][0]["TargetGroupArn"]
         self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in self.targets])
         action = [{"Type": "forward", "TargetGroupArn": group}]
-        self.elb.create_listener(LoadBalancerArn=self.balancer, Protocol=protocol, Port=port, DefaultActions=action)
+        asked = {"LoadBalancerArn": self.balancer, "Protocol": protocol, "Port": port, "DefaultActions": action}
+        self.listeners[name] = self.elb.create_listener(**asked)["Listeners"][0]["ListenerArn"]
         self.groups[name] = group
+
+    def change_every_row(self) -> None:
+        """Of the cell's file that there is of it; nothing works another way than before. """
+        table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
+        self.lead(table, GatewayId=self.gateway)
+        self.ec2.replace_route_table_association(AssociationId=self.associations[1], RouteTableId=table)
+        for group in self.groups.values():
+            self.elb.modify_target_group(TargetGroupArn=group, HealthCheckIntervalSeconds=20)
+        longer = [{"Key": "tcp.idle_timeout.seconds", "Value": "400"}]
+        for name in ("streams", "hidden"):
+            self.elb.modify_listener_attributes(ListenerArn=self.listeners[name], Attributes=longer)
+
+    @property
+    def front_address(self) -> str:
+        """The balancer's to the internet."""
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [self.front]}])["NetworkInterfaces"]
+        return next(one["Association"]["PublicIp"] for one in found if one["Description"].startswith("ELB") and "Association" in one)
 
     @property
     def health(self) -> dict[str, dict[str, tuple[str, str]]]:

@@ -19,9 +19,11 @@ import hashlib
 import json
 import os
 import resource
+import statistics
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 HEAD = struct.Struct("!QQ16s")
@@ -41,7 +43,8 @@ class Crowd:
         self.connections, self.broken, self.sent, self.received, self.latest = 0, 0, 0, 0, 0
         self.lost: list[int] = []  # local ports of those that broke
         self.reset = 0  # of these
-        self.failed, self.slowest = 0, 0.0  # visits that were not answered, and how long one waited to be connected
+        self.failed = 0  # visits that were not answered
+        self.waits: deque[float] = deque(maxlen=100)  # of the latest others, for their connections, in seconds
         self.noise = os.urandom(16)
 
     def join(self, member: Member) -> None:
@@ -64,10 +67,10 @@ class Crowd:
             "lost": self.lost,
             "latest": self.latest / 1e9,
             "quiet": quiet / 1e9,
-            "slowest": self.slowest,
+            "waited": statistics.median(self.waits) if self.waits else 0.0,
         }
         print(json.dumps(told), flush=True)
-        self.latest, self.slowest = 0, 0.0
+        self.latest = 0
 
     async def keep_sending(self) -> None:
         turn, due = 0, time.monotonic()
@@ -184,7 +187,7 @@ async def visit(crowd: Crowd, address: str, port: int) -> None:
     try:
         async with asyncio.timeout(THREE_TRIES):
             _, visitor = await loop.create_connection(lambda: Visitor(crowd), address, port)
-        crowd.slowest = max(crowd.slowest, time.monotonic() - began)
+        crowd.waits.append(time.monotonic() - began)
         async with asyncio.timeout(PATIENCE):
             await visitor.over
     except (OSError, TimeoutError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rookery.region.layout import Layout
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
+END_SECONDS = 2.0
 
 Where = tuple[list[str], dict[str, str] | None]  # what enters it, and its environment
 
@@ -61,9 +63,15 @@ class End:
         return json.loads(self.heard())
 
     def close(self) -> None:
-        """Whatever it does."""
+        """Whatever it does. Ours end with their stdin, and only then is what they listened for free."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._process.stdout.close()
 
 
 def at_instance(region: str, instance: str) -> Where:
