@@ -27,6 +27,10 @@ def rookery(*words: str) -> str:
 
 
 def ec2_client():
+    return client_of("ec2")
+
+
+def client_of(service: str):
     """A botocore client of the region, from what `rookery env` prints."""
     lines = [
         line.removeprefix("export ").split("=", 1)
@@ -35,7 +39,7 @@ def ec2_client():
     ]
     values = {key: value.strip("'\"") for key, value in lines}
     return Session().create_client(
-        "ec2",
+        service,
         endpoint_url=values["AWS_ENDPOINT_URL"],
         region_name=values["AWS_REGION"],
         aws_access_key_id=values["AWS_ACCESS_KEY_ID"],

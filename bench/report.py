@@ -175,6 +175,14 @@ def edge_moves_table(data: dict[str, Any]) -> list[str]:
     return plain_table("An Elastic IP moves", data["summary"], note)
 
 
+def target_changes_table(data: dict[str, Any]) -> list[str]:
+    note = (
+        "RegisterTargets and DeregisterTargets while a client begins a connection every ten milliseconds; a registered target has to pass its first health "
+        f"check, too (bench/target_changes.py). Of {data['connections']:,} connections {data['failed']} were not answered. Target: 5 s at worst."
+    )
+    return plain_table("A balancer's targets come and go", data["summary"], note)
+
+
 def services_table(data: dict[str, Any]) -> list[str]:
     lines = ["## What instances find on their wire", "", *head("figure", "Rookery", "dnsmasq", "ratio")]
     for key, words in SERVICE_FIGURES.items():
@@ -251,6 +259,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "live": live_table,
     "edge_path": edge_path_table,
     "edge_moves": edge_moves_table,
+    "target_changes": target_changes_table,
     "services": services_table,
     "propagation": propagation_table,
     "api_requests": api_table,

@@ -69,6 +69,8 @@ struct formats {
 	struct cell_choices cell_choices;
 	struct tracker tracker;
 	struct cached_directive cached_directive;
+	struct check_way check_way;
+	struct checks_config checks_config;
 	enum cell_constant cell_constant;
 	enum cell_node_flag cell_node_flag;
 	enum attachment_kind attachment_kind;

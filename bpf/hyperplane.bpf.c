@@ -57,6 +57,7 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 	if ((verdict = check_border(packet, &course->exit.gates, INGRESS, crosses_border(packet, course)))) return verdict;
 	if ((verdict = find_key(skb, packet, course))) return verdict;
 	if ((verdict = find_kind_of_key(packet, course))) return verdict;
+	if (course->step == CHAIN_CHECK) return walk_chain(skb, false);
 	if ((verdict = follow_cached(skb))) return verdict;
 	return ask_trackers(skb, packet, course);
 }

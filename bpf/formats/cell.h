@@ -25,6 +25,11 @@ enum cell_constant {
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
 	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
+	CELL_CHECK_PORT_FIRST = 1024,      /* ports of a balancer's own address that are never handed out: of checks ... */
+	CELL_CHECK_PORTS = 64,             /* ... so many for the node at each place: a block */
+	CELL_CHECK_BLOCKS = CELL_NODES_MAX,
+	CELL_CHECK_NETWORK = 240,          /* first byte of addresses that name slots: reserved (RFC 1112), so nobody else has one */
+	CELL_CHECK_SELF = 0xfffffe,        /* the other bytes: a node's own address there, from which it checks; others: slots */
 	CELL_EVERYBODY = 0,                /* in `tenants`: what one may hold who has no row yet */
 };
 
@@ -217,6 +222,23 @@ struct cached_directive {
 	__u64 told;                        /* ... when its trackers last heard of that; 0: never */
 };
 _Static_assert(sizeof(struct cached_directive) == 80, "shared format");
+
+/* `check_slots`: number, the last bytes of an address in CELL_CHECK_NETWORK -> whom a node's own checks of that name reach, and in the
+ * name of which balancer's attachment. `check_numbers`: the same the other way round. Each node's own affair: not in the cell's file. */
+struct check_way {
+	__u32 vni;
+	__u32 interface;                   /* the attachment's */
+	struct address address;            /* the target's */
+};
+_Static_assert(sizeof(struct check_way) == 24, "shared format");
+
+/* `checks`: one row, key 0: where checks come from, and their answers go. All zero: nowhere. */
+struct checks_config {
+	__u32 ifindex;                     /* the node's end of the pair */
+	__u8 mac[6];                       /* of the other end */
+	__u8 node_mac[6];
+};
+_Static_assert(sizeof(struct checks_config) == 16, "shared format");
 
 /* `tenants`: number of an account -> struct allowance: flows that it holds at this tracker, and may. */
 

@@ -20,6 +20,7 @@ enum chain_step {
 	CHAIN_BEAT_ANSWERS_FIRST = 9,
 	CHAIN_BEAT_ANSWERS_SECOND = 10,
 	CHAIN_END = 11,
+	CHAIN_CHECK = 12,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
 };
 
 enum chain_flag {

@@ -11,7 +11,7 @@ enum verdict {
 	DELIVERED = 2,                     /* given to the instance */
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
-	SERVED = 5,                        /* given to the host's services */
+	SERVED = 5,                        /* given to the host's services, or to the health checks of a cell's node */
 	DEFERRED = 6,                      /* XDP left it as it came to the TC build behind it, which judges it, and counts it as well */
 	KEPT = 7,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
 
@@ -77,6 +77,8 @@ enum verdict {
 	DROP_CHAIN = 73,                   /* from no node of the cell, or of another epoch, or malformed */
 	DROP_CELL_FRAGMENT = 74,           /* a fragment of what a cell takes whole only */
 	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
+	DROP_NO_CHECK = 78,                /* at a port that a balancer keeps for health checks, or from there: of no check that this node makes */
+	DROP_NOT_A_CHECK = 79,             /* from a node's checks, but not TCP from their address and one of the node's ports */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -89,6 +91,7 @@ enum program {
 	BLACKFOOT_INWARD = 5,              /* of an edge: from outside */
 	HYPERPLANE_TOP = 6,                /* of a cell's node: from hosts and edges */
 	HYPERPLANE_CHAIN = 7,              /* ... from other nodes of its cell */
+	HYPERPLANE_CHECKS = 8,             /* ... from its own health checks */
 };
 
 enum step {
@@ -133,6 +136,8 @@ enum step {
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
+	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
+	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
 };
 
 enum what_if_mark {

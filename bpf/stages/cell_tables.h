@@ -91,4 +91,28 @@ struct {
 	__type(value, struct allowance);
 } tenants SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct checks_config);
+} checks SEC(".maps");
+
+/* Without halves: no file says them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 15);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct check_way);
+} check_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 15);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct check_way);
+	__type(value, __u32);
+} check_numbers SEC(".maps");
+
 #endif

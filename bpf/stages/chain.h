@@ -5,6 +5,7 @@
 #define ROOKERY_CHAIN_STAGE_H
 
 #include "stages/answer_back.h"
+#include "stages/check_answer.h"
 #include "stages/decide.h"
 #include "stages/follow.h"
 
@@ -57,6 +58,8 @@ __noinline __u32 place_of_step(void)
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
 	case CHAIN_TELL:
 		return course->top;
+	case CHAIN_CHECK:
+		return node_at(course, place_of_check(course->key.destination_port)) ? place_of_check(course->key.destination_port) : NOBODY;
 	}
 	return NOBODY;
 }
@@ -392,6 +395,8 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
 		return course->step == CHAIN_END ? KEPT : CONTINUE;
+	case CHAIN_CHECK:
+		return take_check(skb);
 	}
 	return DROP_CHAIN;
 }
@@ -411,6 +416,8 @@ static __always_inline enum verdict skip_step(struct packet *packet, struct cour
 		return CONTINUE;
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		return KEPT;
+	case CHAIN_CHECK:
+		return DROP_NO_CHECK;
 	}
 	return DROP_NO_TOP;
 }

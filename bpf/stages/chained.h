@@ -62,7 +62,7 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 		return DROP_UNKNOWN_OPTION;
 	if (!comes_from_node(course, packet->outer_source) || !is_of_time(course, bpf_ntohl(option.epoch)))
 		return DROP_CHAIN;
-	if (option.step < CHAIN_ASK || option.step >= CHAIN_END)
+	if (option.step < CHAIN_ASK || (option.step >= CHAIN_END && option.step != CHAIN_CHECK))
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
 	if (!attachment_of(course))

@@ -41,7 +41,8 @@ static __always_inline bool crosses_border(const struct packet *packet, const st
 	return packet->origin_vni != packet->vni || course->sender.subnet != course->exit.subnet;
 }
 
-/* Is it a port that the cell handed out? Whoever listens there has it, else. An address of its own answers nothing else. */
+/* Is it a port that the cell handed out, or one of its checks'? Whoever listens there has it, else. An address of its own answers nothing
+ * else. */
 static __always_inline enum verdict find_kind_of_key(const struct packet *packet, struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
@@ -52,6 +53,10 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 		return attachment->kind == ATTACHMENT_NAT && attachment->flags & ATTACHMENT_CLOSED ? DROP_NO_SERVICE : CONTINUE;
 	if (attachment->kind != ATTACHMENT_NAT && service_of(course))
 		return attachment->flags & ATTACHMENT_CLOSED ? DROP_NO_SERVICE : CONTINUE;
+	if (answers_check(packet, course, attachment)) {
+		course->step = CHAIN_CHECK;
+		return CONTINUE;
+	}
 	if (bpf_ntohs(course->key.destination_port) < CELL_PORT_FIRST)
 		return attachment->kind == ATTACHMENT_NAT ? DROP_NO_FLOW : DROP_NO_SERVICE;
 	course->flags |= CHAIN_HANDED_OUT;

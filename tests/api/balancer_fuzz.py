@@ -26,7 +26,7 @@ from rookery.intent.balancing import balancing_intent
 from rookery.intent.state import State
 from rookery.model.balancers import BALANCING
 from rookery.model.codec import encode
-from rookery.model.keys import cell_key, target_health_key
+from rookery.model.keys import cell_key
 from rookery.model.objects import Cell, NetworkInterface, TargetHealth
 from rookery.testing.shapes import Values
 from tests.api import fuzz
@@ -116,8 +116,7 @@ async def make_front():
         Cell(name=f"cell-{zone}", zones=(zone,), nodes=tuple(f"node-{zone}-{n}" for n in range(4)))
         for zone in (0, 1)
     ]
-    checked = {target_health_key(cell.name): encode(TargetHealth(cell=cell.name)) for cell in cells}
-    await store.txn([], {**{cell_key(cell.name): encode(cell) for cell in cells}, **checked})
+    await store.txn([], {cell_key(cell.name): encode(cell) for cell in cells})
     return store, front
 
 

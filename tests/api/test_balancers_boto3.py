@@ -293,11 +293,3 @@ def test_the_aws_cli_builds_a_balancer(api, elb, home):
     aws(f"register-targets --target-group-arn {target_group} --targets Id=10.0.1.9 Id=10.0.2.9,Port=8080")
     health = aws(f"describe-target-health --target-group-arn {target_group}")["TargetHealthDescriptions"]
     assert {one["TargetHealth"]["State"] for one in health} == {"initial"}
-
-
-def test_where_nobody_checks_targets_there_are_no_balancers(api, elb, home):
-    api.run(api.store.txn([], {}, [target_health_key("cell-0")]))
-    with pytest.raises(elb.exceptions.ClientError) as refused:
-        balance(elb, home)
-    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
-    assert elb.describe_load_balancers()["LoadBalancers"] == []

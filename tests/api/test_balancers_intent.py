@@ -217,7 +217,7 @@ def test_a_listener_of_both_protocols_is_two_services_with_the_same_targets(here
 
 
 def test_a_targets_check_is_its_groups(here):
-    assert target(here, here.one).check == HealthCheckIntent()
+    assert target(here, here.one).check == HealthCheckIntent(listener=80)
     elb(
         here,
         "ModifyTargetGroup",
@@ -227,9 +227,39 @@ def test_a_targets_check_is_its_groups(here):
         HealthCheckPath="/up",
         HealthCheckIntervalSeconds=5,
         HealthCheckTimeoutSeconds=2,
+        Matcher={"HttpCode": "301,200,200-204"},
     )
-    wanted = HealthCheckIntent(protocol="HTTP", port=8080, path="/up", interval=5, timeout=2)
-    assert target(here, here.one).check == replace(wanted, matcher="200-399")
+    wanted = HealthCheckIntent(protocol="HTTP", port=8080, path="/up", interval=5, timeout=2, listener=80)
+    assert target(here, here.one).check == replace(wanted, matcher="200-204,301")
+
+
+def checked_by(here, cell="cell-0"):
+    return {row.address: row.checked_by for row in seen(here, cell=cell).targets}
+
+
+def test_a_target_is_checked_by_every_address_that_may_send_to_it(here):
+    a, b = (fronts(here)[zone].number for zone in ("us-east-1a", "us-east-1b"))
+    assert checked_by(here) == {here.one: (a,), here.two: (), here.three: (a,)}
+    assert checked_by(here, "cell-1") == {here.one: (), here.two: (b,), here.three: ()}
+    modify(here, "ModifyLoadBalancerAttributes", {CROSS: "true"}, LoadBalancerArn=here.balancer["LoadBalancerArn"])
+    assert checked_by(here) == {here.one: (a,), here.two: (a,), here.three: (a,)}
+
+
+def test_a_draining_target_is_not_checked_and_a_new_one_is_at_once(here):
+    (a,) = checked_by(here)[here.one]
+    deregister(here, here.group, here.instances[0])
+    assert checked_by(here)[here.one] == ()
+    register(here, here.group, here.instances[0])
+    assert checked_by(here)[here.one] == (a,)
+
+
+def test_the_targets_of_a_group_are_checked_as_soon_as_a_listener_leads_to_it(here):
+    spare = group(here, "spare")
+    register(here, spare, (here.instances[0], 9000))
+    assert {row.port for row in seen(here).targets} == {80}
+    listen(here, here.balancer, spare, port=81)
+    (row,) = [row for row in seen(here).targets if row.port == 9000]
+    assert (row.checked_by, row.check.listener) == (checked_by(here)[here.one], 81)
 
 
 def test_groups_that_no_listener_uses_are_not_the_cells_concern(here):

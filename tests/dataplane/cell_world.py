@@ -16,13 +16,25 @@ from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.cell import CellDataplane
-from rookery.dataplane.formats import ForwarderKey, MappingKey, PublicKey, RouteKind, Verdict
+from rookery.dataplane.formats import (
+    CellConstant,
+    ForwarderKey,
+    InterfaceFlag,
+    MappingKey,
+    PublicKey,
+    RouteKind,
+    TopsNumber,
+    Verdict,
+)
+from rookery.hyperplane import check_link
+from rookery.hyperplane.check_ways import CheckWays
 from tests.dataplane import edge_world, plan, plan_cell, plan_edge
 from tests.dataplane.edge_world import EdgeWorld
 from tests.dataplane.namespaces import inside, run
 from tests.dataplane.objects import built_objects
 
 NAT_PUBLIC = "203.0.113.51"
+SHARD = 900  # number of the nodes that serve the balancer's account
 
 
 @dataclass
@@ -32,6 +44,7 @@ class NodeSpace:
     pins: Path
     real: CellDataplane
     substrate: int  # ifindex
+    checks: CheckWays
 
     def attach(self) -> None:
         inside(self.namespace, lambda: self.real.attach_substrate(self.substrate))
@@ -66,6 +79,20 @@ class CellWorld:
         row = formats.Mapping(address, plan_cell.BALANCER, 9, plan.mac(plan_cell.BALANCER), 1, 0, 1_700_000_000, 5, 0)
         self.around.host.mappings.put_many({MappingKey(plan.VPC, address_bytes(plan_cell.BALANCER_ADDRESS)): row})
 
+    def lead_to_balancer_at(self, *places: int) -> None:
+        """As when its account's shard is all nodes, and these live."""
+        order = [*places, *(place for place in range(len(plan_cell.NODES)) if place not in places)]
+        packed = b"".join(plan_cell.NODES[place].packed for place in order).ljust(4 * CellConstant.NODES_MAX, b"\0")
+        served = {TopsNumber(SHARD): formats.TopSet(len(places), len(order), packed)}
+        number, flags = SHARD.to_bytes(4, "little"), InterfaceFlag.AT_CELL
+        row = formats.Mapping(number, plan_cell.BALANCER, 9, plan.mac(plan_cell.BALANCER), 1, flags, 1_700_000_000, 5, 0)
+        self.around.host.tops.put_many(served)
+        self.around.host.mappings.put_many({MappingKey(plan.VPC, address_bytes(plan_cell.BALANCER_ADDRESS)): row})
+        for node in self.nodes:
+            node.real.tops.put_many(served)
+            speaker = formats.Forwarder(number, 9, plan.mac(plan_cell.BALANCER), flags, 0)
+            node.real.forwarders.put_many({ForwarderKey(plan.VPC, plan_cell.BALANCER): speaker})
+
     def put_target(self, address: str, port: int) -> None:
         """The only one."""
         row = plan_cell.target(0)._replace(address=address_bytes(address), port=port.to_bytes(2, "big"))
@@ -97,8 +124,10 @@ def _add_node(made: CellWorld, place: int, mode: AttachMode) -> None:
     run("ip", "netns", "exec", name, "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
     pins = Path("/sys/fs/bpf") / name
     real = CellDataplane.open(pins, built_objects(), 256, plan_cell.SIZES)
-    made.nodes.append(NodeSpace(name, place, pins, real, plan_edge.ifindex(name, "u0")))
     real.use_attach_mode(mode)
+    checks = f"{name}-checks"
+    inside(name, lambda: check_link.hold(real, checks))
+    made.nodes.append(NodeSpace(name, place, pins, real, plan_edge.ifindex(name, "u0"), CheckWays(real, checks)))
     plan_cell.fill_node(real, place, len(plan_cell.NODES), made.nodes[-1].substrate)
     one = formats.NatAddressKey(*plan_cell.attachment_key(plan_cell.NAT), 1)
     real.nat_addresses.delete_many([one])

@@ -201,11 +201,14 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_CELL_FRAGMENT": "test_cell_nat",
     "DROP_NO_SERVICE": "test_cell_balancer",
     "DROP_NO_TARGET": "test_cell_balancer",
+    "DROP_NO_CHECK": "test_cell_checks",
+    "DROP_NOT_A_CHECK": "test_cell_checks",
 }
 STEPS_OF_CELLS = {  # told in test_cell_chain.py, but what hosts tell of cells
     Step.TOP_CHOSEN, Step.FROM_TOP, Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED,
     Step.TOLD, Step.PASSED_ON, Step.RESET,
 }  # fmt: skip
+STEPS_OF_CHECKS = {Step.CHECK_FOUND, Step.CHECK_ANSWERED}  # told in test_cell_checks.py
 STEPS_OF_EDGES = {  # told in tests/journeys/test_through_the_edge.py
     Step.EDGE_CHOSEN, Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED, Step.SENT_OUTSIDE, Step.FROM_EDGE,
 }  # fmt: skip
@@ -251,7 +254,7 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
     for packet, program in packets:
         for event in ask(host_a, packet, program).events:
             told[event.step] = step_line(line_of(event, host="host-1", names={}, boot=0.0), hosts={})
-    assert told.keys() == set(Step) - STEPS_OF_EDGES - STEPS_OF_CELLS
+    assert told.keys() == set(Step) - STEPS_OF_EDGES - STEPS_OF_CELLS - STEPS_OF_CHECKS
     assert told[Step.ARP_ANSWERED] == "ARP answered by the host: 10.7.1.1 is at 02:00:00:00:00:01"
     assert told[Step.MAPPING_FOUND] == "mapping found: 10.7.1.6 lives at 100.64.1.11 (generation 5)"
     assert told[Step.DROPPED] == "dropped: nobody in this VPC has the destination's address"

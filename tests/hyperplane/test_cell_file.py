@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from rookery.hyperplane.cell_file import (
     ATTACHMENTS,
+    CHECKS,
     FILE_BYTES,
     NODES,
+    TARGETS,
     Damaged,
     Refused,
     TooLarge,
@@ -20,7 +22,7 @@ from rookery.hyperplane.cell_file import (
     hash_of,
     place_targets,
 )
-from rookery.intent.cell import CellIntent
+from rookery.intent.cell import CellIntent, HealthCheckIntent
 from tests.hyperplane.files import FILES, attachment, file, in_order, node, service, target
 
 
@@ -50,7 +52,24 @@ def test_half_a_file_is_none(cut):
 def test_the_fullest_file_has_room():
     """Rows as long as they get: names of accounts, long ids, checks with long paths."""
     attachments = tuple(attachment(n, of="loadbalancer-" + "f" * 17, group_set=2**64 - 1) for n in range(ATTACHMENTS.rows))
-    targets = in_order(target(n, "targetgroup-" + "f" * 32) for n in range(40))
+    check = HealthCheckIntent(
+        protocol="HTTPS",
+        path="/" + "x" * 1023,
+        matcher=",".join(map(str, range(200, 600, 2))),
+        port=65_535,
+        listener=65_535,
+        interval=300,
+        timeout=120,
+        healthy=10,
+        unhealthy=10,
+    )
+    wordy = {"zone": 5, "terminates": True, "draining": True, "healthy": False, "checked_by": (2**32 - 1,) * 6, "check": check}
+    targets = in_order(
+        msgspec.structs.replace(
+            target(n, f"tg-{n % CHECKS.rows:016x}"), vni=2**24 - 1, interface=2**32 - 1, address=f"255.255.255.{n % 200}", port=40_000 + n, **wordy
+        )
+        for n in range(TARGETS.rows)
+    )
     intent = CellIntent(
         cell="cell-1",
         generation=2**62,

@@ -10,16 +10,25 @@ import pytest
 
 from rookery.hyperplane.cell_file import Refused, check, decode, encode
 from rookery.hyperplane.controller import Controller
+from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT
 from rookery.hyperplane.object_store import StoreAway, file_key, opened, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import encode as encode_report
 from rookery.intent.cell_whole import Part
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode as encode_thing
-from rookery.model.keys import cell_key, cell_status_key, host_key, key_of, shard_key
-from rookery.model.objects import Cell, CellAttachment, CellStatus, Host, NetworkInterface, Shard
+from rookery.model.keys import cell_key, cell_status_key, host_key, key_of, shard_key, target_health_key
+from rookery.model.objects import (
+    Cell,
+    CellAttachment,
+    CellStatus,
+    Host,
+    NetworkInterface,
+    Shard,
+    TargetHealth,
+)
 from rookery.testing.memory_store import MemoryStore
-from tests.hyperplane.files import attachment
+from tests.hyperplane.files import attachment, in_order, service, target
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NODES = tuple(f"node-{n}" for n in range(1, 5))
@@ -79,6 +88,10 @@ class Scene:
             said = NodeReport(node=name, epoch=file.epoch, generation=file.intent.generation, time=time.time(), living=names)
             said = msgspec.structs.replace(said, **changed)
             await self.objects.put(report_key("cell-1", name), encode_report(said))
+
+    async def health(self) -> dict | None:
+        entry = await self.store.get(target_health_key("cell-1"))
+        return decode_thing(TargetHealth, entry.value).targets if entry else None
 
     async def ticks(self, count: int, *names) -> None:
         for _ in range(count):
@@ -276,5 +289,172 @@ def test_an_object_store_that_is_away_stops_nothing_but_the_next_file(scene, mon
             await scene.controller.tick()
         await scene.controller.tick()
         assert (await scene.file()).epoch == 2
+
+    run(work())
+
+
+# Targets
+
+
+ONE, TWO = (msgspec.structs.replace(target(number), checked_by=(1,)) for number in (1, 2))
+GROUP = ONE.group
+
+
+def balancer(*targets):
+    """As a product: an attachment that listens, and gets a target's flows when it is healthy."""
+
+    def made(_state, _cell, health, _parts) -> Part:
+        found = health.targets.get(GROUP, {}) if health else {}
+        known = [msgspec.structs.replace(one, healthy=found.get(one.place, ("initial", ""))[0] == "healthy") for one in targets]
+        listens = service(1, tuple(one for one in known if one.healthy))
+        return Part(attachments=(attachment(1, kind="balancer"),), services=(listens,), targets=in_order(known))
+
+    return made
+
+
+async def balanced(scene, *targets) -> None:
+    await scene.begin(interfaces=0)
+    scene.controller = scene.another(balancer(*targets))
+    await scene.ticks(1, *NODES)
+
+
+def says(**words):
+    return {"health": {GROUP: {{"one": ONE, "two": TWO}[name].place: word for name, word in words.items()}}}
+
+
+def test_a_target_gets_flows_by_the_very_file_that_its_first_pass_makes(scene):
+    async def work():
+        await balanced(scene, ONE, TWO)
+        assert (await scene.file()).intent.services[0].choices == ()
+        await scene.report("node-1", living=NODES, **says(one=PASSED))
+        await scene.controller.tick(early=True)
+        assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
+        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+
+    run(work())
+
+
+def test_the_majority_of_those_who_reported_lately_counts(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.report(*NODES, **says(one=PASSED))
+        await scene.controller.tick()
+        for number, healthy in ((1, True), (2, True), (3, False)):  # two of four leave it as it was
+            await scene.report(NODES[number], living=NODES, **says(one=TIMEOUT))
+            await scene.controller.tick()
+            assert (await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}) == healthy
+        assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
+        await scene.report("node-2", "node-3", living=NODES, time=time.time() - 60, **says(one=TIMEOUT))
+        await scene.report("node-4", living=NODES, **says(one=PASSED))
+        await scene.controller.tick()
+        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+
+    run(work())
+
+
+def test_a_node_that_is_of_the_cell_no_more_has_no_word(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.report("node-1", living=NODES, **says(one=PASSED))
+        await scene.report("node-8", "node-9", **says(one=FAILED))
+        await scene.controller.tick()
+        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+
+    run(work())
+
+
+def test_a_node_that_sees_none_of_the_others_has_no_word(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.report("node-1", "node-2", **says(one=PASSED))
+        await scene.controller.tick()
+        for name in NODES[1:]:
+            await scene.report(name, **says(one=TIMEOUT))
+        await scene.controller.tick()
+        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+
+    run(work())
+
+
+def test_what_is_known_of_targets_survives_agents_and_controllers_that_begin_anew(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.report(*NODES, **says(one=PASSED))
+        await scene.controller.tick()
+        scene.controller = scene.another(balancer(ONE))
+        await scene.ticks(2, *NODES)
+        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+        assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
+
+    run(work())
+
+
+def test_a_target_that_went_is_forgotten_and_begins_anew(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.report(*NODES, **says(one=PASSED))
+        await scene.controller.tick()
+        scene.controller = scene.another(balancer(msgspec.structs.replace(ONE, checked_by=(), draining=True)))
+        await scene.controller.tick()
+        assert await scene.health() == {}
+        await scene.report(*NODES)
+        scene.controller = scene.another(balancer(ONE))
+        await scene.controller.tick()
+        assert await scene.health() == {}
+
+    run(work())
+
+
+def test_health_is_written_only_when_it_changed(scene):
+    async def work():
+        await balanced(scene, ONE, TWO)
+        await scene.report(*NODES, **says(one=PASSED, two=FAILED))
+        await scene.ticks(2)
+        before = await scene.store.revision()
+        await scene.report(*NODES, **says(one=PASSED, two=FAILED))
+        await scene.ticks(3)
+        assert await scene.store.revision() == before
+
+    run(work())
+
+
+# News
+
+
+def test_news_are_of_the_state_or_of_targets_and_not_what_comes_with_every_report(scene):
+    async def work():
+        await balanced(scene, ONE)
+        await scene.ticks(3, *NODES)
+        await scene.controller.tick()
+        assert not await scene.controller._has_news()
+        await scene.report(*NODES)  # as every two seconds
+        await scene.store.txn([], {"observed/host/host-1": b"{}"})
+        assert not await scene.controller._has_news()
+        await scene.report("node-2", **says(one=PASSED))
+        assert await scene.controller._has_news()
+        await scene.controller.tick(early=True)
+        assert not await scene.controller._has_news()
+        await scene.put(interface(70))
+        assert await scene.controller._has_news()
+        await scene.controller.tick(early=True)
+        assert not await scene.controller._has_news()
+
+    run(work())
+
+
+def test_rings_wait_for_beats_however_many_files_come_early(scene):
+    async def work():
+        await scene.begin(NODES[:3])
+        await scene.ticks(2, *NODES[:3])
+        await scene.begin(NODES)
+        await scene.ticks(2, *NODES)
+        for _ in range(40):
+            await scene.controller.tick(early=True)
+            await scene.report(*NODES)
+        file = await scene.file()
+        assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
+        await scene.ticks(18, *NODES)
+        file = await scene.file()
+        assert file.current == file.previous == (0, 1, 2, 3)
 
     run(work())

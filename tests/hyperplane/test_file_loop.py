@@ -22,8 +22,9 @@ class Scene:
         self.refuses = False
         self.loop = self.agent()
 
-    def agent(self, node="node-3") -> FileLoop:
-        return FileLoop("cell-1", node, self.objects, held_epoch=lambda: self.kernel_epoch, take=self.take, tell=lambda one: one)
+    def agent(self, node="node-3", **changed) -> FileLoop:
+        parts = {"held_epoch": lambda: self.kernel_epoch, "take": self.take, "tell": lambda one: one, **changed}
+        return FileLoop("cell-1", node, self.objects, **parts)
 
     def take(self, one, place) -> None:
         if self.refuses:
@@ -117,6 +118,42 @@ def test_a_node_without_a_place_keeps_what_it_has(scene):
         await scene.loop.tick()
         assert scene.taken == []
         assert "no place" in (await scene.report("node-9")).refused
+
+    run(work())
+
+
+def test_a_new_file_is_news_until_it_was_looked_at(scene):
+    async def work():
+        await scene.tick(file(1))
+        assert not await scene.loop._has_news()
+        await scene.objects.put(file_key("cell-1"), encode(file(2)))
+        assert await scene.loop._has_news()
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()
+        await scene.objects.put(file_key("cell-1"), b"nonsense")
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()  # it is no better when it is looked at again
+
+    run(work())
+
+
+def test_who_has_to_tell_something_does_not_wait(scene):
+    async def work():
+        await scene.tick(file(1))
+        scene.loop.hurry()
+        assert await scene.loop._has_news()
+        await scene.loop.tick(True)
+        assert not await scene.loop._has_news()
+
+    run(work())
+
+
+def test_whoever_follows_is_told_of_each_file_once_it_is_taken(scene):
+    async def work():
+        seen = []
+        scene.loop = scene.agent(taken=lambda one: seen.append((one.epoch, scene.taken[-1][0])))
+        await scene.tick(file(1), file(1), file(3))
+        assert seen == [(1, 1), (3, 3)]
 
     run(work())
 

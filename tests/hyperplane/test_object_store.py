@@ -18,8 +18,22 @@ def test_an_object_is_whole_replaced_and_listed(tmp_path):
         await store.put("reports/cell-1/node-2", b"")
         await store.put("reports/cell-1/node-1", b"")
         assert await store.get("cells/cell-1") == b"two"
-        assert await store.keys("reports/cell-1/") == ["reports/cell-1/node-1", "reports/cell-1/node-2"]
-        assert await store.keys("reports/cell-2/") == []
+        assert [*await store.tags("reports/cell-1/")] == ["reports/cell-1/node-1", "reports/cell-1/node-2"]
+        assert await store.tags("reports/cell-2/") == {}
+
+    asyncio.run(work())
+
+
+def test_the_tag_of_an_object_tells_when_it_was_put_anew(tmp_path):
+    async def work():
+        store, seen = opened(str(tmp_path / "objects")), []
+        seen.append(await store.tag("reports/cell-1/node-1"))
+        assert seen == [""]
+        for content in (b"one", b"two"):
+            await store.put("reports/cell-1/node-1", content)
+            seen.append(await store.tag("reports/cell-1/node-1"))
+            assert await store.tags("reports/cell-1/") == {"reports/cell-1/node-1": seen[-1]}
+        assert len(set(seen)) == 3
 
     asyncio.run(work())
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from rookery.host.instances.namespace import named
-from rookery.region import owned
+from rookery.hyperplane import check_link
+from rookery.region import namespaces, owned
 from rookery.region.layout import CELL, Layout
 from rookery.region.parts import CONTROLLER
 from rookery.region.supervisor import read_records
@@ -88,6 +89,25 @@ def test_a_node_whose_agent_is_killed_takes_the_next_file(region):
     assert pid_of(region, "node-2") != old
 
 
+def test_the_way_to_a_nodes_health_checks_is_made_again_where_it_is_taken_away(region):
+    plan, names = Layout(region.name), sorted(NAMES)
+    assert [name for name in names if not namespaces.is_sound(plan.checks_namespace(name))] == []
+    namespaces.remove(plan.checks_namespace("node-1"))
+    namespaces.run("ip", "-netns", plan.host_namespace("node-2"), "link", "delete", check_link.NODE_SIDE)
+
+    def is_whole() -> bool:
+        return all(leads_to_checks(plan, name) for name in names)
+
+    until(is_whole, "the agents mend it", within=40.0)
+
+
+def leads_to_checks(plan: Layout, name: str) -> bool:
+    if not namespaces.is_sound(plan.checks_namespace(name)):
+        return False
+    ends = namespaces.devices(plan.host_namespace(name)), namespaces.devices(plan.checks_namespace(name))
+    return check_link.NODE_SIDE in ends[0] and check_link.CHECKS_SIDE in ends[1]
+
+
 def test_without_the_object_store_nodes_keep_their_file_and_with_it_they_go_on(region):
     before = min(epochs(settled(region, healthy, "nodes take the file")))
     file = Layout(region.name).objects / "cells" / CELL
@@ -109,7 +129,7 @@ def test_a_drained_node_leaves_and_another_joins_and_nobody_else_begins_anew(reg
     done = region.rookery("cell", "scale", "3", timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     assert {node["name"] for node in cell(region)["nodes"]} == STAY
-    assert f"rookery-{region.name}-node-4" not in named(Layout(region.name).namespace_prefix)
+    assert [name for name in named(Layout(region.name).namespace_prefix) if "-node-4" in name] == []
     done = region.rookery("cell", "scale", "4")
     assert done.returncode == 0, done.stderr.decode()
     settled(region, lambda one: healthy(one) and [node["in_ring"] for node in one["nodes"]] == [True] * 4, "it is in the ring")

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from rookery.region import namespaces
 from rookery.region.inside import entering
@@ -183,11 +181,3 @@ def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage)
     (address,) = stage.ec2.describe_addresses(AllocationIds=[stage.allocation])["Addresses"]
     assert "AssociationId" not in address
     stage.ec2.release_address(AllocationId=stage.allocation)
-
-
-def test_a_balancer_is_refused_as_long_as_nobody_checks_targets(stage: Stage):
-    subnets = [one["SubnetId"] for one in stage.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [stage.vpc]}])["Subnets"]]
-    with pytest.raises(ClientError) as refused:
-        stage.region.client("elbv2").create_load_balancer(Name="web", Type="network", Scheme="internal", Subnets=subnets[:1])
-    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
-    assert re.search("checks no targets", str(refused.value))

@@ -27,6 +27,8 @@ from rookery.dataplane.formats import (
     CellService,
     CellServiceKey,
     CellTarget,
+    ChecksConfig,
+    CheckWay,
     FlowKey,
     NatAddress,
     NatAddressKey,
@@ -39,11 +41,12 @@ from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, l
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["hyperplane", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
+CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 
 
 class CellSizes(NamedTuple):
@@ -56,6 +59,7 @@ class CellSizes(NamedTuple):
     flows: int = 1 << 20  # that a tracker keeps, both directions counted
     directives: int = 1 << 18  # that a top has at hand
     flows_per_tenant: int = 1 << 18
+    checks: int = 1 << 14  # that a node makes: a target's from each of its balancer's attachments is one
 
 
 class CellDataplane(SenderDataplane):
@@ -73,9 +77,12 @@ class CellDataplane(SenderDataplane):
         self.cell_targets = Table("cell_targets", maps.map_fd("cell_targets"), RowNumber, CellTarget)
         self.directives = Table("directives", maps.map_fd("directives"), FlowKey, CachedDirective)
         self.trackers = Table("trackers", maps.map_fd("trackers"), FlowKey, Tracker)
+        self.check_slots = Table("check_slots", maps.map_fd("check_slots"), RowNumber, CheckWay)
+        self.check_numbers = Table("check_numbers", maps.map_fd("check_numbers"), CheckWay, RowNumber)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
+        self._checks = maps.map_fd("checks")
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
 
     @classmethod
@@ -92,6 +99,8 @@ class CellDataplane(SenderDataplane):
             "cell_targets": halves * sizes.targets,
             "trackers": sizes.flows,
             "directives": sizes.directives,
+            "check_slots": ROOM * sizes.checks,
+            "check_numbers": ROOM * sizes.checks,
         }
         return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
 
@@ -135,6 +144,19 @@ class CellDataplane(SenderDataplane):
         """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
         self.reserve_counters(ifindex)
         self._attach("hyperplane", ifindex)
+
+    def configure_checks(self, config: ChecksConfig) -> None:
+        """Where the node's health checks are. All zero: nowhere, and their answers are dropped."""
+        syscall.update(self._checks, ONLY_KEY, CHECKS_LAYOUT.pack(*config))
+
+    @property
+    def checks(self) -> ChecksConfig:
+        return ChecksConfig._make(CHECKS_LAYOUT.unpack(syscall.lookup(self._checks, ONLY_KEY, CHECKS_LAYOUT.size)))
+
+    def attach_checks(self, ifindex: int) -> None:
+        """hyperplane_checks on the node's end of the pair that leads to its health checks. Idempotent; swaps what is attached in one
+        step."""
+        self._attach("hyperplane_checks", ifindex)
 
     def sweep_flows(self) -> SweepOutcome:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back. Run it every few seconds. Blocks,

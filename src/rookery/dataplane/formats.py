@@ -41,7 +41,7 @@ class TopsNumber(NamedTuple):
 
 
 class RowNumber(NamedTuple):
-    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array. And what `check_slots` and `check_numbers` call a slot."""
 
     row: int
 
@@ -497,6 +497,18 @@ class CachedDirective(NamedTuple):
     told: int
 
 
+class CheckWay(NamedTuple):
+    vni: int
+    interface: int
+    address: bytes
+
+
+class ChecksConfig(NamedTuple):
+    ifindex: int
+    mac: bytes
+    node_mac: bytes
+
+
 class Caller(NamedTuple):
     prefix: bytes
     source: int
@@ -583,6 +595,8 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIQQIHH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIQQQ"),
+    CheckWay: Struct("=II16s"),
+    ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
     ServicesConfig: Struct("=I6s6s"),
     ServiceBudget: Struct("=Q"),
@@ -622,6 +636,11 @@ class CellConstant(IntEnum):
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    CHECK_PORT_FIRST = 1024
+    CHECK_PORTS = 64
+    CHECK_BLOCKS = 16
+    CHECK_NETWORK = 240
+    CHECK_SELF = 16777214
     EVERYBODY = 0
 
 
@@ -675,6 +694,7 @@ class ChainStep(IntEnum):
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
     END = 11
+    CHECK = 12
 
 
 class ChainFlag(IntFlag):
@@ -860,6 +880,8 @@ class Verdict(IntEnum):
     DROP_CHAIN = 73
     DROP_CELL_FRAGMENT = 74
     DROP_PROBE_UNANSWERED = 75
+    DROP_NO_CHECK = 78
+    DROP_NOT_A_CHECK = 79
     VERDICTS = 96
 
 
@@ -871,6 +893,7 @@ class Program(IntEnum):
     BLACKFOOT_INWARD = 5
     HYPERPLANE_TOP = 6
     HYPERPLANE_CHAIN = 7
+    HYPERPLANE_CHECKS = 8
 
 
 class Step(IntEnum):
@@ -915,6 +938,8 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    CHECK_FOUND = 44
+    CHECK_ANSWERED = 45
 
 
 class WhatIfMark(IntEnum):

@@ -67,7 +67,7 @@ class TopsNumber(NamedTuple):
 
 
 class RowNumber(NamedTuple):
-    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array."""
+    """Key of `cell_nodes`, `cell_choices` and `cell_targets`: a row of an array. And what `check_slots` and `check_numbers` call a slot."""
 
     row: int
 

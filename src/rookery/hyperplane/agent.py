@@ -1,5 +1,5 @@
-"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, reports. It never sees a
-packet, and packets go on without it: maps and links are pinned.
+"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, checks targets, reports.
+It never sees a packet of others, and packets go on without it: maps and links are pinned.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from rookery.host.probes import PROBE_SECONDS
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
-from rookery.hyperplane import cell_file
+from rookery.hyperplane import cell_file, check_link
 from rookery.hyperplane.answers import PROGRAM, Answers
+from rookery.hyperplane.cell_file import CellFile
+from rookery.hyperplane.check_link import CheckLinkError
+from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
+from rookery.hyperplane.node_checks import NodeChecks
 from rookery.hyperplane.object_store import opened
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.state import NodeState
@@ -50,8 +54,10 @@ def assemble(config: CellNodeConfig) -> NodeState:
         state = _parts(config, link, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         kernel_settings.hold(wanted_of_the_kernel(config))
+        if config.checks_namespace:
+            check_link.hold(dataplane, config.checks_namespace)
         dataplane.attach_substrate(link.ifindex)
-    except (SubstrateError, DataplaneError, OSError, ValueError) as error:
+    except (SubstrateError, CheckLinkError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
 
@@ -84,11 +90,13 @@ def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDat
         kernel=kernel,
         subscription=Subscription(config.region_name, services, config.identity) if services else None,
         alarms=AlarmBook(config.substrate_device),
+        ways=CheckWays(dataplane, config.checks_namespace) if config.checks_namespace else None,
     )
 
 
 class Agent(Follower[NodeState]):
     WRONG = "rows or programs"
+    REFUSALS = (*Follower.REFUSALS, CheckLinkError)
 
     def __init__(self, state: NodeState):
         super().__init__(state, state.config.heal_seconds, log)
@@ -99,8 +107,10 @@ class Agent(Follower[NodeState]):
             opened(config.objects, config.object_options),
             held_epoch=lambda: state.kernel.halves.epoch,
             take=state.kernel.take,
+            taken=self._checks_follow,
             tell=self._complete,
         )
+        self._checks = NodeChecks(state.ways, self._files.hurry)
         self._watch = EventWatch(
             name=config.name,
             dataplane=state.dataplane,
@@ -121,6 +131,7 @@ class Agent(Follower[NodeState]):
                 await stack.enter_async_context(state.subscription)
             await stack.enter_async_context(self._control.at(state.config.control_socket))
             stack.callback(self._watch.follow())
+            await stack.enter_async_context(self._checks)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._files.run())
@@ -151,7 +162,11 @@ class Agent(Follower[NodeState]):
             flows=state.flows,
             packets=sum(counted.values()) - dropped,
             dropped=dropped,
+            health=self._checks.words,
         )
+
+    def _checks_follow(self, file: CellFile) -> None:
+        self._checks.follow(file)
 
     # Who lives
 
@@ -208,6 +223,8 @@ class Agent(Follower[NodeState]):
         if dataplane.attached_program(state.substrate.ifindex) != dataplane.program_id(PROGRAM):
             dataplane.attach_substrate(state.substrate.ifindex)
             mended += 1
+        if state.ways is not None:
+            mended += check_link.hold(dataplane, state.config.checks_namespace) + state.ways.heal()
         return mended
 
     async def _keep_looking_at_the_device(self) -> None:

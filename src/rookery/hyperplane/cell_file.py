@@ -1,10 +1,11 @@
 """The file of a cell: one object, as long on its first day as on its last, whatever is in it.
 
-    magic (8)  BLAKE2b of all that follows (32)  head (HEAD_BYTES)  nodes  attachments  addresses  services  choices  targets
+    magic (8)  BLAKE2b of all that follows (32)  head (HEAD_BYTES)  nodes  attachments  addresses  services  choices  targets  checks
 
 Every kind has a fixed number of rows of a fixed number of bytes: two bytes of length (big-endian), MessagePack, zeros. A row not in
 use is all zeros. An attachment's addresses and a service's choices are rows of their own, which begin with the number of the row they
-belong to. Nodes fetch it every two seconds and build all of their tables from it: the same work whether nothing or everything changed.
+belong to; a health check is a row of its target group's. Nodes fetch it every two seconds (sooner when there are news) and build all
+of their tables from it: the same work whether nothing or everything changed.
 
 CellFileError
  +- Damaged    not whole, or of another version: the node goes on with what it has
@@ -25,17 +26,20 @@ from rookery.intent.cell import (
     PLACES_MAX,
     AttachmentIntent,
     CellIntent,
+    HealthCheckIntent,
     NodeIntent,
     ServiceIntent,
     TargetIntent,
 )
 
 MAGIC = b"ROOKCELL"
-VERSION = 1
+VERSION = 2
 HASH_BYTES = 32
 KEY_BYTES = 16
 HEAD_BYTES = 512
 LENGTH_BYTES = 2
+
+NO_CHECK = HealthCheckIntent()
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -68,8 +72,9 @@ ATTACHMENTS = Kind(512, 512)
 ADDRESSES = Kind(2048, 32)  # of NAT gateways
 SERVICES = Kind(128, 256)
 CHOICES = Kind(2048, 24)  # all services' together
-TARGETS = Kind(1024, 384)
-KINDS = (NODES, ATTACHMENTS, ADDRESSES, SERVICES, CHOICES, TARGETS)
+TARGETS = Kind(1024, 256)
+CHECKS = Kind(128, 2048)  # of target groups that a listener leads to; a path has up to 1,024 characters, a matcher 800
+KINDS = (NODES, ATTACHMENTS, ADDRESSES, SERVICES, CHOICES, TARGETS, CHECKS)
 FILE_BYTES = len(MAGIC) + HASH_BYTES + HEAD_BYTES + sum(kind.rows * kind.bytes for kind in KINDS)
 
 
@@ -88,6 +93,8 @@ class CellFile(msgspec.Struct, frozen=True, kw_only=True):
     current: tuple[int, ...]  # the ring: places
     previous: tuple[int, ...]  # the ring before; the same: every node uses the current one
     ring_since: int = 0  # epoch of the first file with these rings
+    beat: int = 0  # files that came by the clock: a file that came early for news has that of the one before
+    ring_beat: int = 0  # beat of the first file with these rings
     removal_epoch: int = 0  # of the newest file from which rows went because that was meant
 
 
@@ -100,6 +107,8 @@ class _Head(msgspec.Struct, array_like=True):
     current: tuple[int, ...]
     previous: tuple[int, ...]
     ring_since: int
+    beat: int
+    ring_beat: int
     removal_epoch: int
 
 
@@ -112,6 +121,11 @@ class _Address(msgspec.Struct, array_like=True):
 class _Target(msgspec.Struct, array_like=True):
     generation: int
     target: TargetIntent | None
+
+
+class _Check(msgspec.Struct, array_like=True):
+    group: str
+    check: HealthCheckIntent
 
 
 class _Choice(msgspec.Struct, array_like=True):
@@ -132,6 +146,8 @@ def encode(file: CellFile) -> bytes:
         current=file.current,
         previous=file.previous,
         ring_since=file.ring_since,
+        beat=file.beat,
+        ring_beat=file.ring_beat,
         removal_epoch=file.removal_epoch,
     )
     content = b"".join(
@@ -142,7 +158,8 @@ def encode(file: CellFile) -> bytes:
             _section(ADDRESSES, _addresses(intent.attachments), "addresses of NAT gateways"),
             _section(SERVICES, map(_without_choices, intent.services), "services"),
             _section(CHOICES, _choices(file), "choices of targets"),
-            _section(TARGETS, itertools.starmap(_Target, file.rows), "targets"),
+            _section(TARGETS, map(_without_check, file.rows), "targets"),
+            _section(CHECKS, _checks(row.target for row in file.rows if row.target), "target groups"),
         )
     )
     return MAGIC + blake2b(content, digest_size=HASH_BYTES).digest() + content
@@ -154,6 +171,16 @@ def _without_addresses(attachment: AttachmentIntent) -> AttachmentIntent:
 
 def _without_choices(service: ServiceIntent) -> ServiceIntent:
     return msgspec.structs.replace(service, choices=())
+
+
+def _without_check(row: TargetRow) -> _Target:
+    target = msgspec.structs.replace(row.target, check=NO_CHECK) if row.target else None
+    return _Target(row.generation, target)
+
+
+def _checks(targets: Iterable[TargetIntent]) -> Iterator[_Check]:
+    """One for each group."""
+    yield from (_Check(group, check) for group, check in {one.group: one.check for one in targets}.items())
 
 
 def _addresses(attachments: Sequence[AttachmentIntent]) -> Iterator[_Address]:
@@ -223,7 +250,7 @@ def decode(packed: bytes) -> CellFile:
     addresses = sections.read(ADDRESSES, _Address)
     services = sections.read(SERVICES, ServiceIntent)
     choices = sections.read(CHOICES, _Choice)
-    rows = tuple(TargetRow(row.generation, row.target) for row in sections.read(TARGETS, _Target))
+    rows = _with_checks(sections.read(TARGETS, _Target), sections.read(CHECKS, _Check))
     targets = (row.target for row in rows if row.target)
     intent = CellIntent(
         cell=head.cell,
@@ -241,6 +268,8 @@ def decode(packed: bytes) -> CellFile:
         current=head.current,
         previous=head.previous,
         ring_since=head.ring_since,
+        beat=head.beat,
+        ring_beat=head.ring_beat,
         removal_epoch=head.removal_epoch,
     )
 
@@ -281,7 +310,7 @@ def _unpacked(row: type[T], content: bytes, at: int, room: int) -> T | None:
 
 _DECODERS: dict[type, Any] = {
     row: msgspec.msgpack.Decoder(row)
-    for row in (_Head, NodeIntent, AttachmentIntent, _Address, ServiceIntent, _Choice, _Target)
+    for row in (_Head, NodeIntent, AttachmentIntent, _Address, ServiceIntent, _Choice, _Target, _Check)
 }
 
 
@@ -297,6 +326,17 @@ def _with_addresses(attachments: list[AttachmentIntent], rows: list[_Address]) -
         )
         for number, attachment in enumerate(attachments)
     )
+
+
+def _with_checks(rows: list[_Target], checks: list[_Check]) -> tuple[TargetRow, ...]:
+    held = {row.group: row.check for row in checks}
+    found = []
+    for row in rows:
+        if row.target and row.target.group not in held:
+            raise Damaged(f"a target of {row.target.group}, of which it is not said how it is checked")
+        target = msgspec.structs.replace(row.target, check=held[row.target.group]) if row.target else None
+        found.append(TargetRow(row.generation, target))
+    return tuple(found)
 
 
 def _with_choices(

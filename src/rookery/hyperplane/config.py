@@ -15,6 +15,7 @@ class CellNodeConfig(NodeConfig, frozen=True, kw_only=True):
     objects: str  # where its file lies: a folder, or s3://bucket/prefix
     object_options: dict[str, str] = {}  # of S3, as obstore names them
     max_mappings: int = 1 << 18
+    checks_namespace: str = ""  # of health checks' sockets, in /run/netns; the agent makes it. Empty: this node makes none
     flows: int = 1 << 20  # that it keeps as a tracker, both directions counted
     directives: int = 1 << 18  # that it has at hand as a top
     flows_per_tenant: int = 1 << 18

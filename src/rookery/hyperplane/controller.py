@@ -1,7 +1,9 @@
-"""`python -m rookery.hyperplane.controller`: follows the store, and every two seconds writes the file of each cell.
+"""`python -m rookery.hyperplane.controller`: follows the store, and every two seconds writes the file of each cell; sooner when the
+state changed, or a node's word on a target.
 
     store --watch--> state --cell_intent--> file --> object store --> nodes
-    nodes --reports--> object store --> rings; observed/cell/* (how far a cell is); shards that lost a node
+    nodes --reports--> object store --> rings; observed/cell/* (how far a cell is); observed/health/* (what it found of its targets);
+                                        shards that lost a node
 
 It keeps nothing that is not in the store or in the file that it wrote last, which it reads before it writes the next: an epoch never goes
 back, and two controllers at once take turns, each going on from the other's file."""
@@ -20,12 +22,15 @@ from pathlib import Path
 import msgspec
 
 from rookery.hyperplane.cell_file import CellFile, Damaged, TooLarge, decode, encode
+from rookery.hyperplane.health import Words, cell_words
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
-from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, opened, reports_prefix
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, opened
+from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
-from rookery.hyperplane.report import decode as decode_report
+from rookery.hyperplane.report_book import ReportBook, fresh, news_of, words_of
 from rookery.hyperplane.shards import rebalanced
+from rookery.intent.cell import CellIntent
 from rookery.intent.cell_whole import PRODUCTS, Product, cell_intent
 from rookery.intent.state import State
 from rookery.log import log_to_stderr
@@ -37,8 +42,6 @@ from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
 from rookery.store.interface import Compacted, Compare, Conflict, Entry, Store, StoreUnavailable
 from rookery.store.sqlite import opened as opened_store
 
-TICK_SECONDS = 2.0
-FRESH_SECONDS = 7.0  # an older report tells of a node that reads no files, or is dead
 WATCHED = "in"  # intended/ and infrastructure/, in one read
 
 log = logging.getLogger("rookery.hyperplane.controller")
@@ -60,7 +63,7 @@ class StateReader:
         newest = await self._store.revision()
         if self._state is None:
             await self._read_all()
-        else:
+        elif newest != self.reached:
             try:
                 await self._catch_up()
             except Compacted:
@@ -75,7 +78,7 @@ class StateReader:
         self._become(found.revision)
 
     async def _catch_up(self) -> None:
-        batches = await self._store.changes_since(self._revision, WATCHED)
+        batches = await self._store.changes_since(self.reached, WATCHED)
         for batch in batches:
             for change in batch.changes:
                 if change.value is None:
@@ -99,41 +102,68 @@ class Controller:
         self._reader = StateReader(store, mtu)
         self._products = products
         self._told: dict[str, CellStatus] = {}
+        self._books: dict[str, ReportBook] = {}
+        self._seen: dict[str, dict[str, tuple[int, Words]]] = {}  # by cell: the news that its file knows of
+        self._generation = 0  # of the state that the last files were made of
         self._read: dict[str, CellFile] = {}  # should the newest be damaged
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            started = time.monotonic()
-            await self.tick()
-            await asyncio.sleep(max(0.0, started + TICK_SECONDS - time.monotonic()))
+        await keep_pace(self.tick, self._has_news)
 
-    async def tick(self) -> None:
+    async def _has_news(self) -> bool:
+        """Of the state, or of a node."""
+        try:
+            state = await self._reader.read()
+            if state.generation != self._generation:
+                return True
+            for cell in state.cells:
+                if news_of(await self._book(cell).newest()) != self._seen.get(cell):
+                    return True
+        except (StoreUnavailable, StoreAway, msgspec.DecodeError):
+            pass  # the next tick says so
+        return False
+
+    def _book(self, cell: str) -> ReportBook:
+        if cell not in self._books:
+            self._books[cell] = ReportBook(self._objects, cell)
+        return self._books[cell]
+
+    async def tick(self, early: bool = False) -> None:
         """All cells once. One that fails keeps no other from its file."""
         try:
             state = await self._reader.read()
         except (StoreUnavailable, msgspec.DecodeError) as error:
             log.warning("cells keep their files: %s", error)
             return
+        self._generation = state.generation
         for cell in list(state.cells.values()):
             try:
-                await self._keep(state, cell)
+                await self._keep(state, cell, early)
             except (StoreAway, StoreUnavailable, StateBehind, TooLarge, Damaged) as error:
                 log.warning("%s keeps its file: %s", cell.name, error)
 
-    async def _keep(self, state: State, cell: Cell) -> None:
-        reports = await self._reports(cell.name)
-        fresh = {name: one for name, one in reports.items() if time.time() - one.time < FRESH_SECONDS}
+    async def _keep(self, state: State, cell: Cell, early: bool) -> None:
+        reports = await self._book(cell.name).newest()
+        self._seen[cell.name] = news_of(reports)
         members = {name for name in cell.nodes if name}
-        living = living_nodes(fresh) & members
+        speaking = fresh(reports, time.time())
+        living = living_nodes(speaking) & members
+        present = {name: one for name, one in speaking.items() if name in living}
         held = await self._held(cell.name)
-        intent = cell_intent(state, cell, await self._health(cell.name), self._products)
+        before = await self._health(cell.name)
+        intent = cell_intent(state, cell, before, self._products)
+        health = health_of(cell.name, intent, before, present)
+        if health != before:
+            intent = cell_intent(state, cell, health, self._products)
         known = {name: one for name, one in reports.items() if name in members}
-        file = next_file(held, intent, state, reached=self._reader.reached, reports=known, living=living)
+        file = next_file(held, intent, state, reached=self._reader.reached, reports=known, living=living, early=early)
         await self._objects.put(file_key(cell.name), encode(file))
         self._read[cell.name] = file
+        if health is not None and health != before:
+            await self._store.txn([], {target_health_key(cell.name): encode_thing(health)})
         await self._level_shards(state, cell)
-        await self._tell(cell.name, file, {name: one for name, one in fresh.items() if name in living})
+        await self._tell(cell.name, file, present)
 
     async def _held(self, cell: str) -> CellFile | None:
         """Raises Damaged when it is, and nobody remembers what was in it."""
@@ -147,19 +177,6 @@ class Controller:
                 raise
             log.error("%s: %s: writing it anew", cell, error)
             return self._read[cell]
-
-    async def _reports(self, cell: str) -> dict[str, NodeReport]:
-        """By node; what cannot be read is none."""
-        found = {}
-        for key in await self._objects.keys(reports_prefix(cell)):
-            packed = await self._objects.get(key)
-            try:
-                report = decode_report(packed or b"")
-            except msgspec.DecodeError as error:
-                log.warning("%s: %s", key, error)
-                continue
-            found[report.node] = report
-        return found
 
     async def _health(self, cell: str) -> TargetHealth | None:
         entry = await self._store.get(target_health_key(cell))
@@ -193,6 +210,12 @@ class Controller:
             return
         await self._store.txn([], {cell_status_key(cell): encode_thing(status)})
         self._told[cell] = status
+
+
+def health_of(cell: str, intent: CellIntent, before: TargetHealth | None, present: Mapping[str, NodeReport]) -> TargetHealth | None:
+    """`before`, where nothing changed: every revision of the store wakes others."""
+    found = cell_words(intent.targets, words_of(present), before.targets if before else {})
+    return TargetHealth(cell=cell, targets=found) if found != (before.targets if before else {}) else before
 
 
 def status_of(cell: str, living: Mapping[str, NodeReport]) -> CellStatus:

@@ -1,4 +1,5 @@
-"""A node and its cell's file: fetched every two seconds, checked, taken whole; what came of it is reported where the file lies.
+"""A node and its cell's file: fetched every two seconds or when it is a new one, checked, taken whole; what came of it is reported where
+the file lies.
 
 Whatever is wrong, the node goes on with what it has: the age of the file is what tells."""
 
@@ -13,16 +14,15 @@ from rookery.dataplane.errors import DataplaneError
 from rookery.hyperplane import report as reports
 from rookery.hyperplane.cell_file import CellFile, CellFileError, Refused, check, decode, hash_of
 from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, report_key
+from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
-
-TICK_SECONDS = 2.0
 
 log = logging.getLogger("rookery.hyperplane")
 
 
 class FileLoop:
     """`held_epoch`: of what the kernel holds, whoever wrote it: a new agent takes nothing older. `take`: puts a file and this node's place
-    into the kernel; runs in a thread. `tell`: completes a report."""
+    into the kernel; runs in a thread. `taken`: told of each file afterwards. `tell`: completes a report."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class FileLoop:
         *,
         held_epoch: Callable[[], int],
         take: Callable[[CellFile, int], None],
+        taken: Callable[[CellFile], None] = lambda _: None,
         tell: Callable[[NodeReport], NodeReport],
     ):
         self.cell = cell
@@ -39,20 +40,31 @@ class FileLoop:
         self._objects = objects
         self._held_epoch = held_epoch
         self._take = take
+        self._taken = taken
         self._tell = tell
         self.file: CellFile | None = None
         self.hash = ""
         self.refused = ""
         self.taken = time.monotonic()  # when the last file was, or the agent began
+        self._tag = ""  # of the newest file that was looked at
+        self._has_to_tell = False
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            started = time.monotonic()
-            await self.tick()
-            await asyncio.sleep(max(0.0, started + TICK_SECONDS - time.monotonic()))
+        await keep_pace(self.tick, self._has_news)
 
-    async def tick(self) -> None:
+    def hurry(self) -> None:
+        """The next report does not wait for its time."""
+        self._has_to_tell = True
+
+    async def _has_news(self) -> bool:
+        try:
+            return self._has_to_tell or await self._objects.tag(file_key(self.cell)) != self._tag
+        except StoreAway:
+            return False  # the next turn says so
+
+    async def tick(self, _early: bool = False) -> None:
+        self._has_to_tell = False
         try:
             await self._fetch()
         except (StoreAway, CellFileError, DataplaneError, ValueError) as error:
@@ -65,6 +77,7 @@ class FileLoop:
             log.warning("nobody hears its report: %s", error)
 
     async def _fetch(self) -> None:
+        self._tag = await self._objects.tag(file_key(self.cell))  # first: what comes between the two is news again
         packed = await self._objects.get(file_key(self.cell))
         if packed is None:
             raise StoreAway(f"the cell {self.cell} has no file yet")
@@ -75,6 +88,7 @@ class FileLoop:
         self._check(file)
         await asyncio.to_thread(self._take, file, self._place(file))
         self.file, self.hash, self.refused, self.taken = file, hash_of(packed), "", time.monotonic()
+        self._taken(file)
 
     def _check(self, file: CellFile) -> None:
         """Raises Refused."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from rookery.hyperplane.report import NodeReport
 
-SETTLING_EPOCHS = 3  # before another change: what is new to a key leads it after heartbeats and a lease
-KEPT_EPOCHS = 16  # CELL_YOUNG_SECONDS (bpf/formats/cell.h) in ticks, and one: so long nodes ask the ring before
+SETTLING_BEATS = 3  # before another change: what is new to a key leads it after heartbeats and a lease
+KEPT_BEATS = 16  # CELL_YOUNG_SECONDS (bpf/formats/cell.h) in ticks, and one: so long nodes ask the ring before
 
 
 class Rings(NamedTuple):
@@ -21,25 +21,26 @@ class Rings(NamedTuple):
     current: tuple[int, ...]
     previous: tuple[int, ...]
     since: int  # epoch of the first file with this pair
+    beat: int  # and its beat: time is counted in these, for files come early when there are news
 
 
-def first_rings(wanted: Iterable[int], epoch: int) -> Rings:
+def first_rings(wanted: Iterable[int], epoch: int, beat: int) -> Rings:
     places = tuple(sorted(wanted))
-    return Rings(places, places, epoch)
+    return Rings(places, places, epoch, beat)
 
 
-def next_rings(held: Rings, wanted: Iterable[int], epoch: int, slowest: int) -> Rings:
+def next_rings(held: Rings, wanted: Iterable[int], epoch: int, beat: int, slowest: int) -> Rings:
     """Those of the file `epoch`. `wanted`: places that are to keep flows; `slowest`: the oldest epoch by which a living node works."""
     goal = set(wanted)
     if held.current != held.previous:
-        enough = KEPT_EPOCHS if goal == set(held.current) else SETTLING_EPOCHS
-        settled = slowest >= held.since and epoch >= held.since + enough
-        return Rings(held.current, held.current, epoch) if settled else held
+        enough = KEPT_BEATS if goal == set(held.current) else SETTLING_BEATS
+        settled = slowest >= held.since and beat >= held.beat + enough
+        return Rings(held.current, held.current, epoch, beat) if settled else held
     if not goal or slowest < held.since or goal == set(held.current):
         return held  # a cell without a node that could take flows keeps those it had
     joins, leaves = sorted(goal - set(held.current)), sorted(set(held.current) - goal)
     changed = {*held.current, joins[0]} if joins else {*held.current} - {leaves[0]}
-    return Rings(tuple(sorted(changed)), held.current, epoch)
+    return Rings(tuple(sorted(changed)), held.current, epoch, beat)
 
 
 def living_nodes(fresh: Mapping[str, NodeReport]) -> set[str]:

@@ -29,17 +29,19 @@ def next_file(
     reached: int,
     reports: Mapping[str, NodeReport],
     living: Set[str],
+    early: bool = False,
 ) -> CellFile:
-    """`reached`: revision up to which the store is known. Raises StateBehind; TooLarge for more than a cell has room for."""
+    """`reached`: revision up to which the store is known; `early`: it comes between two beats. Raises StateBehind; TooLarge for more than a cell has room for."""
     epoch = 1 + max(held.epoch if held else 0, *(report.epoch for report in reports.values()), 0)
+    beat = (held.beat if held else 0) + (0 if early else 1)
     wanted = [node.place for node in intent.nodes if not node.draining]
     if held is None:
-        rings, key = first_rings(wanted, epoch), secrets.token_bytes(KEY_BYTES)
+        rings, key = first_rings(wanted, epoch, beat), secrets.token_bytes(KEY_BYTES)
     else:
         if reached < held.intent.generation:
             raise StateBehind(f"the file is of the state at {held.intent.generation}, here it is known up to {reached}")
-        before = Rings(held.current, held.previous, held.ring_since)
-        rings = next_rings(before, wanted, epoch, slowest_epoch(living, reports, held.epoch)) if held.current else first_rings(wanted, epoch)
+        before, slowest = Rings(held.current, held.previous, held.ring_since, held.ring_beat), slowest_epoch(living, reports, held.epoch)
+        rings = next_rings(before, wanted, epoch, beat, slowest) if held.current else first_rings(wanted, epoch, beat)
         key = held.key
     generation = max(intent.generation, held.intent.generation if held else 0)  # who read all counts others' writings as well
     return CellFile(
@@ -50,6 +52,8 @@ def next_file(
         current=rings.current,
         previous=rings.previous,
         ring_since=rings.since,
+        beat=beat,
+        ring_beat=rings.beat,
         removal_epoch=_removal_epoch(held, intent, state, epoch),
     )
 

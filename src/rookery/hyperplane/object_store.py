@@ -60,14 +60,28 @@ class ObjectStore:
         except (BaseError, OSError, TimeoutError) as error:
             raise StoreAway(_sentence(key, error)) from error
 
-    async def keys(self, prefix: str) -> list[str]:
-        """Sorted. `prefix` ends at a slash. Raises StoreAway."""
+    async def tag(self, key: str) -> str:
+        """Another whenever the object is put anew with other content; empty: there is none. Cheap. Raises StoreAway."""
         try:
             async with asyncio.timeout(SECONDS):
-                found = [entry["path"] async for page in self._store.list(prefix) for entry in page]
+                return _tag(await self._store.head_async(key))
+        except FileNotFoundError:
+            return ""
+        except (BaseError, OSError, TimeoutError) as error:
+            raise StoreAway(_sentence(key, error)) from error
+
+    async def tags(self, prefix: str) -> dict[str, str]:
+        """By key, sorted. `prefix` ends at a slash. Raises StoreAway."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                found = {entry["path"]: _tag(entry) async for page in self._store.list(prefix) for entry in page}
         except (BaseError, OSError, TimeoutError) as error:
             raise StoreAway(_sentence(prefix, error)) from error
-        return sorted(found)
+        return dict(sorted(found.items()))
+
+
+def _tag(entry: Mapping[str, Any]) -> str:
+    return entry["e_tag"] or f"{entry['last_modified']} {entry['size']}"
 
 
 def _sentence(key: str, error: Exception) -> str:

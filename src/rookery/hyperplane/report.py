@@ -1,4 +1,5 @@
-"""What a node says of itself: one object per node, written every two seconds, read by the controller and by `rookery cell`."""
+"""What a node says of itself and of targets: one object per node, written every two seconds and whenever its word on a target changed;
+read by the controller and by `rookery cell`."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     directives: int = 0  # that it has at hand as a top
     packets: int = 0  # that it sent on, since its counters began
     dropped: int = 0
+    health: dict[str, dict[str, str]] = {}  # of targets (rookery.hyperplane.health.Words)
 
 
 def encode(report: NodeReport) -> bytes:

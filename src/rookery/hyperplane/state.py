@@ -9,6 +9,7 @@ from rookery.dataplane.cell import CellDataplane
 from rookery.host.alarms import AlarmBook
 from rookery.host.following import FollowerState
 from rookery.host.substrate import Substrate
+from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
@@ -21,6 +22,7 @@ class NodeState(FollowerState):
     dataplane: CellDataplane
     kernel: NodeKernel
     alarms: AlarmBook
+    ways: CheckWays | None  # of health checks to targets; None: this node makes none
     files: FileLoop | None = None  # None: only while it is assembled
     flows: int = 0  # kept as a tracker, by the last sweep
     living: frozenset[str] = frozenset()  # addresses of the other nodes that answer

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from rookery.intent.attachment import Place, attached_to, place_of
 from rookery.intent.balanced_targets import (
     ALL_ZONES,
@@ -17,6 +19,7 @@ from rookery.intent.balanced_targets import (
     Found,
     Placed,
     placed_targets,
+    reached_from,
     takers,
 )
 from rookery.intent.balanced_targets import (
@@ -36,6 +39,7 @@ from rookery.intent.balancer_attributes import (
 )
 from rookery.intent.cell import BALANCER, AttachmentIntent, HealthCheckIntent, ServiceIntent, TargetIntent
 from rookery.intent.groups import group_set
+from rookery.intent.matcher import shortest
 from rookery.intent.state import State
 from rookery.model.balancers import (
     DRAINED,
@@ -89,14 +93,32 @@ def balancing_intent(state: State, cell: Cell, health: TargetHealth | None) -> B
         if listener.balancer_id == front.balancer.id
         for service in _services(front, listener, groups)
     ]
-    used = {forward.group_id for listener in listeners for forward in listener.forwards}
     busy = {key for service in services for key, _ in service.choices}
-    targets = [row for group_id in used for row in groups.rows(group_id, busy)]
+    targets = [
+        row for group_id, use in _uses(fronts, listeners).items() for row in groups.rows(group_id, use, busy)
+    ]
     return BalancingIntent(
         tuple(sorted((_attachment(front) for front in fronts), key=lambda row: row.key)),
         tuple(sorted(services, key=lambda row: row.key)),
         tuple(sorted(targets, key=lambda row: row.key)),
     )
+
+
+class _Use(NamedTuple):
+    """Of a target group. One balancer uses it."""
+
+    fronts: list[_Front]
+    port: int  # the lowest one whose flows it may get
+
+
+def _uses(fronts: Sequence[_Front], listeners: Iterable[Listener]) -> dict[str, _Use]:
+    """By the group's id."""
+    found: dict[str, _Use] = {}
+    for listener in sorted(listeners, key=lambda one: one.port):
+        of_it = [front for front in fronts if front.balancer.id == listener.balancer_id]
+        for forward in listener.forwards:
+            found.setdefault(forward.group_id, _Use(of_it, listener.port))
+    return found
 
 
 def balancer_interfaces(state: State) -> Callable[[str], Mapping[str, str]]:
@@ -196,31 +218,41 @@ class _Groups:
             self._attributes[group_id] = group_attributes(group) if group else _OF_NOTHING
         return self._attributes[group_id]
 
+    def _places(self, group: TargetGroup) -> list[Placed]:
+        if group.id not in self._placed:
+            self._placed[group.id] = placed_targets(group, self._lookup, self._words(group))
+        return self._placed[group.id]
+
     def takers(self, front: _Front, group_id: str) -> list[Placed]:
         group = self._group(group_id)
         if group is None:
             return []
-        if group_id not in self._placed:
-            self._placed[group_id] = placed_targets(group, self._lookup, self._words(group))
         asked = (front.interface.id, group_id)
         if asked not in self._takers:
-            placed = self._placed[group_id]
-            self._takers[asked] = takers(front.balancer, group, front.interface.zone, placed)
+            self._takers[asked] = takers(front.balancer, group, front.interface.zone, self._places(group))
         return self._takers[asked]
 
-    def rows(self, group_id: str, busy: set[TargetKey]) -> Iterator[TargetIntent]:
+    def rows(self, group_id: str, use: _Use, busy: set[TargetKey]) -> Iterator[TargetIntent]:
         """`busy`: who gets new flows. Two targets at one address and port (an instance and its own address) are one row."""
         group = self._group(group_id)
         vpc = self._state.vpcs.get(group.vpc_id) if group else None
         if group is None or vpc is None:
             return
-        check = check_intent(group.check)
+        check, senders = check_intent(group.check, use.port), self._senders(group, use.fronts)
         rows: dict[TargetKey, TargetIntent] = {}
         for target in sorted(group.targets, key=lambda one: one.state == REGISTERED):
             row = self._row(group, vpc, target, busy, check)
             if row is not None:
-                rows[row.key] = row
+                rows[row.key] = replace(row, checked_by=senders.get(target.key, ()))
         yield from rows.values()
+
+    def _senders(self, group: TargetGroup, fronts: Iterable[_Front]) -> dict[tuple[str, int], tuple[int, ...]]:
+        """By a registered target's key: numbers of the interfaces through which flows may reach it."""
+        found: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        for front in sorted(fronts, key=lambda one: one.interface.number):
+            for one in reached_from(front.balancer, group, front.interface.zone, self._places(group)):
+                found[one.target.key].append(front.interface.number)
+        return {key: tuple(numbers) for key, numbers in found.items()}
 
     def _row(
         self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey], check: HealthCheckIntent
@@ -250,16 +282,17 @@ class _Groups:
         return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)
 
 
-def check_intent(check: HealthCheck) -> HealthCheckIntent:
+def check_intent(check: HealthCheck, listener: int = 0) -> HealthCheckIntent:
     return HealthCheckIntent(
         protocol=check.protocol,
         port=check.port,
         path=check.path or "/",
-        matcher=check.matcher or "200-399",
+        matcher=shortest(check.matcher or "200-399"),
         interval=check.interval,
         timeout=check.timeout,
         healthy=check.healthy,
         unhealthy=check.unhealthy,
+        listener=listener,
     )
 
 

@@ -51,11 +51,12 @@ class HealthCheckIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     protocol: str = "TCP"  # TCP, HTTP, HTTPS
     port: int = 0  # 0: the target's own
     path: str = "/"
-    matcher: str = "200-399"
+    matcher: str = "200-399"  # as short as it can be said (rookery.intent.matcher)
     interval: int = 30  # seconds
     timeout: int = 10  # seconds
     healthy: int = 5  # in a row
     unhealthy: int = 2
+    listener: int = 0  # a port that leads to the group: the Host header names it
 
 
 class TargetIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,11 +71,17 @@ class TargetIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     draining: bool = False
     terminates: bool = False  # its flows are reset
     healthy: bool = True
-    check: HealthCheckIntent = HealthCheckIntent()
+    checked_by: tuple[int, ...] = ()  # attachments of its VPC that may send to it: numbers of their interfaces; none: it is not checked
+    check: HealthCheckIntent = HealthCheckIntent()  # the group's
 
     @property
     def key(self) -> tuple[str, str, int]:
         return (self.group, self.address, self.port)
+
+    @property
+    def place(self) -> str:
+        """As TargetHealth names it within its group."""
+        return f"{self.address}:{self.port}"
 
 
 class ServiceIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -70,6 +70,7 @@ def node_config(settings: Settings, index: int) -> CellNodeConfig:
         **node_settings(settings, node_name(index), settings.node_address_of(index)),
         cell=CELL,
         objects=str(settings.layout.objects),
+        checks_namespace=settings.layout.checks_namespace(node_name(index)),
     )
 
 

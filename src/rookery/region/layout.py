@@ -116,6 +116,10 @@ class Layout:
         """In which the host's services listen; its agent makes it."""
         return f"{self.host_namespace(host)}-services"
 
+    def checks_namespace(self, node: str) -> str:
+        """Of the health checks of a cell's node, whose agent makes it."""
+        return f"{self.host_namespace(node)}-checks"
+
     def instance_namespace(self, instance_id: str) -> str:
         return f"{self.namespace_prefix}{instance_id}"
 

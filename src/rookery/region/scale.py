@@ -56,6 +56,7 @@ def _remove(before: Settings, leaving: set[str]) -> None:
         inside = [one for one in owned.region_processes(plan) if processes.network_namespace(one.pid) == inode]
         processes.end(inside, GRACE)
         namespaces.remove(namespace)
+        namespaces.remove(plan.checks_namespace(node))
         for folder in (plan.pins / node, plan.host_run(node), plan.state / node):
             shutil.rmtree(folder, ignore_errors=True)
     asyncio.run(cells.forget_reports(before, leaving))

@@ -27,7 +27,6 @@ from rookery.model.keys import (
     host_key,
     instance_status_key,
     pool_key,
-    target_health_key,
 )
 from rookery.model.objects import (
     AddressPool,
@@ -37,7 +36,6 @@ from rookery.model.objects import (
     Instance,
     InstanceStatus,
     Live,
-    TargetHealth,
 )
 from rookery.region.layout import DEFAULT_ACCOUNT, DEFAULT_AWS_REGION, host_address, host_name
 from rookery.store.interface import Store
@@ -133,13 +131,12 @@ class RunningApi:
         self.run(self.store.txn([], {pool_key(cidr): encode(AddressPool(cidr=cidr))}))
 
     def add_cells(self, zones: tuple[int, ...] = (0, 1), nodes: int = 4) -> list[Cell]:
-        """One cell for each zone number given. They check targets, and have found nothing yet."""
+        """One cell for each zone number given."""
         cells = [
             Cell(name=f"cell-{zone}", zones=(zone,), nodes=tuple(f"node-{zone}-{n}" for n in range(nodes)))
             for zone in zones
         ]
-        checked = {target_health_key(cell.name): encode(TargetHealth(cell=cell.name)) for cell in cells}
-        self.run(self.store.txn([], {**{cell_key(cell.name): encode(cell) for cell in cells}, **checked}))
+        self.run(self.store.txn([], {cell_key(cell.name): encode(cell) for cell in cells}))
         return cells
 
     def cells_obey(self) -> None:

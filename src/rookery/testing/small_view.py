@@ -120,8 +120,7 @@ class SmallView:
         return self.cell_statuses.get(cell)
 
     def target_health(self) -> list[TargetHealth]:
-        """Every cell checks targets, whatever it found."""
-        return [self.found_health.get(name, TargetHealth(cell=name)) for name in self.given_cells | self.found_health]
+        return list(self.found_health.values())
 
     def cells_work(self) -> None:
         """By the state as it is now."""

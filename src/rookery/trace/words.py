@@ -10,7 +10,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DELIVERED: "delivered to the instance",
     Verdict.ANSWERED: "answered by the host or the edge itself",
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
-    Verdict.SERVED: "given to the services of the host",
+    Verdict.SERVED: "given to the services of the host, or to the health checks of the node",
     Verdict.DEFERRED: "left by XDP, as it came, to the TC build behind it, which counts it as well: no neighbour's MAC, to be cut, or not ours",
     Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
@@ -73,6 +73,8 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CONFLICT: "its answers would be taken for those of another flow",
     Verdict.DROP_CHAIN: "between nodes, but from none of this cell, of another time, or with a step that there is not",
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
+    Verdict.DROP_NO_CHECK: "for a port that a balancer keeps for health checks, or from such a check: of none that this node makes",
+    Verdict.DROP_NOT_A_CHECK: "from the health checks of the node, but not TCP from their address and one of its ports",
 }
 
 STEPS: dict[Step, str] = {
@@ -117,6 +119,8 @@ STEPS: dict[Step, str] = {
     Step.TOLD: "told: {outer_destination} is where it entered the cell",
     Step.PASSED_ON: "passed on to {outer_destination}, which {turn}",
     Step.RESET: "reset: {destination} is told that its connection is no more",
+    Step.CHECK_FOUND: "a health check of this node, slot {detail}",
+    Step.CHECK_ANSWERED: "given to the health check: {source} -> {destination}",
 }
 
 ATTACHMENTS: dict[AttachmentKind, str] = {
@@ -134,6 +138,7 @@ TURNS: dict[ChainStep, str] = {
     ChainStep.BEAT_SECOND: "keeps the flow, too",
     ChainStep.BEAT_ANSWERS_FIRST: "keeps the answers",
     ChainStep.BEAT_ANSWERS_SECOND: "keeps the answers, too",
+    ChainStep.CHECK: "made the health check",
 }
 
 SERVICES: dict[Service, str] = {

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from rookery.api.errors import unsupported
 from rookery.api.handlers.balancer_zones import wrong_configuration
 from rookery.api.operation import ApiError
+from rookery.intent.matcher import codes as matched
 from rookery.model.balancers import TRAFFIC_PORT, HealthCheck
 
 SETTINGS = {
@@ -70,7 +71,7 @@ def _http(parameters: Mapping[str, Any], protocol: str) -> dict[str, str]:
         raise wrong_configuration("A health check of the protocol TCP has no path and no matcher")
     if path and not (path.startswith("/") and path.isascii() and path.isprintable() and " " not in path):
         raise ApiError("ValidationError", f"Health check path '{path[:80]}' must begin with a '/' character")
-    if codes and not _MATCHER.match(codes):
+    if codes and not (_MATCHER.match(codes) and matched(codes)):
         raise ApiError(
             "ValidationError", f"Health check matcher HTTP code '{codes[:80]}' must be within '200-599'"
         )

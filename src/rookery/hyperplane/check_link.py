@@ -1,0 +1,177 @@
+"""The way to a node's health checks (docs/decisions/0022): a network namespace of their own, which has their sockets and nothing else,
+and the veth pair that leads there. The node's end is held by programs alone; the other end has the address that checks come from, and a
+route to all that slots are called by.
+
+    node's namespace: chk0 --veth-- chk1: checks' namespace, 240.255.255.254/8
+
+`hold` and `ensure` block for some milliseconds, in a thread that is in the node's namespace. CheckLinkError: the kernel refused; the agent
+does not start, or says so and tries again with its next full pass.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import IPv4Network
+from typing import Any, NamedTuple, Protocol
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from rookery.dataplane.addresses import mac_bytes
+from rookery.dataplane.formats import CellConstant, ChecksConfig
+from rookery.host.instances import namespace, network
+from rookery.host.instances.namespace import NamespaceError
+from rookery.host.instances.network import NetworkError
+from rookery.hyperplane.check_ways import local_address
+
+PROGRAM = "hyperplane_checks"
+NODE_SIDE, CHECKS_SIDE = "chk0", "chk1"
+NODE_MAC, CHECKS_MAC = "02:52:00:00:00:03", "02:52:00:00:00:04"  # of no other device: the pair is a segment of its own
+MTU = 1500  # so no check and no answer is larger than any way to a target
+SLOTS = IPv4Network(f"{CellConstant.CHECK_NETWORK}.0.0.0/8")
+IFF_UP, IFF_NOARP = 0x1, 0x80
+SILENT = IFF_UP | IFF_NOARP  # nobody is asked for a MAC: there is one other end
+
+
+class CheckLinkError(Exception):
+    """What is wrong with the pair or its namespace."""
+
+
+class Entrance(Protocol):
+    """The dataplane's (rookery.dataplane.cell.CellDataplane)."""
+
+    @property
+    def checks(self) -> ChecksConfig: ...
+
+    def configure_checks(self, config: ChecksConfig) -> None: ...
+
+    def attach_checks(self, ifindex: int) -> None: ...
+
+    def detach(self, ifindex: int) -> None: ...
+
+    def attached_program(self, ifindex: int) -> int: ...
+
+    def program_id(self, program: str) -> int: ...
+
+
+class Pair(NamedTuple):
+    """ifindex of both ends, each in its namespace."""
+
+    here: int
+    there: int
+
+
+def hold(entrance: Entrance, name: str) -> int:
+    """All of it, with its program; how much was missing or wrong. `name` as ensure() has it. Raises CheckLinkError, DataplaneError."""
+    before, (found, mended) = entrance.checks, ensure(name)
+    wrong = int(mended)
+    if before != found:
+        if before.ifindex not in (0, found.ifindex):
+            entrance.detach(before.ifindex)
+        entrance.configure_checks(found)
+        wrong += 1
+    if entrance.attached_program(found.ifindex) != entrance.program_id(PROGRAM):
+        entrance.attach_checks(found.ifindex)
+        wrong += 1
+    return wrong
+
+
+def ensure(name: str) -> tuple[ChecksConfig, bool]:
+    """(the pair, as the programs must know it; something was missing and is there now). `name`: of the checks' namespace, in
+    /run/netns. Raises CheckLinkError."""
+    try:
+        mended = _ensure_namespace(name)
+        pair = _pair(name)
+        if pair is None:
+            pair, mended = _make_pair(name), True
+        mended |= _open_there(name, pair) | _open_here(pair)
+    except (NamespaceError, NetworkError, NetlinkError, OSError) as error:
+        raise CheckLinkError(f"the way to the health checks in {name}: {error}") from error
+    return ChecksConfig(pair.here, mac_bytes(CHECKS_MAC), mac_bytes(NODE_MAC)), mended
+
+
+def _ensure_namespace(name: str) -> bool:
+    if os.path.ismount(namespace.NAMED / name):
+        return False
+    namespace.prepare()
+    namespace.remove(name)  # a crash may leave the name without what it names
+    network.create_namespace(name)
+    return True
+
+
+def _pair(name: str) -> Pair | None:
+    """None: an end is missing, or belongs to another pair."""
+    with IPRoute() as route:
+        here = _link(route, NODE_SIDE)
+    with namespace.inside(name), IPRoute() as route:
+        there = _link(route, CHECKS_SIDE)
+    if here is None or there is None or here.get_attr("IFLA_LINK") != there["index"]:
+        return None
+    return Pair(here["index"], there["index"])
+
+
+def _link(route: IPRoute, device: str) -> Any:
+    indices = route.link_lookup(ifname=device)
+    return route.link("get", index=indices[0])[0] if indices else None
+
+
+def _make_pair(name: str) -> Pair:
+    """In the place of what is left of an older one."""
+    with namespace.inside(name):
+        network.unplug(CHECKS_SIDE)
+    network.unplug(NODE_SIDE)
+    inner = {"ifname": CHECKS_SIDE, "address": CHECKS_MAC, "mtu": MTU, "net_ns_fd": name}
+    with IPRoute() as route:
+        route.link("add", ifname=NODE_SIDE, kind="veth", address=NODE_MAC, mtu=MTU, peer=inner)
+    pair = _pair(name)
+    if pair is None:
+        raise CheckLinkError(f"{NODE_SIDE} and {CHECKS_SIDE} in {name} are gone as soon as they are made")
+    return pair
+
+
+def _open_here(pair: Pair) -> bool:
+    with IPRoute() as route:
+        if _is_open(route, pair.here, NODE_MAC, IFF_UP):
+            return False
+        network.without_ipv6(NODE_SIDE)
+        route.link("set", index=pair.here, address=NODE_MAC, mtu=MTU, state="up")
+    return True
+
+
+def _is_open(route: IPRoute, index: int, mac: str, flags: int) -> bool:
+    link = route.link("get", index=index)[0]
+    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & flags)
+    return found == (mac, MTU, flags)
+
+
+def _open_there(name: str, pair: Pair) -> bool:
+    with namespace.inside(name), IPRoute() as route:
+        if _is_whole(route, pair.there):
+            return False
+        network.without_ipv6(CHECKS_SIDE)
+        route.link("set", index=pair.there, address=CHECKS_MAC, mtu=MTU, state="up", arp=False)
+        _address(route, pair.there)
+        route.route("replace", dst=str(SLOTS), oif=pair.there, prefsrc=local_address(), scope="link", proto="kernel")
+    return True
+
+
+def _is_whole(route: IPRoute, index: int) -> bool:
+    return _is_open(route, index, CHECKS_MAC, SILENT) and _addresses(route, index) == {local_address()} and _leads_there(route, index)
+
+
+def _addresses(route: IPRoute, index: int) -> set[str]:
+    return {one.get_attr("IFA_ADDRESS") for one in route.get_addr(family=socket.AF_INET, index=index)}
+
+
+def _address(route: IPRoute, index: int) -> None:
+    found = _addresses(route, index)
+    for address in found - {local_address()}:
+        route.addr("del", index=index, address=address)
+    if local_address() not in found:
+        route.addr("add", index=index, address=local_address(), prefixlen=SLOTS.prefixlen)
+
+
+def _leads_there(route: IPRoute, index: int) -> bool:
+    ways = {f"{way.get_attr('RTA_DST')}/{way['dst_len']}" for way in route.get_routes(family=socket.AF_INET, oif=index)}
+    return str(SLOTS) in ways

@@ -1,0 +1,106 @@
+"""One health check over a socket: TCP (it connects), HTTP and HTTPS (the answer's code is among those that are wanted)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from functools import cache
+
+import httptools
+
+from rookery.hyperplane.checks import Check
+from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT, WRONG_CODE
+from rookery.intent.matcher import codes
+
+READ_BYTES = 16_384
+HEAD_BYTES = 65_536  # of an answer: more is no answer
+
+
+async def result_of(check: Check, way: socket.socket, address: str) -> str:
+    """PASSED, or why it failed. `way`: bound and non-blocking, closed afterwards; `address`: where it connects to. It takes no longer than
+    the settings say."""
+    try:
+        async with asyncio.timeout(check.settings.timeout):
+            await _connect(way, (address, check.port))
+            if check.settings.protocol == "TCP":
+                way.close()
+                return PASSED
+            code = await _code(check, way)
+    except TimeoutError:
+        return TIMEOUT
+    except (OSError, EOFError, httptools.HttpParserError, ValueError):
+        return FAILED
+    return PASSED if code in _passing(check.settings.matcher) else WRONG_CODE
+
+
+async def _connect(way: socket.socket, place: tuple[str, int]) -> None:
+    """Raises OSError."""
+    try:
+        await asyncio.get_running_loop().sock_connect(way, place)
+    except BaseException:
+        way.close()
+        raise
+
+
+@cache
+def _passing(matcher: str) -> frozenset[int]:
+    return frozenset(codes(matcher))
+
+
+async def _code(check: Check, way: socket.socket) -> int:
+    """The connection is closed by whom it is given to. Raises OSError, EOFError, HttpParserError, ValueError."""
+    secured = check.settings.protocol == "HTTPS"
+    reader, writer = await asyncio.open_connection(
+        sock=way, ssl=_unvalidated() if secured else None, server_hostname="" if secured else None
+    )
+    try:
+        writer.write(_request(check))
+        return await _answer(reader)
+    finally:
+        writer.transport.abort()  # nobody waits for a body, nor for the end of TLS
+
+
+def _request(check: Check) -> bytes:
+    lines = (
+        f"GET {check.settings.path} HTTP/1.1",
+        f"Host: {check.host}",
+        "User-Agent: ELB-HealthChecker/2.0",
+        "Accept-Encoding: gzip, compressed",
+        "Connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+
+
+class _Head:
+    """An answer's, as the parser tells of it."""
+
+    def __init__(self) -> None:
+        self.is_whole = False
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
+
+
+async def _answer(reader: asyncio.StreamReader) -> int:
+    """The final code; those that begin with a 1 are not."""
+    head = _Head()
+    parser = httptools.HttpResponseParser(head)
+    read = 0
+    while not (head.is_whole and parser.get_status_code() >= 200):
+        received = await reader.read(READ_BYTES)
+        read += len(received)
+        if not received or read > HEAD_BYTES:
+            raise EOFError
+        parser.feed_data(received)
+    return parser.get_status_code()
+
+
+@cache
+def _unvalidated() -> ssl.SSLContext:
+    """Certificates of targets may be anybody's, and their protocols old."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context

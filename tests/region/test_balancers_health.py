@@ -1,0 +1,119 @@
+"""Health checks of a running region, on real packets: targets get flows when they pass, and lose them when they fail.
+
+    client, one -- host in zone a --+-- node-1 .. node-4 (cell-1)
+    two         -- host in zone b --+
+    balancer: an address in each zone (tests/region/balancer_stage.py)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from rookery.hyperplane.health import FAILED, WRONG_CODE
+from rookery.region.layout import Layout
+from rookery.region.supervisor import read_records
+from tests.conftest import RunningRegion
+from tests.region.balancer_stage import Stage
+from tests.waiting import until
+
+pytestmark = pytest.mark.real_packets
+HEALTHY = ("healthy", "")
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+SOON = 5.0  # seconds from a change of targets to its effect, at worst
+
+
+@pytest.fixture(scope="module")
+def stage(module_region: Callable[..., RunningRegion]) -> Stage:
+    return Stage(module_region(2, 2, "--nodes", "4"))
+
+
+def test_a_target_gets_its_first_connection_soon_after_it_was_registered(stage: Stage):
+    stage.register("one", group=stage.hopeless)
+    assert (stage.answer(), stage.answer(port=82)) == ("", "")
+    assert stage.health(stage.hopeless)["one"][0] == "initial"  # of whom nothing is known gets nothing
+    begun = time.monotonic()
+    stage.register("one")
+    until(lambda: stage.answer() == "one", "the client reaches it")
+    assert time.monotonic() - begun < SOON
+    assert stage.health() == {"one": HEALTHY}
+
+
+def test_checks_come_from_the_balancers_address_and_name_it(stage: Stage):
+    """7.4: the Host header has the node's address and the listener's port."""
+    address = stage.addresses["a"]
+    assert stage.checks_seen_by("one") == {(address, f"{address}:80", "ELB-HealthChecker/2.0", "/up")}
+
+
+def test_each_zones_address_checks_its_own_targets_and_all_of_them_across_zones(stage: Stage):
+    """T7-03."""
+    stage.register("two")
+    until(lambda: stage.answer("b") == "two", "the other zone's target is healthy")
+    assert (stage.answers(6), stage.answers(6, "b")) == ({"one"}, {"two"})
+    assert {who for who, *_ in stage.checks_seen_by("two")} == {stage.addresses["b"]}
+    on = [{"Key": CROSS_ZONE, "Value": "true"}]
+    stage.elb.modify_load_balancer_attributes(LoadBalancerArn=stage.balancer, Attributes=on)
+    until(lambda: stage.answer("b") == "one", "flows cross zones")
+    everybody = {*stage.addresses.values()}
+    until(lambda: {who for who, *_ in stage.checks_seen_by("two")} == everybody, "checks cross zones")
+
+
+def test_a_group_that_gets_a_listener_later_is_checked_from_then_on(stage: Stage):
+    """By TCP, at a port of its own."""
+    group = stage.new_group("later", Protocol="TCP", Port=8080)
+    stage.register("one", group=group)
+    assert stage.health(group) == {"one": ("unused", "Target.NotInUse")}
+    stage.listen(81, group)
+    until(lambda: stage.health(group) == {"one": HEALTHY}, "it is checked")
+    until(lambda: stage.answer(port=81) == "one", "it gets flows")
+
+
+def test_the_targets_of_udp_are_checked_by_tcp(stage: Stage):
+    group = stage.new_group("names", Protocol="UDP", Port=5353, HealthCheckPort="8080")
+    stage.listen(5353, group, "UDP")
+    stage.register("two", group=group)
+    until(lambda: stage.health(group) == {"two": HEALTHY}, "it is healthy by the check's port")
+
+
+def test_whoever_fails_gets_no_flows_any_more(stage: Stage):
+    """T7-08."""
+    stage.run("one", "sh", "-c", "echo 503 > /tmp/code")
+    until(lambda: stage.health()["one"] == ("unhealthy", WRONG_CODE), "one is unhealthy", within=20)
+    until(lambda: stage.answers(6) == {"two"}, "flows avoid it")
+
+
+def test_where_all_fail_all_get_flows(stage: Stage):
+    """T7-09: the group of which nobody passes, since the first of these tests."""
+    until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", within=20)
+    until(lambda: stage.answer(port=82) == "one", "it is reached nevertheless")
+
+
+def agents(stage: Stage) -> dict[str, int]:
+    """Process ids of the nodes'."""
+    return {one.name: one.pid for one in read_records(Layout(stage.region.name)) if one.name.startswith("node-")}
+
+
+def test_agents_that_begin_anew_forget_nothing_and_check_by_other_settings_at_once(stage: Stage):
+    """What answers 503 is well enough for TCP."""
+    health, before = stage.health(), agents(stage)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(agents(stage)) == 4 and not before.items() & agents(stage).items(), "others take their places")
+    assert (stage.health(), stage.answers(4)) == (health, {"two"})
+    stage.elb.modify_target_group(
+        TargetGroupArn=stage.group, HealthCheckProtocol="TCP", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2
+    )
+    until(lambda: stage.health() == {"one": HEALTHY, "two": HEALTHY}, "one passes", within=20)
+    until(lambda: stage.answers(6) == {"one", "two"}, "flows go there again")
+
+
+def test_a_target_gets_its_last_new_connection_soon_after_it_was_deregistered(stage: Stage):
+    begun = time.monotonic()
+    stage.deregister("one")
+    assert stage.health()["one"] == ("draining", "Target.DeregistrationInProgress")
+    until(lambda: stage.answers(8) == {"two"}, "nothing new goes there")
+    assert time.monotonic() - begun < SOON
