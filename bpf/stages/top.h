@@ -66,12 +66,14 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 	return CONTINUE;
 }
 
-static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
+/* Trackers give a closed flow's port away before long, and hear of the flow's last packets: a top believes what it has been told for half
+ * of that time. */
+static __always_inline bool is_fresh(const struct course *course, const struct cached_directive *row)
 {
 	__u64 unseen = course->now - row->seen;
 
-	if (row->directive.flags & DIRECTIVE_CLOSING && course->begins && packet->protocol == IPPROTO_TCP)
-		return false;
+	if (row->directive.flags & DIRECTIVE_CLOSING)
+		return !course->shakes && unseen < CELL_REST_SECONDS * SECOND / 2;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
 		return unseen < PROVISIONAL_SECONDS * SECOND;
 	return unseen < row->directive.idle_seconds * SECOND / 2;
@@ -173,7 +175,7 @@ __noinline int follow_cached(struct __sk_buff *skb)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = bpf_map_lookup_elem(&directives, &course->key);
-	if (!row || !is_fresh(packet, course, row) || is_target_gone(course, &row->directive))
+	if (!row || !is_fresh(course, row) || is_target_gone(course, &row->directive))
 		return CONTINUE;
 	if (!packet->what_if)
 		touch(packet, course, row);

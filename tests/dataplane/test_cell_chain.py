@@ -220,6 +220,66 @@ def test_a_port_that_another_flow_has_is_taken_back(cell: Cell) -> None:
         assert all(one and one.destination == address_bytes(CLIENT) for one in held)
 
 
+@pytest.mark.parametrize("flags", (0, DirectiveFlag.CLOSING), ids=["lives", "rests"])
+def test_a_secondary_gives_no_port_of_another_flow_away(cell: Cell, flags: int) -> None:
+    """Known to it alone, for three of eight ports of every block. Whoever begins, it is not over before its time."""
+    sent = out(cell).packet
+    row = cell.nodes[keepers(answers(sent))[0]].real.trackers.get(answers(sent))
+    assert row
+    cell.restore()
+    theirs = row._replace(destination=address_bytes("10.7.1.8"), version=row.version + 16, flags=flags, deadline=now() + 100 * SECOND)
+    placed: dict[int, dict[FlowKey, Tracker]] = {place: {} for place in ALL}
+    for node in cell.nodes:
+        node.real.attachments.put_many({plan_cell.attachment_key(NAT): plan_cell.attachment(NAT, addresses=1)})
+    for block in range(CellConstant.PORT_FIRST, 65536, CellConstant.PORT_BLOCK):
+        first = answers(sent)._replace(destination=address_bytes(NAT_ADDRESS), destination_port=block.to_bytes(2, "big"))
+        ports = [first._replace(destination_port=port.to_bytes(2, "big")) for port in range(block, block + 24)]
+        placed[keepers(first)[1]] |= dict.fromkeys(ports, theirs)
+    for place, rows in placed.items():
+        cell.nodes[place].real.trackers.put_many(rows)
+    verdicts = [out(cell, syn(sport)).verdict for sport in range(2000, 2040)]
+    assert set(verdicts) <= {Verdict.SENT, Verdict.DROP_CONFLICT} and verdicts.count(Verdict.SENT) > 30
+    for place, rows in placed.items():
+        held = cell.nodes[place].tracked()
+        assert all(held[one].destination == theirs.destination for one in rows)
+
+
+def answered(cell: Cell, sent: Packet, flags: str) -> Journey:
+    return cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags=flags)))
+
+
+def test_the_answer_to_a_handshake_is_not_led_to_a_connection_that_has_closed(cell: Cell) -> None:
+    """Its port is another's, of which only the secondary has heard."""
+    sent = out(cell).packet
+    answered(cell, sent, "SA")
+    out(cell, syn(flags="FA"))
+    for node in cell.nodes:  # as heartbeats say it
+        closing = {one: row._replace(flags=row.flags | DirectiveFlag.CLOSING) for one, row in node.tracked().items() if not row.pending}
+        node.real.trackers.put_many(closing)
+    assert answered(cell, sent, "FA").packet.dst == CLIENT
+    assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
+    first, second = keepers(answers(sent))
+    row = cell.nodes[second].real.trackers.get(answers(sent))
+    assert row and cell.nodes[first].real.trackers.get(answers(sent))
+    other = row._replace(destination=address_bytes("10.7.1.8"), version=row.version + 16, flags=DirectiveFlag.PROVISIONAL)
+    cell.nodes[second].real.trackers.put_many({answers(sent): other})
+    assert answered(cell, sent, "SA").packet.dst == "10.7.1.8"
+
+
+@pytest.mark.parametrize(("seconds", "believed"), [(50, True), (61, False)])
+def test_a_top_does_not_believe_for_long_that_a_closed_connections_port_is_still_its(cell: Cell, seconds: int, believed: bool) -> None:
+    """Meanwhile trackers may give it to another."""
+    sent = out(cell).packet
+    answered(cell, sent, "SA")
+    out(cell, syn(flags="FA"))
+    answered(cell, sent, "FA")
+    forget(cell, tables=("trackers",))
+    for node in cell.nodes:
+        held = dict(node.real.directives.items())
+        node.real.directives.put_many({one: row._replace(seen=row.seen - seconds * SECOND) for one, row in held.items()})
+    assert (answered(cell, sent, "A").verdict is Verdict.SENT) is believed
+
+
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     """Of a balancer whose target sees one client twice."""
     asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")
