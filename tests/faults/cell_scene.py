@@ -17,11 +17,12 @@ from typing import NamedTuple
 from rookery.dataplane.formats import LAYOUTS, DirectiveFlag, FlowKey, Tracker
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.ring import ranked, seed
-from rookery.intent.cell import NAT
+from rookery.intent.cell import BALANCER, NAT, AttachmentIntent
 from rookery.region.layout import Layout
 from rookery.testing import cell_flows
 from rookery.testing.cell_flows import Cell, file_of
-from rookery.testing.cell_stage import BALANCER, Tenant, both_tenants
+from rookery.testing.cell_stage import BALANCER as BALANCER_ADDRESS
+from rookery.testing.cell_stage import Tenant, both_tenants
 from rookery.testing.cell_wire import Capture, Reader
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
@@ -47,7 +48,7 @@ class Scale(NamedTuple):
     extra: int  # connections that may break, because both of their trackers die
 
 
-USUAL = Scale(held=1000, every=1.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
+USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
 WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
 IS_WHOLE = os.environ.get("ROOKERY_FAULTS") == "whole"
 SCALE = WHOLE if IS_WHOLE else USUAL
@@ -69,11 +70,12 @@ class Scene:
         self.cell = Cell(region.name, SENDERS)
         file = file_of(region.name)
         nats = [one for one in file.intent.attachments if one.kind == NAT]
-        self.history = History(frozenset((one.vni, int(IPv4Address(one.primary))) for one in nats))
+        balancers = [one for one in file.intent.attachments if one.kind == BALANCER]
+        self.history = History(numbered(nats))
         self._nats = {one.interface: one for one in nats}
         self._secret = file.key
         self._capture = capture
-        self._reader = Reader({node.address for node in self.cell.nodes.values()})
+        self._reader = Reader({node.address for node in self.cell.nodes.values()}, numbered(balancers))
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -90,9 +92,10 @@ class Scene:
         assert self._capture.finish() == 0, "packets that nobody captured"
         return self.hear()
 
-    def shard(self) -> frozenset[str]:
-        """Nodes that serve wren."""
-        account = next(one.account for one in self._nats.values() if one.of == self.wren.nat)
+    def shard(self, tenant: Tenant | None = None) -> frozenset[str]:
+        """Nodes that serve wren, or that one, and are taken to live."""
+        nat = (tenant or self.wren).nat
+        account = next(one.account for one in self._nats.values() if one.of == nat)
         addresses = cell_flows.leads_for(self.region.name, "edge-1", account)
         return frozenset(name for name, node in self.cell.nodes.items() if node.address in addresses)
 
@@ -108,7 +111,7 @@ class Scene:
     def confirmed(self) -> int:
         """Directions of TCP flows that two nodes keep, and both have heard that they live."""
         rows = [row for node in self.nodes for row in cell_flows.trackers(self.region.name, node).items()]
-        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.directive.flags & DirectiveFlag.PROVISIONAL)
+        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
         return sum(count >= 2 for count in known.values())
 
     def flows(self, dying: tuple[str, ...]) -> list[Kept]:
@@ -121,7 +124,7 @@ class Scene:
             return any(key in trackers[node] for node in living) or any(key in directives[node] for node in living & tops)
 
         def kept(key: FlowKey, answers: FlowKey) -> Kept:
-            way = "balancer" if key.destination[12:] == IPv4Address(BALANCER).packed else "nat"
+            way = "balancer" if key.destination[12:] == IPv4Address(BALANCER_ADDRESS).packed else "nat"
             through = [node for node in tops if key in directives[node]]
             doomed = not known(key) or (way == "balancer" and not known(answers))  # a NAT's outside is told nothing, and answers nobody
             return Kept(way, int.from_bytes(key.source_port, "big"), self.keepers(key)[0] in dying, set(through) <= set(dying), doomed)
@@ -130,14 +133,19 @@ class Scene:
         return [kept(key, answers) for key, answers in found.items()]
 
 
+def numbered(attachments: list[AttachmentIntent]) -> frozenset[tuple[int, int]]:
+    """(VNI, address) of each."""
+    return frozenset((one.vni, int(IPv4Address(one.primary))) for one in attachments)
+
+
 def begun_by_wren(key: FlowKey, row: Tracker) -> bool:
     client = key.protocol == TCP and key.source[12:] == IPv4Address("10.60.2.10").packed
-    return client and bool(row.directive.flags & DirectiveFlag.OUTWARD) and not row.pending
+    return client and bool(row.flags & DirectiveFlag.OUTWARD) and not row.pending
 
 
 def answers_of(key: FlowKey, row: Tracker) -> FlowKey:
     """The flow of the answers."""
-    way = row.directive
+    way = row
     return key._replace(
         vni=way.vni,
         interface=way.interface,

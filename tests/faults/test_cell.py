@@ -62,7 +62,7 @@ def finish(load: CellLoad) -> None:
         return
     callers, servers = load.finish()
     for end, other in ((callers, servers), (servers, callers)):
-        assert (end["broken"], end["failed"]) == (0, 0)
+        assert end["broken"] == 0
         assert end["received"] == other["sent"] > SCALE.held
         assert end["connections"] == other["connections"] > 1.1 * SCALE.held
 
@@ -112,6 +112,7 @@ def test_every_node_dies_in_turn_and_no_connection_breaks(scene: Scene, load: Ce
     shown = f"p50 {1000 * statistics.median(gaps):.0f} ms, max {1000 * max(gaps):.0f} ms of {len(gaps)} deaths"
     record_property("without a way", shown)
     print(f"\nwithout a way: {shown}")
+    assert not any(one["failed"] for one in load.visited().values())
     assert statistics.median(gaps) < SCALE.gap and max(gaps) < 5 * SCALE.gap, gaps
     assert max(load.broken().values()) == 0
 
@@ -132,24 +133,33 @@ def another_ring(scene: Scene) -> Iterator[Callable[[str], None]]:
     until(lambda: len(cell_flows.file_of(scene.region.name).current) == len(scene.nodes), "all are in the ring", within=BACK)
 
 
-def rings(scene: Scene) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    file = cell_flows.file_of(scene.region.name)
-    return file.current, file.previous
+def begin_anew(scene: Scene, node: str) -> None:
+    """It dies, and comes without a memory."""
+    DEATHS["memory"](scene.region.name, node)
+    until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
+    wait_in_use(scene, node)
+    wait_refilled(scene, node)
 
 
-def test_nodes_come_and_go_and_no_connection_breaks(scene: Scene, load: CellLoad, another_ring: Callable[[str], None]):
-    """They come without a memory, while the ring changes, and a shard with it."""
-    shard = scene.shard()
-    leaving = min(shard)
-    another_ring(leaving)
-    until(lambda: leaving not in scene.shard(), "wren is served by others", within=BACK)
-    until(lambda: len(rings(scene)[0]) < len(scene.nodes), "it is in the ring no more", within=BACK)
-    others = [node for node in scene.nodes if node != leaving]
-    for node in (others * SCALE.rounds)[: None if IS_WHOLE else 1]:
-        DEATHS["memory"](scene.region.name, node)
-        until(lambda node=node: scene.cell.is_left(node), f"everybody leaves {node}")
-        wait_in_use(scene, node)
-        wait_refilled(scene, node)
+def test_nodes_come_and_go_and_no_connection_breaks(scene: Scene, load: CellLoad):
+    for _ in range(SCALE.rounds):
+        for node in sorted(scene.shard()):
+            begin_anew(scene, node)
+    assert max(load.broken().values()) == 0
+
+
+@pytest.mark.skipif(not IS_WHOLE, reason="a ring changes for half a minute: make faults")
+def test_nodes_come_and_go_while_the_ring_changes_and_no_connection_breaks(scene: Scene, load: CellLoad, another_ring: Callable[[str], None]):
+    """And a shard with it."""
+    for _ in range(SCALE.rounds // 4):
+        leaving = min(scene.shard())
+        another_ring(leaving)
+        until(lambda leaving=leaving: leaving not in scene.shard(), "wren is served by others", within=BACK)
+        until(lambda: len(cell_flows.file_of(scene.region.name).current) < len(scene.nodes), "it is in the ring no more", within=BACK)
+        begin_anew(scene, next(node for node in scene.nodes if node != leaving))
+        assert scene.region.rookery("cell", "undrain", leaving).returncode == 0
+        until(lambda: len(cell_flows.file_of(scene.region.name).current) == len(scene.nodes), "it is again", within=BACK)
+        begin_anew(scene, leaving)
     assert max(load.broken().values()) == 0
 
 
@@ -176,18 +186,19 @@ def test_a_way_between_two_nodes_that_loses_packets_misleads_none(scene: Scene, 
     record_property("visits", f"{told['failed']} of {told['connections'] + told['failed']} failed")
     print(f"\nwhile a way loses 30%: {told['failed']} of {told['connections'] + told['failed']} visits failed")
     assert told["broken"] == 0
-    assert told["failed"] <= 0.01 * told["connections"]
+    assert told["failed"] <= (0.01 if IS_WHOLE else 0.02) * told["connections"]
     assert max(load.broken().values()) == 0
 
 
 def test_a_frozen_agent_holds_nobody_up_and_misleads_none(scene: Scene, load: CellLoad):
     """Its tables are old; and for as long as it is frozen nobody who waits for an answer waits for it."""
     load.settle()
-    before = {way: one["connections"] for way, one in load.visited().items()}
+    before = load.visited()
     with frozen(scene.region, "node-2"), load.visiting(SERVER, STREAMS, 50) as visitor:
         until(lambda: visitor.asked()["connections"] > 50 * SCALE.frozen, "visits go on", within=2 * SCALE.frozen + 10)
     assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
-    assert all(one["connections"] > before[way] and not one["failed"] for way, one in load.visited().items())
+    for way, one in load.visited().items():
+        assert one["connections"] > before[way]["connections"] and one["failed"] == before[way]["failed"]
     assert max(load.broken().values()) == 0
 
 
@@ -289,8 +300,10 @@ def test_where_both_nodes_that_keep_a_flow_die_at_once_it_is_reset_and_others_go
     """Of others the primary dies, and the top that they pass through: the secondary knows them."""
     finish(load)
     load.close()
+    scene.hear().forgets = True
     shard = scene.shard()
-    dead = (min(set(scene.nodes) - shard), min(shard))
+    pairs = [{one, other} for one in shard for other in set(scene.nodes) - shard]
+    dead = min(tuple(sorted(pair)) for pair in pairs if pair != scene.shard(scene.owl))
     with closing(CellLoad(scene.wren, scene.owl, held=SCALE.extra, every=0.5, flows=1)) as made:
         made.settle()
         until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed")
@@ -298,7 +311,7 @@ def test_where_both_nodes_that_keep_a_flow_die_at_once_it_is_reset_and_others_go
         for node in dead:
             DEATHS["cable"](scene.region.name, node)
         until(lambda: max(one.asked()["quiet"] for one in made.callers.values()) < 1.5, "none hangs, for long")
-        until(lambda: all(scene.cell.is_left(node) for node in dead), "everybody has left them")
+        until(lambda: not scene.shard() & set(dead), "the edge has left them")
         until(lambda: max(one.asked()["quiet"] for one in made.callers.values()) < 1.5, "none hangs, for long")
         told = {way: made.callers[way].asked() for way in ("nat", "balancer")}
     doomed = {way: {flow.port for flow in flows if flow.way == way and flow.is_doomed} for way in told}

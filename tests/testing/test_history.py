@@ -157,6 +157,16 @@ def test_datagrams_are_flows_too():
     assert tale.broken == [history.SharedTuple]
 
 
+def test_datagrams_that_are_led_elsewhere_begin_anew_only_where_all_that_keep_them_may_die():
+    key, way = OUT._replace(protocol=UDP), OUT_AS._replace(protocol=UDP)
+    elsewhere = way._replace(source_port=2001)
+    assert Tale().passes(key, way, 0).passes(key, elsewhere, 0).broken == [history.TwoTargets]
+    tale = Tale()
+    tale.history.forgets = True
+    assert tale.passes(key, way, 0).passes(key, elsewhere, 0).passes(elsewhere.reverse, key.reverse, 0).broken == []
+    assert tale.talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=3001)).broken == [history.TwoTargets]
+
+
 def vanishing(tale: Tale, key: Ends, times: int = 6) -> Tale:
     for _ in range(times):
         tale.rest(1).passes(key, None)

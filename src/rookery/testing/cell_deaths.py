@@ -11,7 +11,6 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-import time
 from collections.abc import Callable
 
 from rookery.dataplane.cell import CellDataplane
@@ -73,12 +72,3 @@ DEATHS: dict[str, Callable[[str, str], None]] = {
 def revive(region: str, node: str) -> None:
     """What does not come back by itself."""
     set_cable(region, node, "up")
-
-
-def wait_until(true: Callable[[], object], what: str, within: float = 60.0) -> None:
-    """Raises RuntimeError."""
-    deadline = time.monotonic() + within
-    while not true():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not within {within:.0f} s: {what}")
-        time.sleep(0.02)

@@ -36,6 +36,8 @@ class CellLoad(Ways):
         self._flows = flows
         with ExitStack() as self._undo:
             self._serve(wren, owl)
+            for tenant in (wren, owl):
+                tenant.register_targets()
             self._ask()
             self._call(owl)
             if rate:

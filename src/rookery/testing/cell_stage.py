@@ -9,23 +9,15 @@ The balancers listen for TCP 7000, which keeps clients' addresses, TCP 7002, whi
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rookery.model.codec import encode
-from rookery.model.keys import target_health_key
-from rookery.model.objects import TargetHealth
-from rookery.region.layout import CELL, Layout
-from rookery.region.status import live_generation
-from rookery.store.sqlite import SqliteStore
 from rookery.tour.permission import rule
 
 BALANCER = "10.60.1.40"
 STREAMS, DATAGRAMS, HIDDEN = 7000, 7001, 7002  # ports
-PATIENCE = 60.0
 WAIT = {"Delay": 0.1, "MaxAttempts": 600}
 
 
@@ -95,7 +87,6 @@ class Tenant:
     def _listen(self, name: str, protocol: str, port: int, target_port: int) -> None:
         asked = {"Name": f"{self.name}-{name}", "Protocol": protocol, "Port": target_port, "VpcId": self.vpc, "HealthCheckPort": str(STREAMS)}
         group = self.elb.create_target_group(**asked)["TargetGroups"][0]["TargetGroupArn"]
-        self.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": one} for one in self.targets])
         action = [{"Type": "forward", "TargetGroupArn": group}]
         asked = {"LoadBalancerArn": self.balancer, "Protocol": protocol, "Port": port, "DefaultActions": action}
         self.listeners[name] = self.elb.create_listener(**asked)["Listeners"][0]["ListenerArn"]
@@ -118,46 +109,29 @@ class Tenant:
         found = self.ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [self.front]}])["NetworkInterfaces"]
         return next(one["Association"]["PublicIp"] for one in found if one["Description"].startswith("ELB") and "Association" in one)
 
-    @property
-    def health(self) -> dict[str, dict[str, tuple[str, str]]]:
-        """As a cell says it: all is well."""
-        ports = {"streams": STREAMS, "datagrams": DATAGRAMS, "hidden": STREAMS}
-        return {
-            f"tg-{arn.rsplit('/', 1)[-1]}": {f"10.60.2.{21 + n}:{ports[name]}": ("healthy", "") for n in range(len(self.targets))}
-            for name, arn in self.groups.items()
-        }
+    def register_targets(self) -> None:
+        """Who serves already, so that a first check finds them healthy. Returns when new connections go to them."""
+        targets = [{"Id": one} for one in self.targets]
+        for group in self.groups.values():
+            self.elb.register_targets(TargetGroupArn=group, Targets=targets)
+        wait_until(self._is_healthy, f"{self.name}'s targets are healthy")
 
-
-def say_healthy(region: str, *tenants: Tenant) -> None:
-    """In the place of the cell's checks."""
-    targets = {group: words for tenant in tenants for group, words in tenant.health.items()}
-
-    async def put() -> None:
-        store = SqliteStore.open(Layout(region).database)
-        try:
-            await store.txn([], {target_health_key(CELL): encode(TargetHealth(cell=CELL, targets=targets))})
-        finally:
-            await store.close()
-
-    asyncio.run(put())
+    def _is_healthy(self) -> bool:
+        found = [self.elb.describe_target_health(TargetGroupArn=one)["TargetHealthDescriptions"] for one in self.groups.values()]
+        return all(len(group) == len(self.targets) and all(one["TargetHealth"]["State"] == "healthy" for one in group) for group in found)
 
 
 def both_tenants(region: str, wren: Callable[[str], Any], owl: Callable[[str], Any]) -> tuple[Tenant, Tenant]:
-    """With their targets healthy; made beside each other, for most of it is waiting. What they are given: clients, by service."""
-    say_healthy(region)
+    """Made beside each other, for most of it is waiting. What they are given: clients, by service."""
     with ThreadPoolExecutor(2) as pool:
         making = pool.submit(Tenant, region, "wren", wren, 2, True), pool.submit(Tenant, region, "owl", owl, 1, False)
-        tenants = making[0].result(), making[1].result()
-    say_healthy(region, *tenants)
-    wait_live(region, tenants[0].ec2.create_tags(Resources=[tenants[0].vpc], Tags=[{"Key": "of", "Value": "wren"}]))
-    return tenants
+        return making[0].result(), making[1].result()
 
 
-def wait_live(region: str, answer: Any) -> None:
-    """When hosts, edges and nodes have applied what the answer says. Raises RuntimeError."""
-    generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
-    deadline = time.monotonic() + PATIENCE
-    while live_generation(region) < generation:
+def wait_until(true: Callable[[], object], what: str, within: float = 60.0) -> None:
+    """Raises RuntimeError."""
+    deadline = time.monotonic() + within
+    while not true():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"the generation {generation} is not everywhere within {PATIENCE} s")
+            raise RuntimeError(f"not within {within:.0f} s: {what}")
         time.sleep(0.02)

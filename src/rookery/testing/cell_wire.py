@@ -1,6 +1,6 @@
 """What enters and leaves a cell, off the substrate's wire (docs/wire-format.md), for rookery.testing.history.
 
-    hosts, edges --enters--> nodes --leaves--> hosts, edges            between nodes, and probes: not looked at
+    hosts, edges --enters--> nodes --leaves--> hosts, edges            between nodes, probes, bare acknowledgements: not looked at
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Set
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from rookery.dataplane.formats import CellConstant
 from rookery.region import namespaces
 from rookery.region.substrate import BRIDGE
 from rookery.testing.history import TCP, UDP, Ends, Seen
@@ -20,7 +21,8 @@ from rookery.testing.history import TCP, UDP, Ends, Seen
 RECORD = struct.Struct("<IIII")  # pcap: seconds, microseconds, bytes here, bytes on the wire
 FILE_HEAD = 24
 SNAPPED = 200  # bytes: heads, and a datagram's first words
-NEITHER_CHAINED_NOR_A_PROBE = "udp port 6081 and udp[9] & 0xc0 = 0"  # Geneve's flags: no critical option, no control bit
+# Geneve's flags: no critical option, no control bit; and of the connections no acknowledgement that carries nothing: half of all packets.
+LOOKED_AT = "udp port 6081 and udp[9] & 0xc0 = 0 and not (ether[89] = 6 and ether[82:2] <= 52 and ether[113] = 0x10)"
 OUTER, GENEVE = 14, 14 + 20 + 8
 ADDRESSES, PORTS, STREAM = struct.Struct("!II"), struct.Struct("!HH"), struct.Struct("!HHIIBB")
 MARKED = 16  # bytes of a datagram: whose it is, flow, number
@@ -33,7 +35,7 @@ class Capture:
     def __init__(self, substrate_namespace: str, file: Path):
         self._file, self._log = file, file.with_suffix(".log")
         self._at = FILE_HEAD
-        words = ("dumpcap", "-P", "-q", "-i", BRIDGE, "-B", "64", "-s", str(SNAPPED), "-f", NEITHER_CHAINED_NOR_A_PROBE, "-w", str(file))
+        words = ("dumpcap", "-P", "-q", "-i", BRIDGE, "-B", "64", "-s", str(SNAPPED), "-f", LOOKED_AT, "-w", str(file))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(namespaces.inside(substrate_namespace, *words), stderr=log)
         self._await_start()
@@ -74,23 +76,34 @@ class Capture:
             file.unlink(missing_ok=True)
 
 
-class Reader:
-    """`nodes`: addresses of the cell's, living or not."""
+def is_of_check(port: int) -> bool:
+    """A port of a balancer's own address from which nodes check targets."""
+    return CellConstant.CHECK_PORT_FIRST <= port < CellConstant.CHECK_PORT_FIRST + CellConstant.NODES_MAX * CellConstant.CHECK_PORTS
 
-    def __init__(self, nodes: Set[str]):
+
+class Reader:
+    """`nodes`: addresses of the cell's, living or not; `balancers`: (VNI, address) of their interfaces, by which nodes check targets."""
+
+    def __init__(self, nodes: Set[str], balancers: Set[tuple[int, int]]):
         self._nodes = {int(IPv4Address(node)) for node in nodes}
+        self._balancers = balancers
 
     def read(self, when: float, frame: bytes) -> Iterator[Seen]:
-        """None, but for the TCP and UDP of instances; twice what goes from node to node unchained."""
+        """None, but for the TCP and UDP of instances; twice what goes from node to node unchained. Checks are the cell's own."""
         sender, receiver = ADDRESSES.unpack_from(frame, OUTER + 12)
         found = opened(frame)
         if found is None:
             return
         ends, flags, sequence, mark = found
+        if self._checks(ends.vni, ends.source, ends.source_port) or self._checks(ends.vni, ends.destination, ends.destination_port):
+            return
         if sender in self._nodes:
             yield Seen(when, True, ends, flags, sequence, mark)
         if receiver in self._nodes:
             yield Seen(when, False, ends, flags, sequence, mark)
+
+    def _checks(self, vni: int, address: int, port: int) -> bool:
+        return (vni, address) in self._balancers and is_of_check(port)
 
 
 def opened(frame: bytes) -> tuple[Ends, int, int, tuple] | None:

@@ -3,7 +3,7 @@ instances, with nothing but Python.
 
     datagrams.py receive ADDRESS PORT FLOWS     says "listening"; a line on stdin is answered by a line of JSON (Heard.tell), and counts begin
                                                 anew; ends with its stdin
-    datagrams.py reflect ADDRESS PORT FLOWS     the same, and sends all of it back
+    datagrams.py reflect ADDRESS PORT FLOWS     the same, and sends all of it back, its first bits turned
     datagrams.py send ADDRESS PORT FLOWS FROM   on each flow, by a port of its own, one every five milliseconds until its stdin ends
     datagrams.py ask ADDRESS PORT FLOWS FROM    the same, and tells of what comes back as `receive` does; says "listening"
 """
@@ -88,11 +88,16 @@ def receive(address: str, port: int, flows: int, reflects: bool) -> None:
                 datagram, sender = inward.recvfrom(64)
                 heard.take(datagram, time.monotonic())
                 if reflects:
-                    inward.sendto(datagram, sender)
+                    inward.sendto(turned(datagram), sender)
             if sys.stdin in readable:
                 if not sys.stdin.readline():
                     return
                 heard.tell()
+
+
+def turned(datagram: bytes) -> bytes:
+    """An answer that nobody who looks at the wire takes for the question."""
+    return bytes([datagram[0] ^ 0xFF]) + datagram[1:]
 
 
 def ask(address: str, port: int, flows: int, source: str) -> None:

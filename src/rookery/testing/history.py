@@ -92,10 +92,12 @@ class Silence:
 
 class History:
     """Takes packets in the order of their times. `quiet`: (VNI, address) of NAT gateways: who is unknown there gets no answer.
-    `broken`: what no history should have."""
+    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once, and datagrams that nobody knows then
+    begin a new one."""
 
     def __init__(self, quiet: frozenset[tuple[int, int]] = frozenset()):
         self.broken: list[Broken] = []
+        self.forgets = False
         self.flows: dict[Ends, Flow] = {}
         self.begun = 0  # flows
         self.crossed, self.lost, self.of_the_cell, self.resets = 0, 0, 0, 0  # packets: those of the cell entered nowhere
@@ -161,10 +163,15 @@ class History:
         flow = self.flows.get(entered.ends)
         if asker:
             self._answer(asker, entered, left)
-        elif flow is None or (entered.begins and flow.first != entered.sequence):
+        elif flow is None or self._is_anew(flow, entered, left):
             self._begin(entered, left)
         else:
             self._go_on(flow, entered, left)
+
+    def _is_anew(self, flow: Flow, entered: Seen, left: Seen) -> bool:
+        if entered.ends.protocol == UDP:
+            return self.forgets and flow.way != left.ends
+        return entered.begins and flow.first != entered.sequence
 
     def _begin(self, entered: Seen, left: Seen) -> None:
         """Of a client that uses a port again the flow before is over."""
