@@ -485,16 +485,61 @@ def test_when_all_ports_are_taken_a_flow_is_refused(alone: Cell) -> None:
     assert out(alone, syn(2000)).packet.src == NAT_SECOND
 
 
+def probe_of(place: int) -> bytes:
+    asked = bytes.fromhex("020000000a01020000000b01 0800".replace(" ", ""))
+    return asked + bytes(IP(src=str(plan.HOST_A), dst=str(NODES[place])) / UDP(sport=40000, dport=6081, chksum=0) / Raw(bytes.fromhex("0080655800000000") + b"x" * 16))
+
+
 def test_a_probe_is_answered_by_the_program(alone: Cell) -> None:
     alone.restore()
-    node = alone.nodes[0].real
-    asked = bytes.fromhex("020000000a01020000000b01 0800".replace(" ", ""))
-    probe = asked + bytes(IP(src=str(plan.HOST_A), dst=str(NODES[0])) / UDP(sport=40000, dport=6081, chksum=0) / Raw(bytes.fromhex("0080655800000000") + b"x" * 16))
+    node, probe = alone.nodes[0].real, probe_of(0)
     told = node.what_if("hyperplane", probe, plan.DEVICE, 3)
     assert told.verdict is Verdict.ANSWERED
     assert (IP(told.frame[14:]).src, IP(told.frame[14:]).dst, told.frame[-16:]) == (str(NODES[0]), str(plan.HOST_A), b"x" * 16)
     node.switch(plan_cell.config(0, epoch=0))
     assert node.what_if("hyperplane", probe, plan.DEVICE, 3).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+def says(cell: Cell, sender: int, epoch: int) -> None:
+    """To node 0: what a node that goes by that file sends along."""
+    wire = with_chain(chained(cell, 1111 + 64 * sender), epoch=epoch)
+    outer = IP(wire[14:34])
+    outer.src, outer.dst = str(NODES[sender]), str(NODES[0])
+    del outer.chksum
+    assert at_node(cell, wire[:14] + bytes(outer) + wire[34:]).verdict is Verdict.DROP_CHAIN
+
+
+def keeps_silent(cell: Cell) -> bool:
+    told = cell.nodes[0].real.what_if("hyperplane", probe_of(0), plan.DEVICE, 3).verdict
+    assert told in (Verdict.ANSWERED, Verdict.DROP_PROBE_UNANSWERED)
+    return told is Verdict.DROP_PROBE_UNANSWERED
+
+
+@pytest.mark.parametrize("epoch", [30, 49], ids=["behind", "ahead"])
+def test_a_node_that_goes_by_another_file_than_most_keeps_silent_until_it_takes_one(cell: Cell, epoch: int) -> None:
+    """Most, not all: one node that others have lost is wrong, and not they."""
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=epoch))
+    says(cell, 1, 40)
+    assert not keeps_silent(cell)
+    says(cell, 2, 40)
+    assert keeps_silent(cell)
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=41))
+    assert not keeps_silent(cell)
+
+
+def test_who_is_dead_says_nothing_of_files(cell: Cell) -> None:
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=30))
+    says(cell, 1, 40)
+    cell.nodes[0].real.cell_living = 0b11
+    assert keeps_silent(cell)
+
+
+def test_of_two_nodes_the_one_with_the_older_file_keeps_silent(cell: Cell) -> None:
+    cell.nodes[0].real.cell_living = 0b11
+    for epoch, silent in ((49, False), (30, True)):
+        cell.nodes[0].real.switch(plan_cell.config(0, epoch=epoch))
+        says(cell, 1, 40)
+        assert keeps_silent(cell) is silent
 
 
 NODE_STEPS = {
