@@ -103,7 +103,7 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     return gap
 
 
-ONE_EACH = [("cable", "node-1"), ("program", "node-2"), ("memory", "node-3"), ("cable", "node-4")]
+ONE_EACH = [("cable", "node-1"), ("program", "node-2"), ("cable", "node-3"), ("program", "node-4")]  # memory: below
 EVERY_DEATH = [(how, f"node-{n + 1}") for how in DEATHS for n in range(4)] * SCALE.deaths
 
 
