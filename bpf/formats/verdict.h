@@ -11,9 +11,10 @@ enum verdict {
 	DELIVERED = 2,                     /* given to the instance */
 	ANSWERED = 3,                      /* the host itself replied */
 	NOT_OURS = 4,                      /* no overlay packet: left to the host's kernel */
-	SERVED = 5,                        /* given to the host's services, or to the health checks of a cell's node */
+	SERVED = 5,                        /* given to the host's services */
 	DEFERRED = 6,                      /* XDP left it as it came to the TC build behind it, which judges it, and counts it as well */
 	KEPT = 7,                          /* a node of a cell has written down what it tells: it was a copy, and ends here */
+	CHECKED = 8,                       /* answers a health check: given to the node of a cell that made it */
 
 	DROP_NOT_CONFIGURED = 16,          /* no interface or substrate configuration: nobody said this may pass */
 	DROP_TRUNCATED = 17,               /* a header is cut off */

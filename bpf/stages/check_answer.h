@@ -64,10 +64,10 @@ static __always_inline enum verdict give_to_checks(struct __sk_buff *skb, struct
 	head.frame.h_proto = bpf_htons(ETH_P_IP);
 	if (!write_head(skb, &head.frame, sizeof(head.frame)))
 		return DROP_DECAPSULATION;
-	tell(packet, STEP_CHECK_ANSWERED, SERVED, 0);
+	tell(packet, STEP_CHECK_ANSWERED, CHECKED, 0);
 	packet->target = config->ifindex;
 	packet->action = bpf_redirect(config->ifindex, 0);
-	return SERVED;
+	return CHECKED;
 }
 
 /* The node that made the check, or was said to have: who is not the one passes it on to nobody. */

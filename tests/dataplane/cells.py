@@ -27,6 +27,11 @@ ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives
 FLOW_TABLES = ("directives", "trackers", "fragments")
 
 
+def ends_here(verdict: int) -> bool:
+    """As a heartbeat does, or what is dropped."""
+    return verdict == Verdict.KEPT or verdict >= Verdict.DROP_NOT_CONFIGURED
+
+
 @dataclass
 class Node:
     real: CellDataplane
@@ -39,7 +44,7 @@ class Node:
 
     def why(self) -> Verdict:
         """Why the last packet ended here."""
-        counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items() if key.verdict >= Verdict.KEPT}
+        counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items() if ends_here(key.verdict)}
         new = [verdict for verdict, packets in counted.items() if packets != self.ended.get(verdict, 0)]
         self.ended = counted
         assert len(new) == 1, new
@@ -120,7 +125,7 @@ class Cell:
             node.real.tenants.delete_many([key for key, _ in node.real.tenants.items() if key.tenant])
             plan_cell.fill_node(node.real, node.place, len(self.nodes))
             node.real.cell_living = 0
-            node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if k.verdict >= Verdict.KEPT}
+            node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
 
 
 @contextmanager

@@ -275,4 +275,4 @@ def test_a_trace_tells_of_both_directions(cell: Cell) -> None:
     assert [event.detail for event in (*out_told, *back_told) if event.step == Step.CHECK_FOUND] == [SLOT, SLOT]
     line = step_line(line_of(back_told[-1], host="node-3", names={}, boot=0.0), hosts={})
     assert line == f"given to the health check: {address_of(SLOT)} -> {local_address()}"
-    assert back_told[-1].verdict == Verdict.SERVED
+    assert back_told[-1].verdict == Verdict.CHECKED

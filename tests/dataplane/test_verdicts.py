@@ -201,6 +201,7 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_CELL_FRAGMENT": "test_cell_nat",
     "DROP_NO_SERVICE": "test_cell_balancer",
     "DROP_NO_TARGET": "test_cell_balancer",
+    "CHECKED": "test_cell_checks",
     "DROP_NO_CHECK": "test_cell_checks",
     "DROP_NOT_A_CHECK": "test_cell_checks",
 }

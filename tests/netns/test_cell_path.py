@@ -35,7 +35,7 @@ def world() -> Iterator[CellWorld]:
 
 def dropped(world: CellWorld) -> dict[str, int]:
     rows = [(node.place, key, row) for node in world.nodes for key, row in node.real.counters().items()]
-    return {f"{place} {Verdict(key.verdict).name}": row.packets for place, key, row in rows if key.verdict > Verdict.KEPT}
+    return {f"{place} {Verdict(key.verdict).name}": row.packets for place, key, row in rows if key.verdict >= Verdict.DROP_NOT_CONFIGURED}
 
 
 def keepers(key: FlowKey) -> list[int]:

@@ -76,8 +76,8 @@ def connected(world: CellWorld, place: int, port: int) -> socket.socket:
 
 def dropped(world: CellWorld) -> dict[str, int]:
     rows = [(node.place, key, row) for node in world.nodes for key, row in node.real.counters().items()]
-    found = {f"{place} {Verdict(key.verdict).name}": row.packets for place, key, row in rows if key.verdict > Verdict.KEPT}
-    host = {f"host {Verdict(key.verdict).name}": row.packets for key, row in world.around.host.counters().items() if key.verdict > Verdict.KEPT}
+    found = {f"{place} {Verdict(key.verdict).name}": row.packets for place, key, row in rows if key.verdict >= Verdict.DROP_NOT_CONFIGURED}
+    host = {f"host {Verdict(key.verdict).name}": row.packets for key, row in world.around.host.counters().items() if key.verdict >= Verdict.DROP_NOT_CONFIGURED}
     return found | host
 
 

@@ -820,6 +820,7 @@ class Verdict(IntEnum):
     SERVED = 5
     DEFERRED = 6
     KEPT = 7
+    CHECKED = 8
     DROP_NOT_CONFIGURED = 16
     DROP_TRUNCATED = 17
     DROP_NOT_IP = 18
