@@ -163,7 +163,7 @@ def cell_scene() -> Iterator[Scene]:
     try:
         keys = region.new_account()[1], region.new_account()[1]
         wren, owl = both_tenants(region.name, *(lambda service, key=key: region.client(service, key=key) for key in keys))
-        with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}.pcap")) as capture:
+        with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}")) as capture:
             yield Scene(region, wren, owl, capture)
     finally:
         done = region.rookery("down")

@@ -97,6 +97,7 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     DEATHS[how](scene.region.name, node)
     until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
     gap = max(load.silence().values())
+    scene.hear()
     revive(scene.region.name, node)
     wait_in_use(scene, node)
     wait_refilled(scene, node)

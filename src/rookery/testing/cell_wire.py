@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import struct
 import subprocess
@@ -26,16 +27,18 @@ LOOKED_AT = "udp port 6081 and udp[9] & 0xc0 = 0 and not (ether[89] = 6 and ethe
 OUTER, GENEVE = 14, 14 + 20 + 8
 ADDRESSES, PORTS, STREAM = struct.Struct("!II"), struct.Struct("!HH"), struct.Struct("!HHIIBB")
 MARKED = 16  # bytes of a datagram: whose it is, flow, number
+KILOBYTES = 32 << 10  # of a file
 START_SECONDS = 10.0
 
 
 class Capture:
-    """On the substrate's bridge, into `file`. Close it."""
+    """On the substrate's bridge, into files of the new folder `folder`, each of which goes when it has been read. Close it."""
 
-    def __init__(self, substrate_namespace: str, file: Path):
-        self._file, self._log = file, file.with_suffix(".log")
+    def __init__(self, substrate_namespace: str, folder: Path):
+        folder.mkdir()
+        self._folder, self._log = folder, folder / "log"
         self._at = FILE_HEAD
-        words = ("dumpcap", "-P", "-q", "-i", BRIDGE, "-B", "64", "-s", str(SNAPPED), "-f", LOOKED_AT, "-w", str(file))
+        words = ("dumpcap", "-P", "-q", "-i", BRIDGE, "-B", "64", "-s", str(SNAPPED), "-f", LOOKED_AT, "-b", f"filesize:{KILOBYTES}", "-w", str(folder / "pcap"))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(namespaces.inside(substrate_namespace, *words), stderr=log)
         self._await_start()
@@ -57,9 +60,16 @@ class Capture:
 
     def frames(self) -> Iterator[tuple[float, bytes]]:
         """What has come since it was asked last."""
-        with self._file.open("rb") as file:
-            file.seek(self._at)
-            content = file.read()
+        while len(files := sorted(self._folder.glob("pcap*"))) > 1:
+            yield from self._rest_of(files[0])
+            files[0].unlink()
+            self._at = FILE_HEAD
+        yield from self._rest_of(files[0])
+
+    def _rest_of(self, file: Path) -> Iterator[tuple[float, bytes]]:
+        with file.open("rb") as opened_file:
+            opened_file.seek(self._at)
+            content = opened_file.read()
         at = 0
         while at + RECORD.size <= len(content):
             seconds, micros, here, _ = RECORD.unpack_from(content, at)
@@ -72,8 +82,7 @@ class Capture:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for file in (self._file, self._log):
-            file.unlink(missing_ok=True)
+        shutil.rmtree(self._folder)
 
 
 def is_of_check(port: int) -> bool:
