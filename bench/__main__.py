@@ -21,6 +21,7 @@ RESULTS = HERE / "results"
 MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "programs": ["programs"],
     "edges": ["edges"],
+    "nodes": ["nodes"],
     "running": ["running"],
     "path": ["path", "--rounds", "7"],
     "rules": ["rules", "rules", "--rounds", "7"],
@@ -32,6 +33,9 @@ MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "services": ["services", "--rounds", "7"],
     "propagation": ["propagation"],
     "edge_failover": ["edge_failover"],
+    "cell_path": ["cell_path", "--rounds", "7"],
+    "cell_sizes": ["cell_path", "sizes", "--rounds", "7"],
+    "cell_tick": ["cell_tick"],
     "api_requests": ["api_requests"],
 }
 QUICK: dict[str, list[str]] = {  # behind them: the last word counts
@@ -47,6 +51,10 @@ QUICK: dict[str, list[str]] = {  # behind them: the last word counts
     "services": ["--rounds", "1", "--launches", "1", "--seconds", "0.5"],
     "propagation": ["--quick"],
     "edge_failover": ["--kills", "1"],
+    "nodes": ["--runs", "400", "--large", "20000"],
+    "cell_path": ["--rounds", "1"],
+    "cell_sizes": ["--rounds", "1"],
+    "cell_tick": ["--rounds", "2"],
 }
 
 

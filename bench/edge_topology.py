@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from bench.region import (
@@ -45,6 +45,10 @@ STATELESS = (
 TRACKED = (
     f"table ip edge {{ {MAPS} chain before {{ type nat hook prerouting priority dstnat; dnat to ip daddr map @in; }}; "
     "chain after { type nat hook postrouting priority srcnat; snat to ip saddr map @out; }; }; "
+)
+MANY_TO_ONE = (
+    "table ip edge { chain after { type nat hook postrouting priority srcnat; "
+    f"meta l4proto {{ tcp, udp }} oifname x0 snat to {PUBLIC}:1024-65535 fully-random; oifname x0 snat to {PUBLIC}; }}; }}; "
 )
 
 
@@ -131,7 +135,27 @@ def vxlan_nat(shape: Shape) -> None:
     inside(shape.spaces["edge"], "nft", TRACKED)
 
 
+def vxlan_snat(shape: Shape) -> None:
+    """As vxlan_nat, of all instances behind one address."""
+    shape.tunnel()
+    shape.lead(TUNNEL["host"], TUNNEL["edge"])
+    shape.route("router", f"{PUBLIC}/32", "198.51.100.1")
+    inside(shape.spaces["edge"], "nft", MANY_TO_ONE)
+
+
 PEERS = {"plain": plain, "nat": nat, "vxlan-nat": vxlan_nat}
+
+
+@contextmanager
+def shaped(name: str, finish: Callable[[Shape], None]) -> Iterator[Topology]:
+    """One peer; whatever happens it is taken down."""
+    shape = Shape(name)
+    try:
+        shape.build()
+        finish(shape)
+        yield shape.topology()
+    finally:
+        _remove(shape)
 
 
 @contextmanager
@@ -139,12 +163,7 @@ def built() -> Iterator[list[Topology]]:
     """All four; whatever happens they are taken down."""
     with ExitStack() as kept:
         topologies = []
-        for name, finish in PEERS.items():
-            shape = Shape(name)
-            kept.callback(_remove, shape)
-            shape.build()
-            finish(shape)
-            topologies.append(shape.topology())
+        topologies += [kept.enter_context(shaped(name, finish)) for name, finish in PEERS.items()]
         kept.enter_context(running_region(hosts=2, edges=1))
         topologies.append(_region())
         yield topologies

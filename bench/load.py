@@ -12,13 +12,18 @@ import ctypes
 import json
 import signal
 import socket
+import statistics
+import struct
 import sys
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
 
 PORT = 5301
 BATCH = 64
+FLOWS = 4992  # of new_flows(): whole batches
+FLOW_SOURCES, FLOW_PORTS, FIRST_SOURCE, FLOW_PORT, FLOW_BYTES = 60_000, 8, 2000, 5310, 30
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -150,8 +155,81 @@ def connect(address: str, seconds: float, size: int) -> dict[str, float]:
     return {"made": made, "per_second": made / seconds}
 
 
+def new_flows(address: str, seconds: float, size: int) -> dict[str, float]:
+    """FLOWS datagrams as fast as the kernel takes them, each of a flow of its own; `size`: the number of the first. IPv4, and without UDP's
+    checksum, which is made by hand here."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    sock.connect((address, 0))
+    batches = [_flow_batch(first) for first in range(size, size + FLOWS, BATCH)]
+    began = time.monotonic()
+    sent = sum(max(0, libc.sendmmsg(sock.fileno(), messages, BATCH, 0)) for messages, _keep in batches)
+    return {"sent": sent, "per_second": sent / (time.monotonic() - began)}
+
+
+def _flow_batch(first: int) -> tuple[ctypes.Array, list[object]]:
+    messages, keep = _batch(FLOW_BYTES)
+    for number, message in enumerate(messages, first):
+        source, to = number % FLOW_SOURCES, number // FLOW_SOURCES % FLOW_PORTS
+        head = struct.pack("!4H", FIRST_SOURCE + source, FLOW_PORT + to, FLOW_BYTES, 0)
+        ctypes.memmove(message.header.vectors.contents.base, head, len(head))
+    return messages, keep
+
+
+def flow_sink(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Where new_flows() send to. Counts what the kernel delivers, and reads none of it."""
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(FLOW_PORTS)]
+    for number, sock in enumerate(socks):
+        sock.bind((address, FLOW_PORT + number))
+    before, told = delivered(), Told(seconds)
+    while not told:
+        time.sleep(0.002)
+    return {"received": delivered() - before}
+
+
+def delivered() -> int:
+    """IPv4 packets to this network namespace's own sockets (RFC 4293: ipInDelivers)."""
+    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()[:2])
+    return int(values[names.index("InDelivers")])
+
+
+def udp_echo(address: str, seconds: float, size: int) -> dict[str, float]:
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+        sock.bind((address, PORT))
+        sock.settimeout(0.2)
+        answered, told = 0, Told(seconds)
+        while not told:
+            try:
+                data, sender = sock.recvfrom(64)
+            except TimeoutError:
+                continue
+            sock.sendto(data, sender)
+            answered += 1
+    return {"answered": answered}
+
+
+def first_packets(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Of one flow after the other: the first datagram there and back, and the sixth; microseconds."""
+    first, later, end = [], [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+            sock.settimeout(2)
+            sock.connect((address, PORT))
+            times = [_there_and_back(sock) for _ in range(6)]
+        first.append(times[0])
+        later.append(times[-1])
+    return {"first_p50_us": statistics.median(first), "later_p50_us": statistics.median(later), "count": len(first)}
+
+
+def _there_and_back(sock: socket.socket) -> float:
+    began = time.perf_counter()
+    sock.send(b"x")
+    sock.recv(64)
+    return (time.perf_counter() - began) * 1e6
+
+
 KINDS: dict[str, Callable[[str, float, int], dict[str, float]]] = {
     "udp-blast": udp_blast, "udp-sink": udp_sink, "echo": echo, "request-response": request_response, "connect": connect,
+    "new-flows": new_flows, "flow-sink": flow_sink, "udp-echo": udp_echo, "first-packets": first_packets,
 }  # fmt: skip
 
 

@@ -122,10 +122,11 @@ def wait_for_ping(namespace: str, address: str) -> None:
 
 
 @contextmanager
-def running_region(hosts: int, edges: int = 0) -> Iterator[None]:
-    """The region `bench` in as many zones as it can have, two at most; without edges, unless they are what is measured: what they and their
-    BIRDs do meanwhile costs, too. Taken down whatever happens."""
-    rookery("up", "--hosts", str(hosts), "--zones", str(min(2, hosts)), "--edges", str(edges), "--port", str(PORT))
+def running_region(hosts: int, edges: int = 0, nodes: int = 0) -> Iterator[None]:
+    """The region `bench` in as many zones as it can have, two at most; without edges and without a cell, unless they are what is measured:
+    what they do meanwhile costs, too. Taken down whatever happens."""
+    shape = {"hosts": hosts, "zones": min(2, hosts), "edges": edges, "nodes": nodes, "port": PORT}
+    rookery("up", *(word for name, number in shape.items() for word in (f"--{name}", str(number))))
     try:
         yield
     finally:

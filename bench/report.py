@@ -124,6 +124,58 @@ def programs_table(data: dict[str, Any]) -> list[str]:
     return [*lines, "", f"A tracked flow takes {data['bytes_a_flow']} bytes of memory, beside the table as it is when empty."]
 
 
+def nodes_table(data: dict[str, Any]) -> list[str]:
+    columns = list(data["rows"][0])
+    lines = ["## The program of a cell's node", "", f"{data['unit']} (bench/nodes.py).", "", *head(*columns)]
+    lines += [row(*("" if one[c] is None else one[c] for c in columns)) for one in data["rows"]]
+    told = f"A flow takes {data['bytes_a_flow']} bytes at a tracker that keeps both of its directions, each of which two nodes keep"
+    return [*lines, "", f"{told}; the cache of a top is as large as it was made, {data['bytes_a_directive']} bytes a row."]
+
+
+CELL_PEERS = {"plain": "plain routing", "vxlan-snat": "VXLAN + nftables SNAT"}
+THROUGH_CELL = THROUGH_EDGE | {
+    "new_flows_per_second": "new UDP flows per second",
+    "new_flow_sender_us": "new UDP flow, CPU us of the sending process",
+    "new_flow_cpu_us": "new UDP flow, CPU us",
+    "first_p50_us": "a flow's first datagram there and back, p50 us",
+    "later_p50_us": "a later one, p50 us",
+}
+
+
+def _beside_peers(against: dict[str, Any], figures: list[str]) -> list[str]:
+    lines = head("figure", *CELL_PEERS.values(), "Rookery", *(f"/ {words}" for words in CELL_PEERS.values()))
+    for key in figures:
+        values = [f"{against['plain'][name][key]['median']:.3g}" for name in (*CELL_PEERS, "rookery")]
+        lines.append(row(THROUGH_CELL[key], *values, *(f"{against[base]['rookery'][key]['ratio']:.2f}" for base in CELL_PEERS)))
+    return lines
+
+
+def cell_path_table(data: dict[str, Any]) -> list[str]:
+    title = ["## From a private subnet through a NAT gateway to a server outside", ""]
+    note = (
+        f"{len(data['figures']['plain'])} rounds, alternating order; a cell of {data['nodes']} nodes (bench/cell_path.py). In Rookery a node is on the way that "
+        "the others have not, and up to four more for a flow's first packet; CPU is that of the whole machine, the agents' included."
+    )
+    return [*title, *_beside_peers(data["against"], [key for key in THROUGH_CELL if key in data["against"]["plain"]["rookery"]]), "", note]
+
+
+def cell_sizes_table(data: dict[str, Any]) -> list[str]:
+    lines = ["## New flows, by the size of the cell", ""]
+    for size, against in data["against"].items():
+        kept = ["new_flows_per_second", "new_flow_sender_us", "new_flow_cpu_us"]
+        lines += [f"**{size} node{'s' if size != '1' else ''}**", "", *_beside_peers(against, kept), ""]
+    return [*lines, "Every datagram is a flow's first (bench/cell_path.py sizes). The machine has two cores, whatever the cell's size."]
+
+
+def cell_tick_table(data: dict[str, Any]) -> list[str]:
+    rows = data["rows"]
+    note = (
+        f"CPU of a node's agent for one file, every two seconds, with {rows['attachments']} attachments, {rows['services']} services and "
+        f"{rows['targets']} targets (bench/cell_tick.py). Target: a ratio of 0.95 to 1.05."
+    )
+    return plain_table("A cell's file is taken", {"a tick": data["tick"]}, note)
+
+
 def edges_table(data: dict[str, Any]) -> list[str]:
     columns, loading = list(data["rows"][0]), data["load_seconds"]
     lines = ["## The programs of an edge", "", f"{data['unit']} (bench/edges.py).", "", *head(*columns)]
@@ -255,6 +307,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "shapes": shapes_table,
     "programs": programs_table,
     "edges": edges_table,
+    "nodes": nodes_table,
     "running": running_table,
     "live": live_table,
     "edge_path": edge_path_table,
@@ -264,6 +317,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "propagation": propagation_table,
     "api_requests": api_table,
     "edge_failover": edge_failover_table,
+    "cell_path": cell_path_table,
+    "cell_sizes": cell_sizes_table,
+    "cell_tick": cell_tick_table,
 }
 
 

@@ -33,9 +33,6 @@ static __always_inline enum verdict join(struct __sk_buff *skb, struct packet *p
 {
 	enum verdict verdict;
 
-	packet->program = HYPERPLANE_CHAIN;
-	if ((verdict = parse_ethernet(skb, packet))) return verdict;
-	if ((verdict = parse_ip(skb, packet))) return verdict;
 	if ((verdict = read_chain(skb, packet, course))) return verdict;
 	return walk_chain(skb, true);
 }
@@ -46,8 +43,6 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 {
 	enum verdict verdict;
 
-	if ((verdict = parse_ethernet(skb, packet))) return verdict;
-	if ((verdict = parse_ip(skb, packet))) return verdict;
 	if ((verdict = refuse_neighbour_discovery(packet))) return verdict;
 	if (!has_entered_before(skb, packet) && (verdict = refuse_own_source(packet, config))) return verdict;
 	if ((verdict = verify_source(packet, &course->sender))) return verdict;
@@ -62,17 +57,31 @@ static __always_inline enum verdict enter(struct __sk_buff *skb, struct packet *
 	return ask_trackers(skb, packet, course);
 }
 
-static __always_inline enum verdict serve(struct __sk_buff *skb, struct packet *packet)
+/* Of the overlay, and for this node. */
+static __always_inline enum verdict take(struct __sk_buff *skb, struct packet *packet, const struct substrate_config *config, bool chained)
 {
-	const struct substrate_config *config = find_substrate();
 	const struct cell_config *cell = find_cell();
 	struct course *course;
 	enum verdict verdict;
 
-	verdict = open_outer(skb, packet, config);
-	if (verdict && !may_be_chained(packet, verdict)) return set_aside(skb, packet, config, verdict);
+	if ((verdict = parse_ethernet(skb, packet))) return verdict;
+	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if (!chained && (verdict = take_shortcut(skb))) return verdict;
 	if (!cell || !(course = begin_course(cell))) return DROP_NOT_CONFIGURED;
-	return verdict ? join(skb, packet, course) : enter(skb, packet, course, config);
+	return chained ? join(skb, packet, course) : enter(skb, packet, course, config);
+}
+
+static __always_inline enum verdict serve(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct substrate_config *config = find_substrate();
+	enum verdict verdict = open_outer(skb, packet, config);
+
+	if (!verdict)
+		return take(skb, packet, config, false);
+	if (!may_be_chained(packet, verdict))
+		return set_aside(skb, packet, config, verdict);
+	packet->program = HYPERPLANE_CHAIN;
+	return take(skb, packet, config, true);
 }
 
 SEC("tc")

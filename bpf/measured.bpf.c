@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* No program of any node, but of the bench (bench/hot.py): gives another XDP program one packet after the other, each as it was before that
- * one changed it, so that the kernel can repeat a test run. */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
+/* No program of any node, but of the bench (bench/hot.py): gives another program of its kind one packet after the other, each as it was
+ * before that one changed it, so that the kernel can repeat a test run. */
+#include "hull/room.h"
+#include "stages/packet.h"
 
 char program_license[] SEC("license") = "GPL";
 
 enum measured_constant {
-	FRAME_WORDS = 40,
+	FRAME_WORDS = 68,
 	FRAMES = 1 << 16,
 };
 
@@ -55,37 +55,36 @@ static __always_inline const struct measured_frame *next_frame(void)
 	return bpf_map_lookup_elem(&frames, &number);
 }
 
-static __always_inline int put_back(struct xdp_md *ctx, const struct measured_frame *frame)
+static __always_inline bool put_back(hull_t *hull, const struct measured_frame *frame)
 {
-	__s32 longer = (__s32)(ctx->data_end - ctx->data) - (__s32)frame->bytes;
 	__u32 *to;
 
-	if (longer && bpf_xdp_adjust_head(ctx, longer))
-		return -1;
-	to = (void *)(long)ctx->data;
+	if (!stretch(hull, (__s32)frame->bytes - (__s32)length_of(hull)))
+		return false;
+	to = (void *)(long)hull->data;
 	for (__u32 i = 0; i < FRAME_WORDS; i++) {
-		if ((void *)(to + i + 1) > (void *)(long)ctx->data_end)
-			return 0;
+		if ((void *)(to + i + 1) > (void *)(long)hull->data_end)
+			return true;
 		to[i] = frame->word[i];
 	}
-	return 0;
+	return true;
 }
 
-SEC("xdp.frags")
-int measured(struct xdp_md *ctx)
+SEC(HULL_SECTION)
+int measured(hull_t *hull)
 {
 	const struct measured_frame *frame = next_frame();
 
-	if (!frame || put_back(ctx, frame))
-		return XDP_ABORTED;
-	bpf_tail_call(ctx, &subject, 0);
-	return XDP_ABORTED;
+	if (!frame || !put_back(hull, frame))
+		return HULL_DROPS;
+	bpf_tail_call(hull, &subject, 0);
+	return HULL_DROPS;
 }
 
 /* What the above costs by itself. */
-SEC("xdp.frags")
-int nothing(struct xdp_md *ctx)
+SEC(HULL_SECTION)
+int nothing(hull_t *hull)
 {
-	(void)ctx;
-	return XDP_PASS;
+	(void)hull;
+	return HULL_LEAVES;
 }

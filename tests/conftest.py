@@ -7,6 +7,7 @@
 Three workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
 
     "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
+    "balancing" those that stand on one street of balancers (tests/balancing/conftest.py)
     "faults"    those that kill parts and measure how long that is felt: no two of these at a time
 """
 
@@ -41,6 +42,7 @@ TOGETHER = {  # the longest first
         "tests/services/test_public_names.py",
         "tests/services/test_user_data.py",
     ),
+    "balancing": ("tests/balancing/",),
     "faults": ("tests/faults/",),
 }
 LONG = (  # of the others; the first wait most of their time, by their own clocks

@@ -30,6 +30,8 @@ enum cell_constant {
 	CELL_CHECK_BLOCKS = CELL_NODES_MAX,
 	CELL_CHECK_NETWORK = 240,          /* first byte of addresses that name slots: reserved (RFC 1112), so nobody else has one */
 	CELL_CHECK_SELF = 0xfffffe,        /* the other bytes: a node's own address there, from which it checks; others: slots */
+	CELL_PROXY_HEADER = 100,           /* bytes of the proxy protocol's header, always: it is filled up */
+	CELL_ENDPOINT_ID = 22,             /* characters of a vpce-... */
 	CELL_EVERYBODY = 0,                /* in `tenants`: what one may hold who has no row yet */
 };
 
@@ -105,8 +107,9 @@ struct attachment {
 	__u16 addresses;                   /* NAT: how many are in `nat_addresses` */
 	__u64 group_set;                   /* balancer, endpoint; 0: it was born without groups, and admits everybody */
 	struct gates gates;
+	__u8 endpoint[24];                 /* endpoint: its id, CELL_ENDPOINT_ID characters, as the proxy protocol's header has it */
 };
-_Static_assert(sizeof(struct attachment) == 88, "shared format");
+_Static_assert(sizeof(struct attachment) == 112, "shared format");
 
 /* `nat_addresses`: (half, vni, interface, place 0..) -> an address that new flows may leave by. A draining one is in none. */
 struct nat_address_key {
@@ -185,7 +188,7 @@ _Static_assert(sizeof(struct flow_key) == 48, "shared format");
 enum directive_flag {
 	DIRECTIVE_OUTWARD = 1,             /* of the flow's first packet; else: of the answers */
 	DIRECTIVE_PROVISIONAL = 2,         /* decided, not yet seen established: kept for CELL_PROVISIONAL_SECONDS */
-	DIRECTIVE_PROXY_PROTOCOL = 4,
+	DIRECTIVE_PROXY_PROTOCOL = 4,      /* the target may lack the header still, or numbers may be taken for the header's */
 	DIRECTIVE_CLOSING = 8,             /* a FIN or a reset was seen */
 };
 
@@ -201,9 +204,11 @@ struct directive {
 	__u16 target;                      /* row in `cell_targets`; CELL_NO_TARGET: of none */
 	__u32 target_generation;
 	__u32 idle_seconds;
+	__u32 initial_sequence;            /* the client's, of a connection with a proxy protocol's header; else 0 */
+	__u32 padding;
 	__u64 version;                     /* higher wins where two are told of the same flow */
 };
-_Static_assert(sizeof(struct directive) == 64, "shared format");
+_Static_assert(sizeof(struct directive) == 72, "shared format");
 
 /* `trackers`: flow_key -> what becomes of the flow, at the nodes that keep it: each direction has its row, and its nodes. */
 struct tracker {
@@ -213,15 +218,17 @@ struct tracker {
 	__u16 decider;                     /* place; of a pending one */
 	__u16 pending;                     /* 1: no directive yet, `decider` was asked for one */
 };
-_Static_assert(sizeof(struct tracker) == 80, "shared format");
+_Static_assert(sizeof(struct tracker) == 88, "shared format");
 
 /* `directives`: flow_key -> what a top has been told. It may be thrown out at any time: trackers know. */
 struct cached_directive {
 	struct directive directive;
 	__u64 seen;                        /* nanoseconds, CLOCK_MONOTONIC: when a packet last used it */
 	__u64 told;                        /* ... when its trackers last heard of that; 0: never */
+	__u32 header_sent;                 /* milliseconds: when this node itself last sent the target a proxy protocol's header; 0: never */
+	__be32 acknowledged;               /* what the client acknowledged when it completed its handshake here; 0: not seen */
 };
-_Static_assert(sizeof(struct cached_directive) == 80, "shared format");
+_Static_assert(sizeof(struct cached_directive) == 96, "shared format");
 
 /* `check_slots`: number, the last bytes of an address in CELL_CHECK_NETWORK -> whom a node's own checks of that name reach, and in the
  * name of which balancer's attachment. `check_numbers`: the same the other way round. Each node's own affair: not in the cell's file. */

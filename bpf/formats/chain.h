@@ -45,6 +45,6 @@ struct chain_option {
 	__be16 destination_port;
 	struct directive directive;        /* once it is decided */
 };
-_Static_assert(sizeof(struct chain_option) == 88, "wire format");
+_Static_assert(sizeof(struct chain_option) == 96, "wire format");
 
 #endif

@@ -80,6 +80,7 @@ enum verdict {
 	DROP_PROBE_UNANSWERED = 75,        /* a probe, and this edge or node is not to be chosen: about to go, not filled yet, or far from its cell's file */
 	DROP_NO_CHECK = 78,                /* at a port that a balancer keeps for health checks, or from there: of no check that this node makes */
 	DROP_NOT_A_CHECK = 79,             /* from a node's checks, but not TCP from their address and one of the node's ports */
+	DROP_PROXY_PROTOCOL = 80,          /* would bring the target data in the place of the proxy protocol's header */
 
 	VERDICTS = 96,                     /* room: values stay stable, they are read by other versions */
 };
@@ -139,6 +140,7 @@ enum step {
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more */
 	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
 	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
+	STEP_HEADER_SENT = 46,             /* the proxy protocol's header goes to the target; detail: the number at which the client's data begins */
 };
 
 enum what_if_mark {

@@ -27,6 +27,14 @@ struct {
 	__type(value, __u32);
 } cell_living SEC(".maps");
 
+/* Raised after every change of what packets are asked for; 0: no agent does that. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} world SEC(".maps");
+
 /* The loader sets the sizes of these: as many rows as the cell's file has, twice. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

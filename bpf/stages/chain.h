@@ -178,7 +178,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
-	if (!what_if && !remember_decider())
+	if (course->decider != course->self && !what_if && !remember_decider())
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
@@ -212,14 +212,23 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 		row->deadline = deadline;
 }
 
-/* A decision that nobody has used yet may not have been stored where it should be: its chain is walked again. */
+/* For half of its time nobody has said that it lives: its top does not believe its own copy any more, and asks. */
+static __always_inline bool was_quiet(const struct course *course, const struct tracker *row)
+{
+	return row->deadline < course->now + lifetime(&row->directive) / 2;
+}
+
+/* A decision that nobody has used yet may not have been stored where it should be, and one that was quiet lives on everywhere or nowhere:
+ * a port is not given to others while its flow goes on. Their chain is walked again. */
 static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
 {
+	bool everywhere = row->directive.flags & DIRECTIVE_PROVISIONAL || was_quiet(course, row);
+
 	if (!packet->what_if)
 		refresh_tracker(course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
-	course->step = row->directive.flags & DIRECTIVE_PROVISIONAL ? CHAIN_ANSWERS_FIRST : CHAIN_TELL;
+	course->step = everywhere ? CHAIN_ANSWERS_FIRST : CHAIN_TELL;
 	return CONTINUE;
 }
 
@@ -362,6 +371,8 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 	row->directive = course->directive;
 	row->seen = course->now;
 	row->told = 0;
+	row->header_sent = 0;
+	row->acknowledged = 0;
 	if (!packet->what_if)
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }

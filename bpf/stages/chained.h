@@ -40,7 +40,6 @@ static __always_inline bool is_of_time(const struct course *course, __u32 epoch)
 
 static __always_inline void read_option(struct course *course, struct packet *packet, const struct chain_option *option)
 {
-	course->attachment = (struct attachment_key){ course->half, packet->vni, bpf_ntohl(option->interface) };
 	course->step = option->step;
 	course->top = option->top;
 	course->decider = option->decider;
@@ -73,7 +72,7 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 	if (option.step < CHAIN_ASK || (option.step >= CHAIN_END && option.step != CHAIN_CHECK))
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
-	if (!attachment_of(course))
+	if (!attach(course, packet->vni, bpf_ntohl(option.interface)))
 		return DROP_NO_ATTACHMENT;
 	if ((verdict = find_key(skb, packet, course)))
 		return verdict;

@@ -48,8 +48,7 @@ static __always_inline enum verdict find_checked(struct packet *packet, struct c
 	if (!way)
 		return DROP_NO_CHECK;
 	packet->vni = way->vni;
-	course->attachment = (struct attachment_key){ course->half, way->vni, way->interface };
-	attachment = attachment_of(course);
+	attachment = attach(course, way->vni, way->interface);
 	if (!attachment || attachment->kind != ATTACHMENT_BALANCER)
 		return DROP_NO_ATTACHMENT;
 	tell(packet, STEP_CHECK_FOUND, CONTINUE, bpf_ntohl(packet->destination.word[3]) & 0xffffff);

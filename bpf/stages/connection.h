@@ -160,7 +160,7 @@ static __always_inline enum known find_connection(struct packet *packet, const s
 static __always_inline enum verdict add_connection(const struct connection_key *key, const struct connection *row,
 						   struct allowance *allowance)
 {
-	long error;
+	int error;                         /* as in trackers.h */
 
 	if (__sync_fetch_and_add(&allowance->tracked, 1) >= allowance->allowed) {
 		__sync_fetch_and_sub(&allowance->tracked, 1);

@@ -21,6 +21,22 @@ struct ranking {
 	__u32 second;
 };
 
+/* All that decides where an IPv4 packet goes, beside the node's own tables: what its sender claims, and its flow. */
+struct shortcut_key {
+	__be32 source;
+	__be32 destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__be32 outer_source;
+	__u32 vni;
+	__u32 origin_vni;
+	__u32 origin_interface;
+	__u32 led_to;
+	__u32 protocol;                    /* 0: of no packet that may take a shortcut */
+	__u32 padding;
+} __attribute__((aligned(8)));
+_Static_assert(sizeof(struct shortcut_key) == 40, "compared in whole words");
+
 struct course {
 	__u64 now;                         /* nanoseconds, CLOCK_MONOTONIC */
 	__u64 ring_since;
@@ -38,16 +54,20 @@ struct course {
 	__u32 asked;
 	__u32 refused;
 	__u32 tried;                       /* blocks of ports */
+	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
 	bool shakes;                       /* ... or answers such a one: a connection that has closed is not its flow */
 	struct sender sender;
 	struct next_hop hop;
 	struct ranking ranking;            /* not blank, from here on: written before it is read */
+	struct attachment as_attached;     /* the attachment's row, which every step asks for something */
 	struct flow_key answers;           /* K', once the directive is known */
 	struct directive turned;           /* of K': written where no stack has room */
 	struct tracker row;                /* as it is to be stored */
 	struct cached_directive cached;
+	struct shortcut_key came;          /* as the packet came (shortcut.h) */
+	__u64 world;                       /* ... and when */
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
 };
 
@@ -130,7 +150,19 @@ static __always_inline bool is_young(const struct course *course)
 
 static __always_inline const struct attachment *attachment_of(const struct course *course)
 {
-	return bpf_map_lookup_elem(&attachments, &course->attachment);
+	return course->attached ? &course->as_attached : 0;
+}
+
+static __always_inline const struct attachment *attach(struct course *course, __u32 vni, __u32 interface)
+{
+	const struct attachment *found;
+
+	course->attachment = (struct attachment_key){ course->half, vni, interface };
+	found = bpf_map_lookup_elem(&attachments, &course->attachment);
+	course->attached = found;
+	if (found)
+		course->as_attached = *found;
+	return attachment_of(course);
 }
 
 static __always_inline const struct cell_target *target_of(const struct course *course, const struct cell_config *config, __u32 number)

@@ -5,6 +5,7 @@
 #define ROOKERY_DECIDE_H
 
 #include "stages/balancer_groups.h"
+#include "stages/sequence.h"
 #include "stages/trackers.h"
 
 enum decide_constant {
@@ -230,6 +231,15 @@ static __always_inline void set_exit(struct course *course, const struct cell_se
 	course->directive.source = exit->primary;
 }
 
+/* Where the header has its place is counted from the client's first number. */
+static __always_inline void begin_stream(const struct packet *packet, struct course *course, const struct cell_service *service)
+{
+	if (!(service->flags & SERVICE_PROXY_PROTOCOL) || packet->protocol != IPPROTO_TCP)
+		return;
+	course->directive.flags |= DIRECTIVE_PROXY_PROTOCOL;
+	course->directive.initial_sequence = bpf_ntohl(sequence_of(packet));
+}
+
 /* The balancer behind an endpoint sees the consumer by its private address, where it wants to. It knows no group of another VPC. */
 static __always_inline enum verdict ask_exit(struct packet *packet, struct course *course, const struct cell_service *service,
 					     const struct attachment *exit)
@@ -252,6 +262,7 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct pac
 	if (!service)
 		return DROP_NO_SERVICE;
 	begin_decision(course, service->idle_seconds);
+	begin_stream(packet, course, service);
 	if ((verdict = choose_target(skb, packet, course, service)))
 		return verdict;
 	exit = exit_of(course, service);

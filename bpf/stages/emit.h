@@ -42,9 +42,17 @@ static __always_inline void speak_as(struct packet *packet, const struct interfa
 	__builtin_memcpy(packet->head.frame.h_source, exit->mac, ETH_ALEN);
 }
 
+/* Mostly where it came in. */
+static __always_inline const struct attachment *exit_at(const struct course *course, const struct attachment_key *key)
+{
+	if (key->vni == course->attachment.vni && key->interface == course->attachment.interface)
+		return attachment_of(course);
+	return bpf_map_lookup_elem(&attachments, key);
+}
+
 static __always_inline enum verdict enter_exit(struct packet *packet, struct course *course, const struct attachment_key *key)
 {
-	const struct attachment *attachment = bpf_map_lookup_elem(&attachments, key);
+	const struct attachment *attachment = exit_at(course, key);
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;

@@ -3,7 +3,7 @@
 #ifndef ROOKERY_FOLLOW_H
 #define ROOKERY_FOLLOW_H
 
-#include "stages/answer_back.h"
+#include "stages/proxy_stream.h"
 
 /* As it will be; the bytes follow when it is clear that it leaves. */
 static __always_inline void readdress_packet(struct packet *packet, const struct course *course)
@@ -17,6 +17,16 @@ static __always_inline void readdress_packet(struct packet *packet, const struct
 		packet->source_port = directive->source_port;
 		packet->destination_port = directive->destination_port;
 	}
+}
+
+static __noinline void tell_readdressed(struct packet *packet, const struct course *course)
+{
+	const struct directive *directive = &course->directive;
+
+	if (!same_address(&directive->source, &course->key.source))
+		tell(packet, STEP_SOURCE_TRANSLATED, CONTINUE, directive->interface);
+	if (!same_address(&directive->destination, &course->key.destination))
+		tell(packet, STEP_DESTINATION_TRANSLATED, CONTINUE, directive->interface);
 }
 
 /* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). */
@@ -77,9 +87,10 @@ __noinline int follow(struct __sk_buff *skb)
 		return verdict;
 	if ((verdict = check_hops(skb, packet, course, nat)))
 		return verdict;
+	if ((verdict = answer_for_client(skb)))
+		return verdict;
 	readdress_packet(packet, course);
-	tell(packet, course->directive.flags & DIRECTIVE_OUTWARD ? STEP_SOURCE_TRANSLATED : STEP_DESTINATION_TRANSLATED, CONTINUE,
-	     course->directive.interface);
+	tell_readdressed(packet, course);
 	if ((verdict = find_way(skb)))
 		return verdict;
 	if ((verdict = check_cell_size(skb, packet)))
@@ -87,6 +98,8 @@ __noinline int follow(struct __sk_buff *skb)
 	if ((verdict = rewrite(skb)))
 		return verdict;
 	if (nat && (verdict = clamp_mss(skb)))
+		return verdict;
+	if ((verdict = shift_stream(skb)))
 		return verdict;
 	return leave_cell(skb);
 }

@@ -34,21 +34,32 @@ static __always_inline __u32 inner_transport(const struct packet *packet)
 	return inner_ip(packet) + packet->head.ip.ihl * 4;
 }
 
+static __always_inline __u32 address_difference(const struct packet *packet, const struct iphdr *ip)
+{
+	return word_difference(ip->daddr, packet->destination.word[3], word_difference(ip->saddr, packet->source.word[3], 0));
+}
+
+static __always_inline __be32 hops_word(const struct iphdr *ip, __u8 ttl)
+{
+	return bpf_htons((__u16)ttl << 8 | ip->protocol);
+}
+
 static __always_inline bool write_tail(struct __sk_buff *skb, const struct packet *packet, const struct iphdr *ip, __u8 ttl)
 {
-	struct ipv4_tail before = { ip->ttl, ip->protocol, 0, ip->saddr, ip->daddr };
 	struct ipv4_tail now = { ttl, ip->protocol, 0, packet->source.word[3], packet->destination.word[3] };
 
-	now.check = mend(ip->check, bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&now, sizeof(now), 0));
+	now.check = mend(ip->check, word_difference(hops_word(ip, ip->ttl), hops_word(ip, ttl), address_difference(packet, ip)));
 	return store_words(skb, inner_ip(packet) + offsetof(struct iphdr, ttl), &now, sizeof(now));
 }
 
 static __always_inline bool mend_addresses(struct __sk_buff *skb, const struct packet *packet, const struct iphdr *ip)
 {
-	__be32 before[2] = { ip->saddr, ip->daddr };
-	__be32 now[2] = { packet->source.word[3], packet->destination.word[3] };
+	return mend_transport(skb, packet->protocol, inner_transport(packet), address_difference(packet, ip));
+}
 
-	return mend_transport(skb, packet->protocol, inner_transport(packet), bpf_csum_diff(before, sizeof(before), now, sizeof(now), 0));
+static __always_inline __be32 ports_word(__be16 source, __be16 destination)
+{
+	return bpf_htonl((__u32)bpf_ntohs(source) << 16 | bpf_ntohs(destination));
 }
 
 /* A partial checksum does not cover ports yet: no pseudo header here, and the kernel leaves it alone. */
@@ -56,14 +67,12 @@ static __always_inline bool write_ports(struct __sk_buff *skb, const struct pack
 {
 	__u32 at = inner_transport(packet), place = at + checksum_place(packet->protocol);
 	__u64 flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
-	__be32 before, now = bpf_htonl((__u32)bpf_ntohs(packet->source_port) << 16 | bpf_ntohs(packet->destination_port));
+	__be32 before = ports_word(packet->head.transport.port.source, packet->head.transport.port.destination);
+	__be32 now = ports_word(packet->source_port, packet->destination_port);
 
-	if (bpf_skb_load_bytes(skb, at, &before, sizeof(before)))
-		return false;
 	if (before == now)
 		return true;
-	return !bpf_l4_csum_replace(skb, place, 0, bpf_csum_diff(&before, sizeof(before), &now, sizeof(now), 0), flags) &&
-	       !bpf_skb_store_bytes(skb, at, &now, sizeof(now), 0);
+	return !bpf_l4_csum_replace(skb, place, 0, word_difference(before, now, 0), flags) && store_words(skb, at, &now, sizeof(now));
 }
 
 static __always_inline bool write_identifier(struct __sk_buff *skb, const struct packet *packet, __be16 now)
@@ -160,16 +169,16 @@ __noinline int rewrite_quoted(struct __sk_buff *skb)
 	return bpf_l4_csum_replace(skb, inner_transport(packet) + ICMP_CHECKSUM, 0, difference, 0) ? DROP_TRANSLATION : CONTINUE;
 }
 
-/* Where the option has its value; 0: there is none. */
-static __always_inline __u32 find_mss(struct __sk_buff *skb, __u32 at, __u32 end)
+/* Where TCP's option of this kind has its value, with so many bytes at least; 0: there is none. */
+static __always_inline __u32 find_option(struct __sk_buff *skb, __u32 at, __u32 end, __u8 kind, __u32 bytes)
 {
 	__u8 option[2];
 
 	for (__u32 i = 0; i < TCP_OPTIONS_MAX && at + 4 <= end; i++) {
 		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)) || option[0] == TCP_OPTION_END)
 			return 0;
-		if (option[0] == TCP_OPTION_MSS)
-			return option[1] == 4 ? at + 2 : 0;
+		if (option[0] == kind)
+			return option[1] >= bytes + 2 && at + option[1] <= end ? at + 2 : 0;
 		if (option[0] != TCP_OPTION_NOTHING && option[1] < 2)
 			return 0;
 		at += option[0] == TCP_OPTION_NOTHING ? 1 : option[1];
@@ -187,7 +196,7 @@ __noinline int clamp_mss(struct __sk_buff *skb)
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
 	tcp = inner_transport(packet);
-	at = find_mss(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers);
+	at = find_option(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
 	if (!at || bpf_skb_load_bytes(skb, at, &named, sizeof(named)) || bpf_ntohs(named) <= CELL_NAT_MSS)
 		return CONTINUE;
 	if (bpf_skb_store_bytes(skb, at, &now, sizeof(now), 0))
@@ -197,6 +206,14 @@ __noinline int clamp_mss(struct __sk_buff *skb)
 		now = now << 8 | now >> 8;
 	}
 	return bpf_l4_csum_replace(skb, tcp + TCP_CHECKSUM, named, now, sizeof(now)) ? DROP_TRANSLATION : CONTINUE;
+}
+
+/* Of what carries ports, and is whole. */
+static __always_inline bool rewrite_ends(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct iphdr ip = packet->head.ip;
+
+	return mend_addresses(skb, packet, &ip) && write_ports(skb, packet) && write_tail(skb, packet, &ip, ip.ttl - 1);
 }
 
 /* `packet` says already what is to be in it; its head, what still is. */

@@ -7,6 +7,7 @@
 #include "stages/chain.h"
 #include "stages/fragment.h"
 #include "stages/from_edge.h"
+#include "stages/shortcut.h"
 
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
@@ -25,8 +26,7 @@ static __noinline enum verdict find_attachment(struct packet *packet, struct cou
 
 	if (!number && owner)
 		number = owner->interface;
-	course->attachment = (struct attachment_key){ course->half, packet->vni, number };
-	attachment = attachment_of(course);
+	attachment = attach(course, packet->vni, number);
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (owner && owner->interface == number)
@@ -68,10 +68,12 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 
 /* Trackers give a closed flow's port away before long, and hear of the flow's last packets: a top believes what it has been told for half
  * of that time. */
-static __always_inline bool is_fresh(const struct course *course, const struct cached_directive *row)
+static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
 	__u64 unseen = course->now - row->seen;
 
+	if (may_have_outgrown_header(packet, &row->directive))
+		return false;
 	if (row->directive.flags & DIRECTIVE_CLOSING)
 		return !course->shakes && unseen < CELL_REST_SECONDS * SECOND / 2;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
@@ -146,14 +148,15 @@ __noinline int beat(struct __sk_buff *skb)
 	return 1;
 }
 
-/* `row` may be gone or another's by now, so it is looked up again. */
-static __always_inline void send_beat(struct __sk_buff *skb, const struct course *course)
+/* `row` may be gone or another's by now, so it is looked up again. When that was: its trackers last heard of the flow. */
+static __always_inline __u64 send_beat(struct __sk_buff *skb, const struct course *course)
 {
-	bool reached = beat(skb);
+	__u64 told = beat(skb) ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
 	struct cached_directive *row = bpf_map_lookup_elem(&directives, &course->key);
 
 	if (row)
-		row->told = reached ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
+		row->told = told;
+	return told;
 }
 
 /* Groups are asked when a flow begins. */
@@ -166,24 +169,37 @@ static __noinline enum verdict ask_groups_of(struct packet *packet, struct cours
 	return admit_client(packet, attachment, &course->key, course->sender.group_set);
 }
 
+/* A shortcut ends when the next heartbeat is due. Who has had none yet takes the long way. */
+static __always_inline enum verdict follow_for(struct __sk_buff *skb, const struct packet *packet, const struct course *course, __u64 told)
+{
+	const struct substrate_config *config = find_substrate();
+	enum verdict verdict = follow(skb);
+
+	if (verdict == SENT && told && config)
+		leave_shortcut(packet, course, config, told + TOLD_EVERY);
+	return verdict;
+}
+
 __noinline int follow_cached(struct __sk_buff *skb)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	struct cached_directive *row;
+	__u64 told;
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = bpf_map_lookup_elem(&directives, &course->key);
-	if (!row || !is_fresh(course, row) || is_target_gone(course, &row->directive))
+	if (!row || !is_fresh(packet, course, row) || is_target_gone(course, &row->directive))
 		return CONTINUE;
 	if (!packet->what_if)
 		touch(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_DIRECTIVE_CACHED, CONTINUE, row->directive.version);
+	told = row->told;
 	if (is_beat_due(packet, course, row))
-		send_beat(skb, course);
-	return follow(skb);
+		told = send_beat(skb, course);
+	return follow_for(skb, packet, course, told);
 }
 
 static __always_inline enum verdict ask_trackers(struct __sk_buff *skb, struct packet *packet, struct course *course)

@@ -49,7 +49,7 @@ static __noinline struct allowance *tenant_row(__u32 tenant)
 static __always_inline enum stored add_tracker(const struct flow_key *key, const struct tracker *row)
 {
 	struct allowance *tenant = tenant_row(row->tenant);
-	long error;
+	int error;                         /* to Linux 6.3 a map's own function returns no more, and the other half of the word is zero */
 
 	if (!tenant || tenant->tracked >= tenant->allowed)
 		return NO_ROOM;
@@ -113,10 +113,15 @@ static __always_inline struct tracker *tracker_of(const struct course *course)
 	return row && !is_row_over(course, row) ? row : 0;
 }
 
-/* A heartbeat says more than the row: that the flow is used, or closing. */
+/* A heartbeat says more than the row: that the flow is used, or closing. That a connection has outgrown its header is never taken back. */
 static __always_inline void renew(struct tracker *row, const struct course *course, const struct directive *directive)
 {
+	bool outgrown = !row->pending && row->directive.version == directive->version &&
+			!(row->directive.flags & DIRECTIVE_PROXY_PROTOCOL);
+
 	row->directive = *directive;
+	if (outgrown)
+		row->directive.flags &= ~DIRECTIVE_PROXY_PROTOCOL;
 	row->pending = 0;
 	row->deadline = course->now + lifetime(directive);
 }

@@ -198,13 +198,13 @@ def test_what_a_service_does_follows_from_its_listener_and_groups(here):
     (service,) = seen(here).services
     assert (service.protocol, service.port, service.idle_seconds) == (TCP, 80, 350)
     assert (service.preserve_client, service.sticky, service.proxy_protocol) == (True, False, False)
-    values = {PRESERVE: "false", "stickiness.enabled": "true"}
+    values = {PRESERVE: "false", "stickiness.enabled": "true", "proxy_protocol_v2.enabled": "true"}
     modify(here, "ModifyTargetGroupAttributes", values, TargetGroupArn=here.group)
     (listener,) = elb(here, "DescribeListeners", LoadBalancerArn=here.balancer["LoadBalancerArn"])["Listeners"]
     idle = {"tcp.idle_timeout.seconds": "60"}
     modify(here, "ModifyListenerAttributes", idle, ListenerArn=listener["ListenerArn"])
     (service,) = seen(here).services
-    assert (service.preserve_client, service.sticky, service.proxy_protocol) == (False, True, False)
+    assert (service.preserve_client, service.sticky, service.proxy_protocol) == (False, True, True)
     assert service.idle_seconds == 60
 
 

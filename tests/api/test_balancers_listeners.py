@@ -24,6 +24,7 @@ from tests.api.balancer_scene import (
 )
 
 PRESERVE = "preserve_client_ip.enabled"
+PROXY = "proxy_protocol_v2.enabled"
 
 
 @pytest.fixture
@@ -257,6 +258,19 @@ def test_whether_clients_are_preserved_follows_from_type_and_protocol(here, targ
         assert code == "InvalidConfigurationRequest"
 
 
+@pytest.mark.parametrize("protocol", ["TCP", "UDP", "TCP_UDP"])
+def test_only_targets_of_tcp_can_be_told_of_their_clients_by_proxy_protocol(here, protocol):
+    named = {"TargetGroupArn": group(here, Protocol=protocol)}
+    assert attributes(here, "DescribeTargetGroupAttributes", **named)[PROXY] == "false"
+    if protocol == "TCP":
+        modify(here, "ModifyTargetGroupAttributes", {PROXY: "true"}, **named)
+        assert attributes(here, "DescribeTargetGroupAttributes", **named)[PROXY] == "true"
+    else:
+        pairs = [{"Key": PROXY, "Value": "true"}]
+        code = refusal(here, "ModifyTargetGroupAttributes", Attributes=pairs, **named)
+        assert code == "InvalidConfigurationRequest"
+
+
 @pytest.mark.parametrize(("protocol", "cut"), [("TCP", "false"), ("UDP", "true"), ("TCP_UDP", "true")])
 def test_connections_of_deregistered_targets_end_by_default_only_with_udp(here, protocol, cut):
     told = attributes(here, "DescribeTargetGroupAttributes", TargetGroupArn=group(here, Protocol=protocol))
@@ -276,7 +290,7 @@ def test_connections_of_deregistered_targets_end_by_default_only_with_udp(here, 
         (PRESERVE, "yes", "ValidationError"),
         ("target_group_health.dns_failover.minimum_healthy_targets.count", "0", "ValidationError"),
         ("target_health_state.unhealthy.draining_interval_seconds", "60", "UnsupportedOperation"),
-        ("proxy_protocol_v2.enabled", "true", "UnsupportedOperation"),
+        (PROXY, "2", "ValidationError"),
     ],
 )
 def test_attributes_of_target_groups_have_their_ranges(here, key, value, code):

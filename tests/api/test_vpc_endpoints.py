@@ -275,6 +275,7 @@ def test_a_private_name_is_one_endpoints_in_a_vpc(here):
     first = connect(here, service, PrivateDnsEnabled=True)
     primary = tuple(here.view.get(NetworkInterface, one).primary for one in first.interfaces.values())
     assert names_in(here)[PRIVATE_NAME] == primary
+    assert {zone.name for zone in here.view.all(PrivateZone) if not zone.is_public} == {PRIVATE_NAME}
     wanted = {"VpcId": here.consumer.id, "VpcEndpointType": "Interface", "ServiceName": service.name}
     assert here.view.refusal("CreateVpcEndpoint", **wanted, PrivateDnsEnabled=True) == "InvalidParameter"
     second = connect(here, service)

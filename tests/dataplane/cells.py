@@ -22,6 +22,7 @@ from tests.dataplane.packets_edge import INSIDE, NOWHERE
 
 ANY_TRACE = 4
 REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
+SECOND = 1_000_000_000
 HOPS_MAX = 24  # of two chains, one after the other
 ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
@@ -126,6 +127,16 @@ class Cell:
             plan_cell.fill_node(node.real, node.place, len(self.nodes))
             node.real.cell_living = 0
             node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
+
+
+def age(cell: Cell, seconds: int) -> None:
+    """As if so much time had passed since anything was seen."""
+    for node in cell.nodes:
+        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
+                for one, row in node.real.directives.items()}  # fmt: skip
+        node.real.directives.put_many(rows)
+        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
+        node.real.trackers.put_many(kept)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from scapy.packet import Packet, bind_layers
 
 from tests.dataplane.packets import Ether
 
-OPTION_AT, INNER_AT = 66, 154  # in a frame that a node sends to a node
+OPTION_AT, INNER_AT = 66, 162  # in a frame that a node sends to a node
 
 
 class Chain(Packet):
@@ -27,7 +27,7 @@ class Chain(Packet):
         XShortField("option_class", 0xFF52),
         XByteField("option_type", 0x82),
         BitField("option_reserved", 0, 3),
-        BitField("option_length", 21, 5),
+        BitField("option_length", 23, 5),
         IntField("epoch", 7),
         IntField("interface", 0),
         ByteField("step", 1),
@@ -49,6 +49,8 @@ class Chain(Packet):
         LEShortField("target", 0xFFFF),
         LEIntField("target_generation", 0),
         LEIntField("idle_seconds", 0),
+        LEIntField("initial_sequence", 0),
+        LEIntField("directive_padding", 0),
         LELongField("version", 0),
     ]
 

@@ -43,6 +43,7 @@ from tests.dataplane.model_cell import seed
 
 NODES = tuple(IPv4Address(f"100.64.1.{31 + place}") for place in range(4))
 NAT, BALANCER, ENDPOINT = 51, 61, 71
+ENDPOINT_ID = b"vpce-0123456789abcdef0"
 NAT_ADDRESS, NAT_SECOND, BALANCER_ADDRESS, ENDPOINT_ADDRESS = "10.7.8.10", "10.7.8.11", "10.7.9.10", "10.6.1.50"
 SECRET = bytes(range(16))
 ACCOUNT = 700
@@ -75,7 +76,7 @@ def attachment(number: int, **changed: int) -> formats.Attachment:
     _, kind, subnet, table, addresses = ATTACHED[number]
     many = len(addresses) if kind is AttachmentKind.NAT else 0
     row = formats.Attachment(ACCOUNT, subnet, table, kind, 0, address_bytes(addresses[0]), plan.mac(number), plan.ROUTER_MAC,
-                             CellConstant.MTU, many, 0, *plan.OPEN_GATES)  # fmt: skip
+                             CellConstant.MTU, many, 0, *plan.OPEN_GATES, ENDPOINT_ID.ljust(24, b"\0") if kind is AttachmentKind.ENDPOINT else bytes(24))  # fmt: skip
     return row._replace(**changed)
 
 

@@ -19,6 +19,7 @@ from rookery.dataplane.formats import (
     ForwarderKey,
     MappingKey,
     ServiceFlag,
+    Step,
     TargetFlag,
     Verdict,
 )
@@ -90,6 +91,12 @@ def test_a_target_sees_the_balancer_where_the_client_is_hidden(cell: Cell) -> No
     assert got.src == BALANCER_ADDRESS and got.sport >= 1024 and (got.dst, got.dport) in PLACES
     back = answer(cell, TCP(sport=got.dport, dport=got.sport, flags="SA"), got.dst, BALANCER_ADDRESS).packet
     assert (back.src, back.sport, back.dst, back.dport) == (BALANCER_ADDRESS, HIDDEN, CLIENT, 1111)
+
+
+@pytest.mark.parametrize(("port", "translated"), [(PRESERVED, {Step.DESTINATION_TRANSLATED}), (HIDDEN, {Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED})])
+def test_a_trace_says_which_address_changes(cell: Cell, port: int, translated: set[Step]) -> None:
+    told = {Step(event.step) for outcome in cell.what_if(to_top(ip(CLIENT, BALANCER_ADDRESS) / syn(port))) for event in outcome.events}
+    assert told & {Step.SOURCE_TRANSLATED, Step.DESTINATION_TRANSLATED} == translated
 
 
 def test_connections_are_spread_and_stay_where_they_are(cell: Cell) -> None:
@@ -215,6 +222,7 @@ def test_the_balancers_groups_are_asked_for_the_way_to_a_target(cell: Cell) -> N
 
 @pytest.mark.parametrize(("sees", "verdict"), [(AttachmentFlag.GROUPS_SEE_CLIENT, Verdict.DROP_SECURITY_GROUP_INGRESS), (0, Verdict.SENT)])
 def test_the_balancer_behind_an_endpoint_may_ask_its_groups_for_the_consumer(cell: Cell, sees: int, verdict: Verdict) -> None:
+    """T8-10."""
     guard(cell, [into(TCP_ONLY, 443, "192.0.2.0/24"), out()], flags=sees)
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is verdict
 
@@ -231,6 +239,7 @@ def test_an_endpoints_consumer_is_hidden_from_another_vpc(cell: Cell) -> None:
 
 
 def test_an_endpoint_that_is_not_accepted_takes_nothing(cell: Cell) -> None:
+    """T8-01."""
     rows(cell, "attachments", {plan_cell.attachment_key(ENDPOINT): plan_cell.attachment(ENDPOINT, flags=AttachmentFlag.CLOSED)})
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is Verdict.DROP_NO_SERVICE
 

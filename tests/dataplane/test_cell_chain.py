@@ -29,15 +29,14 @@ from rookery.dataplane.formats import (
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, plan, plan_cell
-from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets import GATES, IP
-from tests.dataplane.packets_chain import chain_of, with_chain
+from tests.dataplane.packets_chain import INNER_AT, chain_of, with_chain
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import ACCOUNT, NAT, NAT_ADDRESS, NAT_SECOND, NODES
 from tests.dataplane.plan_edge import SERVER
 
 CLIENT = "10.7.1.5"
-SECOND = 1_000_000_000
 ALL = range(4)
 RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
 
@@ -121,7 +120,7 @@ def test_what_is_decided_travels_with_the_packet(cell: Cell) -> None:
     journey = out(cell, next(syn(sport) for sport in range(3000, 3100) if keepers(key(sport))[0]))
     told = [chain_of(wire) for wire in journey.wires[1:]]
     assert told[0].step == ChainStep.ASK and told[-1].step == ChainStep.TELL
-    assert {(one.interface, one.top, one.epoch, one.option_length) for one in told} == {(NAT, 0, 7, 21)}
+    assert {(one.interface, one.top, one.epoch, one.option_length) for one in told} == {(NAT, 0, 7, 23)}
     sent = journey.packet
     assert (told[-1].source, told[-1].new_source_port) == (address_bytes(sent.src), sent.sport)
     assert (told[-1].vni, told[-1].exit, told[-1].idle_seconds) == (plan.VPC, NAT, 350)
@@ -369,16 +368,6 @@ def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
     assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
 
 
-def age(cell: Cell, seconds: int) -> None:
-    """As if so much time had passed since anything was seen."""
-    for node in cell.nodes:
-        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
-                for one, row in node.real.directives.items()}  # fmt: skip
-        node.real.directives.put_many(rows)
-        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
-        node.real.trackers.put_many(kept)
-
-
 def establish(cell: Cell) -> Packet:
     sent = out(cell).packet
     cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags="SA")))
@@ -407,6 +396,18 @@ def test_a_keepalive_now_and_then_is_enough(alone: Cell) -> None:
         assert (out(alone, syn(flags="A")).packet.src) == sent.src
     row = alone.nodes[0].real.trackers.get(answers(sent))
     assert row and row.deadline > now() + 340 * SECOND
+
+
+def test_a_flow_that_nobody_answers_keeps_its_port(alone: Cell) -> None:
+    """Datagrams now and then, each after more than half of the time: both directions live on, so nobody else gets the port."""
+    alone.restore()
+    log = UDP(sport=2000, dport=514) / Raw(b"log")
+    ports = {out(alone, log).packet.sport for _ in range(2)}
+    for _ in range(4):
+        age(alone, 200)
+        ports.add(out(alone, log).packet.sport)
+        assert min(row.deadline for row in alone.nodes[0].tracked().values()) > now() + 340 * SECOND
+    assert len(ports) == 1
 
 
 def test_a_closed_connections_port_rests(alone: Cell) -> None:
@@ -451,9 +452,9 @@ def test_heartbeats_fill_who_has_lost_everything(cell: Cell) -> None:
 def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell: Cell) -> None:
     wire = chained(cell)
     place = next(place for place in ALL if str(NODES[place]) == IP(wire[14:34]).dst)
-    flow = key(TCP(wire[154 + 34 :]).sport)
+    flow = key(TCP(wire[INNER_AT + 34 :]).sport)
     newer = Tracker(address_bytes("10.7.8.10"), address_bytes(SERVER), b"\x08\0", b"\x01\xbb", plan.VPC, NAT, DirectiveFlag.OUTWARD,
-                    0xFFFF, 0, 350, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
+                    0xFFFF, 0, 350, 0, 0, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
     cell.nodes[place].real.trackers.put_many({flow: newer})
     at_node(cell, with_chain(wire, step=ChainStep.BEAT_FIRST, version=5, source=address_bytes(NAT_SECOND)))
     assert cell.nodes[place].real.trackers.get(flow) == newer
@@ -461,7 +462,7 @@ def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell
 
 def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tuple[int, ...] = ()) -> None:
     """Everything towards the server's port 443 but `free`, where it is kept."""
-    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 1, now() + 99 * SECOND, 1, 0, 0)
+    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 0, 0, 1, now() + 99 * SECOND, 1, 0, 0)
     taken = {}
     for address in addresses:
         packed = address_bytes(address)
@@ -473,7 +474,7 @@ def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tupl
 
 
 def test_when_all_ports_are_taken_a_flow_is_refused(alone: Cell) -> None:
-    """T6-03: towards this destination; another one, and another protocol, has all of them."""
+    """T6-03: towards this destination; another one, and another protocol, has all of them; T6-04: as has another address."""
     alone.restore()
     only = plan_cell.attachment(NAT, addresses=1)
     alone.nodes[0].real.attachments.put_many({plan_cell.attachment_key(NAT): only})

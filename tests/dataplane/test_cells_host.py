@@ -174,6 +174,7 @@ def outcome(gated: Gated, segment: int, to: str, **fields: object) -> Verdict:
 
 
 def test_a_cell_takes_no_packet_larger_than_8500(gated: Gated) -> None:
+    """T6-21."""
     row = plan.interface_row(plan.interface(11, 9001))
     gated.real.interfaces.put_many({Ifindex(plan.DEVICE): row})
     gated.real.configure_substrate(gated.real.substrate._replace(mtu=9101))

@@ -13,7 +13,7 @@ from tests.host.journal import FakeMap, Journal
 
 ONE, TWO, THREE = "100.64.240.1", "100.64.240.2", "100.64.240.3"
 NUMBER = 0x01020304
-SERVED = TopsIntent(number=NUMBER, addresses=(ONE, TWO), draining=(THREE,))
+SERVED = TopsIntent(number=NUMBER, addresses=(ONE, TWO), others=(THREE,))
 AT_CELL = MappingIntent(
     vni=7, address="10.7.1.9", host="", interface=9, subnet=2, mac="02:00:00:00:00:09", source_dest_check=False,
     group_set=5, generation=1, issued=1, tops=NUMBER,

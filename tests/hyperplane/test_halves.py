@@ -14,6 +14,7 @@ from rookery.dataplane.formats import (
     Gates,
     NatAddressKey,
     RowNumber,
+    ServiceFlag,
     TargetFlag,
 )
 from rookery.hyperplane.cell_file import place_targets
@@ -142,3 +143,13 @@ def test_an_endpoint_goes_on_in_the_name_of_its_balancer(scene):
     scene.take(file(1, attachments=1, intent=msgspec.structs.replace(file().intent, services=(one,), attachments=(attachment(1),))))
     row = next(iter(scene.read()["cell_services"].values()))
     assert (row.exit_vni, row.exit_interface, row.flags) == (9, 8, 8)
+
+
+def test_targets_may_be_told_through_which_endpoint_they_are_asked(scene):
+    """Of other attachments there is nothing to tell."""
+    service = msgspec.structs.replace(file().intent.services[0], proxy_protocol=True)
+    held = (attachment(1), attachment(2, kind="endpoint", of="vpce-0123456789abcdef0"))
+    scene.take(file(1, attachments=2, intent=msgspec.structs.replace(file().intent, services=(service,), attachments=held)))
+    rows = scene.read()["attachments"]
+    assert [rows[AttachmentKey(0, 1, n)].endpoint for n in (1, 2)] == [bytes(24), b"vpce-0123456789abcdef0\0\0"]
+    assert next(iter(scene.read()["cell_services"].values())).flags == ServiceFlag.PROXY_PROTOCOL

@@ -97,7 +97,7 @@ def test_the_whole_of_an_endpoint():
 
 
 def test_it_listens_for_what_the_balancer_listens_for_and_sends_on_in_its_name():
-    at_the_endpoint = {"vni": 2, "interface": 0xEE, "exit_vni": 1, "exit_interface": 0xBB, "endpoint": ENDPOINT.id}
+    at_the_endpoint = {"vni": 2, "interface": 0xEE, "exit_vni": 1, "exit_interface": 0xBB}
     assert services(ACCEPTING, ENDPOINT) == (
         replace(HTTPS, **at_the_endpoint, preserve_client=False),
         replace(DNS, **at_the_endpoint),

@@ -41,20 +41,21 @@ def test_an_interface_at_a_cell_is_of_its_own_accounts_set():
 
 def test_addresses_are_sorted_and_nodes_without_a_row_are_left_out():
     found = tops_intent(shard("node-10", "node-9", "node-2"), CELL, HOSTS)
-    assert (found.addresses, found.draining) == (("100.64.240.10", "100.64.240.2"), ())
+    assert found.addresses == ("100.64.240.10", "100.64.240.2")
     assert tops_intent(shard("node-9"), CELL, HOSTS).addresses == ()
 
 
-def test_every_node_of_the_cell_that_drains_may_speak_for_every_account():
-    drains = Cell(name="cell-a", zones=(0,), nodes=tuple(HOSTS), draining=("node-1", "node-3"))
+def test_every_node_of_the_cell_may_speak_for_every_account():
+    """One that drains, too."""
+    drains = Cell(name="cell-a", zones=(0,), nodes=("", *HOSTS, "node-9"), draining=("node-1",))
     found = tops_intent(shard("node-1", "node-2"), drains, HOSTS)
-    assert (found.addresses, found.draining) == (("100.64.240.2",), ("100.64.240.1", "100.64.240.3"))
+    assert (found.addresses, found.others) == (("100.64.240.2",), ("100.64.240.1", "100.64.240.10", "100.64.240.3"))
 
 
 def test_a_shard_all_of_whose_nodes_drain_keeps_them():
     drains = Cell(name="cell-a", zones=(0,), nodes=tuple(HOSTS), draining=("node-1", "node-2", "node-3"))
     found = tops_intent(shard("node-1", "node-2"), drains, HOSTS)
-    assert (found.addresses, found.draining) == (("100.64.240.1", "100.64.240.2"), ("100.64.240.3",))
+    assert (found.addresses, found.others) == (("100.64.240.1", "100.64.240.2"), ("100.64.240.10", "100.64.240.3"))
 
 
 def test_a_shard_is_served_before_its_cell_is_known():

@@ -77,16 +77,16 @@ def test_hosts_without_such_a_vpc_hear_nothing_of_the_nodes(followed):
 def test_another_shard_is_one_row_and_no_mapping(followed):
     told = followed.change(shard(CELLS[0], OWNER["account"], NODES[:1]))
     assert {host: change.rules for host, change in told.items()} == {
-        host: {TOPS: TopsIntent(number=NUMBER, addresses=BOTH[:1])} for host in HOSTS[:2]
+        host: {TOPS: TopsIntent(number=NUMBER, addresses=BOTH[:1], others=BOTH[1:])} for host in HOSTS[:2]
     }
     assert not any(change.mappings for change in told.values())
 
 
 def test_a_node_that_drains_may_speak_and_is_not_chosen(followed):
     followed.change(cell(CELLS[0], NODES[:1]))
-    assert tops(followed) == TopsIntent(number=NUMBER, addresses=BOTH[1:], draining=BOTH[:1])
+    assert tops(followed) == TopsIntent(number=NUMBER, addresses=BOTH[1:], others=BOTH[:1])
     followed.change(shard(CELLS[0], OWNER["account"], NODES[1:2]))
-    assert tops(followed).draining == BOTH[:1]  # it is in nobody's shard any more, and ends its flows
+    assert tops(followed).others == BOTH[:1]  # it is in nobody's shard any more, and ends its flows
 
 
 def test_where_all_nodes_drain_they_go_on(followed):

@@ -55,7 +55,7 @@ def test_a_node_is_told_what_its_cells_interfaces_need_and_hosts_who_serves_them
             changed = await world.store.txn([], shard("node-2"))
             await host.wait_generation(changed)
             await node.wait_generation(changed)
-            served = TopsIntent(number=NUMBER, addresses=("100.64.240.2",))
+            served = TopsIntent(number=NUMBER, addresses=("100.64.240.2",), others=("100.64.240.1",))
             assert host.intent.rules[served.key] == node.intent.rules[served.key] == served
             assert (host.snapshots, node.snapshots) == (1, 1)
 

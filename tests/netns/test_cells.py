@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real_packets
 
 NODES, DRAINING = ("100.64.0.31", "100.64.0.32"), "100.64.0.33"
 NUMBER, ATTACHMENT, FRONT, FRONT_MAC = 0x0A0B0C0D, 0x60, "10.7.1.60", "02:07:01:07:00:60"
-SERVED = TopsIntent(number=NUMBER, addresses=NODES, draining=(DRAINING,))
+SERVED = TopsIntent(number=NUMBER, addresses=NODES, others=(DRAINING,))
 MAPPED = MappingIntent(
     vni=7, address=FRONT, host="", interface=ATTACHMENT, subnet=7 << 8, mac=FRONT_MAC, source_dest_check=False,
     group_set=0, generation=2, issued=1, tops=NUMBER,

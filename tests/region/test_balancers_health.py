@@ -117,3 +117,27 @@ def test_a_target_gets_its_last_new_connection_soon_after_it_was_deregistered(st
     assert stage.health()["one"] == ("draining", "Target.DeregistrationInProgress")
     until(lambda: stage.answers(8) == {"two"}, "nothing new goes there")
     assert time.monotonic() - begun < SOON
+
+
+TELLS = """
+import socket
+with socket.create_server(("", 7000)) as here:
+    while True:
+        connection, (seen, _) = here.accept()
+        header, _ = connection.recv(100), connection.recv(1000)
+        told = ".".join(map(str, header[16:20]))
+        connection.sendall(f"HTTP/1.0 200\\r\\n\\r\\n{told} {seen}".encode())
+        connection.close()
+"""
+
+
+def test_a_target_is_told_its_clients_address_by_proxy_protocol(stage: Stage):
+    """Though it sees the balancer's."""
+    told = {"proxy_protocol_v2.enabled": "true", "preserve_client_ip.enabled": "false"}
+    group = stage.new_group("told", Port=7000, HealthCheckPort="8080")
+    attributes = [{"Key": name, "Value": value} for name, value in told.items()]
+    stage.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
+    stage.listen(7000, group)
+    stage.register("two", group=group)
+    stage.run("two", "sh", "-c", f"python3 -c '{TELLS}' > /tmp/tells 2>&1 &")
+    until(lambda: stage.answer("b", 7000) == f"10.62.1.10 {stage.addresses['b']}", "it is told")

@@ -21,7 +21,7 @@ import pytest
 from rookery.region.ready import host_states
 from rookery.region.status import current, live_generation
 from rookery.tour.permission import rule
-from rookery.tour.talk import Talker
+from rookery.tour.talk import Talker, talker_in
 from tests.executing import execute
 from tests.rules.appliance import Tables, forwarding
 from tests.waiting import until
@@ -86,7 +86,7 @@ class Stage:
     def talk(self, name: str) -> Talker:
         """The program in the instance; it serves TCP on SERVICES and listens on UDP 53."""
         if name not in self.talkers:
-            talker = self.talkers[name] = Talker(self.region.name, self.instances[name])
+            talker = self.talkers[name] = talker_in(self.region.name, self.instances[name])
             for port in SERVICES:
                 talker("serve", port)
             talker("listen", 53)

@@ -153,6 +153,7 @@ def test_a_request_that_overlaps_ends_as_failed(net):
 
 
 def test_t9_03_a_default_route_to_a_peer_leads_to_its_own_addresses_only(net):
+    """T6-17: nor to a NAT gateway of the peer's, which no address of the internet is."""
     pcx = peered(net, "hub", "one")
     net.route("hub", "0.0.0.0/0", pcx)
     before = net.stage.drops("drop_no_mapping")

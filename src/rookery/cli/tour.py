@@ -18,6 +18,7 @@ class Part(StrEnum):
     rules = "rules"
     services = "services"
     edge = "edge"
+    hyperplane = "hyperplane"
 
 
 def register(app: typer.Typer) -> None:
@@ -25,10 +26,12 @@ def register(app: typer.Typer) -> None:
 
 
 def tour(
-    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through; services: what instances find on their wire; edge: out to the internet and back in")] = Part.region,
+    part: Annotated[Part, typer.Argument(help="region: VPCs kept apart; rules: what a VPC lets through; services: what instances find on their wire; edge: out to the internet and back in; hyperplane: NAT gateways, balancers and PrivateLink by a cell of nodes")] = Part.region,
     name: Name = "dev",
 ) -> None:
-    """Walk through a region, on real packets: two VPCs kept apart, the rules that people get wrong most often, the services, or the edge."""
-    from rookery.tour import edge, rules, services, walk  # noqa: PLC0415
+    """Walk through a region, on real packets: two VPCs kept apart, the rules that people get wrong most often, the services, the edge, or
+    the cell behind NAT gateways, balancers and PrivateLink."""
+    from rookery.tour import edge, hyperplane, rules, services, walk  # noqa: PLC0415
 
-    {Part.region: walk, Part.rules: rules, Part.services: services, Part.edge: edge}[part].take(name, progress())
+    tours = {Part.region: walk, Part.rules: rules, Part.services: services, Part.edge: edge, Part.hyperplane: hyperplane}
+    tours[part].take(name, progress())

@@ -9,8 +9,10 @@ substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 byt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
@@ -29,10 +31,12 @@ from rookery.dataplane.formats import (
     CellTarget,
     ChecksConfig,
     CheckWay,
+    EdgeSet,
     FlowKey,
     NatAddress,
     NatAddressKey,
     RowNumber,
+    SubstrateConfig,
     SweepOutcome,
     TenantNumber,
     Tracker,
@@ -83,7 +87,39 @@ class CellDataplane(SenderDataplane):
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
         self._checks = maps.map_fd("checks")
+        self._world = maps.map_fd("world")
+        self._raise_with_tables()
         self.tenants.put_many({TenantNumber(CellConstant.EVERYBODY): Allowance(0, sizes.flows_per_tenant)})
+
+    def _raise_with_tables(self) -> None:
+        """Whatever the program asks for a packet on its way. Of a half that is not read the switch speaks."""
+        asked: tuple[Table[Any, Any], ...] = (
+            self.mappings, self.delegated, self.forwarders, self.peerings, self.routes, self.tops, self.gateways, self.edge_nodes,
+            self.rule_addresses, self.rule_groups, self.rule_ports, self.directives,
+        )  # fmt: skip
+        for table in asked:
+            table.after_write = self._raise_world
+        hashed: tuple[Table[Any, Any], ...] = (self.attachments, self.nat_addresses, self.cell_services)
+        for table in hashed:
+            table.after_write = lambda keys: self._raise_for_half(key.half for key in keys)
+        arrays: tuple[tuple[Table[Any, Any], int], ...] = (
+            (self.cell_nodes, CellConstant.NODES_MAX), (self.cell_choices, self.sizes.services), (self.cell_targets, self.sizes.targets)
+        )  # fmt: skip
+        for table, rows in arrays:
+            table.after_write = partial(self._raise_for_rows, rows)
+        self._raise_world()
+
+    def _raise_world(self, _keys: Iterable[object] = ()) -> None:
+        """What the program has found out for a flow's packets, it asks anew."""
+        number = int.from_bytes(syscall.lookup(self._world, ONLY_KEY, 8), "little")
+        syscall.update(self._world, ONLY_KEY, (number + 1).to_bytes(8, "little"))
+
+    def _raise_for_rows(self, rows_of_half: int, keys: Iterable[RowNumber]) -> None:
+        self._raise_for_half(key.row // rows_of_half for key in keys)
+
+    def _raise_for_half(self, halves: Iterable[int]) -> None:
+        if self.config.half in halves:
+            self._raise_world()
 
     @classmethod
     def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
@@ -125,6 +161,15 @@ class CellDataplane(SenderDataplane):
         of that is replaced."""
         sized = config._replace(services=self.sizes.services, targets=self.sizes.targets)
         syscall.update(self._cell, ONLY_KEY, CELL_LAYOUT.pack(*sized))
+        self._raise_world()
+
+    def choose_edges(self, living: EdgeSet) -> None:
+        super().choose_edges(living)
+        self._raise_world()
+
+    def configure_substrate(self, config: SubstrateConfig) -> None:
+        super().configure_substrate(config)
+        self._raise_world()
 
     @property
     def config(self) -> CellConfig:

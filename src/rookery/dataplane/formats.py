@@ -394,6 +394,7 @@ class Attachment(NamedTuple):
     open_egress: int
     open_ingress: int
     padding: int
+    endpoint: bytes
 
 
 class NatAddressKey(NamedTuple):
@@ -455,6 +456,8 @@ class Directive(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
 
 
@@ -474,6 +477,8 @@ class Tracker(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
     deadline: int
     tenant: int
@@ -492,9 +497,13 @@ class CachedDirective(NamedTuple):
     target: int
     target_generation: int
     idle_seconds: int
+    initial_sequence: int
+    padding: int
     version: int
     seen: int
     told: int
+    header_sent: int
+    acknowledged: bytes
 
 
 class CheckWay(NamedTuple):
@@ -584,17 +593,17 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellNode: Struct("=4sIQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
-    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH"),
+    Attachment: Struct("=IIIHH16s6s6sHHQQQIIIBBH24s"),
     NatAddressKey: Struct("=IIII"),
     NatAddress: Struct("=16s"),
     CellServiceKey: Struct("=IIIH2s"),
     CellService: Struct("=IIIIII"),
     CellTarget: Struct("=16sII2sHI"),
     FlowKey: Struct("=IIH2s2sH16s16s"),
-    Directive: Struct("=16s16s2s2sIIHHIIQ"),
+    Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
-    Tracker: Struct("=16s16s2s2sIIHHIIQQIHH"),
-    CachedDirective: Struct("=16s16s2s2sIIHHIIQQQ"),
+    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
@@ -641,6 +650,8 @@ class CellConstant(IntEnum):
     CHECK_BLOCKS = 16
     CHECK_NETWORK = 240
     CHECK_SELF = 16777214
+    PROXY_HEADER = 100
+    ENDPOINT_ID = 22
     EVERYBODY = 0
 
 
@@ -883,6 +894,7 @@ class Verdict(IntEnum):
     DROP_PROBE_UNANSWERED = 75
     DROP_NO_CHECK = 78
     DROP_NOT_A_CHECK = 79
+    DROP_PROXY_PROTOCOL = 80
     VERDICTS = 96
 
 
@@ -941,6 +953,7 @@ class Step(IntEnum):
     RESET = 41
     CHECK_FOUND = 44
     CHECK_ANSWERED = 45
+    HEADER_SENT = 46
 
 
 class WhatIfMark(IntEnum):

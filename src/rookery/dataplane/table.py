@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +33,7 @@ class Table(Generic[K, V]):
         self._value: Any = value
         self._key_layout, self._value_layout = LAYOUTS[key], LAYOUTS[value]
         self.max_rows = syscall.map_shape(fd).max_entries
+        self.after_write: Callable[[Iterable[Any]], None] | None = None  # gets the keys, also when not all could be written
 
     def get(self, key: K) -> V | None:
         """None: there is no such row."""
@@ -55,6 +56,13 @@ class Table(Generic[K, V]):
         """Add or replace. Raises TableFull; rows before the one that found no room are in."""
         if not rows:
             return
+        try:
+            self._put(rows)
+        finally:
+            if self.after_write:
+                self.after_write(rows)
+
+    def _put(self, rows: Mapping[K, V]) -> None:
         pack_key, pack_value = self._key_layout.pack, self._value_layout.pack
         keys = Buffer(b"".join(starmap(pack_key, rows)))
         values = Buffer(b"".join(starmap(pack_value, rows.values())))
@@ -65,6 +73,13 @@ class Table(Generic[K, V]):
     def delete_many(self, keys: Iterable[K]) -> None:
         """Those that are not there are not missed."""
         wanted = list(keys)
+        try:
+            self._delete(wanted)
+        finally:
+            if self.after_write and wanted:
+                self.after_write(wanted)
+
+    def _delete(self, wanted: list[K]) -> None:
         packed = Buffer(b"".join(starmap(self._key_layout.pack, wanted)))
         start = 0
         while start < len(wanted):

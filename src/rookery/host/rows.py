@@ -222,7 +222,7 @@ def tops(intents: Iterable[TopsIntent], living: Container[str]) -> dict[TopsNumb
 
 def _top_set(intent: TopsIntent, living: Container[str]) -> TopSet:
     chosen = [address for address in intent.addresses if address in living] or list(intent.addresses)
-    others = [address for address in (*intent.addresses, *intent.draining) if address not in chosen]
+    others = [address for address in (*intent.addresses, *intent.others) if address not in chosen]
     members = [*chosen, *others][:TOPS_MAX]
     packed = b"".join(map(substrate_bytes, members)).ljust(4 * TOPS_MAX, b"\0")
     return TopSet(living=min(len(chosen), TOPS_MAX), members=len(members), address=packed)
@@ -241,7 +241,7 @@ def kept_tops(key: TopsNumber, row: TopSet) -> TopsIntent:
     """What is known of a set while nobody tells the intent: one goes on sending to the same nodes."""
     members = members_of(row)
     return TopsIntent(
-        number=key.number, addresses=tuple(members[: row.living]), draining=tuple(members[row.living :])
+        number=key.number, addresses=tuple(members[: row.living]), others=tuple(members[row.living :])
     )
 
 

@@ -35,6 +35,7 @@ from rookery.intent.cell import BALANCER, ENDPOINT, NAT, AttachmentIntent, NodeI
 KINDS = {NAT: AttachmentKind.NAT, BALANCER: AttachmentKind.BALANCER, ENDPOINT: AttachmentKind.ENDPOINT}
 NO_NODE = CellNode(address=bytes(4), flags=0, seed=0)
 NO_TARGET = CellTarget(address=bytes(16), vni=0, interface=0, port=bytes(2), flags=0, generation=0)
+ENDPOINT_BYTES = 24  # a whole number of words
 CHOICES_PADDING = formats.LAYOUTS[CellChoices].size - 2 * CellConstant.CHOICES
 
 
@@ -116,7 +117,12 @@ def _attachment(one: AttachmentIntent, gates: Gates) -> Attachment:
         addresses=len(one.addresses),
         group_set=one.group_set,
         **gates._asdict(),
+        endpoint=_endpoint(one),
     )
+
+
+def _endpoint(one: AttachmentIntent) -> bytes:
+    return one.of.encode()[: CellConstant.ENDPOINT_ID].ljust(ENDPOINT_BYTES, b"\0") if one.kind == ENDPOINT else bytes(ENDPOINT_BYTES)
 
 
 def _nat_addresses(attachments: Iterable[AttachmentIntent], half: int) -> dict[NatAddressKey, NatAddress]:

@@ -22,7 +22,7 @@ class AttachmentIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """An interface in whose name the cell works."""
 
     id: str  # eni-...
-    of: str  # nat-..., load balancer's id, vpce-...
+    of: str  # nat-..., load balancer's id, vpce-... (which targets may be told by the proxy protocol)
     kind: str  # nat, balancer, endpoint
     account: str
     vni: int
@@ -99,7 +99,6 @@ class ServiceIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     proxy_protocol: bool = False
     exit_vni: int = 0  # endpoint: the provider's balancer, in whose name it goes on; 0: itself
     exit_interface: int = 0
-    endpoint: str = ""  # vpce-..., for the proxy protocol
 
     @property
     def key(self) -> tuple[int, int, int, int]:

@@ -203,12 +203,12 @@ class EdgeIntent(msgspec.Struct, frozen=True, kw_only=True, tag="edge"):
 
 
 class TopsIntent(msgspec.Struct, frozen=True, kw_only=True, tag="tops"):
-    """The nodes of a cell that serve an account: any of them speaks for the account's interfaces there. Known to whoever holds a VPC
-    that has such an interface."""
+    """The nodes of a cell, as an account's interfaces there see them: some serve it, any of them speaks in its name. Known to whoever
+    holds a VPC that has such an interface."""
 
     number: int  # rookery.intent.tops.tops_number
     addresses: tuple[str, ...]  # on the substrate, sorted: to these one sends
-    draining: tuple[str, ...] = ()  # ... and these may still speak
+    others: tuple[str, ...] = ()  # ... and these may speak, too
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -266,11 +266,12 @@ class NameIntent(msgspec.Struct, frozen=True, kw_only=True, tag="name"):
 
 
 class ZoneIntent(msgspec.Struct, frozen=True, kw_only=True, tag="zone"):
-    """A private zone of the VPC `vni`: what it does not have does not exist."""
+    """A zone of the VPC `vni`: what it does not have does not exist. `is_public`: instances need no DNS host names for it."""
 
     vni: int
     name: str
     records: tuple[DnsRecord, ...]
+    is_public: bool = False
 
     @property
     def key(self) -> tuple[str, int, str]:

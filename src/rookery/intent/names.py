@@ -80,5 +80,5 @@ def zone_intents(vpc: VpcThing, zones: Iterable[PrivateZoneThing]) -> list[ZoneI
     mine = sorted((zone for zone in zones if vpc.id in zone.vpc_ids), key=lambda zone: zone.id)
     found: dict[str, ZoneIntent] = {}
     for zone in mine:
-        found.setdefault(zone.name, ZoneIntent(vni=vpc.vni, name=zone.name, records=zone.records))
+        found.setdefault(zone.name, ZoneIntent(vni=vpc.vni, name=zone.name, records=zone.records, is_public=zone.is_public))
     return list(found.values())

@@ -100,7 +100,6 @@ def _listened(
             preserve_client=False,
             exit_vni=exit_vni,
             exit_interface=exit_interface.number,
-            endpoint=held.endpoint.id,
         )
 
 

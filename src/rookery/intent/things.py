@@ -180,6 +180,9 @@ class PrivateZoneThing(Protocol):
     @property
     def records(self) -> tuple[DnsRecord, ...]: ...
 
+    @property
+    def is_public(self) -> bool: ...
+
 
 class AttachmentThing(Protocol):
     @property
@@ -334,6 +337,9 @@ class NatThing(Protocol):
 
 
 class CellThing(Protocol):
+    @property
+    def nodes(self) -> Sequence[str]: ...
+
     @property
     def draining(self) -> Sequence[str]: ...
 

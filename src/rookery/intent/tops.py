@@ -29,14 +29,14 @@ def tops_of(interface: InterfaceThing) -> int:
 
 
 def tops_intent(shard: ShardThing, cell: CellThing | None, hosts: Mapping[str, HostThing]) -> TopsIntent:
-    """Every node that drains may still speak: it ends flows of accounts that were its own until now. Where all nodes of a shard
-    drain, it is they who get the packets."""
+    """Every node of the cell may speak: what came in for one account's endpoint goes on in the name of another's balancer, and a node
+    that drains ends flows of accounts that were its own until now. Where all nodes of a shard drain, it is they who get the packets."""
     drains = set(cell.draining) if cell else set()
     serving = [node for node in shard.nodes if node not in drains] or shard.nodes
     chosen = _addresses(serving, hosts)
-    others = _addresses(drains, hosts) - chosen
+    others = _addresses(cell.nodes if cell else (), hosts) - chosen
     return TopsIntent(
-        number=tops_number(shard.cell, shard.account), addresses=tuple(sorted(chosen)), draining=tuple(sorted(others))
+        number=tops_number(shard.cell, shard.account), addresses=tuple(sorted(chosen)), others=tuple(sorted(others))
     )
 
 

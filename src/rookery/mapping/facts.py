@@ -161,6 +161,7 @@ class PrivateZoneFacts(msgspec.Struct):
     name: str
     vpc_ids: tuple[str, ...]
     records: tuple[DnsRecord, ...] = ()
+    is_public: bool = False
 
 
 class AttachmentFacts(msgspec.Struct, gc=False):
@@ -281,6 +282,7 @@ class HostFacts(msgspec.Struct):
 
 class CellFacts(msgspec.Struct):
     name: str
+    nodes: tuple[str, ...] = ()
     draining: tuple[str, ...] = ()
 
     @property

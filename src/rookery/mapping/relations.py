@@ -120,7 +120,7 @@ class Relations:
         self._shards_of = Groups()  # name of a cell -> ids of shards
         self._shards_with = Groups()  # name of a host -> ids of shards
         self._shards_numbered = Groups()  # number of a set of nodes, as text -> ids of shards
-        self._drain_of = Groups()  # name of a host -> names of cells in which it drains
+        self._cells_with = Groups()  # name of a host -> names of cells whose node it is, by their rows
         self._members: Counter[str] = Counter()  # security group id -> interfaces
         self._led_by = Groups()  # id of a route's target -> table ids
         self._reads = Groups()  # prefix list id -> ids of tables and security groups
@@ -439,7 +439,7 @@ class Relations:
     def _touch_sets_with(self, host: str, touched: Touched) -> None:
         for shard in self._shards_with.of(host):
             self._touch_served_by(self._shards[shard], touched)
-        for cell in self._drain_of.of(host):
+        for cell in self._cells_with.of(host):
             self._touch_shards_of(cell, touched)
 
     def _cell_changed(
@@ -447,7 +447,7 @@ class Relations:
     ) -> None:
         if old == new:
             return
-        self._drain_of.move_all(identity, _draining(old), _draining(new))
+        self._cells_with.move_all(identity, _nodes(old), _nodes(new))
         self._touch_shards_of(identity, touched)
 
     def _touch_shards_of(self, cell: str, touched: Touched) -> None:
@@ -497,12 +497,8 @@ def _tops(interface: InterfaceFacts | None) -> str | None:
     return str(tops_of(interface)) if interface and interface.cell_attachment else None
 
 
-def _draining(cell: CellFacts | None) -> set[str]:
-    return set(cell.draining) if cell else set()
-
-
-def _nodes(shard: ShardFacts | None) -> set[str]:
-    return set(shard.nodes) if shard else set()
+def _nodes(of: ShardFacts | CellFacts | None) -> set[str]:
+    return set(of.nodes) if of else set()
 
 
 def _number(shard: ShardFacts | None) -> str | None:

@@ -373,6 +373,7 @@ class PrivateZone(Resource, frozen=True, kw_only=True):
     vpc_ids: tuple[str, ...]
     records: tuple[DnsRecord, ...] = ()
     of: str = ""  # id of the balancer or endpoint whose names they are; deleted with it
+    is_public: bool = False  # at AWS all the world resolves it: VPCs without enableDnsHostnames do, too
 
 
 class ConnectionTracking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,82 +9,41 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rookery.region import edges, namespaces, processes
 from rookery.region.inside import entering
-from rookery.region.layout import NAMES_SUBSTRATE_ADDRESS, PAGE_ADDRESSES, PAGE_NAME, Layout
 from rookery.region.parts import bird_of
-from rookery.region.processes import Process
 from rookery.region.start import bring_up
-from rookery.region.status import current, live_generation
-from rookery.region.supervisor import read_records
 from rookery.tour import twins
 from rookery.tour.beach import Beach
+from rookery.tour.guide import PAGE, Guide
 from rookery.tour.lesson import Lesson, become, expect, teach
 from rookery.tour.pings import INTERVAL, Pings
 from rookery.tour.twins import StageError
-from rookery.tour.walk import TourFailed, goodbye, run, say, suffix
-from rookery.trace.journey import travel
+from rookery.tour.walk import TourFailed, goodbye, say, suffix
 from rookery.trace.packet import Probe
-from rookery.trace.telling import tell
 
 AWS_REGION = "us-west-2"
-PAGE = PAGE_ADDRESSES[0]
 LONGEST_SILENCE = 2.0  # seconds; a busy machine's, an idle one needs a tenth
 RATE, SECONDS = 2_000_000, 8  # of the download: bytes a second
 LOG_LINES = 200
 
 
-class Guide:
+class EdgeGuide(Guide):
     """The stage, and eyes on both sides of the edges."""
 
     def __init__(self, name: str):
-        self.name = name
-        shape = current(name)
-        self.plan: Layout = shape.layout
-        self.page = PAGE_NAME if NAMES_SUBSTRATE_ADDRESS in shape.asked_for_names else PAGE  # how instances call it
-        self.beach = Beach(twins.client(name, AWS_REGION), self._wait)
-
-    def _wait(self, answer: Any) -> None:
-        generation = answer["ResponseMetadata"]["HTTPHeaders"].get("x-rookery-generation")
-        if generation:
-            twins.wait_until(lambda: live_generation(self.name) >= int(generation), lambda: "the hosts do not follow")
-
-    def curl(self, one: str, url: str) -> str:
-        """From an instance; empty: no answer."""
-        done = run(self.name, self.beach.instances[one], "curl", "-s", "-m2", url)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    def outside(self, *words: str) -> tuple[str, ...]:
-        """The command line at the server outside."""
-        return namespaces.inside(self.plan.page_namespace, *words)
-
-    def curl_from_outside(self, url: str) -> str:
-        command = self.outside("curl", "-s", "-m2", url)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    def trace(self, one: str, destination: str, probe: Probe, option: str) -> Sequence[str]:
-        """Its words, printed."""
-        print(f"    $ ./rookery trace{suffix(self.name)} {one} {destination} {option}")
-        found = self.beach.instances.get(one, one)
-        told = list(tell(travel(self.name, found, destination, probe)))
-        for line in told:
-            print(f"      {line}")
-        return told
+        super().__init__(name)
+        self.beach = Beach(twins.client(name, AWS_REGION), self.wait)
+        self.instances = self.beach.instances
 
     def servers_log(self) -> str:
         """What the server outside wrote last."""
         lines = (self.plan.logs / "internet-page.log").read_text().splitlines()
         return "\n".join(lines[-LOG_LINES:])
-
-    def process(self, part: str) -> Process:
-        record = next(one for one in read_records(self.plan) if one.name == part)
-        return Process(record.pid, record.started)
 
 
 def take(name: str, progress: Callable[[str], None]) -> None:
@@ -95,7 +54,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
         raise TourFailed(f"the region {name} has {shape.edges} edges, and this tour kills one: up --edges 2 makes two")
     say("A VPC with an internet gateway and two instances, adelie and gentoo, by AWS's own client")
     try:
-        guide = Guide(name)
+        guide = EdgeGuide(name)
         teach(LESSONS, guide)
     except (BotoCoreError, ClientError) as refused:
         raise StageError(f"the API: {refused}") from refused
@@ -104,7 +63,7 @@ def take(name: str, progress: Callable[[str], None]) -> None:
     goodbye(name, "adelie", AWS_REGION)
 
 
-def _no_way_out(guide: Guide) -> None:
+def _no_way_out(guide: EdgeGuide) -> None:
     guide.beach.take_back()
     expect(guide.curl("adelie", f"http://{PAGE}/"), "", "a page for an instance without a public address")
     told = guide.trace("adelie", PAGE, Probe.of(80, None), "--tcp 80")
@@ -112,7 +71,7 @@ def _no_way_out(guide: Guide) -> None:
         raise TourFailed("the trace does not say that there is no public address")
 
 
-def _out(guide: Guide) -> None:
+def _out(guide: EdgeGuide) -> None:
     beach = guide.beach
     beach.give("adelie")
     print(f"    $ aws ec2 associate-address --allocation-id {beach.allocation} --network-interface-id {beach.interfaces['adelie']}")
@@ -125,16 +84,14 @@ def _out(guide: Guide) -> None:
     guide.trace("adelie", PAGE, Probe.of(80, None), "--tcp 80")
 
 
-def _in(guide: Guide) -> None:
+def _in(guide: EdgeGuide) -> None:
     address = guide.beach.address
     become(lambda: guide.curl_from_outside(f"http://{address}/"), "adelie", f"the page at {address}")
     print(f"    the server outside asks http://{address}/ and is answered by adelie")
     guide.trace(PAGE, address, Probe.of(80, None), "--tcp 80")
 
 
-
-
-def _moved(guide: Guide) -> None:
+def _moved(guide: EdgeGuide) -> None:
     beach = guide.beach
     become(lambda: guide.curl_from_outside(f"http://{beach.address}/"), "adelie", "before the move")
     ping = Pings(guide.plan, beach.address)
@@ -154,7 +111,7 @@ def _moved(guide: Guide) -> None:
     guide.trace(PAGE, beach.address, Probe.of(None, None), "--icmp")
 
 
-def _killed(guide: Guide) -> None:
+def _killed(guide: EdgeGuide) -> None:
     beach = guide.beach
     size = RATE * SECONDS
     url = f"http://{PAGE}/bytes/{size}?rate={RATE}"
@@ -173,14 +130,14 @@ def _killed(guide: Guide) -> None:
     guide.trace("gentoo", PAGE, Probe.of(80, None), "--tcp 80")
 
 
-def _inward(guide: Guide) -> dict[str, int]:
+def _inward(guide: EdgeGuide) -> dict[str, int]:
     """Packets that each edge brought in."""
     return {
         state.name: state.edge.inward.get("sent", {}).get("packets", 0) for state in edges.states(guide.name) if state.edge
     }
 
 
-def _busy(guide: Guide, before: dict[str, int]) -> str:
+def _busy(guide: EdgeGuide, before: dict[str, int]) -> str:
     """The edge through which the download comes."""
 
     def grown() -> list[str]:
@@ -190,7 +147,7 @@ def _busy(guide: Guide, before: dict[str, int]) -> str:
     return grown()[0]
 
 
-def _kill(guide: Guide, edge: str) -> None:
+def _kill(guide: EdgeGuide, edge: str) -> None:
     """As a machine dies that loses its power: no process says goodbye, and no device answers."""
     here = guide.plan.host_namespace(edge)
     for part in (edge, bird_of(edge)):

@@ -15,7 +15,7 @@ from rookery.tour import twins
 from rookery.tour.lesson import Lesson, expect
 from rookery.tour.permission import rule
 from rookery.tour.scene import ADDRESS, EVERYTHING, Scene
-from rookery.tour.talk import Talker
+from rookery.tour.talk import Talker, talker_in
 from rookery.tour.twins import StageError
 from rookery.tour.walk import TourFailed, goodbye, ping, run, say, suffix
 from rookery.trace.journey import travel
@@ -37,7 +37,7 @@ class Guide:
 
     def talk(self, actor: str) -> Talker:
         if actor not in self.talkers:
-            self.talkers[actor] = Talker(self.name, self.scene.instances[actor])
+            self.talkers[actor] = talker_in(self.name, self.scene.instances[actor])
         return self.talkers[actor]
 
     def serve(self, actor: str, *ports: int) -> None:

@@ -62,12 +62,12 @@ def set_up(name: str) -> dict[str, str]:
     return ids
 
 
-def client(name: str, aws_region: str = "") -> Any:
-    """A botocore client of the region's EC2 API. `aws_region`: not the usual one. An account has room for five VPCs in each, and
+def client(name: str, aws_region: str = "", service: str = "ec2") -> Any:
+    """A botocore client of one of the region's APIs. `aws_region`: not the usual one. An account has room for five VPCs in each, and
     every tour can be taken after every other."""
     variables = client_environment(name)
     return botocore.session.Session().create_client(
-        "ec2",
+        service,
         region_name=aws_region or variables["AWS_REGION"],
         endpoint_url=variables["AWS_ENDPOINT_URL"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],

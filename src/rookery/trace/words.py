@@ -76,6 +76,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_CELL_FRAGMENT: "a fragment of TCP or ICMP, which a cell takes whole only",
     Verdict.DROP_NO_CHECK: "for a port that a balancer keeps for health checks, or from such a check: of none that this node makes",
     Verdict.DROP_NOT_A_CHECK: "from the health checks of the node, but not TCP from their address and one of its ports",
+    Verdict.DROP_PROXY_PROTOCOL: "its data would come in the place of the proxy protocol's header, which is not a client's to write",
 }
 
 STEPS: dict[Step, str] = {
@@ -122,6 +123,7 @@ STEPS: dict[Step, str] = {
     Step.RESET: "reset: {destination} is told that its connection is no more",
     Step.CHECK_FOUND: "a health check of this node, slot {detail}",
     Step.CHECK_ANSWERED: "given to the health check: {source} -> {destination}",
+    Step.HEADER_SENT: "the proxy protocol's header goes to {destination}, in front of what its client says",
 }
 
 ATTACHMENTS: dict[AttachmentKind, str] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dns.rcode
 import pytest
+from msgspec.structs import replace
 
 from rookery.intent.host import ZoneIntent
 from rookery.model.objects import DnsRecord
@@ -109,6 +110,12 @@ def test_private_zones_need_hostnames():
         guest(dns_hostnames=False), question("db.corp.test"), False
     )
     assert asked is None
+
+
+def test_names_that_all_the_world_knows_need_none():
+    """Those of a balancer, say."""
+    resolver = server(replace(CORP, is_public=True))
+    assert said(ask(resolver, guest(dns_hostnames=False), "db.corp.test")) == said(ask(server(CORP), guest(), "db.corp.test")) != []
 
 
 def test_aliases_are_followed_inside_the_zone_and_into_others():

@@ -56,7 +56,7 @@ _OF_GROUPS: dict[str, tuple[Rule, Rule]] = {
     known.DRAIN_SECONDS: (_between(0, 3600), _any),
     known.DRAINED_ARE_CUT: (_BOOLEAN, _any),
     known.PRESERVE_CLIENT: (_BOOLEAN, _any),
-    known.PROXY_PROTOCOL: (_BOOLEAN, _one_of("false")),
+    known.PROXY_PROTOCOL: (_BOOLEAN, _any),
     known.STICKY: (_BOOLEAN, _any),
     "stickiness.type": (_one_of("source_ip"), _any),
     known.CROSS_ZONE: (_one_of("true", "false", known.OF_BALANCER), _any),
@@ -116,16 +116,28 @@ def describe_target_group_attributes(request: Request, view: View) -> Outcome:
     return Outcome(result=_shape(group_attributes(found)))
 
 
+def _check_protocol(group: TargetGroup) -> None:
+    """Raises InvalidConfigurationRequest for what groups of TCP alone may have."""
+    attributes = group_attributes(group)
+    if group.protocol == "TCP":
+        return
+    if not known.is_on(attributes, known.PRESERVE_CLIENT):
+        why = (
+            f"Client IP preservation cannot be disabled for target groups with the protocol {group.protocol}"
+        )
+        raise wrong_configuration(why)
+    if known.is_on(attributes, known.PROXY_PROTOCOL):
+        raise wrong_configuration(
+            f"Proxy protocol v2 cannot be enabled for target groups with the protocol {group.protocol}"
+        )
+
+
 @balancing_operation("ModifyTargetGroupAttributes")
 def modify_target_group_attributes(request: Request, view: View) -> Outcome:
     found = find_group(view, request.parameters["TargetGroupArn"])
     asked = _asked(request, _OF_GROUPS, "Target group")
     changed: TargetGroup = replace(found, attributes={**found.attributes, **asked})
-    if found.protocol != "TCP" and not known.is_on(group_attributes(changed), known.PRESERVE_CLIENT):
-        why = (
-            f"Client IP preservation cannot be disabled for target groups with the protocol {found.protocol}"
-        )
-        raise wrong_configuration(why)
+    _check_protocol(changed)
     for listener in listeners_to(view, found):
         others = [group for f in listener.forwards if (group := view.get(TargetGroup, f.group_id))]
         check_agreement([changed if group.id == changed.id else group for group in others])

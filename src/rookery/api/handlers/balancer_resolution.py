@@ -36,6 +36,7 @@ def names_of(
         vpc_ids=tuple(sorted(vpc.id for vpc in view.all(Vpc) if vpc.id != without)),
         records=records_of(balancer, addresses, answering),
         of=balancer.id,
+        is_public=True,
     )
 
 

@@ -53,6 +53,7 @@ def zones_for(
             vpc_ids=(endpoint.vpc_id,),
             records=(DnsRecord(name=name, kind="A", values=addresses, ttl=TTL_SECONDS),),
             of=endpoint.id,
+            is_public=name.startswith(endpoint.name),  # not the private one
         )
         for name, addresses in names.items()
     ]

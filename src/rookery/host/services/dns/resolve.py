@@ -64,10 +64,10 @@ class Names:
 
     def _zone(self, guest: Guest, name: str) -> Zone | None:
         """AWS: private zones need enableDnsHostnames."""
-        if not guest.interface.services.dns_hostnames:
-            return None
         intent = self._view.zone(guest.interface.vni, name)
-        return self._made(intent) if intent else None
+        if intent is None or not (intent.is_public or guest.interface.services.dns_hostnames):
+            return None
+        return self._made(intent)
 
     def _made(self, intent: ZoneIntent) -> Zone:
         key = (intent.vni, intent.name)

@@ -1,0 +1,80 @@
+"""One region for all tests here: a street of VPCs with a shop (tests/balancing/street.py), and the shop's balancers.
+
+    balancer    zones  where         listeners
+    front       a, b   internet      TCP 80 instances, their client preserved; TCP 81 addresses, hidden; TCP_UDP 53 instances
+    inner       a, b   internal      TCP 80 instances, zones crossed
+    single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
+    guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
+    counter     a      internal      TCP 80 one and three: behind an endpoint service
+    failing     a, b   internal      TCP 80 fails: two and three stop being healthy
+    changing    a      internal      TCP 81 shown: becomes a group that preserves its client; TCP 82 leaves: three is deregistered
+
+All that changes does so as soon as the last two hold connections (tests/balancing/changed.py): checks take their time, and the other
+tests run in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.balancing import changed as changes
+from tests.balancing import street
+from tests.balancing.changed import CHANGING, FAILING, Changed
+from tests.balancing.street import ENDS, Street
+from tests.conftest import bring_up
+
+
+@pytest.fixture(scope="session")
+def whole_street() -> Iterator[Street]:
+    region = bring_up(2, 2, "--edges", "1", "--nodes", "4")
+    made = None
+    try:
+        made = street.built(region)
+        _open_shop(made)
+        yield made
+    finally:
+        if made:
+            made.end()
+        done = region.rookery("down")
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def _open_shop(shop: Street) -> None:
+    shop.balancer("front", Scheme="internet-facing")
+    shop.balancer("inner")
+    shop.balancer("single", "a")
+    shop.balancer("guarded", "a", SecurityGroups=[shop.groups["guard"]])
+    shop.balancer("counter", "a")
+    shop.target_group("seen", "TCP", 80, "one", "two", "three")
+    shop.target_group("hidden", "TCP", 81, "one", "two", "three", by="ip")
+    shop.target_group("names", "TCP_UDP", 53, "one", "two", "three")
+    shop.target_group("crossed", "TCP", 80, "one", "two", "three")
+    shop.target_group("self", "TCP", 80, "one")
+    shop.target_group("self-hidden", "TCP", 80, "one", by="ip")
+    shop.target_group("kept", "TCP", 80, "kept")
+    shop.target_group("counter", "TCP", 80, "one", "three")
+    shop.set_group("crossed", load_balancing__cross_zone__enabled="true")
+    shop.listen("front", 80, "seen")
+    shop.listen("front", 81, "hidden")
+    shop.listen("front", 53, "names", "TCP_UDP")
+    shop.listen("inner", 80, "crossed")
+    shop.listen("single", 80, "self")
+    shop.listen("single", 81, "self-hidden")
+    shop.listen("guarded", 80, "kept")
+    shop.listen("counter", 80, "counter")
+    shop.balancer("failing")
+    shop.balancer("changing", "a")
+    shop.target_group("fails", "TCP", 80, "one", "two", "three", check=ENDS)
+    shop.target_group("shown", "TCP", 81, "one", by="ip")
+    shop.target_group("leaves", "TCP", 82, "one", "three")
+    shop.listen("failing", FAILING, "fails")
+    for port, group in zip(CHANGING, ("shown", "leaves"), strict=True):
+        shop.listen("changing", port, group)
+    shop.until_active()
+
+
+@pytest.fixture(scope="session")
+def changed(whole_street: Street) -> Changed:
+    return changes.change(whole_street)

@@ -1,0 +1,212 @@
+"""A street of VPCs, of two accounts that nobody else uses: a shop behind its balancers, and who buys there.
+
+    outside (the page's machine)
+       |  internet gateway
+    VPC shop 10.80.0.0/16                 VPC buyer 10.80.0.0/16 (the same)     VPC friend 10.81.0.0/16, peered with buyer
+      a 10.80.1.0/24  one .10  three .30    a 10.80.1.0/24  buyer .10             a 10.81.1.0/24  friend .10
+                      client .20  kept .40
+      b 10.80.2.0/24  two .10
+
+one, two, three and kept are targets; everybody is open to all, but kept, which admits the group "guard" only. Each says on each of PORTS, by TCP and UDP, who it is and whom it sees."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rookery.region.inside import entering
+from rookery.region.layout import Layout
+from rookery.region.namespaces import inside
+from rookery.region.status import live_generation
+from rookery.tour.permission import rule
+from rookery.tour.talk import Talker, talker_in, talker_outside
+from tests.waiting import until
+
+VPCS = {"shop": "10.80.0.0/16", "buyer": "10.80.0.0/16", "friend": "10.81.0.0/16"}
+SUBNETS = {  # VPC, CIDR, zone
+    "shop a": ("shop", "10.80.1.0/24", "us-east-1a"),
+    "shop b": ("shop", "10.80.2.0/24", "us-east-1b"),
+    "buyer a": ("buyer", "10.80.1.0/24", "us-east-1a"),
+    "friend a": ("friend", "10.81.1.0/24", "us-east-1a"),
+}
+PLACES = {
+    "one": ("shop a", "10.80.1.10"),
+    "three": ("shop a", "10.80.1.30"),
+    "client": ("shop a", "10.80.1.20"),
+    "kept": ("shop a", "10.80.1.40"),
+    "two": ("shop b", "10.80.2.10"),
+    "buyer": ("buyer a", "10.80.1.10"),
+    "friend": ("friend a", "10.81.1.10"),
+}
+TARGETS = ("one", "two", "three", "kept")
+CHECKED = 7  # where everybody is well
+ENDS = 8  # where those are well who have not left it
+PORTS = (CHECKED, ENDS, 53, 80, 81, 82)
+EVERYTHING = [rule("-1")]
+SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
+LONG = 3.0
+
+
+def address(name: str) -> str:
+    return PLACES[name][1]
+
+
+@dataclass
+class Street:
+    """Ids and ARNs by name. The buyer and the friend are of another account than the shop."""
+
+    region: Any
+    clients: dict[str, Any]  # "ec2", "elb" and "buyer": EC2 of the other account
+    buyers_account: str
+    vpcs: dict[str, str] = field(default_factory=dict)
+    subnets: dict[str, str] = field(default_factory=dict)
+    instances: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    balancers: dict[str, str] = field(default_factory=dict)
+    talkers: dict[str, Talker] = field(default_factory=dict)
+
+    @property
+    def ec2(self) -> Any:
+        return self.clients["ec2"]
+
+    @property
+    def elb(self) -> Any:
+        return self.clients["elb"]
+
+    @property
+    def plan(self) -> Layout:
+        return Layout(self.region.name)
+
+    def ec2_of(self, vpc: str) -> Any:
+        return self.clients["ec2" if vpc == "shop" else "buyer"]
+
+    def now(self, answer: Any) -> Any:
+        """When every host, edge and node has applied what the answer says; what is in the cell's file comes later."""
+        generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
+        until(lambda: live_generation(self.region.name) >= generation, "hosts, edges and nodes follow")
+        return answer
+
+    def talk(self, name: str) -> Talker:
+        """"outside": at the page's machine."""
+        if name not in self.talkers:
+            outside = name == "outside"
+            self.talkers[name] = talker_outside(self.plan.page_namespace) if outside else talker_in(self.region.name, self.instances[name])
+        return self.talkers[name]
+
+    def ask(self, who: str, to: str, port: int, patience: float = LONG) -> str:
+        return self.talk(who)("ask", to, port, patience)
+
+    def asks(self, who: str, to: str, port: int, times: int = 12) -> set[str]:
+        """Who answers."""
+        return {self.ask(who, to, port).split()[0] for _ in range(times)}
+
+    def pings(self, who: str, to: str) -> bool:
+        ping = ("ping", "-n", "-c", "1", "-W", str(SHORT), to)
+        enter, environment = (inside(self.plan.page_namespace, *ping), None) if who == "outside" else entering(self.region.name, self.instances[who], list(ping))
+        return subprocess.run(enter, env=environment, capture_output=True, check=False, timeout=20).returncode == 0
+
+    def group(self, name: str, vpc: str, ingress: Sequence[dict[str, Any]]) -> str:
+        ec2 = self.ec2_of(vpc)
+        made = ec2.create_security_group(GroupName=name, Description=name, VpcId=self.vpcs[vpc])["GroupId"]
+        if ingress:
+            ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=list(ingress))
+        self.groups[name] = made
+        return made
+
+    def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED) -> str:
+        """`check`: port of the health checks."""
+        asked = {"Protocol": protocol, "Port": port, "VpcId": self.vpcs["shop"], "TargetType": by}
+        checks = {"HealthCheckProtocol": "TCP", "HealthCheckPort": str(check), "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2}
+        made = self.elb.create_target_group(Name=name, **asked, **checks, HealthyThresholdCount=2)["TargetGroups"][0]
+        self.targets[name] = made["TargetGroupArn"]
+        ids = [self.instances[one] if by == "instance" else address(one) for one in targets]
+        self.elb.register_targets(TargetGroupArn=self.targets[name], Targets=[{"Id": one} for one in ids])
+        return self.targets[name]
+
+    def balancer(self, name: str, zones: str = "ab", **more: Any) -> str:
+        """Internal unless said otherwise."""
+        subnets = [self.subnets[f"shop {zone}"] for zone in zones]
+        asked = {"Name": name, "Type": "network", "Scheme": "internal", "Subnets": subnets, **more}
+        self.balancers[name] = self.elb.create_load_balancer(**asked)["LoadBalancers"][0]["LoadBalancerArn"]
+        return self.balancers[name]
+
+    def listen(self, balancer: str, port: int, group: str, protocol: str = "TCP") -> None:
+        forward = [{"Type": "forward", "TargetGroupArn": self.targets[group]}]
+        self.elb.create_listener(LoadBalancerArn=self.balancers[balancer], Protocol=protocol, Port=port, DefaultActions=forward)
+
+    def set_group(self, name: str, **values: str) -> None:
+        """A target group's attributes; __ stands for a dot."""
+        pairs = [{"Key": key.replace("__", "."), "Value": value} for key, value in values.items()]
+        self.elb.modify_target_group_attributes(TargetGroupArn=self.targets[name], Attributes=pairs)
+
+    def fronts(self, balancer: str) -> dict[str, tuple[str, str]]:
+        """By zone's letter: private address, public address or ''."""
+        path = self.balancers[balancer].partition("loadbalancer/")[2]
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {path}"]}])["NetworkInterfaces"]
+        return {one["AvailabilityZone"][-1]: (one["PrivateIpAddress"], one.get("Association", {}).get("PublicIp", "")) for one in found}
+
+    def until_active(self) -> None:
+        self.elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=list(self.balancers.values()), WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
+
+    def end(self) -> None:
+        for talker in self.talkers.values():
+            talker.end()
+
+
+def built(region: Any) -> Street:
+    _, key = region.new_account()
+    account, other = region.new_account()
+    street = Street(region, {"ec2": region.client(key=key), "elb": region.client("elbv2", key=key), "buyer": region.client(key=other)}, account)
+    for name, cidr in VPCS.items():
+        street.vpcs[name] = street.ec2_of(name).create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
+    for name, (vpc, cidr, zone) in SUBNETS.items():
+        made = street.ec2_of(vpc).create_subnet(VpcId=street.vpcs[vpc], CidrBlock=cidr, AvailabilityZone=zone)
+        street.subnets[name] = made["Subnet"]["SubnetId"]
+    for vpc in VPCS:
+        street.group(f"open {vpc}", vpc, EVERYTHING)
+    street.group("guard", "shop", [rule("tcp", 80, source=f"{address('client')}/32")])
+    street.group("behind guard", "shop", [rule("-1", source=street.groups["guard"])])
+    for name in PLACES:
+        _launch(street, name)
+    _lead_out(street)
+    _peer(street)
+    for vpc in ("shop", "buyer"):
+        ids = [found for name, found in street.instances.items() if (PLACES[name][0].startswith("shop")) == (vpc == "shop")]
+        street.ec2_of(vpc).get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+    for name in TARGETS:
+        for port in PORTS:
+            street.talk(name)("greet", name, port)
+    return street
+
+
+def _launch(street: Street, name: str) -> None:
+    subnet, private = PLACES[name]
+    vpc = SUBNETS[subnet][0]
+    ec2 = street.ec2_of(vpc)
+    asked = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
+    group = street.groups["behind guard" if name == "kept" else f"open {vpc}"]
+    more = {"SubnetId": street.subnets[subnet], "PrivateIpAddress": private, "SecurityGroupIds": [group]}
+    street.instances[name] = ec2.run_instances(**asked, **more)["Instances"][0]["InstanceId"]
+
+
+def main_table(ec2: Any, vpc: str) -> str:
+    main = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
+    return ec2.describe_route_tables(Filters=main)["RouteTables"][0]["RouteTableId"]
+
+
+def _lead_out(street: Street) -> None:
+    gateway = street.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    street.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=street.vpcs["shop"])
+    street.ec2.create_route(RouteTableId=main_table(street.ec2, street.vpcs["shop"]), DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+
+
+def _peer(street: Street) -> None:
+    ec2, ends = street.clients["buyer"], {"buyer": "friend", "friend": "buyer"}
+    made = ec2.create_vpc_peering_connection(VpcId=street.vpcs["buyer"], PeerVpcId=street.vpcs["friend"])["VpcPeeringConnection"]
+    peering = {"VpcPeeringConnectionId": made["VpcPeeringConnectionId"]}
+    ec2.accept_vpc_peering_connection(**peering)
+    for one, other in ends.items():
+        ec2.create_route(RouteTableId=main_table(ec2, street.vpcs[one]), DestinationCidrBlock=VPCS[other], **peering)

@@ -1,0 +1,102 @@
+"""What network load balancers do with packets, in a running region; who is where: tests/balancing/conftest.py.
+
+    client, outside -- front (internet-facing), inner, single, guarded -- one, three (zone a), two (zone b), kept
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from rookery.region.layout import PAGE_ADDRESSES
+from tests.balancing.changed import Changed
+from tests.balancing.street import LONG, SHORT, Street, address
+from tests.waiting import until
+
+pytestmark = pytest.mark.real_packets
+PAGE = PAGE_ADDRESSES[0]
+
+
+@pytest.fixture(scope="module")
+def shop(whole_street: Street, changed: Changed) -> Street:
+    """Every balancer answers: its nodes have the file."""
+    assert changed.street is whole_street
+    for name in ("inner", "single"):
+        private = whole_street.fronts(name)["a"][0]
+        until(lambda private=private: " sees " in whole_street.ask("client", private, 80, SHORT), f"{name} answers")
+    for _, public in whole_street.fronts("front").values():
+        until(lambda public=public: " sees " in whole_street.ask("outside", public, 80, SHORT), "front answers")
+    return whole_street
+
+
+def sees(told: str) -> tuple[str, int]:
+    """Whom the target sees."""
+    assert " sees " in told, told
+    who, port = told.split()[-2:]
+    return who, int(port)
+
+
+def test_instances_see_the_client_where_it_is(shop: Street):
+    """T7-01: in the internet, and within the VPC."""
+    private, public = shop.fronts("front")["a"]
+    assert sees(shop.ask("outside", public, 80))[0] == PAGE
+    assert sees(shop.ask("client", private, 80))[0] == address("client")
+
+
+def test_addresses_see_the_balancer_and_a_port_that_it_handed_out(shop: Street):
+    """T7-01."""
+    for private, public in shop.fronts("front").values():
+        who, port = sees(shop.ask("outside", public, 81))
+        assert who == private and port >= 1024
+
+
+@pytest.mark.parametrize("word", ["ask", "ask_by_udp"])
+def test_one_port_is_listened_to_by_tcp_and_udp(shop: Street, word: str):
+    private, public = shop.fronts("front")["a"]
+    assert sees(shop.talk("outside")(word, public, 53, LONG))[0] == PAGE
+    assert sees(shop.talk("client")(word, private, 53, LONG))[0] == address("client")
+
+
+def test_a_zones_address_sends_to_its_own_zones_targets_or_to_all_where_zones_are_crossed(shop: Street):
+    """T7-03."""
+    fronts = shop.fronts("front")
+    assert shop.asks("outside", fronts["a"][1], 80) == {"one", "three"}
+    assert shop.asks("outside", fronts["b"][1], 80, 3) == {"two"}
+    for private, _ in shop.fronts("inner").values():
+        assert shop.asks("client", private, 80, 30) == {"one", "two", "three"}
+
+
+def test_a_balancer_is_silent_to_pings_and_at_ports_without_a_listener(shop: Street):
+    """T7-07."""
+    private, public = shop.fronts("front")["a"]
+    assert shop.ask("client", private, 82, SHORT) == shop.ask("outside", public, 82, SHORT) == "silent"
+    assert shop.pings("client", address("one"))
+    assert not shop.pings("client", private) and not shop.pings("outside", public)
+
+
+def test_a_target_reaches_itself_through_its_balancer_only_where_the_client_is_hidden(shop: Street):
+    """T7-11."""
+    private = shop.fronts("single")["a"][0]
+    assert shop.ask("one", private, 80, SHORT) == "silent"
+    assert shop.ask("one", private, 81).startswith(f"one sees {private} ")
+
+
+def test_a_targets_group_may_admit_the_balancers_group_alone(shop: Street):
+    """T7-15, and T7-13 for whom the balancer's own group does not admit."""
+    private = shop.fronts("guarded")["a"][0]
+    assert shop.ask("client", private, 80).startswith(f"kept sees {address('client')} ")
+    assert shop.ask("client", address("kept"), 80, SHORT) == "silent"
+    assert shop.ask("one", private, 80, SHORT) == "silent"
+
+
+def test_what_goes_through_a_balancer_arrives_whole(shop: Street):
+    """T7-01, by the megabyte: the targets echo it."""
+    private, public = shop.fronts("front")["a"]
+    for who, to, port in (("outside", public, 80), ("outside", public, 81), ("client", private, 80), ("client", private, 81)):
+        shop.talk(who)("hold", "long", to, port, LONG)
+        assert shop.talk(who)("send_and_compare", "long", 3_000_000, LONG) == "whole"
+
+
+def test_a_trace_goes_through_the_nodes_to_the_target(shop: Street):
+    told = shop.region.asked("trace", shop.instances["client"], shop.fronts("inner")["a"][0], "--tcp", "80")
+    programs = [leg["program"] for leg in told["legs"]]
+    assert told["delivered"] and programs[-1] == "host_ingress" and "hyperplane" in programs
