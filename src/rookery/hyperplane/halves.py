@@ -59,6 +59,12 @@ class Halves:
         row = self._tables.attachments.get(AttachmentKey(self._tables.config.half, *key))
         return Gates(*(getattr(row, name) for name in Gates._fields)) if row else None
 
+    @property
+    def route_tables(self) -> set[int]:
+        """Which attachments of the half that is read ask."""
+        held = self._tables.config
+        return {row.route_table for key, row in self._tables.attachments.items() if key.half == held.half} if held.epoch else set()
+
     def become(self, file: CellFile, place: int, gates: Callable[[AttachmentIntent], Gates]) -> None:
         """`place`: this node's. Raises DataplaneError; then the half that is read is as it was. Blocks, some tens of milliseconds."""
         held = self._tables.config
