@@ -26,7 +26,7 @@ static __always_inline enum verdict set_aside(struct __sk_buff *skb, struct pack
 		return leave_substrate_to_kernel(skb, config);
 	if (verdict != DROP_MALFORMED_GENEVE || !config)
 		return verdict;
-	return answer_probe(skb, packet, config, find_cell() ? CONTINUE : DROP_NOT_CONFIGURED);
+	return answer_probe(skb, packet, config, why_silent());
 }
 
 /* From another node: this one's turn. */

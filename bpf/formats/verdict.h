@@ -77,7 +77,7 @@ enum verdict {
 	DROP_CONFLICT = 72,                /* another decision about this flow was there first */
 	DROP_CHAIN = 73,                   /* from no node of the cell, or of another epoch, or malformed */
 	DROP_CELL_FRAGMENT = 74,           /* a fragment of what a cell takes whole only */
-	DROP_PROBE_UNANSWERED = 75,        /* a host's probe, and this edge is not to be chosen any more: about to go, or not filled yet */
+	DROP_PROBE_UNANSWERED = 75,        /* a probe, and this edge or node is not to be chosen: about to go, not filled yet, or far from its cell's file */
 	DROP_NO_CHECK = 78,                /* at a port that a balancer keeps for health checks, or from there: of no check that this node makes */
 	DROP_NOT_A_CHECK = 79,             /* from a node's checks, but not TCP from their address and one of the node's ports */
 	DROP_PROXY_PROTOCOL = 80,          /* would bring the target data in the place of the proxy protocol's header */

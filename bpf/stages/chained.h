@@ -3,6 +3,7 @@
 #ifndef ROOKERY_CHAINED_H
 #define ROOKERY_CHAINED_H
 
+#include "stages/apart.h"
 #include "stages/chain.h"
 
 /* parse_outer() refuses every critical option, and this is one: of the outer head all else is in order. */
@@ -17,15 +18,16 @@ static __always_inline bool is_chain(const struct chain_option *option)
 	       option->header.length_words == CHAIN_OPTION_WORDS;
 }
 
-static __always_inline bool comes_from_node(const struct course *course, __be32 address)
+/* NOBODY: no other node has the address. */
+static __always_inline __u32 place_of_node(const struct course *course, __be32 address)
 {
 	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
 		const struct cell_node *node = node_at(course, place);
 
 		if (node && node->address == address && place != course->self)
-			return true;
+			return place;
 	}
-	return false;
+	return NOBODY;
 }
 
 /* Files are fetched one after the other; who is many behind does not know whom he talks about. */
@@ -58,11 +60,17 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 	const struct attachment *attachment;
 	struct chain_option option = {};
 	enum verdict verdict;
+	__u32 place;
 
 	if (bpf_skb_load_bytes(skb, OUTER_HEAD, &option, sizeof(option)) || !is_chain(&option))
 		return DROP_UNKNOWN_OPTION;
-	if (!comes_from_node(course, packet->outer_source) || !is_of_time(course, bpf_ntohl(option.epoch)))
+	place = place_of_node(course, packet->outer_source);
+	if (place == NOBODY)
 		return DROP_CHAIN;
+	if (!is_of_time(course, bpf_ntohl(option.epoch))) {
+		note_apart(course, place, bpf_ntohl(option.epoch));
+		return DROP_CHAIN;
+	}
 	if (option.step < CHAIN_ASK || (option.step >= CHAIN_END && option.step != CHAIN_CHECK))
 		return DROP_CHAIN;
 	read_option(course, packet, &option);

@@ -57,6 +57,7 @@ struct course {
 	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
+	bool shakes;                       /* ... or answers such a one: a connection that has closed is not its flow */
 	bool left;                         /* the cell: towards whom `exit` sends */
 	bool established;                  /* the packet ends a handshake */
 	bool deciding;                     /* here, about a new flow */

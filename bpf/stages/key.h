@@ -167,6 +167,7 @@ static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff
 		return DROP_PROTOCOL;
 	put_key_ports(&course->key, packet);
 	course->begins = may_begin(packet);
+	course->shakes = packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN;
 	return CONTINUE;
 }
 

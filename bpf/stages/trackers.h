@@ -84,12 +84,26 @@ static __always_inline bool is_target_gone(const struct course *course, const st
 	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
 }
 
-/* Also when a flow begins where one has closed, or has lost its target. */
+/* Also when a connection begins where one has closed, or a flow where one has lost its target. A handshake's answer is of the new one. */
 static __always_inline bool is_row_over(const struct course *course, const struct tracker *row)
 {
 	if (row->deadline <= course->now)
 		return true;
-	return course->begins && (row->directive.flags & DIRECTIVE_CLOSING || (!row->pending && is_target_gone(course, &row->directive)));
+	if (row->directive.flags & DIRECTIVE_CLOSING && (course->begins || course->shakes))
+		return true;
+	return course->begins && !row->pending && is_target_gone(course, &row->directive);
+}
+
+/* Answers that lead to somebody else rest, whoever begins: a port is not another's before its time. */
+static __always_inline bool is_of_another(const struct tracker *row, const struct directive *directive)
+{
+	return !same_address(&row->directive.destination, &directive->destination) ||
+	       row->directive.destination_port != directive->destination_port;
+}
+
+static __always_inline bool are_answers_over(const struct course *course, const struct tracker *row, const struct directive *directive)
+{
+	return is_of_another(row, directive) ? row->deadline <= course->now : is_row_over(course, row);
 }
 
 static __always_inline struct tracker *tracker_of(const struct course *course)
@@ -112,13 +126,13 @@ static __always_inline void renew(struct tracker *row, const struct course *cour
 	row->deadline = course->now + lifetime(directive);
 }
 
-/* Who decided first stays; a pending row has decided nothing. */
-static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive)
+/* Who decided first stays; a pending row has decided nothing. `answers`: of K', not of K. */
+static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
+	bool over = there && (answers ? are_answers_over(course, there, directive) : is_row_over(course, there));
 
-	if (there && !is_row_over(course, there) && !(there->pending) &&
-	    there->directive.version != directive->version)
+	if (there && !over && !(there->pending) && there->directive.version != directive->version)
 		return OTHER_THERE;
 	if (there) {
 		renew(there, course, directive);
@@ -189,7 +203,7 @@ __noinline int store_key(bool what_if)
 {
 	struct course *course = this_course();
 
-	return course && !what_if ? store(course, &course->key, &course->directive) : STORED;
+	return course && !what_if ? store(course, &course->key, &course->directive, false) : STORED;
 }
 
 __noinline int store_answers(bool what_if)
@@ -199,7 +213,7 @@ __noinline int store_answers(bool what_if)
 	if (!course || what_if)
 		return STORED;
 	turn_directive(&course->key, &course->directive, &course->turned);
-	return store(course, &course->answers, &course->turned);
+	return store(course, &course->answers, &course->turned, true);
 }
 
 __noinline int merge_key(void)

@@ -218,6 +218,66 @@ def test_a_port_that_another_flow_has_is_taken_back(cell: Cell) -> None:
         assert all(one and one.destination == address_bytes(CLIENT) for one in held)
 
 
+@pytest.mark.parametrize("flags", (0, DirectiveFlag.CLOSING), ids=["lives", "rests"])
+def test_a_secondary_gives_no_port_of_another_flow_away(cell: Cell, flags: int) -> None:
+    """Known to it alone, for three of eight ports of every block. Whoever begins, it is not over before its time."""
+    sent = out(cell).packet
+    row = cell.nodes[keepers(answers(sent))[0]].real.trackers.get(answers(sent))
+    assert row
+    cell.restore()
+    theirs = row._replace(destination=address_bytes("10.7.1.8"), version=row.version + 16, flags=flags, deadline=now() + 100 * SECOND)
+    placed: dict[int, dict[FlowKey, Tracker]] = {place: {} for place in ALL}
+    for node in cell.nodes:
+        node.real.attachments.put_many({plan_cell.attachment_key(NAT): plan_cell.attachment(NAT, addresses=1)})
+    for block in range(CellConstant.PORT_FIRST, 65536, CellConstant.PORT_BLOCK):
+        first = answers(sent)._replace(destination=address_bytes(NAT_ADDRESS), destination_port=block.to_bytes(2, "big"))
+        ports = [first._replace(destination_port=port.to_bytes(2, "big")) for port in range(block, block + 24)]
+        placed[keepers(first)[1]] |= dict.fromkeys(ports, theirs)
+    for place, rows in placed.items():
+        cell.nodes[place].real.trackers.put_many(rows)
+    verdicts = [out(cell, syn(sport)).verdict for sport in range(2000, 2040)]
+    assert set(verdicts) <= {Verdict.SENT, Verdict.DROP_CONFLICT} and verdicts.count(Verdict.SENT) > 30
+    for place, rows in placed.items():
+        held = cell.nodes[place].tracked()
+        assert all(held[one].destination == theirs.destination for one in rows)
+
+
+def answered(cell: Cell, sent: Packet, flags: str) -> Journey:
+    return cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags=flags)))
+
+
+def test_the_answer_to_a_handshake_is_not_led_to_a_connection_that_has_closed(cell: Cell) -> None:
+    """Its port is another's, of which only the secondary has heard."""
+    sent = out(cell).packet
+    answered(cell, sent, "SA")
+    out(cell, syn(flags="FA"))
+    for node in cell.nodes:  # as heartbeats say it
+        closing = {one: row._replace(flags=row.flags | DirectiveFlag.CLOSING) for one, row in node.tracked().items() if not row.pending}
+        node.real.trackers.put_many(closing)
+    assert answered(cell, sent, "FA").packet.dst == CLIENT
+    assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
+    first, second = keepers(answers(sent))
+    row = cell.nodes[second].real.trackers.get(answers(sent))
+    assert row and cell.nodes[first].real.trackers.get(answers(sent))
+    other = row._replace(destination=address_bytes("10.7.1.8"), version=row.version + 16, flags=DirectiveFlag.PROVISIONAL)
+    cell.nodes[second].real.trackers.put_many({answers(sent): other})
+    assert answered(cell, sent, "SA").packet.dst == "10.7.1.8"
+
+
+@pytest.mark.parametrize(("seconds", "believed"), [(50, True), (61, False)])
+def test_a_top_does_not_believe_for_long_that_a_closed_connections_port_is_still_its(cell: Cell, seconds: int, believed: bool) -> None:
+    """Meanwhile trackers may give it to another."""
+    sent = out(cell).packet
+    answered(cell, sent, "SA")
+    out(cell, syn(flags="FA"))
+    answered(cell, sent, "FA")
+    forget(cell, tables=("trackers",))
+    for node in cell.nodes:
+        held = dict(node.real.directives.items())
+        node.real.directives.put_many({one: row._replace(seen=row.seen - seconds * SECOND) for one, row in held.items()})
+    assert (answered(cell, sent, "A").verdict is Verdict.SENT) is believed
+
+
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     """Of a balancer whose target sees one client twice."""
     asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")
@@ -426,16 +486,61 @@ def test_when_all_ports_are_taken_a_flow_is_refused(alone: Cell) -> None:
     assert out(alone, syn(2000)).packet.src == NAT_SECOND
 
 
+def probe_of(place: int) -> bytes:
+    asked = bytes.fromhex("020000000a01020000000b01 0800".replace(" ", ""))
+    return asked + bytes(IP(src=str(plan.HOST_A), dst=str(NODES[place])) / UDP(sport=40000, dport=6081, chksum=0) / Raw(bytes.fromhex("0080655800000000") + b"x" * 16))
+
+
 def test_a_probe_is_answered_by_the_program(alone: Cell) -> None:
     alone.restore()
-    node = alone.nodes[0].real
-    asked = bytes.fromhex("020000000a01020000000b01 0800".replace(" ", ""))
-    probe = asked + bytes(IP(src=str(plan.HOST_A), dst=str(NODES[0])) / UDP(sport=40000, dport=6081, chksum=0) / Raw(bytes.fromhex("0080655800000000") + b"x" * 16))
+    node, probe = alone.nodes[0].real, probe_of(0)
     told = node.what_if("hyperplane", probe, plan.DEVICE, 3)
     assert told.verdict is Verdict.ANSWERED
     assert (IP(told.frame[14:]).src, IP(told.frame[14:]).dst, told.frame[-16:]) == (str(NODES[0]), str(plan.HOST_A), b"x" * 16)
     node.switch(plan_cell.config(0, epoch=0))
     assert node.what_if("hyperplane", probe, plan.DEVICE, 3).verdict is Verdict.DROP_NOT_CONFIGURED
+
+
+def says(cell: Cell, sender: int, epoch: int) -> None:
+    """To node 0: what a node that goes by that file sends along."""
+    wire = with_chain(chained(cell, 1111 + 64 * sender), epoch=epoch)
+    outer = IP(wire[14:34])
+    outer.src, outer.dst = str(NODES[sender]), str(NODES[0])
+    del outer.chksum
+    assert at_node(cell, wire[:14] + bytes(outer) + wire[34:]).verdict is Verdict.DROP_CHAIN
+
+
+def keeps_silent(cell: Cell) -> bool:
+    told = cell.nodes[0].real.what_if("hyperplane", probe_of(0), plan.DEVICE, 3).verdict
+    assert told in (Verdict.ANSWERED, Verdict.DROP_PROBE_UNANSWERED)
+    return told is Verdict.DROP_PROBE_UNANSWERED
+
+
+@pytest.mark.parametrize("epoch", [30, 49], ids=["behind", "ahead"])
+def test_a_node_that_goes_by_another_file_than_most_keeps_silent_until_it_takes_one(cell: Cell, epoch: int) -> None:
+    """Most, not all: one node that others have lost is wrong, and not they."""
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=epoch))
+    says(cell, 1, 40)
+    assert not keeps_silent(cell)
+    says(cell, 2, 40)
+    assert keeps_silent(cell)
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=41))
+    assert not keeps_silent(cell)
+
+
+def test_who_is_dead_says_nothing_of_files(cell: Cell) -> None:
+    cell.nodes[0].real.switch(plan_cell.config(0, epoch=30))
+    says(cell, 1, 40)
+    cell.nodes[0].real.cell_living = 0b11
+    assert keeps_silent(cell)
+
+
+def test_of_two_nodes_the_one_with_the_older_file_keeps_silent(cell: Cell) -> None:
+    cell.nodes[0].real.cell_living = 0b11
+    for epoch, silent in ((49, False), (30, True)):
+        cell.nodes[0].real.switch(plan_cell.config(0, epoch=epoch))
+        says(cell, 1, 40)
+        assert keeps_silent(cell) is silent
 
 
 NODE_STEPS = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 import pytest
 
 from rookery.dataplane.formats import AttachmentKey
+from rookery.hyperplane.cell_file import CellFile, Refused
 from rookery.hyperplane.kernel import NodeKernel
-from rookery.intent.host import AclEntryIntent, AclIntent, HostIntent
+from rookery.intent.host import AclEntryIntent, AclIntent, HostIntent, RouteIntent
 from rookery.mapping.protocol import Delta
 from tests.hyperplane.fake_tables import FakeTable, FakeTables, Sizes
 from tests.hyperplane.files import attachment, file
@@ -38,7 +41,7 @@ def tables():
 
 @pytest.fixture
 def kernel(tables):
-    return NodeKernel(tables, 1)
+    return NodeKernel(tables, 1, has_intent=False)
 
 
 def gate(tables) -> int:
@@ -53,6 +56,25 @@ def lists(tables) -> set[int]:
 def test_an_attachment_whose_rules_are_not_known_yet_lets_nothing_pass(kernel, tables):
     kernel.take(file(1), 0)
     assert gate(tables) == 0
+
+
+def test_a_node_that_is_born_takes_no_file_before_it_knows_ways(tables):
+    """It would answer probes, and drop what comes then."""
+    newborn = NodeKernel(tables, 1)
+    with pytest.raises(Refused):
+        newborn.take(file(1), 0)
+    assert tables.config.epoch == 0
+    newborn.become(intent(acl("10.0.0.0/8")))
+    newborn.take(file(1), 0)
+    assert tables.config.epoch == 1 and gate(tables) in lists(tables) - {0}
+
+
+def test_a_new_agent_takes_a_file_before_its_first_intent(kernel, tables):
+    """What its predecessor was told is in the kernel."""
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    NodeKernel(tables, 1).take(file(2), 0)
+    assert tables.config.epoch == 2 and gate(tables) in lists(tables) - {0}
 
 
 def test_the_next_file_finds_the_rules(kernel, tables):
@@ -76,6 +98,60 @@ def test_rules_that_changed_stay_until_no_half_that_is_read_names_them(kernel, t
 
 def _delta(*rules) -> Delta:
     return msgspec.structs.replace(Delta(base=1, generation=2), put_rules=list(rules))
+
+
+def leads(table: int, *destinations: str) -> list[RouteIntent]:
+    return [RouteIntent(table=table, destination=one, kind="internet") for one in destinations]
+
+
+def moved(number: int, table: int) -> CellFile:
+    """A file whose attachment asks this route table."""
+    one = msgspec.structs.replace(file(1).intent, attachments=(attachment(1, route_table=table),), services=())
+    return file(number, intent=one)
+
+
+def routed(*routes: RouteIntent) -> HostIntent:
+    return msgspec.structs.replace(intent(), routes={one.key: one for one in routes})
+
+
+def tables_led(tables) -> dict[int, int]:
+    """Route tables, and how many routes there are of each."""
+    return Counter(key.table for key in tables.routes.rows)
+
+
+def test_a_table_that_the_subnet_leaves_is_asked_until_a_file_says_so(kernel, tables):
+    """Or an attachment would lead nowhere for as long as the object store is away."""
+    kernel.become(routed(*leads(5, "0.0.0.0/0", "10.0.0.0/8")))
+    kernel.take(moved(1, 5), 0)
+    other = Delta(base=1, generation=2, put_routes=leads(6, "0.0.0.0/0"), delete_routes=[(5, "0.0.0.0/0"), (5, "10.0.0.0/8")])
+    kernel.change(other)
+    assert tables_led(tables) == {5: 2, 6: 1} and kernel.heal() == 0
+    kernel.become(routed(*leads(6, "0.0.0.0/0")))
+    assert tables_led(tables) == {5: 2, 6: 1}
+    kernel.take(moved(2, 6), 0)
+    assert tables_led(tables) == {6: 1} and kernel.heal() == 0
+
+
+def test_a_route_that_is_deleted_is_gone_at_once(kernel, tables):
+    kernel.become(routed(*leads(5, "0.0.0.0/0", "10.0.0.0/8")))
+    kernel.take(moved(1, 5), 0)
+    kernel.change(Delta(base=1, generation=2, delete_routes=[(5, "0.0.0.0/0")]))
+    assert tables_led(tables) == {5: 1}
+
+
+def test_a_table_to_which_the_subnet_returns_has_the_routes_of_then(kernel, tables):
+    kernel.become(routed(*leads(5, "0.0.0.0/0", "10.0.0.0/8")))
+    kernel.take(moved(1, 5), 0)
+    kernel.change(Delta(base=1, generation=2, delete_routes=[(5, "0.0.0.0/0"), (5, "10.0.0.0/8")]))
+    kernel.change(Delta(base=2, generation=3, put_routes=leads(5, "10.0.0.0/8")))
+    assert tables_led(tables) == {5: 1} and kernel.heal() == 0
+
+
+def test_a_table_that_nobody_asks_goes_with_its_routes(kernel, tables):
+    kernel.become(routed(*leads(5, "0.0.0.0/0"), *leads(7, "0.0.0.0/0")))
+    kernel.take(moved(1, 5), 0)
+    kernel.change(Delta(base=1, generation=2, delete_routes=[(7, "0.0.0.0/0")]))
+    assert tables_led(tables) == {5: 1}
 
 
 def test_a_pass_over_the_tables_mends_what_somebody_changed(kernel, tables):

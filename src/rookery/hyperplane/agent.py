@@ -87,7 +87,7 @@ def sizes(config: CellNodeConfig) -> CellSizes:
 
 
 def _parts(config: CellNodeConfig, link: substrate.Substrate, dataplane: CellDataplane) -> NodeState:
-    services, kernel = config.mapping_service, NodeKernel(dataplane, config.cell_number)
+    services, kernel = config.mapping_service, NodeKernel(dataplane, config.cell_number, has_intent=bool(config.mapping_service))
     state = NodeState(
         config=config,
         substrate=link,

@@ -59,6 +59,12 @@ class Halves:
         row = self._tables.attachments.get(AttachmentKey(self._tables.config.half, *key))
         return Gates(*(getattr(row, name) for name in Gates._fields)) if row else None
 
+    @property
+    def route_tables(self) -> set[int]:
+        """Which attachments of the half that is read ask."""
+        held = self._tables.config
+        return {row.route_table for key, row in self._tables.attachments.items() if key.half == held.half} if held.epoch else set()
+
     def rows_measured(self) -> dict[tuple[int, int], int]:
         """By attachment (VNI, number of its interface), whoever wrote it; in the half that is read, what it says there."""
         found = sorted(self._tables.attachments.items(), key=lambda item: item[0].half == self._tables.config.half)

@@ -10,8 +10,9 @@ from rookery.dataplane.formats import Gates
 from rookery.host.kept_table import KeptTable
 from rookery.host.rule_book import RuleBook
 from rookery.host.sender_ways import SenderTables, SenderWays
-from rookery.hyperplane.cell_file import CellFile
+from rookery.hyperplane.cell_file import CellFile, Refused
 from rookery.hyperplane.halves import CellTables, Halves
+from rookery.hyperplane.kept_routes import KeptRoutes
 from rookery.hyperplane.measured import MeasuredRows, MeasureRows
 from rookery.intent.cell import AttachmentIntent
 from rookery.intent.host import HostIntent
@@ -38,8 +39,11 @@ class _Gated(NamedTuple):
 
 
 class NodeKernel:
-    def __init__(self, tables: NodeTables, cell_number: int):
+    def __init__(self, tables: NodeTables, cell_number: int, has_intent: bool = True):
+        """`has_intent`: a mapping service will tell it."""
+        self._awaits_intent = has_intent
         self.ways = SenderWays(tables)
+        self._routes = self.ways.routes = KeptRoutes(tables.routes, self._tables_asked)
         self.halves = Halves(tables, cell_number)
         self.measured = MeasuredRows(tables.measures, self.halves.rows_measured())
         self._rules = (KeptTable(tables.rule_addresses), KeptTable(tables.rule_ports), KeptTable(tables.rule_groups))
@@ -72,13 +76,25 @@ class NodeKernel:
             self.ways.change(delta)
 
     def take(self, file: CellFile, place: int) -> None:
-        """The cell's file; then the rules that no attachment asks for any more go. Raises DataplaneError."""
+        """The cell's file; then the rules that no attachment asks for any more go. Raises DataplaneError, Refused."""
         with self._switching:
+            self._check_ways()
             self.measured.become(file)
             self.halves.become(file, place, self._gates, self.measured.row_of)
+            self._routes.release()
             if self._whole:
                 for table, wanted in zip(reversed(self._rules), reversed(self._rule_rows()), strict=True):
                     table.shift(wanted)
+
+    def _check_ways(self) -> None:
+        """With its first file a node answers probes, and packets come. One that was born anew must know where they go before that, and
+        what may pass; one whose tables outlived its agent knows. Raises Refused."""
+        if self._awaits_intent and not self._whole and not self.halves.epoch:
+            raise Refused("the node has not been told any ways yet: it takes its first file after its first intent")
+
+    def _tables_asked(self) -> set[int]:
+        """Route tables of attachments, by the file that the kernel has."""
+        return self.halves.route_tables
 
     def _gates(self, one: AttachmentIntent) -> Gates:
         """An agent that has only begun knows no rules yet; those that its predecessor compiled are in the kernel."""

@@ -1,14 +1,15 @@
 """Many TCP connections at once that know whether what arrives is what was sent, and how late the latest was. Runs inside instances,
 with nothing but Python.
 
-    crowd.py serve ADDRESS PORT COUNT     says "listening", takes COUNT connections, says "complete"
-    crowd.py call ADDRESS PORT COUNT      makes them, says "complete"
+    crowd.py serve ADDRESS PORT EVERY           says "listening", takes connections until it is told to end
+    crowd.py call ADDRESS PORT EVERY COUNT      makes so many, says "complete"
+    crowd.py visit ADDRESS PORT EVERY RATE      makes so many a second, which end at once when each has been answered; says "complete"
 
-Then both ends send a block on every connection four times a second. A line on stdin: "tell" is answered by a line of JSON (Told), and what
+Both ends send a block on every connection each EVERY seconds. A line on stdin: "tell" is answered by a line of JSON (Crowd.tell), and what
 is latest counts anew; "end" sends no more, waits until all is read, tells, and ends.
 
 Block: number, 8 bytes; when it was sent, nanoseconds of the machine's clock, 8 bytes; 16 of noise; SHA-256 of all that. A block that is
-not the next one, or not whole, breaks its connection.
+not the next one, or not whole, breaks its connection. Who connects and says nothing is not counted by who serves.
 """
 
 from __future__ import annotations
@@ -18,39 +19,66 @@ import hashlib
 import json
 import os
 import resource
+import statistics
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 
 HEAD = struct.Struct("!QQ16s")
 BLOCK = HEAD.size + 32
-TICK, TICKS = 0.01, 25  # in each tick one connection of 25 sends
+TICK = 0.01
 AT_ONCE = 100
 PATIENCE = 30.0
+THREE_TRIES = 3.5  # seconds: a kernel sends a SYN again after one and three
 
 
 class Crowd:
     """What all connections of one end have seen."""
 
-    def __init__(self) -> None:
-        self.members: list[Member] = []
+    def __init__(self, every: float) -> None:
+        self.turns: list[set[Member]] = [set() for _ in range(max(1, round(every / TICK)))]
         self.ending = False
-        self.broken, self.sent, self.received, self.latest = 0, 0, 0, 0
+        self.connections, self.broken, self.sent, self.received, self.latest = 0, 0, 0, 0, 0
+        self.lost: list[int] = []  # local ports of those that broke
+        self.reset = 0  # of these
+        self.failed = 0  # visits that were not answered
+        self.waits: deque[float] = deque(maxlen=100)  # of the latest others, for their connections, in seconds
         self.noise = os.urandom(16)
 
+    def join(self, member: Member) -> None:
+        self.turns[self.connections % len(self.turns)].add(member)
+        self.connections += 1
+
+    @property
+    def members(self) -> list[Member]:
+        return [member for turn in self.turns for member in turn]
+
     def tell(self) -> None:
-        told = {"connections": len(self.members), "broken": self.broken, "sent": self.sent, "received": self.received}
-        print(json.dumps(told | {"latest": self.latest / 1e9}), flush=True)
+        quiet = max((time.monotonic_ns() - member.heard for member in self.members if not member.ended), default=0)
+        told = {
+            "connections": self.connections,
+            "broken": self.broken,
+            "reset": self.reset,
+            "failed": self.failed,
+            "sent": self.sent,
+            "received": self.received,
+            "lost": self.lost,
+            "latest": self.latest / 1e9,
+            "quiet": quiet / 1e9,
+            "waited": statistics.median(self.waits) if self.waits else 0.0,
+        }
+        print(json.dumps(told), flush=True)
         self.latest = 0
 
     async def keep_sending(self) -> None:
-        turn = 0
+        turn, due = 0, time.monotonic()
         while not self.ending:
-            for member in self.members[turn % TICKS :: TICKS]:
+            for member in self.turns[turn % len(self.turns)]:
                 member.send()
-            turn += 1
-            await asyncio.sleep(TICK)
+            turn, due = turn + 1, max(due + TICK, time.monotonic() - 1)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
         for member in self.members:
             member.finish()
 
@@ -65,14 +93,21 @@ class Member(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, crowd: Crowd):
-        self.crowd, self.number, self.expected, self.buffer = crowd, 0, 0, b""
+    def __init__(self, crowd: Crowd, calls: bool):
+        self.crowd, self.calls, self.number, self.expected, self.buffer = crowd, calls, 0, 0, b""
+        self.joined, self.heard = False, time.monotonic_ns()
         self.ended = False  # the other end sends no more, as was told
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.crowd.members.append(self)
+        self.port = transport.get_extra_info("sockname")[1]
+        if self.calls:
+            self.join()
+
+    def join(self) -> None:
+        self.joined = True
+        self.crowd.join(self)
 
     def send(self) -> None:
         if self.ended:
@@ -97,49 +132,112 @@ class Member(asyncio.Protocol):
         if number != self.expected or hashlib.sha256(body).digest() != digest:
             self.transport.abort()
             return
+        if not self.joined:
+            self.join()
         self.expected += 1
         self.crowd.received += 1
-        self.crowd.latest = max(self.crowd.latest, time.monotonic_ns() - sent)
+        self.heard = time.monotonic_ns()
+        self.crowd.latest = max(self.crowd.latest, self.heard - sent)
 
     def eof_received(self) -> bool:
         self.ended = self.buffer == b""
+        if not self.calls:
+            self.transport.close()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.crowd.broken += not self.ended
+        if self.joined and not self.ended:
+            self.crowd.broken += 1
+            self.crowd.lost.append(self.port)
+            self.crowd.reset += isinstance(exc, ConnectionResetError)
         self.ended = True
+        for turn in self.crowd.turns:
+            turn.discard(self)
 
 
-async def gather(crowd: Crowd, role: str, address: str, port: int, count: int) -> asyncio.Server | None:
+class Visitor(Member):
+    """Sends one block, is answered by one, and leaves."""
+
+    def __init__(self, crowd: Crowd):
+        super().__init__(crowd, calls=True)
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.send()
+
+    def take(self, body: bytes, digest: bytes) -> None:
+        super().take(body, digest)
+        self.finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        self.transport.close()
+        return True
+
+
+async def visit(crowd: Crowd, address: str, port: int) -> None:
+    loop, began = asyncio.get_running_loop(), time.monotonic()
+    visitor: Visitor | None = None
+    try:
+        async with asyncio.timeout(THREE_TRIES):
+            _, visitor = await loop.create_connection(lambda: Visitor(crowd), address, port)
+        crowd.waits.append(time.monotonic() - began)
+        async with asyncio.timeout(PATIENCE):
+            await visitor.over
+    except (OSError, TimeoutError):
+        crowd.failed += 1
+        if visitor is not None:
+            visitor.transport.abort()
+
+
+async def keep_visiting(crowd: Crowd, address: str, port: int, rate: float) -> None:
+    visits: set[asyncio.Task[None]] = set()
+    due = time.monotonic()
+    while not crowd.ending:
+        one = asyncio.create_task(visit(crowd, address, port))
+        visits.add(one)
+        one.add_done_callback(visits.discard)
+        due = max(due + 1 / rate, time.monotonic() - 1)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    await asyncio.gather(*visits)
+
+
+async def gather(crowd: Crowd, address: str, port: int, count: int) -> None:
     loop = asyncio.get_running_loop()
-    if role == "serve":
-        server = await loop.create_server(lambda: Member(crowd), address, port, backlog=2 * count)
-        print("listening", flush=True)
-        await crowd.until(lambda: len(crowd.members) == count)
-        return server
     for first in range(0, count, AT_ONCE):
         batch = range(first, min(first + AT_ONCE, count))
-        await asyncio.gather(*(loop.create_connection(lambda: Member(crowd), address, port) for _ in batch))
-    return None
+        await asyncio.gather(*(loop.create_connection(lambda: Member(crowd, calls=True), address, port) for _ in batch))
 
 
-async def main(role: str, address: str, port: int, count: int) -> None:
-    crowd, words = Crowd(), asyncio.StreamReader()
+async def main(role: str, address: str, port: int, every: float, many: float) -> None:
+    crowd, words = Crowd(every), asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
-    server = await gather(crowd, role, address, port, count)
-    print("complete", flush=True)
-    sending = asyncio.create_task(crowd.keep_sending())
-    while await words.readline() == b"tell\n":
+    works = [asyncio.create_task(crowd.keep_sending())] if role != "visit" else []
+    if role == "serve":
+        await loop.create_server(lambda: Member(crowd, calls=False), address, port, backlog=1 << 14)
+    elif role == "visit":
+        works.append(asyncio.create_task(keep_visiting(crowd, address, port, many)))
+    else:
+        await gather(crowd, address, port, int(many))
+    print("listening" if role == "serve" else "complete", flush=True)
+    while (word := await words.readline()) == b"tell\n":
         crowd.tell()
+    if not word:
+        return  # nobody listens any more
     crowd.ending = True
-    await sending
+    await asyncio.gather(*works)
     await crowd.until(lambda: all(member.ended for member in crowd.members))
     crowd.tell()
-    if server is not None:
-        server.close()
 
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    role, its_address, its_port, its_every, *its_number = sys.argv[1:]
+    asyncio.run(main(role, its_address, int(its_port), float(its_every), float(its_number[0]) if its_number else 0))

@@ -5,80 +5,24 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.host.instances.namespace import inside
 from rookery.region import namespaces, processes
-from rookery.region.inside import entering
 from rookery.region.layout import BPF_OBJECTS, PAGE_ADDRESSES, Layout
 from rookery.region.parts import bird_of
 from rookery.region.processes import Process
 from rookery.region.supervisor import read_records
+from rookery.testing.ends import End, Ways, at_instance, at_server
 
-HERE = Path(__file__).parent
 SERVER = PAGE_ADDRESSES[0]
 CROWD_PORT, DATAGRAM_PORT = 7000, 7001
-PATIENCE = 60.0
-
-
-class End:
-    """A program of ours at one end: spoken to by lines."""
-
-    def __init__(self, program: str, where: tuple[list[str], dict[str, str] | None], *words: str):
-        command, environment = where
-        self._name = f"{program} {words[0]}"
-        self._process = subprocess.Popen(
-            [*command, "python3", "-c", (HERE / f"{program}.py").read_text(), *words],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def heard(self) -> str:
-        """Its next line. Raises RuntimeError: it ended."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not line:
-            raise RuntimeError(f"{self._name} ended with {self._process.wait(10)}")
-        return line
-
-    def await_word(self, word: str) -> None:
-        said = self.heard()
-        if said != word:
-            raise RuntimeError(f"{self._name} said {said!r}, not {word!r}")
-
-    def say(self, word: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{word}\n")
-        self._process.stdin.flush()
-
-    def asked(self, word: str = "tell") -> dict[str, Any]:
-        self.say(word)
-        return json.loads(self.heard())
-
-    def end(self) -> None:
-        """Whatever it does."""
-        self._process.kill()
-        self._process.communicate()
-
-
-def at_instance(region: str, instance: str) -> tuple[list[str], dict[str, str] | None]:
-    """`instance`: its id or Name."""
-    return entering(region, instance, [])
-
-
-def at_server(region: str) -> tuple[list[str], dict[str, str] | None]:
-    return list(namespaces.inside(Layout(region).page_namespace)), None
+EVERY = 0.25  # seconds between blocks of a connection
 
 
 class Crowd:
@@ -86,14 +30,13 @@ class Crowd:
 
     def __init__(self, region: str, instance: str, count: int):
         with ExitStack() as undo:
-            words = (SERVER, str(CROWD_PORT), str(count))
+            words = (SERVER, str(CROWD_PORT), str(EVERY))
             self._server = End("crowd", at_server(region), "serve", *words)
-            undo.callback(self._server.end)
+            undo.callback(self._server.close)
             self._server.await_word("listening")
-            self._client = End("crowd", at_instance(region, instance), "call", *words)
-            undo.callback(self._client.end)
-            for end in (self._client, self._server):
-                end.await_word("complete")
+            self._client = End("crowd", at_instance(region, instance), "call", *words, str(count))
+            undo.callback(self._client.close)
+            self._client.await_word("complete")
             self._undo = undo.pop_all()
 
     def latest(self) -> dict[str, float]:
@@ -104,45 +47,28 @@ class Crowd:
         """Ends all connections after all that was sent has arrived; what the server has seen, and the client."""
         self._server.say("end")
         client = self._client.asked("end")
-        return json.loads(self._server.heard()), client
+        return self._server.answer(), client
 
     def close(self) -> None:
         self._undo.close()
 
 
-class Datagrams:
+class Datagrams(Ways):
     """Flows both ways at once: `address` is the instance's public one. Close it."""
 
     def __init__(self, region: str, instance: str, address: str, flows: int):
         here, there = at_instance(region, instance), at_server(region)
         with ExitStack() as undo:
-            self._receivers = {
+            self.ways = {
                 "out": End("datagrams", there, "receive", SERVER, str(DATAGRAM_PORT), str(flows)),
                 "in": End("datagrams", here, "receive", "0.0.0.0", str(DATAGRAM_PORT), str(flows)),
             }
-            for end in self._receivers.values():
-                undo.callback(end.end)
+            for end in self.ways.values():
+                undo.callback(end.close)
                 end.await_word("listening")
             for where, to, source in ((here, SERVER, "0.0.0.0"), (there, address, SERVER)):
-                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows), source).end)
+                undo.callback(End("datagrams", where, "send", to, str(DATAGRAM_PORT), str(flows), source).close)
             self._undo = undo.pop_all()
-
-    def told(self) -> dict[str, dict[str, Any]]:
-        """Since it was asked last, by way: packets received and lost, the longest silence of a flow in seconds."""
-        return {way: end.asked() for way, end in self._receivers.items()}
-
-    def silence(self, calm: float = 0.1) -> dict[str, float]:
-        """The longest since it was asked last, by way; returns when all flows of both ways arrive again."""
-        longest = dict.fromkeys(self._receivers, 0.0)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            now = {way: told["silence"] for way, told in self.told().items()}
-            longest = {way: max(longest[way], now[way]) for way in longest}
-            if max(now.values()) < calm:
-                return longest
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"flows stay silent: {now}")
-            time.sleep(calm)
 
     def close(self) -> None:
         self._undo.close()

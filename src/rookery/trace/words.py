@@ -61,7 +61,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_NOT_AN_EDGE: "claims to come from outside, and no edge sent it",
     Verdict.DROP_UNASKED: "from outside to a subnet whose way out is egress-only, and nobody there asked",
     Verdict.DROP_TRANSLATION: "the kernel refused to rewrite the packet's addresses",
-    Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, or its tables are not filled yet",
+    Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, its tables are not filled yet, or they are of another time than the others' of its cell",
     Verdict.DROP_NO_TOP: "the way leads to a cell, and no node of it is known that serves its owner",
     Verdict.DROP_NO_ATTACHMENT: "for no interface in whose name this cell works",
     Verdict.DROP_NO_SERVICE: "the balancer or endpoint listens for nothing at this protocol and port, or is not accepted",

@@ -1,0 +1,124 @@
+"""What a running cell knows, read from the kernel beside the programs that write it: where flows are kept, and who is taken to live."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rookery.dataplane.formats import (
+    Allowance,
+    CachedDirective,
+    CellConstant,
+    FlowKey,
+    RowNumber,
+    TenantNumber,
+    TopSet,
+    TopsNumber,
+    Tracker,
+)
+from rookery.dataplane.pins import open_pinned
+from rookery.dataplane.table import Table
+from rookery.host.rows import living_tops
+from rookery.hyperplane.cell_file import CellFile, decode
+from rookery.hyperplane.object_store import file_key
+from rookery.intent.tops import tops_number
+from rookery.region.layout import CELL, Layout
+
+
+def file_of(region: str) -> CellFile:
+    """The newest that there is."""
+    return decode((Layout(region).objects / file_key(CELL)).read_bytes())
+
+
+@contextmanager
+def table(region: str, node: str, name: str, key: type, value: type) -> Iterator[Table[Any, Any] | None]:
+    """None: a node that is only being born has none."""
+    fd = open_pinned(pins(region, node) / "maps" / name)
+    if fd is None:
+        yield None
+        return
+    try:
+        yield Table(name, fd, key, value)
+    finally:
+        os.close(fd)
+
+
+def pins(region: str, node: str) -> Path:
+    return Layout(region).pins / node
+
+
+def rows(region: str, node: str, name: str, key: type, value: type) -> dict[Any, Any]:
+    with table(region, node, name, key, value) as found:
+        return dict(found.items()) if found else {}
+
+
+def trackers(region: str, node: str) -> dict[FlowKey, Tracker]:
+    return rows(region, node, "trackers", FlowKey, Tracker)
+
+
+def directives(region: str, node: str) -> dict[FlowKey, CachedDirective]:
+    return rows(region, node, "directives", FlowKey, CachedDirective)
+
+
+def leads_to(region: str, sender: str) -> frozenset[str]:
+    """Addresses of nodes to which a host or an edge sends."""
+    return living_tops(rows(region, sender, "tops", TopsNumber, TopSet).values())
+
+
+def leads_for(region: str, sender: str, account: str) -> frozenset[str]:
+    """The same, of an account's set alone."""
+    found = rows(region, sender, "tops", TopsNumber, TopSet).get(TopsNumber(tops_number(CELL, account)))
+    return living_tops([found] if found else [])
+
+
+def living_places(region: str, node: str) -> frozenset[int]:
+    """Of the cell, by what this node knows."""
+    with table(region, node, "cell_living", RowNumber, RowNumber) as found:
+        mask = (found.get(RowNumber(0)) or RowNumber(0)).row if found else 0
+    return frozenset(place for place in range(mask.bit_length()) if mask >> place & 1)
+
+
+def tenant(region: str, node: str, key: TenantNumber) -> Allowance:
+    """How many flows an account has there, and may have; by the usual row where it has none yet."""
+    held = rows(region, node, "tenants", TenantNumber, Allowance)
+    return held.get(key) or held[TenantNumber(CellConstant.EVERYBODY)]
+
+
+def put_tenant(region: str, node: str, key: TenantNumber, row: Allowance) -> None:
+    with table(region, node, "tenants", TenantNumber, Allowance) as found:
+        assert found
+        found.put_many({key: row})
+
+
+class Cell:
+    """Who is who in it."""
+
+    def __init__(self, region: str, senders: tuple[str, ...]):
+        """`senders`: hosts and edges."""
+        self.region, self.senders = region, senders
+        self.nodes = {node.name: node for node in file_of(region).intent.nodes}
+
+    def is_left(self, node: str) -> bool:
+        """By everybody: who sends to tops, and the other nodes."""
+        row = self.nodes[node]
+        others = [name for name in self.nodes if name != node]
+        return not any(row.address in leads_to(self.region, one) for one in self.senders) and not any(
+            row.place in living_places(self.region, one) for one in others
+        )
+
+    def is_in_use(self, node: str) -> bool:
+        """The other nodes see it, and so does who sends to a set that it is in."""
+        row = self.nodes[node]
+        others = [name for name in self.nodes if name != node]
+        if not all(row.place in living_places(self.region, one) for one in others):
+            return False
+        serves = [one for one in self.senders if row.address in self._members(one)]
+        return all(row.address in leads_to(self.region, one) for one in serves)
+
+    def _members(self, sender: str) -> frozenset[str]:
+        """Of all sets that it knows, dead or alive."""
+        sets = rows(self.region, sender, "tops", TopsNumber, TopSet).values()
+        return living_tops(one._replace(living=one.members) for one in sets)

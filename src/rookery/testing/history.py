@@ -1,0 +1,208 @@
+"""What packets that entered and left a cell tell of it: rules that hold for every history, whichever of its nodes died. Pure.
+
+    enters                      from a host or an edge, to a node             leaves      from a node, to a host or an edge
+      flow K --------------------> [ cell ] -----------------------------------> K's way: other addresses, other ports
+      answer <-- reverse of K <--- [ cell ] <--- reverse of the way
+
+TwoTargets        a flow that was led one way is led another
+SynChanged        a SYN that came again was led another way than before
+OthersAnswer      an answer was led to somebody who did not ask
+CrossedVpcs       a packet left in another VPC than it entered in
+SharedTuple       two flows that live go by the same addresses, ports and protocol
+Silent            a connection's packets vanish, and nobody resets it
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+TCP, UDP = 6, 17
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+CROSSES_WITHIN = 3.0  # seconds: what has not left by then was lost
+PROVISIONAL_SECONDS, IDLE_SECONDS = 30.0, {TCP: 350.0, UDP: 120.0}  # of a balancer's datagrams; a NAT gateway's live longer
+SILENT_SECONDS, SILENT_PACKETS = 5.0, 3
+
+TwoTargets, SynChanged, OthersAnswer = "TwoTargets", "SynChanged", "OthersAnswer"
+CrossedVpcs, SharedTuple, Silent = "CrossedVpcs", "SharedTuple", "Silent"
+
+
+class Ends(NamedTuple):
+    """Addresses as 32 bits."""
+
+    vni: int
+    protocol: int
+    source: int
+    source_port: int
+    destination: int
+    destination_port: int
+
+    @property
+    def reverse(self) -> Ends:
+        return Ends(self.vni, self.protocol, self.destination, self.destination_port, self.source, self.source_port)
+
+    def __str__(self) -> str:
+        source, destination = (".".join(map(str, one.to_bytes(4, "big"))) for one in (self.source, self.destination))
+        return f"{self.protocol} {source}:{self.source_port} -> {destination}:{self.destination_port} in {self.vni}"
+
+
+class Seen(NamedTuple):
+    """A packet as it enters the cell, or as it leaves it."""
+
+    time: float
+    leaves: bool
+    ends: Ends
+    flags: int  # TCP's; 0 of others
+    sequence: int
+    mark: tuple  # what a cell does not change, by which the packet is known again
+
+    @property
+    def begins(self) -> bool:
+        return self.flags & (SYN | ACK) == SYN
+
+
+class Broken(NamedTuple):
+    rule: str
+    time: float
+    what: str
+
+
+@dataclass
+class Flow:
+    key: Ends
+    way: Ends
+    first: int | None  # sequence number of its SYN; None: it was not seen to begin
+    last: float
+    answered: bool = False
+    finished: set[bool] = field(default_factory=set)  # who sent a FIN: who asked, who answered
+    reset: bool = False
+
+    def lives(self, now: float) -> bool:
+        patience = IDLE_SECONDS[self.key.protocol] if self.answered else PROVISIONAL_SECONDS
+        return not self.reset and len(self.finished) < 2 and now - self.last < patience
+
+
+@dataclass
+class Silence:
+    since: float
+    packets: int = 0
+    told: bool = False
+
+
+class History:
+    """Takes packets in the order of their times. `quiet`: (VNI, address) of NAT gateways: who is unknown there gets no answer.
+    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once, and datagrams that nobody knows then
+    begin a new one."""
+
+    def __init__(self, quiet: frozenset[tuple[int, int]] = frozenset()):
+        self.broken: list[Broken] = []
+        self.forgets = False
+        self.flows: dict[Ends, Flow] = {}
+        self.begun = 0  # flows
+        self.crossed, self.lost, self.of_the_cell, self.resets = 0, 0, 0, 0  # packets: those of the cell entered nowhere
+        self._quiet = quiet
+        self._answers: dict[Ends, Flow] = {}
+        self._inside: dict[tuple, deque[Seen]] = {}
+        self._order: deque[tuple[float, tuple]] = deque()
+        self._silences: dict[Ends, Silence] = {}
+
+    def take(self, seen: Seen) -> None:
+        self._give_up(seen.time - CROSSES_WITHIN)
+        if not seen.leaves:
+            self._enter(seen)
+            return
+        waiting = self._inside.get(seen.mark)
+        if waiting:
+            self._cross(waiting.popleft(), seen)
+        else:
+            self._appear(seen)
+
+    def _give_up(self, before: float) -> None:
+        while self._order and self._order[0][0] < before:
+            mark = self._order.popleft()[1]
+            waiting = self._inside.get(mark)
+            while waiting and waiting[0].time < before:
+                waiting.popleft()
+                self.lost += 1
+            if not waiting:
+                self._inside.pop(mark, None)
+
+    def _enter(self, seen: Seen) -> None:
+        self._inside.setdefault(seen.mark, deque()).append(seen)
+        self._order.append((seen.time, seen.mark))
+        if seen.ends.protocol == TCP and not seen.begins and (seen.ends.vni, seen.ends.destination) not in self._quiet:
+            self._mind_silence(seen)
+
+    def _mind_silence(self, seen: Seen) -> None:
+        silence = self._silences.setdefault(seen.ends, Silence(seen.time))
+        silence.packets += 1
+        lasts = seen.time - silence.since
+        if lasts >= SILENT_SECONDS and silence.packets > SILENT_PACKETS and not silence.told and not seen.flags & RST:
+            silence.told = True
+            self._break(Silent, seen.time, f"{seen.ends}: {silence.packets} packets in {lasts:.1f} s")
+
+    def _appear(self, seen: Seen) -> None:
+        """The cell's own: a reset, or a check."""
+        self.of_the_cell += 1
+        if not seen.flags & RST:
+            return
+        self.resets += 1
+        asked = seen.ends.reverse
+        self._silences.pop(asked, None)
+        flow = self.flows.get(asked) or self._answers.get(asked)
+        if flow:
+            flow.reset = True
+
+    def _cross(self, entered: Seen, left: Seen) -> None:
+        self.crossed += 1
+        self._silences.pop(entered.ends, None)
+        if entered.ends.vni != left.ends.vni:
+            self._break(CrossedVpcs, left.time, f"{entered.ends} left as {left.ends}")
+        asker = self._answers.get(entered.ends)
+        flow = self.flows.get(entered.ends)
+        if asker:
+            self._answer(asker, entered, left)
+        elif flow is None or self._is_anew(flow, entered, left):
+            self._begin(entered, left)
+        else:
+            self._go_on(flow, entered, left)
+
+    def _is_anew(self, flow: Flow, entered: Seen, left: Seen) -> bool:
+        if entered.ends.protocol == UDP:
+            return self.forgets and flow.way != left.ends
+        return entered.begins and flow.first != entered.sequence
+
+    def _begin(self, entered: Seen, left: Seen) -> None:
+        """Of a client that uses a port again the flow before is over."""
+        before = self.flows.get(entered.ends)
+        if before and self._answers.get(before.way.reverse) is before:
+            del self._answers[before.way.reverse]
+        other = self._answers.get(left.ends.reverse)
+        if other and other.lives(left.time):
+            self._break(SharedTuple, left.time, f"{entered.ends} and {other.key} both go as {left.ends}")
+        flow = Flow(entered.ends, left.ends, entered.sequence if entered.begins else None, left.time)
+        self.flows[entered.ends] = self._answers[left.ends.reverse] = flow
+        self.begun += 1
+
+    def _go_on(self, flow: Flow, entered: Seen, left: Seen) -> None:
+        if left.ends != flow.way:
+            rule = SynChanged if entered.begins else TwoTargets
+            self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}")
+        self._note(flow, entered, answers=False)
+
+    def _answer(self, flow: Flow, entered: Seen, left: Seen) -> None:
+        if left.ends != flow.key.reverse:
+            self._break(OthersAnswer, left.time, f"{entered.ends} answers {flow.key}, and was led as {left.ends}")
+        flow.answered = True
+        self._note(flow, entered, answers=True)
+
+    @staticmethod
+    def _note(flow: Flow, entered: Seen, answers: bool) -> None:
+        flow.last = entered.time
+        flow.reset |= bool(entered.flags & RST)
+        if entered.flags & FIN:
+            flow.finished.add(answers)
+
+    def _break(self, rule: str, when: float, what: str) -> None:
+        self.broken.append(Broken(rule, when, what))

@@ -1,0 +1,171 @@
+"""A region with a cell, what runs through it, and the history of all that entered and left it.
+
+    wren's client, targets, owl's client -- host-1, host-2 -- node-1 .. node-4 -- edge-1 -- router -- the server outside
+                                                    rookery.testing.cell_stage, cell_load; captured on the substrate's bridge
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import NamedTuple
+
+from rookery.dataplane.formats import LAYOUTS, DirectiveFlag, FlowKey, Tracker
+from rookery.host.instances.namespace import named
+from rookery.hyperplane.ring import ranked, seed
+from rookery.intent.cell import BALANCER, NAT, AttachmentIntent
+from rookery.region.layout import Layout
+from rookery.testing import cell_flows
+from rookery.testing.cell_flows import Cell, file_of
+from rookery.testing.cell_stage import BALANCER as BALANCER_ADDRESS
+from rookery.testing.cell_stage import Tenant, both_tenants
+from rookery.testing.cell_wire import Capture, Reader
+from rookery.testing.history import TCP, History
+from tests.conftest import RunningRegion, bring_up
+from tests.dataplane.model_cell import block_key, siphash13
+
+SENDERS = ("host-1", "host-2", "edge-1")
+MEMORY = Path("/dev/shm")
+
+
+class Scale(NamedTuple):
+    """How much of it."""
+
+    held: int  # connections
+    every: float  # seconds between two blocks of each, each way
+    flows: int  # of datagrams, through either product
+    rate: float  # visits a second
+    deaths: int  # of each node, each way to die
+    rounds: int  # of nodes that come and go
+    frozen: float  # seconds
+    flood: int  # SYNs
+    tried: int  # visits while a way between two trackers loses packets
+    gap: float  # seconds that datagrams may be silent
+    extra: int  # connections that may break, because both of their trackers die
+
+
+USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
+IS_WHOLE = os.environ.get("ROOKERY_FAULTS") == "whole"
+SCALE = WHOLE if IS_WHOLE else USUAL
+
+
+class Kept(NamedTuple):
+    """A connection of wren's client, and what happens to it when some nodes die."""
+
+    way: str  # nat, balancer
+    port: int
+    primary_dies: bool
+    top_dies: bool
+    is_doomed: bool  # who knows either of its directions dies
+
+
+class Scene:
+    def __init__(self, region: RunningRegion, wren: Tenant, owl: Tenant, capture: Capture):
+        self.region, self.wren, self.owl = region, wren, owl
+        self.cell = Cell(region.name, SENDERS)
+        file = file_of(region.name)
+        nats = [one for one in file.intent.attachments if one.kind == NAT]
+        balancers = [one for one in file.intent.attachments if one.kind == BALANCER]
+        self.history = History(numbered(nats))
+        self._nats = {one.interface: one for one in nats}
+        self._secret = file.key
+        self._capture = capture
+        self._reader = Reader({node.address for node in self.cell.nodes.values()}, numbered(balancers))
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(self.cell.nodes)
+
+    def hear(self) -> History:
+        """What has come since it was asked last is history, too."""
+        for when, frame in self._capture.frames():
+            for seen in self._reader.read(when, frame):
+                self.history.take(seen)
+        return self.history
+
+    def finish_history(self) -> History:
+        assert self._capture.finish() == 0, "packets that nobody captured"
+        return self.hear()
+
+    def shard(self, tenant: Tenant | None = None) -> frozenset[str]:
+        """Nodes that serve wren, or that one, and are taken to live."""
+        nat = (tenant or self.wren).nat
+        account = next(one.account for one in self._nats.values() if one.of == nat)
+        addresses = cell_flows.leads_for(self.region.name, "edge-1", account)
+        return frozenset(name for name, node in self.cell.nodes.items() if node.address in addresses)
+
+    def keepers(self, key: FlowKey) -> tuple[str, str]:
+        """The two nodes that keep it, while all live: by the papers (tests/dataplane/model_cell.py), not by the programs."""
+        nat = self._nats.get(key.interface)
+        handed_out = nat is not None and key.destination[12:] == IPv4Address(nat.primary).packed
+        flow = siphash13(self._secret, LAYOUTS[FlowKey].pack(*(block_key(key) if handed_out else key)))
+        names = {node.place: name for name, node in self.cell.nodes.items()}
+        first, second = ranked(flow, {place: seed(name) for place, name in names.items()})[:2]
+        return names[first], names[second]
+
+    def confirmed(self) -> int:
+        """Directions of TCP flows that two nodes keep, and both have heard that they live."""
+        rows = [row for node in self.nodes for row in cell_flows.trackers(self.region.name, node).items()]
+        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
+        return sum(count >= 2 for count in known.values())
+
+    def flows(self, dying: tuple[str, ...]) -> list[Kept]:
+        """Should these nodes die now. Who lives then is asked, all of them: there are two."""
+        trackers = {node: cell_flows.trackers(self.region.name, node) for node in self.nodes}
+        directives = {node: cell_flows.directives(self.region.name, node) for node in self.nodes}
+        living, tops = set(self.nodes) - set(dying), self.shard()
+
+        def known(key: FlowKey) -> bool:
+            return any(key in trackers[node] for node in living) or any(key in directives[node] for node in living & tops)
+
+        def kept(key: FlowKey, answers: FlowKey) -> Kept:
+            way = "balancer" if key.destination[12:] == IPv4Address(BALANCER_ADDRESS).packed else "nat"
+            through = [node for node in tops if key in directives[node]]
+            doomed = not known(key) or (way == "balancer" and not known(answers))  # a NAT's outside is told nothing, and answers nobody
+            return Kept(way, int.from_bytes(key.source_port, "big"), self.keepers(key)[0] in dying, set(through) <= set(dying), doomed)
+
+        found = {key: answers_of(key, row) for rows in trackers.values() for key, row in rows.items() if begun_by_wren(key, row)}
+        return [kept(key, answers) for key, answers in found.items()]
+
+
+def numbered(attachments: list[AttachmentIntent]) -> frozenset[tuple[int, int]]:
+    """(VNI, address) of each."""
+    return frozenset((one.vni, int(IPv4Address(one.primary))) for one in attachments)
+
+
+def begun_by_wren(key: FlowKey, row: Tracker) -> bool:
+    client = key.protocol == TCP and key.source[12:] == IPv4Address("10.60.2.10").packed
+    return client and bool(row.flags & DirectiveFlag.OUTWARD) and not row.pending
+
+
+def answers_of(key: FlowKey, row: Tracker) -> FlowKey:
+    """The flow of the answers."""
+    way = row
+    return key._replace(
+        vni=way.vni,
+        interface=way.interface,
+        source_port=way.destination_port,
+        destination_port=way.source_port,
+        source=way.destination,
+        destination=way.source,
+    )
+
+
+@contextmanager
+def cell_scene() -> Iterator[Scene]:
+    """Nothing is left of it afterwards."""
+    region = bring_up(2, 1, "--edges", "1", "--nodes", "4")
+    try:
+        keys = region.new_account()[1], region.new_account()[1]
+        wren, owl = both_tenants(region.name, *(lambda service, key=key: region.client(service, key=key) for key in keys))
+        with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}")) as capture:
+            yield Scene(region, wren, owl, capture)
+    finally:
+        done = region.rookery("down")
+    assert done.returncode == 0, done.stderr.decode()
+    assert named(Layout(region.name).namespace_prefix) == []

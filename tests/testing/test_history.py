@@ -1,0 +1,195 @@
+"""Histories that break a rule are found, and those that break none are not. 10.0.0.5 asks 192.0.2.80 through a NAT at 10.0.1.9, and a
+balancer at 10.0.1.40 with the targets .21 and .22."""
+
+from __future__ import annotations
+
+import itertools
+from ipaddress import IPv4Address
+
+import pytest
+
+from rookery.testing import history
+from rookery.testing.history import ACK, FIN, RST, SYN, TCP, UDP, Ends, History, Seen
+
+VPC, OTHER_VPC = 7, 8
+CLIENT, SECOND, NAT, SERVER = "10.0.0.5", "10.0.0.6", "10.0.1.9", "192.0.2.80"
+BALANCER, TARGETS = "10.0.1.40", ("10.0.2.21", "10.0.2.22")
+
+
+def number(address: str) -> int:
+    return int(IPv4Address(address))
+
+
+def ends(source: str, source_port: int, destination: str, destination_port: int) -> Ends:
+    return Ends(VPC, TCP, number(source), source_port, number(destination), destination_port)
+
+
+OUT = ends(CLIENT, 4000, SERVER, 80)
+OUT_AS = ends(NAT, 2000, SERVER, 80)
+IN = ends(CLIENT, 4000, BALANCER, 80)
+IN_AS = ends(CLIENT, 4000, TARGETS[0], 80)
+
+
+class Tale:
+    """Packets one after the other, a hundredth of a second apart."""
+
+    def __init__(self) -> None:
+        self.history = History(quiet=frozenset({(VPC, number(NAT))}))
+        self.now = 0.0
+        self.marks = itertools.count()
+
+    def passes(self, entered: Ends, left: Ends | None, flags: int = ACK, sequence: int = 1) -> Tale:
+        """`left` None: it vanishes."""
+        self.now += 0.01
+        mark = (next(self.marks),)
+        self.history.take(Seen(self.now, False, entered, flags, sequence, mark))
+        if left is not None:
+            self.history.take(Seen(self.now, True, left, flags, sequence, mark))
+        return self
+
+    def talks(self, key: Ends, way: Ends, sequence: int = 1) -> Tale:
+        """A handshake, and something each way."""
+        self.passes(key, way, SYN, sequence).passes(way.reverse, key.reverse, SYN | ACK)
+        return self.passes(key, way).passes(key, way).passes(way.reverse, key.reverse)
+
+    def told(self, left: Ends, flags: int) -> Tale:
+        """By the cell itself."""
+        self.history.take(Seen(self.now, True, left, flags, 1, (next(self.marks),)))
+        return self
+
+    def rest(self, seconds: float) -> Tale:
+        self.now += seconds
+        return self
+
+    @property
+    def broken(self) -> list[str]:
+        return [one.rule for one in self.history.broken]
+
+
+@pytest.mark.parametrize(("key", "way"), [(OUT, OUT_AS), (IN, IN_AS)])
+def test_a_flow_that_is_always_led_one_way_breaks_nothing(key: Ends, way: Ends):
+    tale = Tale().talks(key, way).talks(ends(SECOND, 4000, SERVER, 80), ends(NAT, 2001, SERVER, 80))
+    assert tale.broken == []
+    assert (tale.history.begun, tale.history.crossed, tale.history.lost) == (2, 10, 0)
+
+
+def test_a_flow_has_one_target_for_life():
+    tale = Tale().talks(IN, IN_AS).passes(IN, IN_AS._replace(destination=number(TARGETS[1])))
+    assert tale.broken == [history.TwoTargets]
+
+
+def test_a_flow_keeps_its_port():
+    assert Tale().talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=2001)).broken == [history.TwoTargets]
+
+
+def test_a_syn_that_comes_again_is_led_as_before():
+    again = Tale().passes(OUT, OUT_AS, SYN, 5).passes(OUT, OUT_AS, SYN, 5)
+    assert again.broken == []
+    assert again.passes(OUT, OUT_AS._replace(source_port=2001), SYN, 5).broken == [history.SynChanged]
+
+
+def test_a_syn_that_vanished_at_first_has_been_decided_nowhere():
+    assert Tale().passes(OUT, None, SYN, 5).talks(OUT, OUT_AS, 5).broken == []
+
+
+def test_a_connection_that_begins_anew_may_be_led_elsewhere():
+    elsewhere = IN_AS._replace(destination=number(TARGETS[1]))
+    assert Tale().talks(IN, IN_AS, 1).talks(IN, elsewhere, 2).broken == []
+
+
+def test_an_answer_goes_to_who_asked():
+    tale = Tale().talks(OUT, OUT_AS).passes(OUT_AS.reverse, ends(SERVER, 80, SECOND, 4000))
+    assert tale.broken == [history.OthersAnswer]
+
+
+def test_no_packet_leaves_in_another_vpc():
+    tale = Tale().passes(OUT, OUT_AS._replace(vni=OTHER_VPC), SYN)
+    assert tale.broken == [history.CrossedVpcs]
+
+
+def test_the_same_addresses_in_two_vpcs_are_two_flows():
+    assert Tale().talks(OUT, OUT_AS).talks(OUT._replace(vni=OTHER_VPC), OUT_AS._replace(vni=OTHER_VPC)).broken == []
+
+
+def closed(tale: Tale) -> Tale:
+    return tale.passes(OUT, OUT_AS, FIN | ACK).passes(OUT_AS.reverse, OUT.reverse, FIN | ACK)
+
+
+def reset(tale: Tale) -> Tale:
+    return tale.passes(OUT_AS.reverse, OUT.reverse, RST)
+
+
+@pytest.mark.parametrize(
+    ("ends_by", "broken"),
+    [
+        (lambda tale: tale, [history.SharedTuple]),
+        (lambda tale: tale.rest(349), [history.SharedTuple]),
+        (lambda tale: tale.passes(OUT, OUT_AS, FIN | ACK), [history.SharedTuple]),  # the other half is open
+        (lambda tale: tale.rest(351), []),
+        (closed, []),
+        (reset, []),
+        (lambda tale: tale.told(OUT.reverse, RST), []),
+    ],
+    ids=["lives", "idle", "half closed", "expired", "closed", "reset", "reset by the cell"],
+)
+def test_two_flows_that_live_do_not_share_a_port_towards_one_destination(ends_by, broken):
+    tale = ends_by(Tale().talks(OUT, OUT_AS))
+    tale.passes(ends(SECOND, 4000, SERVER, 80), OUT_AS, SYN, 9)
+    assert tale.broken == broken
+
+
+def test_a_port_serves_many_destinations():
+    other = "192.0.2.81"
+    assert Tale().talks(OUT, OUT_AS).talks(ends(SECOND, 4000, other, 80), ends(NAT, 2000, other, 80)).broken == []
+
+
+def test_the_port_of_a_syn_that_nobody_answers_is_soon_free():
+    other = ends(SECOND, 4000, SERVER, 80)
+    assert Tale().passes(OUT, OUT_AS, SYN).passes(other, OUT_AS, SYN, 9).broken == [history.SharedTuple]
+    assert Tale().passes(OUT, OUT_AS, SYN).rest(31).passes(other, OUT_AS, SYN, 9).broken == []
+
+
+def test_datagrams_are_flows_too():
+    key, way = OUT._replace(protocol=UDP), OUT_AS._replace(protocol=UDP)
+    tale = Tale().passes(key, way, 0).passes(way.reverse, key.reverse, 0).passes(key, way, 0)
+    assert tale.broken == []
+    tale.passes(ends(SECOND, 4000, SERVER, 80)._replace(protocol=UDP), way, 0)
+    assert tale.broken == [history.SharedTuple]
+
+
+def test_datagrams_that_are_led_elsewhere_begin_anew_only_where_all_that_keep_them_may_die():
+    key, way = OUT._replace(protocol=UDP), OUT_AS._replace(protocol=UDP)
+    elsewhere = way._replace(source_port=2001)
+    assert Tale().passes(key, way, 0).passes(key, elsewhere, 0).broken == [history.TwoTargets]
+    tale = Tale()
+    tale.history.forgets = True
+    assert tale.passes(key, way, 0).passes(key, elsewhere, 0).passes(elsewhere.reverse, key.reverse, 0).broken == []
+    assert tale.talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=3001)).broken == [history.TwoTargets]
+
+
+def vanishing(tale: Tale, key: Ends, times: int = 6) -> Tale:
+    for _ in range(times):
+        tale.rest(1).passes(key, None)
+    return tale
+
+
+@pytest.mark.parametrize("key", [OUT, IN, IN_AS.reverse], ids=["NAT", "balancer", "its target"])
+def test_a_connection_whose_packets_vanish_is_reset(key: Ends):
+    tale = vanishing(Tale().talks(OUT, OUT_AS).talks(IN, IN_AS), key)
+    assert tale.broken == [history.Silent]
+
+
+def test_a_connection_that_was_reset_is_not_silent():
+    tale = vanishing(Tale().talks(OUT, OUT_AS), OUT, 3).told(OUT.reverse, RST)
+    assert vanishing(tale, OUT, 3).broken == []
+    assert tale.history.resets == 1
+
+
+def test_a_while_without_a_node_is_no_silence():
+    tale = vanishing(Tale().talks(OUT, OUT_AS), OUT, 4).passes(OUT, OUT_AS)
+    assert vanishing(tale, OUT, 4).broken == []
+    assert tale.rest(5).passes(OUT, None).history.lost == 8
+
+
+def test_who_is_unknown_to_a_nat_outside_is_told_nothing():
+    assert vanishing(Tale(), OUT_AS.reverse).broken == []
