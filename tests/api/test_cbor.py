@@ -58,7 +58,7 @@ def test_a_time_is_written_with_its_tag():
     assert loads(dumps([when])) == [when]
 
 
-BROKEN = ["", "18", "61", "62c3", "ff", "81", "8101ff", "a1", "a10101", "a2616101616102", "c001", "c1f5", "c1fb7ff0000000000000", "1c", "f8ff", "9f01", "7f01ff", "0000", "5f6161ff", "a161ff", "81" * 200 + "00"]  # fmt: skip
+BROKEN = ["", "18", "61", "62c3", "ff", "81", "8101ff", "a1", "a10101", "a2616101616102", "c001", "c482001bffffffffffffffff", "d818410a", "f7", "c1fb7ff0000000000000", "1c", "f8ff", "9f01", "7f01ff", "0000", "5f6161ff", "a161ff", "81" * 200 + "00"]  # fmt: skip
 
 
 @pytest.mark.parametrize("packed", BROKEN)

@@ -13,7 +13,6 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 
 from rookery.api.errors import invalid_value, missing_parameter
 from rookery.api.operation import ApiError
-from rookery.api.wire.cbor import moment
 
 _Read = Callable[[Any, str], Any]  # value, its name
 
@@ -131,3 +130,11 @@ def checked(shape: Shape | None, value: Any) -> Any:
     if isinstance(shape, ListShape):
         return [checked(shape.member, item) for item in value]
     return value
+
+
+def moment(seconds: float) -> datetime.datetime:
+    """Raises ApiError."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ApiError("SerializationException", "A time lies beyond all times.") from error
