@@ -227,51 +227,6 @@ def test_edges_are_drained_one_after_the_other_without_loss(region: RunningRegio
     assert told[0].lost == 0
 
 
-def test_with_every_agent_of_an_edge_and_the_mapping_service_killed_no_packet_is_lost(region: RunningRegion, beach: Beach):
-    with pinged(region, beach) as told:
-        before = {record.name: record.restarts for record in read_records(Layout(region.name))}
-        for record in read_records(Layout(region.name)):
-            if record.name in (*UPLINK, "mapping"):
-                processes.send(Process(record.pid, record.started), signal.SIGKILL)
-        until(lambda: all(edge["status"] and edge["status"]["connected"] for edge in asked(region)), "all are back", 30)
-        after = {record.name: record.restarts for record in read_records(Layout(region.name))}
-        assert all(after[name] > before[name] for name in (*UPLINK, "mapping"))
-    assert told[0].lost == 0
-
-
-def asked(region: RunningRegion) -> list[dict[str, Any]]:
-    """Whatever the edges' health."""
-    return json.loads(region.rookery("edge", "--json").stdout)
-
-
-def test_a_bgp_session_that_flaps_loses_no_packet(region: RunningRegion, beach: Beach):
-    before = bird(region, "edge-1")
-    with pinged(region, beach) as told:
-        processes.send(before, signal.SIGKILL)
-        wait_ways(region, "edge-2")
-        wait_ways(region, "edge-1", "edge-2")
-    assert told[0].lost == 0
-
-
-def test_an_edge_that_dies_with_everything_on_it_costs_less_than_its_detection(region: RunningRegion, beach: Beach):
-    with pinged(region, beach) as told:
-        lose_power(region, "edge-1")
-        wait_ways(region, "edge-2")
-        until(lambda: "edge-1" not in living(region), "hosts have left it")
-    assert told[0].silence < PATIENCE
-    assert region.rookery("up").returncode == 0
-    wait_ways(region, "edge-1", "edge-2")
-
-
-def living(region: RunningRegion) -> str:
-    """What the hosts said last of edges that live, by name."""
-    said = ""
-    for host in ("host-1", "host-2"):
-        lines = [line for line in (Layout(region.name).logs / f"{host}.log").read_text().splitlines() if "edges that live" in line]
-        said += lines[-1].replace("100.64.1.230", "edge-1").replace("100.64.2.231", "edge-2") if lines else "edge-1"
-    return said
-
-
 def test_the_tour_of_the_edge_holds(region: RunningRegion):
     done = region.rookery("tour", "edge", timeout=120)
     assert done.returncode == 0, done.stdout.decode()[-2000:] + done.stderr.decode()[-500:]

@@ -221,15 +221,6 @@ def test_two_ups_at_once_make_one_region(fresh_region):
     assert sum("rookery.api" in words for words in ours) == 1
 
 
-def test_in_a_jumbo_region_packets_of_9001_bytes_cross_hosts_whole(fresh_region):
-    one = fresh_region(2, 2, "--jumbo")
-    twins.set_up(one.name)
-    assert b" mtu 9001 " in one.rookery("exec", "red-1", "--", "ip", "link", "show", "eth0").stdout
-    ping = ("ping", "-c1", "-W5", "-Mdo", f"-s{9001 - 28}", "10.0.2.10")
-    done = one.rookery("exec", "red-1", "--", *ping)
-    assert done.returncode == 0, done.stdout.decode()
-
-
 def host_of(region, instance_id: str) -> str:
     return directory.read(Layout(region.name)).instance(instance_id).host
 
