@@ -35,6 +35,10 @@ HOST_SIDE_MTU = 65535
 MTU = 1500
 SUBSTRATE_MTU = 1700
 TRAFFIC = str(Path(__file__).with_name("traffic.py"))
+# How programs are attached here. Tests of the way itself name both; what else passes by clsact is shown where there is nothing else
+# (make test-kernels).
+OWN_MODE = "tcx" if probe.tcx().ok else "clsact"
+MODES = ("tcx", "clsact")
 T = TypeVar("T")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rookery.dataplane.host import HostDataplane
-from tests.dataplane.namespaces import HostSpace, World, inside, run, swap, world
+from tests.dataplane.namespaces import MODES, HostSpace, World, inside, run, swap, world
 
 pytestmark = pytest.mark.faults
 
@@ -35,7 +35,7 @@ def another_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return source / "built"
 
 
-@pytest.fixture(params=["tcx", "clsact"])
+@pytest.fixture(params=MODES)
 def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
     with world(mode=request.param) as made:
         yield made

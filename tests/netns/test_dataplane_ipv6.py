@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.dataplane import plan_ipv6
-from tests.dataplane.namespaces import World, run, world
+from tests.dataplane.namespaces import OWN_MODE, World, run, world
 
 pytestmark = pytest.mark.real_packets
 PEERS = {"subnet": 12, "router": 13, "same host": 14}
@@ -33,9 +33,9 @@ with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as h
 """
 
 
-@pytest.fixture(scope="module", params=["tcx", "clsact"])
-def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
-    with world(mode=request.param) as made:
+@pytest.fixture(scope="module")
+def two_hosts() -> Iterator[World]:
+    with world(mode=OWN_MODE) as made:
         yield made
 
 

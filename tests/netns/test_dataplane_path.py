@@ -19,11 +19,10 @@ import pytest
 from rookery.dataplane.events import Event
 from rookery.dataplane.formats import WhatIfMark
 from tests.dataplane import plan, plan_ipv6
-from tests.dataplane.namespaces import World, exchange, inside, ping, resize, run, world
+from tests.dataplane.namespaces import MODES, OWN_MODE, World, exchange, inside, ping, resize, run, world
 
 pytestmark = pytest.mark.real_packets
 MEGABYTE = 1 << 20
-MODES = ["tcx", "clsact"]
 PEERS = {"subnet": 12, "router": 13, "same host": 14}
 
 
@@ -49,9 +48,9 @@ NARROW = {  # what is narrower than the instance's device, which says 1500; and 
 both_families = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 
 
-@pytest.fixture(scope="module", params=MODES)
-def two_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
-    with world(mode=request.param) as made:
+@pytest.fixture(scope="module")
+def two_hosts() -> Iterator[World]:
+    with world(mode=OWN_MODE) as made:
         yield made
 
 
@@ -173,9 +172,9 @@ def test_tcp_meets_a_smaller_path_and_goes_on(narrow: Narrow, family: Family) ->
     assert narrow.counted("DROP_TOO_BIG") == lost
 
 
-@pytest.fixture(scope="module", params=MODES)
-def jumbo_hosts(request: pytest.FixtureRequest) -> Iterator[World]:
-    with world(mtu=9001, mode=request.param, substrate_mtu=9216) as made:
+@pytest.fixture(scope="module")
+def jumbo_hosts() -> Iterator[World]:
+    with world(mtu=9001, mode=OWN_MODE, substrate_mtu=9216) as made:
         for number in (11, 12, 13):
             run("ip", "-n", made.instance(number), "link", "set", "eth0", "mtu", "9001")
         yield made

@@ -18,7 +18,7 @@ from rookery.host.edge_probes import EdgeProbes
 from rookery.host.probes import Rounds
 from tests.dataplane import plan, plan_edge
 from tests.dataplane.edge_world import EdgeWorld, edge_world, lead_out, load_edge, outside, traffic
-from tests.dataplane.namespaces import heard, inside, listening, run
+from tests.dataplane.namespaces import OWN_MODE, heard, inside, listening, run
 from tests.dataplane.plan_edge import SERVER, SERVER_IPV6
 from tests.dataplane.traffic import data
 from tests.waiting import until
@@ -28,7 +28,7 @@ OWN, PUBLIC, OWN_IPV6 = "10.7.1.5", "203.0.113.5", "2001:db8:7:1::5"
 MEGABYTE, MEGABYTES_8 = 1 << 20, 8 << 20
 
 
-@pytest.fixture(scope="module", params=("tcx", "clsact", "xdp"))
+@pytest.fixture(scope="module", params=(OWN_MODE, "xdp"))
 def world(request: pytest.FixtureRequest) -> Iterator[EdgeWorld]:
     with edge_world(mode=request.param) as made:
         yield made

@@ -18,7 +18,7 @@ import pytest
 
 from tests.dataplane import plan
 from tests.dataplane.model import Route
-from tests.dataplane.namespaces import World, exchange, ping, world
+from tests.dataplane.namespaces import OWN_MODE, World, exchange, ping, world
 
 pytestmark = pytest.mark.real_packets
 APPLIANCE = 18
@@ -26,10 +26,10 @@ LED = [IPv4Network("10.7.1.0/24"), IPv4Network("10.7.2.0/24")]
 MEGABYTE = 1 << 20
 
 
-@pytest.fixture(scope="module", params=["tcx", "clsact"])
-def hosts(request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[World]:
     instances = {"a": (11, APPLIANCE, 32), "b": (12, 13, 31)}
-    with world(mode=request.param, instances=instances) as made:
+    with world(mode=OWN_MODE, instances=instances) as made:
         for space in made.hosts.values():
             space.tables.routes.update({(1, net): Route("interface", APPLIANCE) for net in LED})
             assert space.dataplane

@@ -21,18 +21,17 @@ from scapy.packet import Packet
 
 from rookery.dataplane.formats import Ifindex, InterfaceFlag, InterfaceNumber, ServiceBudget
 from tests.dataplane import plan
-from tests.dataplane.namespaces import World, inside, run, world
+from tests.dataplane.namespaces import OWN_MODE, World, inside, run, world
 from tests.dataplane.packets import ARP, IP, ROUTER, UDP, Ether
 
 pytestmark = pytest.mark.real_packets
 HERE = Path(__file__).parent
-MODES = ("tcx", "clsact")
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 2, 0x1000
 
 
-@pytest.fixture(scope="module", params=MODES)
-def guests(request: pytest.FixtureRequest) -> Iterator[World]:
-    with world(mode=request.param, instances={"a": (11, 21, 14), "b": ()}, services=True) as made:
+@pytest.fixture(scope="module")
+def guests() -> Iterator[World]:
+    with world(mode=OWN_MODE, instances={"a": (11, 21, 14), "b": ()}, services=True) as made:
         serving = made.begin_services("a", sys.executable, str(HERE / "services_under_test.py"))
         try:
             assert serving.stdout and serving.stdout.readline() == "ready\n"
