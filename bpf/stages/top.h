@@ -69,19 +69,16 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 	return CONTINUE;
 }
 
-/* Trackers give a closed flow's port away before long, and hear of the flow's last packets: a top believes what it has been told for half
- * of that time. */
+/* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. */
 static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
 	__u64 unseen = course->now - row->seen;
 
 	if (may_have_outgrown_header(packet, &row->directive))
 		return false;
-	if (row->directive.flags & DIRECTIVE_CLOSING)
-		return !course->shakes && unseen < CELL_REST_SECONDS * SECOND / 2;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
 		return unseen < PROVISIONAL_SECONDS * SECOND;
-	return unseen < row->directive.idle_seconds * SECOND / 2;
+	return !course->shakes && unseen < believed(&row->directive);
 }
 
 static __always_inline bool closes(const struct packet *packet)

@@ -246,14 +246,33 @@ def answered(cell: Cell, sent: Packet, flags: str) -> Journey:
     return cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags=flags)))
 
 
+def established(cell: Cell) -> Packet:
+    sent = out(cell).packet
+    answered(cell, sent, "SA")
+    out(cell, syn(flags="A"))
+    return sent
+
+
+def closed(cell: Cell) -> None:
+    """As heartbeats say it to the trackers."""
+    for node in cell.nodes:
+        closing = {one: row._replace(flags=row.flags | DirectiveFlag.CLOSING) for one, row in node.tracked().items() if not row.pending}
+        node.real.trackers.put_many(closing)
+
+
+def later(cell: Cell, seconds: int) -> None:
+    """By the tops' clocks."""
+    for node in cell.nodes:
+        held = dict(node.real.directives.items())
+        node.real.directives.put_many({one: row._replace(seen=row.seen - seconds * SECOND) for one, row in held.items()})
+
+
 def test_the_answer_to_a_handshake_is_not_led_to_a_connection_that_has_closed(cell: Cell) -> None:
     """Its port is another's, of which only the secondary has heard."""
     sent = out(cell).packet
     answered(cell, sent, "SA")
     out(cell, syn(flags="FA"))
-    for node in cell.nodes:  # as heartbeats say it
-        closing = {one: row._replace(flags=row.flags | DirectiveFlag.CLOSING) for one, row in node.tracked().items() if not row.pending}
-        node.real.trackers.put_many(closing)
+    closed(cell)
     assert answered(cell, sent, "FA").packet.dst == CLIENT
     assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
     first, second = keepers(answers(sent))
@@ -272,10 +291,27 @@ def test_a_top_does_not_believe_for_long_that_a_closed_connections_port_is_still
     out(cell, syn(flags="FA"))
     answered(cell, sent, "FA")
     forget(cell, tables=("trackers",))
-    for node in cell.nodes:
-        held = dict(node.real.directives.items())
-        node.real.directives.put_many({one: row._replace(seen=row.seen - seconds * SECOND) for one, row in held.items()})
+    later(cell, seconds)
     assert (answered(cell, sent, "A").verdict is Verdict.SENT) is believed
+
+
+def test_a_top_that_saw_no_end_leads_no_handshake_to_who_had_the_port_before(cell: Cell) -> None:
+    """The client's reset went another way: a later owner of the port begins, and only the trackers know of it."""
+    sent = established(cell)
+    out(cell, syn(flags="R"))
+    forget(cell, tables=("trackers",))
+    assert answered(cell, sent, "A").verdict is Verdict.SENT
+    assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
+    later(cell, 61)
+    assert answered(cell, sent, "A").verdict is Verdict.DROP_NO_FLOW
+
+
+def test_a_top_that_saw_no_end_begins_anew_where_its_client_does(cell: Cell) -> None:
+    """The server's reset went another way: what the client's next handshake leaves by is asked for, for the old port is soon another's."""
+    sent = established(cell)
+    assert out(cell).packet.sport == sent.sport
+    closed(cell)
+    assert out(cell).packet.sport != sent.sport
 
 
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
