@@ -10,6 +10,7 @@ resource "aws_eip" "nat" {
 }
 resource "aws_nat_gateway" "public" {
   subnet_id                = aws_subnet.web.id
+  private_ip               = "10.0.1.21"
   allocation_id            = aws_eip.nat[0].id
   secondary_allocation_ids = [aws_eip.nat[1].id]
   tags                     = { Name = "public" }

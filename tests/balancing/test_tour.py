@@ -6,8 +6,9 @@ import pytest
 
 from rookery.tour.hyperplane import AWS_REGION
 from tests.balancing.street import Street
+from tests.faults.size import only_if_asked
 
-pytestmark = pytest.mark.real_packets
+pytestmark = [pytest.mark.real_packets, only_if_asked]
 
 
 def test_the_tour_of_the_cell_holds_and_leaves_nothing_at_it(whole_street: Street):

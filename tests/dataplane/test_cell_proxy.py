@@ -352,13 +352,14 @@ MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "ke
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans())
-def test_whatever_happens_on_the_way_the_target_reads_header_and_data(made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool) -> None:
+def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: C901 - a move a branch
+   made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool) -> None:
     """Segments in any order, twice, and lost; every acknowledgement that reaches the client is true."""
     proxied(made)
     wire, target = Wire(made, isn=isn), Receiver()
     data = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
-    acknowledged = 0
+    acknowledged, ending = 0, False
 
     def arrive(got: Packet) -> None:
         target.take(got[TCP].seq, payload(got), str(got[TCP].flags))
@@ -375,7 +376,9 @@ def test_whatever_happens_on_the_way_the_target_reads_header_and_data(made: Cell
         assert acknowledged == max(0, len(target.stream) - LENGTH) + target.ended
 
     def segment(number: int) -> Packet:
+        nonlocal ending
         last = finned and number == len(sizes) - 1
+        ending |= last
         return wire.send(starts[number], data[starts[number] : starts[number] + sizes[number]], "FPA" if last else "PA")
 
     arrive(wire.syn())
@@ -383,6 +386,8 @@ def test_whatever_happens_on_the_way_the_target_reads_header_and_data(made: Cell
         if move == "segment":
             got = segment(number % len(sizes))
         elif move == "syn":
+            if ending:
+                continue  # that begins another connection, of which the keepers in a test run cannot all have heard
             got = wire.syn()
         elif move == "ask":
             ask()

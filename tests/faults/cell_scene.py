@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +26,7 @@ from rookery.testing.cell_wire import Capture, Reader
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
 from tests.dataplane.model_cell import block_key, siphash13
+from tests.faults.size import IS_WHOLE
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
@@ -50,7 +50,6 @@ class Scale(NamedTuple):
 
 USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
 WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
-IS_WHOLE = os.environ.get("ROOKERY_FAULTS") == "whole"
 SCALE = WHOLE if IS_WHOLE else USUAL
 
 

@@ -1,7 +1,7 @@
 """Nodes of a cell die, come back and go astray while connections, datagrams and visits pass through them: half of them by a NAT gateway,
 half by a balancer (rookery.testing.cell_load). None breaks, and the history of all packets breaks no rule (rookery.testing.history).
 
-In `make test` a thousand connections, in `make faults` five thousand and 200 new ones a second, for longer.
+With ROOKERY_FAULTS=small a thousand connections, in `make faults` five thousand and 200 new ones a second, for longer.
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
 from rookery.testing.cell_stage import STREAMS
 from rookery.testing.ends import End, at_server
-from tests.faults.cell_scene import IS_WHOLE, SCALE, Scene, cell_scene
+from tests.faults.cell_scene import SCALE, Scene, cell_scene
 from tests.faults.harm import frozen, until
+from tests.faults.size import IS_WHOLE, only_if_asked
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800 if IS_WHOLE else 120)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(1800 if IS_WHOLE else 120),
+    only_if_asked,
+]
 
 SERVER = PAGE_ADDRESSES[0]
 TWO_TICKS = 4.0  # seconds

@@ -28,8 +28,9 @@ from rookery.tour.beach import Beach
 from rookery.tour.permission import rule
 from tests.conftest import RunningRegion, bring_up
 from tests.faults.harm import frozen, kill, part, until
+from tests.faults.size import only_if_asked
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, only_if_asked]
 
 CONNECTIONS, FLOWS = 1000, 8
 PATIENCE = 1.5  # seconds

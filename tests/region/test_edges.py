@@ -30,6 +30,7 @@ from rookery.tour import twins
 from rookery.tour.beach import Beach
 from rookery.tour.pings import Heard, Pings
 from tests.conftest import RunningRegion
+from tests.faults.size import only_if_asked
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -227,6 +228,7 @@ def test_edges_are_drained_one_after_the_other_without_loss(region: RunningRegio
     assert told[0].lost == 0
 
 
+@only_if_asked
 def test_the_tour_of_the_edge_holds(region: RunningRegion):
     done = region.rookery("tour", "edge", timeout=120)
     assert done.returncode == 0, done.stdout.decode()[-2000:] + done.stderr.decode()[-500:]
