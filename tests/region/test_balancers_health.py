@@ -27,7 +27,7 @@ pytestmark = pytest.mark.real_packets
 HEALTHY = ("healthy", "")
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 ZONES = ({"AvailabilityZone": "us-east-1a"}, {"AvailabilityZone": "us-east-1b"})
-SOON = 5.0  # seconds from a change of targets to its effect, at worst
+SOON = 20.0  # seconds from a change of targets to its effect, however busy the machine (bench.target_changes measures it)
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +85,13 @@ def test_the_targets_of_udp_are_checked_by_tcp(stage: Stage):
 def test_whoever_fails_gets_no_flows_any_more(stage: Stage):
     """T7-08."""
     stage.run("one", "sh", "-c", "echo 503 > /tmp/code")
-    until(lambda: stage.health()["one"] == ("unhealthy", WRONG_CODE), "one is unhealthy", within=20)
+    until(lambda: stage.health()["one"] == ("unhealthy", WRONG_CODE), "one is unhealthy", within=60)
     until(lambda: stage.answers(6) == {"two"}, "flows avoid it")
 
 
 def test_where_all_fail_all_get_flows(stage: Stage):
     """T7-09: the group of which nobody passes, since the first of these tests."""
-    until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", within=20)
+    until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", within=60)
     until(lambda: stage.answer(port=82) == "one", "it is reached nevertheless")
 
 
@@ -149,7 +149,7 @@ def test_agents_that_begin_anew_forget_nothing_and_check_by_other_settings_at_on
     stage.elb.modify_target_group(
         TargetGroupArn=stage.group, HealthCheckProtocol="TCP", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2
     )
-    until(lambda: stage.health() == {"one": HEALTHY, "two": HEALTHY}, "one passes", within=20)
+    until(lambda: stage.health() == {"one": HEALTHY, "two": HEALTHY}, "one passes", within=60)
     until(lambda: stage.answers(6) == {"one", "two"}, "flows go there again")
 
 
