@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import NamedTuple
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -21,17 +20,18 @@ from rookery.dataplane.addresses import mac_bytes
 from rookery.dataplane.formats import CallerConstant, Service, ServicesConfig
 from rookery.host.instances import namespace, network
 from rookery.host.instances.namespace import NamespaceError
+from rookery.host.instances.network import NetworkError
 from rookery.host.services.caller import service_address
+from rookery.host.veth_way import Pair, VethWay, WayGone
 
 HOST_SIDE, SERVICES_SIDE = "svc0", "svc1"
 HOST_MAC, SERVICES_MAC = "02:52:00:00:00:01", "02:52:00:00:00:02"  # of no other device: the pair is a segment of its own
 MTU = 65535  # the programs judge sizes, by the interface that asks; nothing is cut here
+WAY = VethWay(HOST_SIDE, SERVICES_SIDE, HOST_MAC, SERVICES_MAC, MTU)
 ADDRESSES = frozenset(service_address(service) for service in Service)
 CALLERS = f"{CallerConstant.PREFIX:x}::/16"
 GATEWAY = "fe80::1"  # nobody: a name for the host's side, which asks no neighbour
 NUD_PERMANENT = 0x80
-IFF_UP, IFF_NOARP = 0x1, 0x80
-SILENT = IFF_UP | IFF_NOARP  # a segment of two, who know each other: no groups are joined and told about (RFC 3810)
 ADDRESSES_BY_HAND = 1  # IN6_ADDR_GEN_MODE_NONE
 SWITCHES = (("disable_ipv6", 0), ("accept_ra", 0), ("accept_dad", 0), ("addr_gen_mode", ADDRESSES_BY_HAND))
 
@@ -40,22 +40,13 @@ class ServicesLinkError(Exception):
     """What is wrong with the pair or its namespace."""
 
 
-class Pair(NamedTuple):
-    """ifindex of both ends, each in its namespace."""
-
-    here: int
-    there: int
-
-
 def ensure(name: str) -> tuple[ServicesConfig, bool]:
     """(the pair, as the programs must know it; something was missing and is there now). `name`: of the services' namespace."""
     try:
         mended = _ensure_namespace(name)
-        pair = _pair(name)
-        if pair is None:
-            pair, mended = _make_pair(name), True
-        mended |= _open_here(pair) | _open_there(name, pair)
-    except (NamespaceError, NetlinkError, OSError) as error:
+        pair, made = WAY.found_or_made(name)
+        mended |= made | WAY.open_here(pair) | _open_there(name, pair)
+    except (NamespaceError, NetworkError, NetlinkError, WayGone, OSError) as error:
         raise ServicesLinkError(f"the way to the services in {name}: {error}") from error
     return ServicesConfig(pair.here, mac_bytes(SERVICES_MAC), mac_bytes(HOST_MAC)), mended
 
@@ -68,70 +59,21 @@ def _ensure_namespace(name: str) -> bool:
     return True
 
 
-def _pair(name: str) -> Pair | None:
-    """None: an end is missing, or belongs to another pair."""
-    with IPRoute() as route:
-        here = _link(route, HOST_SIDE)
-    with namespace.inside(name), IPRoute() as route:
-        there = _link(route, SERVICES_SIDE)
-    if here is None or there is None or here.get_attr("IFLA_LINK") != there["index"]:
-        return None
-    return Pair(here["index"], there["index"])
-
-
-def _link(route: IPRoute, device: str):  # type: ignore[no-untyped-def]  # pyroute2 has no types
-    indices = route.link_lookup(ifname=device)
-    return route.link("get", index=indices[0])[0] if indices else None
-
-
-def _make_pair(name: str) -> Pair:
-    """In the place of what is left of an older one."""
-    with namespace.inside(name):
-        network.unplug(SERVICES_SIDE)
-    network.unplug(HOST_SIDE)
-    inner = {"ifname": SERVICES_SIDE, "address": SERVICES_MAC, "mtu": MTU, "net_ns_fd": name}
-    with IPRoute() as route:
-        route.link("add", ifname=HOST_SIDE, kind="veth", address=HOST_MAC, mtu=MTU, peer=inner)
-    pair = _pair(name)
-    if pair is None:
-        raise ServicesLinkError(f"{HOST_SIDE} and {SERVICES_SIDE} in {name} are gone as soon as they are made")
-    return pair
-
-
-def _open_here(pair: Pair) -> bool:
-    with IPRoute() as route:
-        if _is_open(route, pair.here, HOST_MAC, IFF_UP):
-            return False
-        network.without_ipv6(HOST_SIDE)
-        route.link("set", index=pair.here, address=HOST_MAC, mtu=MTU, state="up")
-    return True
-
-
-def _is_open(route: IPRoute, index: int, mac: str, flags: int) -> bool:
-    link = route.link("get", index=index)[0]
-    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & flags)
-    return found == (mac, MTU, flags)
-
-
 def _open_there(name: str, pair: Pair) -> bool:
     with namespace.inside(name), IPRoute() as route:
-        if _is_whole(route, pair.there):
+        if _is_whole(route, pair):
             return False
         for switch, value in SWITCHES:
             network.switch(SERVICES_SIDE, switch, value)
         route.link("set", index=network.LOOPBACK, state="up")
-        route.link("set", index=pair.there, address=SERVICES_MAC, mtu=MTU, state="up", arp=False)
+        WAY.open_there(route, pair)
         _address(route, pair.there)
         _lead_back(route, pair.there)
     return True
 
 
-def _is_whole(route: IPRoute, index: int) -> bool:
-    return (
-        _is_open(route, index, SERVICES_MAC, SILENT)
-        and _addresses(route, index) == ADDRESSES
-        and _leads_back(route, index)
-    )
+def _is_whole(route: IPRoute, pair: Pair) -> bool:
+    return WAY.is_open_there(route, pair) and _addresses(route, pair.there) == ADDRESSES and _leads_back(route, pair.there)
 
 
 def _addresses(route: IPRoute, index: int) -> set[str]:

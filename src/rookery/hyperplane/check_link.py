@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 from ipaddress import IPv4Network
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -23,6 +23,7 @@ from rookery.dataplane.formats import CellConstant, ChecksConfig
 from rookery.host.instances import namespace, network
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
+from rookery.host.veth_way import Pair, VethWay, WayGone
 from rookery.hyperplane.check_ways import local_address
 
 PROGRAM = "hyperplane_checks"
@@ -30,8 +31,7 @@ NODE_SIDE, CHECKS_SIDE = "chk0", "chk1"
 NODE_MAC, CHECKS_MAC = "02:52:00:00:00:03", "02:52:00:00:00:04"  # of no other device: the pair is a segment of its own
 MTU = 1500  # so no check and no answer is larger than any way to a target
 SLOTS = IPv4Network(f"{CellConstant.CHECK_NETWORK}.0.0.0/8")
-IFF_UP, IFF_NOARP = 0x1, 0x80
-SILENT = IFF_UP | IFF_NOARP  # nobody is asked for a MAC: there is one other end
+WAY = VethWay(NODE_SIDE, CHECKS_SIDE, NODE_MAC, CHECKS_MAC, MTU)
 
 
 class CheckLinkError(Exception):
@@ -55,13 +55,6 @@ class Entrance(Protocol):
     def program_id(self, program: str) -> int: ...
 
 
-class Pair(NamedTuple):
-    """ifindex of both ends, each in its namespace."""
-
-    here: int
-    there: int
-
-
 def hold(entrance: Entrance, name: str) -> int:
     """All of it, with its program; how much was missing or wrong. `name` as ensure() has it. Raises CheckLinkError, DataplaneError."""
     before, (found, mended) = entrance.checks, ensure(name)
@@ -82,11 +75,9 @@ def ensure(name: str) -> tuple[ChecksConfig, bool]:
     /run/netns. Raises CheckLinkError."""
     try:
         mended = _ensure_namespace(name)
-        pair = _pair(name)
-        if pair is None:
-            pair, mended = _make_pair(name), True
-        mended |= _open_there(name, pair) | _open_here(pair)
-    except (NamespaceError, NetworkError, NetlinkError, OSError) as error:
+        pair, made = WAY.found_or_made(name)
+        mended |= made | _open_there(name, pair) | WAY.open_here(pair)
+    except (NamespaceError, NetworkError, NetlinkError, WayGone, OSError) as error:
         raise CheckLinkError(f"the way to the health checks in {name}: {error}") from error
     return ChecksConfig(pair.here, mac_bytes(CHECKS_MAC), mac_bytes(NODE_MAC)), mended
 
@@ -100,64 +91,19 @@ def _ensure_namespace(name: str) -> bool:
     return True
 
 
-def _pair(name: str) -> Pair | None:
-    """None: an end is missing, or belongs to another pair."""
-    with IPRoute() as route:
-        here = _link(route, NODE_SIDE)
-    with namespace.inside(name), IPRoute() as route:
-        there = _link(route, CHECKS_SIDE)
-    if here is None or there is None or here.get_attr("IFLA_LINK") != there["index"]:
-        return None
-    return Pair(here["index"], there["index"])
-
-
-def _link(route: IPRoute, device: str) -> Any:
-    indices = route.link_lookup(ifname=device)
-    return route.link("get", index=indices[0])[0] if indices else None
-
-
-def _make_pair(name: str) -> Pair:
-    """In the place of what is left of an older one."""
-    with namespace.inside(name):
-        network.unplug(CHECKS_SIDE)
-    network.unplug(NODE_SIDE)
-    inner = {"ifname": CHECKS_SIDE, "address": CHECKS_MAC, "mtu": MTU, "net_ns_fd": name}
-    with IPRoute() as route:
-        route.link("add", ifname=NODE_SIDE, kind="veth", address=NODE_MAC, mtu=MTU, peer=inner)
-    pair = _pair(name)
-    if pair is None:
-        raise CheckLinkError(f"{NODE_SIDE} and {CHECKS_SIDE} in {name} are gone as soon as they are made")
-    return pair
-
-
-def _open_here(pair: Pair) -> bool:
-    with IPRoute() as route:
-        if _is_open(route, pair.here, NODE_MAC, IFF_UP):
-            return False
-        network.without_ipv6(NODE_SIDE)
-        route.link("set", index=pair.here, address=NODE_MAC, mtu=MTU, state="up")
-    return True
-
-
-def _is_open(route: IPRoute, index: int, mac: str, flags: int) -> bool:
-    link = route.link("get", index=index)[0]
-    found = (link.get_attr("IFLA_ADDRESS"), link.get_attr("IFLA_MTU"), link["flags"] & flags)
-    return found == (mac, MTU, flags)
-
-
 def _open_there(name: str, pair: Pair) -> bool:
     with namespace.inside(name), IPRoute() as route:
-        if _is_whole(route, pair.there):
+        if _is_whole(route, pair):
             return False
         network.without_ipv6(CHECKS_SIDE)
-        route.link("set", index=pair.there, address=CHECKS_MAC, mtu=MTU, state="up", arp=False)
+        WAY.open_there(route, pair)
         _address(route, pair.there)
         route.route("replace", dst=str(SLOTS), oif=pair.there, prefsrc=local_address(), scope="link", proto="kernel")
     return True
 
 
-def _is_whole(route: IPRoute, index: int) -> bool:
-    return _is_open(route, index, CHECKS_MAC, SILENT) and _addresses(route, index) == {local_address()} and _leads_there(route, index)
+def _is_whole(route: IPRoute, pair: Pair) -> bool:
+    return WAY.is_open_there(route, pair) and _addresses(route, pair.there) == {local_address()} and _leads_there(route, pair.there)
 
 
 def _addresses(route: IPRoute, index: int) -> set[str]:
