@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "tour": {"model", "host", "region", "trace"},
     "cli": {"store", "region", "trace", "tour"},
 }
-ANYWHERE = {"files", "log"}
+ANYWHERE = {"ending", "files", "log"}
 NOT_PURE = {"asyncio", "os", "pathlib", "socket", "subprocess", "threading", "time", "rookery.store.sqlite"}
 PURE = ("model", "intent")
 

@@ -8,7 +8,8 @@ import sys
 
 from rookery.blackfoot.agent import Agent, assemble
 from rookery.blackfoot.config import EdgeConfig, read_config
-from rookery.host.start import begin, ends_with_its_devices, only_agent, until_told
+from rookery.ending import until_told
+from rookery.host.start import begin, ends_with_its_devices, only_agent
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 

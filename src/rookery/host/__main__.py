@@ -6,9 +6,10 @@ import asyncio
 import logging
 import sys
 
+from rookery.ending import until_told
 from rookery.host.agent import Agent, assemble
 from rookery.host.config import HostConfig, read_config
-from rookery.host.start import begin, only_agent, until_told
+from rookery.host.start import begin, only_agent
 from rookery.log import log_to_stderr
 from rookery.mapping.certificates import CertificateError
 

@@ -1,4 +1,4 @@
-"""How a process of a node begins and ends: one of its kind, and until it is told. Agents of hosts and edges share it, and services.
+"""How a process of a node begins, and ends with its devices: one of its kind. Agents of hosts and edges share it, and services.
 
 StartRefused   the node is not fit for it; begin() prints the sentence and returns 2
 DeviceLost     a device was taken away; ends_with_its_devices() makes it a StartRefused, and the supervisor starts the next agent
@@ -7,15 +7,12 @@ DeviceLost     a device was taken away; ends_with_its_devices() makes it a Start
 from __future__ import annotations
 
 import argparse
-import asyncio
 import fcntl
-import logging
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -79,15 +76,3 @@ def only_agent(config: NodeConfig) -> Iterator[None]:
     """Two agents would start everything twice."""
     with only_one(config, "agent.lock", f"another agent of {config.name} is running"):
         yield
-
-
-async def until_told(work: Coroutine[Any, Any, None], log: logging.Logger, farewell: str) -> None:
-    """Until SIGTERM or SIGINT; `farewell` says in the log what goes on."""
-    running = asyncio.current_task()
-    assert running is not None
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, running.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("%s", farewell)

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sys
 
-from rookery.host.start import begin, ends_with_its_devices, only_agent, until_told
+from rookery.ending import until_told
+from rookery.host.start import begin, ends_with_its_devices, only_agent
 from rookery.hyperplane.agent import Agent, assemble
 from rookery.hyperplane.config import CellNodeConfig, read_config
 from rookery.log import log_to_stderr

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.ending import until_told
 from rookery.hyperplane.cell_file import CellFile, Damaged, Head, OtherVersion, TooLarge, decode, encode
 from rookery.hyperplane.drained import drained
 from rookery.hyperplane.health import Words, cell_words
@@ -259,7 +259,7 @@ def main() -> int:
     arguments = _arguments()
     log_to_stderr(region_name=arguments.name)
     try:
-        asyncio.run(_run(arguments))
+        asyncio.run(until_told(_run(arguments), log, "told to end; nodes go on by the files that they have"))
     except (StoreUnavailable, OSError, ValueError) as error:
         print(f"the controller of cells cannot start: {error}", file=sys.stderr)
         return 1
@@ -276,15 +276,8 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    running = asyncio.current_task()
-    assert running is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     async with opened_store(arguments.database) as store:
-        try:
-            await Controller(store, opened(arguments.objects), arguments.mtu).run()
-        except asyncio.CancelledError:
-            log.info("told to end; nodes go on by the files that they have")
+        await Controller(store, opened(arguments.objects), arguments.mtu).run()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
+from rookery.ending import until_told
 from rookery.hyperplane.object_store import opened
 from rookery.log import log_to_stderr
 from rookery.metrics.collector import Collector
@@ -24,7 +25,7 @@ def main() -> int:
     arguments = _arguments()
     log_to_stderr(region_name=arguments.name)
     try:
-        asyncio.run(_run(arguments))
+        asyncio.run(until_told(_run(arguments), log, "told to end; nodes go on counting"))
     except (StoreUnavailable, SeriesAway, OSError, ValueError) as error:
         print(f"metrics cannot be collected: {error}", file=sys.stderr)
         return 1
@@ -42,18 +43,9 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    running = asyncio.current_task()
-    assert running is not None
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     async with opened_store(arguments.database) as store:
-        series = Series.open(arguments.series)
-        try:
+        with closing(Series.open(arguments.series)) as series:
             await Collector(store, opened(arguments.objects), series, arguments.mtu).run()
-        except asyncio.CancelledError:
-            log.info("told to end; nodes go on counting")
-        finally:
-            series.close()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.ending import until_told
 from rookery.files import open_log, write_whole
 from rookery.log import log_to_stderr
 from rookery.region import owned, processes, settings
@@ -208,20 +209,12 @@ def _written_pid(plan: Layout) -> int:
 
 
 async def _main(shape: settings.Settings) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
     me = processes.identify(os.getpid())
     assert me is not None
     write_whole(shape.layout.supervisor_pid, f"{me.pid} {me.started}\n".encode())
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(renew_certificates(shape))
-            group.create_task(supervise(parts_of(shape), shape.layout))
-    except asyncio.CancelledError:
-        log.info("told to end; the parts run on")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(renew_certificates(shape))
+        group.create_task(supervise(parts_of(shape), shape.layout))
 
 
 def main() -> int:
@@ -236,7 +229,7 @@ def main() -> int:
     except RegionError as refused:
         log.error("%s", refused)
         return 2
-    asyncio.run(_main(shape))
+    asyncio.run(until_told(_main(shape), log, "told to end; the parts run on"))
     return 0
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import uvloop
 
+from rookery.ending import until_told
 from rookery.host.config import HostConfig, read_config
 from rookery.host.services.dns.server import DnsServer
 from rookery.host.services.metadata.key import kept_key
 from rookery.host.services.process import Services, only_services
 from rookery.host.services.view import View
-from rookery.host.start import begin, until_told
+from rookery.host.start import begin
 from rookery.log import log_to_stderr
 
 log = logging.getLogger("rookery.host.services")
