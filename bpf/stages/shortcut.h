@@ -12,6 +12,7 @@
 enum shortcut_constant {
 	SHORTCUT_BITS = 13,
 	SHORTCUTS = 1 << SHORTCUT_BITS,    /* of a CPU */
+	SHORTCUT_CPUS = 128,               /* the first so many have some */
 };
 
 struct shortcut {
@@ -37,7 +38,7 @@ struct shortcut {
 _Static_assert(sizeof(struct shortcut) == 112, "no holes");
 
 /* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Of a CPU, as flows mostly are:
- * nobody else writes a row while it is read. */
+ * nobody else writes a row while it is read, but that it is over. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SHORTCUTS);
@@ -57,7 +58,7 @@ static __always_inline __u64 world_now(void)
 /* What leaves no trace. What this node sent to itself comes by its mark, and not by its address. */
 static __always_inline bool may_have_shortcut(const struct packet *packet, const struct substrate_config *config)
 {
-	if (packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
+	if (bpf_get_smp_processor_id() >= SHORTCUT_CPUS || packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
 		return false;
 	return is_ipv4(&packet->source) && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
 }
@@ -89,11 +90,17 @@ static __always_inline bool same_shortcut(const struct shortcut_key *a, const st
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
-static __always_inline struct shortcut *shortcut_of(const struct shortcut_key *key)
+static __always_inline __u32 place_of_shortcut(const struct shortcut_key *key)
 {
 	const __u64 *half = (const __u64 *)key;
 	__u64 hash = half[0] * 0x9e3779b97f4a7c15 ^ half[1] * 0xc2b2ae3d27d4eb4f;
-	__u32 place = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - SHORTCUT_BITS);
+
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - SHORTCUT_BITS);
+}
+
+static __always_inline struct shortcut *shortcut_of(const struct shortcut_key *key)
+{
+	__u32 place = place_of_shortcut(key);
 
 	return bpf_map_lookup_elem(&shortcuts, &place);
 }
@@ -146,13 +153,21 @@ static __always_inline enum verdict begin_long_way(const struct shortcut_key *ke
 	return CONTINUE;
 }
 
-/* A flow that begins or ends does something to its row; and what begins anew from the same port may lead elsewhere. */
-static __always_inline enum verdict end_shortcut(struct shortcut *row, const struct shortcut_key *key, __u64 world)
+/* A flow that begins or ends does something to its row; and what begins anew from the same port may lead elsewhere, whichever CPU has its
+ * packets then: all of them forget. */
+static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u64 world)
 {
 	const struct shortcut_key none = {};
+	__u32 place = place_of_shortcut(key);
 
-	if (row && same_shortcut(&row->key, key))
-		row->until = 0;
+	for (__u32 cpu = 0; cpu < SHORTCUT_CPUS; cpu++) {
+		struct shortcut *row = bpf_map_lookup_percpu_elem(&shortcuts, &place, cpu);
+
+		if (!row)
+			break;
+		if (same_shortcut(&row->key, key))
+			row->until = 0;
+	}
 	return begin_long_way(&none, world);
 }
 
@@ -162,7 +177,7 @@ __noinline int take_shortcut(struct __sk_buff *skb)
 	__u64 world = world_now();         /* before anything is asked */
 	struct packet *packet = this_packet();
 	struct shortcut_key key = {};
-	struct shortcut *row;
+	const struct shortcut *row;
 	enum verdict verdict;
 
 	if (!packet || !config)
@@ -170,9 +185,9 @@ __noinline int take_shortcut(struct __sk_buff *skb)
 	if (!may_have_shortcut(packet, config))
 		return begin_long_way(&key, world);
 	put_shortcut_key(packet, &key);
-	row = shortcut_of(&key);
 	if (begins_or_ends(packet))
-		return end_shortcut(row, &key, world);
+		return end_shortcuts(&key, world);
+	row = shortcut_of(&key);
 	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
 		return begin_long_way(&key, world);
 	verdict = leave_by_shortcut(skb, packet, row, config);

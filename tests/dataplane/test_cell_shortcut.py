@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -258,6 +259,30 @@ def test_a_connection_that_begins_anew_from_its_port_goes_by_its_own_decision(al
     targets = (flow.out(flags="S", seq=number).packet.dst for number in range(100) if flow.out(flags="R"))
     now = next(target for target in targets if target != before)
     assert flow.out().packet.dst == now
+
+
+@contextmanager
+def on_processor(number: int) -> Iterator[None]:
+    """Test runs are where their caller is."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {number})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor has all packets of a flow")
+def test_a_connection_that_begins_anew_is_led_by_no_other_processors_memory(alone: Cell, real: CellDataplane) -> None:
+    here, there = sorted(os.sched_getaffinity(0))[:2]
+    flow = balancer_flow(alone, PRESERVED)
+    with on_processor(there):
+        before = [flow.out().packet.dst for _ in range(2)][0]
+    with on_processor(here):
+        targets = (flow.out(flags="S", seq=number).packet.dst for number in range(100) if flow.out(flags="R"))
+        now = next(target for target in targets if target != before)
+    with on_processor(there):
+        assert flow.out().packet.dst == now
 
 
 def test_a_new_agent_begins_with_another_number(alone: Cell, real: CellDataplane) -> None:
