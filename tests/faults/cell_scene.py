@@ -27,6 +27,7 @@ from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
 from tests.dataplane.model_cell import block_key, siphash13
 from tests.faults.size import IS_WHOLE
+from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
@@ -137,6 +138,11 @@ def numbered(attachments: list[AttachmentIntent]) -> frozenset[tuple[int, int]]:
     return frozenset((one.vni, int(IPv4Address(one.primary))) for one in attachments)
 
 
+def kinds_at(region: str) -> Counter[str]:
+    """Of attachments in the cell's file, how many."""
+    return Counter(one.kind for one in file_of(region).intent.attachments)
+
+
 def begun_by_wren(key: FlowKey, row: Tracker) -> bool:
     client = key.protocol == TCP and key.source[12:] == IPv4Address("10.60.2.10").packed
     return client and bool(row.flags & DirectiveFlag.OUTWARD) and not row.pending
@@ -162,6 +168,7 @@ def cell_scene() -> Iterator[Scene]:
     try:
         keys = region.new_account()[1], region.new_account()[1]
         wren, owl = both_tenants(region.name, *(lambda service, key=key: region.client(service, key=key) for key in keys))
+        until(lambda: kinds_at(region.name) == {NAT: 2, BALANCER: 2}, "the cell's file has what both made: by it checks are told from flows")
         with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}")) as capture:
             yield Scene(region, wren, owl, capture)
     finally:

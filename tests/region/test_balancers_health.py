@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.real_packets
 HEALTHY = ("healthy", "")
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 ZONES = ({"AvailabilityZone": "us-east-1a"}, {"AvailabilityZone": "us-east-1b"})
-SOON = 20.0  # seconds from a change of targets to its effect, however busy the machine (bench.target_changes measures it)
+SOON = 15.0  # seconds from a change of targets to its effect, however busy the machine (bench.target_changes measures it)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +38,8 @@ def test_a_target_gets_its_first_connection_soon_after_it_was_registered(stage: 
     stage.register("one", group=stage.hopeless)
     assert (stage.answer(), stage.answer(port=82)) == ("", "")
     assert stage.health(stage.hopeless)["one"][0] == "initial"  # of whom nothing is known gets nothing
-    begun = time.monotonic()
     stage.register("one")
-    until(lambda: stage.answer() == "one", "the client reaches it")
-    assert time.monotonic() - begun < SOON
+    until(lambda: stage.answer() == "one", "the client reaches it", SOON)
     assert stage.health() == {"one": HEALTHY}
 
 
@@ -154,11 +151,9 @@ def test_agents_that_begin_anew_forget_nothing_and_check_by_other_settings_at_on
 
 
 def test_a_target_gets_its_last_new_connection_soon_after_it_was_deregistered(stage: Stage):
-    begun = time.monotonic()
     stage.deregister("one")
     assert stage.health()["one"] == ("draining", "Target.DeregistrationInProgress")
-    until(lambda: stage.answers(8) == {"two"}, "nothing new goes there")
-    assert time.monotonic() - begun < SOON
+    until(lambda: stage.answers(8) == {"two"}, "nothing new goes there", SOON)
 
 
 TELLS = """
