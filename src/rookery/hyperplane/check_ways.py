@@ -184,8 +184,8 @@ class CheckWays:
         return self._tables.cell_services.get(CellServiceKey(*key, socket.IPPROTO_TCP, port.to_bytes(2, "big"))) is not None
 
     def speaks_for(self, vni: int, interface: int) -> bool:
-        """Do hosts believe this node when it speaks for the attachment? Only the nodes of its account's shard: others cannot check
-        its targets. Raises DataplaneError."""
+        """Do hosts believe this node when it speaks for the attachment? They believe the nodes of its cell: others cannot check its
+        targets. Raises DataplaneError."""
         attachment = self._tables.forwarders.get(ForwarderKey(vni, interface))
         if attachment is None or not attachment.flags & InterfaceFlag.AT_CELL:
             return False

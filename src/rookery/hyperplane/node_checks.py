@@ -1,6 +1,6 @@
 """The health checks that a node makes, by its cell's file and by the ways that it has: those of balancers for which hosts let it speak.
 
-The nodes of an account's shard check its targets, and each of them checks all; what others would ask nobody would believe."""
+Every node of a cell checks all of its targets; what others would ask nobody would believe."""
 
 from __future__ import annotations
 
