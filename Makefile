@@ -31,6 +31,7 @@ test-kernels: setup guests
 
 faults: setup
 	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=small $(PYTHON) -m pytest -n 0 -k xdp tests/dataplane tests/netns/test_cell_path.py
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)
