@@ -67,12 +67,12 @@ class Node:
         if self.xdp and not mark:
             result = self.real.test_run(f"hyperplane{XDP_BUILD}", wire, context._replace(xdp=True))
             if result.action != XDP_PASSED:
-                return self._as_tc(result)
+                return self.as_tc(result)
             assert result.frame == wire
             self.deferred += 1
         return self.real.test_run("hyperplane", wire, context)
 
-    def _as_tc(self, result: RunResult) -> RunResult:
+    def as_tc(self, result: RunResult) -> RunResult:
         """TC leaves the ends of the wire to the kernel."""
         action, frame = AS_TC_SAYS[result.action], result.frame
         if action == REDIRECTED:
