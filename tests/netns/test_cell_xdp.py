@@ -67,6 +67,15 @@ def test_heartbeats_go_on(world: CellWorld) -> None:
     assert counted(world, Verdict.KEPT) > before
 
 
+def test_an_agent_sees_that_one_of_both_is_gone(world: CellWorld) -> None:
+    node = world.nodes[3]
+    for left, pin in enumerate(sorted(node.pins.glob(f"links/{node.substrate}*"))):
+        pin.unlink()
+        assert node.real.attached_program(node.substrate) != node.real.program_id("hyperplane"), left
+        node.attach()
+        assert node.real.attached_program(node.substrate) == node.real.program_id("hyperplane")
+
+
 def test_a_node_whose_next_agent_wants_no_xdp_has_none_left(world: CellWorld) -> None:
     node = world.nodes[3]
     node.real.use_attach_mode("tcx")
