@@ -232,6 +232,22 @@ def test_a_neighbour_whose_mac_is_not_known_is_tcs_to_ask_and_the_decision_stays
     assert len({key for node in cell.nodes for key in node.tracked()}) == 2
 
 
+def test_a_known_flows_neighbour_is_asked_for_once_and_again_behind_its_next_heartbeat(cell: Cell) -> None:
+    shake_hands(cell)
+    data = tcp("PA") / Raw(b"penguins")
+    out(cell, data)
+    deferred_by(cell)
+    forget_neighbour(cell, 0, str(EDGE_1))
+    try:
+        assert out(cell, data).verdict is Verdict.SENT and deferred_by(cell) == 0
+        cells.age(cell, 1)
+        assert [out(cell, data).verdict for _ in range(2)] == [Verdict.SENT] * 2
+        assert deferred_by(cell) == 2
+    finally:
+        know_neighbour(cell, 0, str(EDGE_1))
+    assert out(cell, data).verdict is Verdict.SENT and deferred_by(cell) == 0
+
+
 def test_what_is_deferred_is_measured_once(cell: Cell) -> None:
     def packets() -> int:
         return sum(sum(node.real.measures.read(plan_cell.MEASURED[NAT])) for node in cell.nodes)

@@ -11,6 +11,12 @@ enum depart_constant {
 	ANY_SIZE = 1,                      /* sizes are looked at by the stages */
 };
 
+/* Between whom a frame goes. */
+struct wire_ends {
+	__u8 to[ETH_ALEN];
+	__u8 from[ETH_ALEN];
+};
+
 static __always_inline void take_ends(struct packet *packet, const struct bpf_fib_lookup *answer)
 {
 	struct departure *departure = &packet->kept.departure;
@@ -30,6 +36,22 @@ static __always_inline enum verdict meet(hull_t *hull, struct packet *packet, co
 		return DEFERRED;
 	take_ends(packet, &answer);
 	return CONTINUE;
+}
+
+/* Whom the kernel named a moment ago. */
+static __always_inline bool meet_again(struct packet *packet, const struct wire_ends *ends)
+{
+	const __u32 *word = (const __u32 *)ends;
+
+	if (!(word[0] | word[1] | word[2]))
+		return false;
+	__builtin_memcpy(packet->kept.departure.to, ends, sizeof(*ends));
+	return true;
+}
+
+static __always_inline void keep_ends(const struct packet *packet, struct wire_ends *ends)
+{
+	__builtin_memcpy(ends, packet->kept.departure.to, sizeof(*ends));
 }
 
 /* Outside: a router that the kernel's routes name. */
