@@ -18,6 +18,8 @@ ENOENT = 2
 WARNING = 0  # LIBBPF_WARN
 LOG_BYTES_KEPT = 1 << 13  # a verifier's log may have tens of millions; what was refused stands at its end
 LOG_LINES_SHOWN = 16
+SUMMARY = 4  # BPF_LOG_STATS
+SUMMARY_BYTES = 1 << 16
 TC_INGRESS = 1
 TC_REPLACE = 1
 TC_HANDLE = 1
@@ -45,6 +47,8 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map__max_entries": (ctypes.c_uint32, (Pointer,)),
     "bpf_map__map_flags": (ctypes.c_uint32, (Pointer,)),
     "bpf_program__fd": (ctypes.c_int, (Pointer,)),
+    "bpf_program__set_log_buf": (ctypes.c_int, (Pointer, ctypes.c_char_p, ctypes.c_size_t)),
+    "bpf_program__set_log_level": (ctypes.c_int, (Pointer, ctypes.c_uint32)),
     "ring_buffer__new": (Pointer, (ctypes.c_int, Sample, Pointer, Pointer)),
     "ring_buffer__consume": (ctypes.c_int, (Pointer,)),
     "ring_buffer__epoll_fd": (ctypes.c_int, (Pointer,)),
@@ -206,19 +210,35 @@ class BpfObject:
             if name in fds:
                 _check(library().bpf_map__reuse_fd(handle, fds[name]), f"reuse of map {name}")
 
+    def has(self, program: str) -> bool:
+        return bool(library().bpf_object__find_program_by_name(self.handle, program.encode()))
+
+    def _find(self, program: str) -> int:
+        handle: int | None = library().bpf_object__find_program_by_name(self.handle, program.encode())
+        if not handle:
+            raise LoadFailed(f"{self.path} has no program {program}")
+        return handle
+
     def load(self, program: str) -> int:
         """Load everything. Returns the descriptor of `program`, valid until close().
 
         Raises LoadFailed. libbpf asks for the verifier's log when a load fails, with as much room as it turns out to need."""
-        handle = library().bpf_object__find_program_by_name(self.handle, program.encode())
-        if not handle:
-            raise LoadFailed(f"{self.path} has no program {program}")
+        handle = self._find(program)
         with _warnings() as said:
             error = library().bpf_object__load(self.handle)
         if error:
             lines = "".join(said).splitlines()[-LOG_LINES_SHOWN:]
             raise LoadFailed("\n".join((f"{self.path} does not load: {os.strerror(-error)}", *lines)))
         return library().bpf_program__fd(handle)
+
+    def load_summed_up(self, program: str) -> str:
+        """As `load`, for the verifier's summary of what `program` cost it. LoadFailed says less here: of libbpf's the log is not."""
+        handle, summary = self._find(program), ctypes.create_string_buffer(SUMMARY_BYTES)
+        library().bpf_program__set_log_buf(handle, summary, SUMMARY_BYTES)
+        library().bpf_program__set_log_level(handle, SUMMARY)
+        self.load(program)
+        library().bpf_program__set_log_buf(handle, None, 0)
+        return summary.value.decode()
 
     def map_fd(self, name: str) -> int:
         return library().bpf_map__fd(self.maps[name])
