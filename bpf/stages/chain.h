@@ -413,7 +413,7 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
-		return course->step == CHAIN_END ? KEPT : CONTINUE;
+		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
 		return take_check(skb);
 	}
