@@ -415,7 +415,7 @@ static __always_inline enum verdict take_step(hull_t *hull, struct packet *packe
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
-		return course->step == CHAIN_END ? KEPT : CONTINUE;
+		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
 		return take_check(hull);
 	}

@@ -126,7 +126,7 @@ __noinline int beat(hull_t *hull)
 	if (!course || !packet || !config)
 		return 0;
 	course->step = CHAIN_BEAT_FIRST;
-	for (__u32 i = 0; i < CHAIN_END - CHAIN_BEAT_FIRST && course->step < CHAIN_END; i++) {
+	for (__u32 i = CHAIN_BEAT_FIRST; i <= CHAIN_BEAT_ANSWERS_SECOND && course->step <= CHAIN_BEAT_ANSWERS_SECOND; i++) {
 		__u32 place = place_of_step();
 
 		if (place == course->self) {
