@@ -10,7 +10,15 @@ import pytest
 from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT, WRONG_CODE
 from rookery.hyperplane.one_check import result_of
 from tests.dataplane.proxy_header import CRC32C, LENGTH, NOTHING, SIGNATURE, crc32c, tlv
-from tests.hyperplane.target_servers import LOOPBACK, SILENCE, certificate, check, closed_port, loopback, serving
+from tests.hyperplane.target_servers import (
+    LOOPBACK,
+    SILENCE,
+    certificate,
+    check,
+    closed_port,
+    loopback,
+    serving,
+)
 
 
 def result(asked) -> str:
