@@ -173,13 +173,23 @@ def outcome(gated: Gated, segment: int, to: str, through: str = ROUTER, **fields
     return counted
 
 
+def told_mtu(gated: Gated, segment: int, to: str) -> int:
+    """What the sender is told by ICMP."""
+    _, frame = leaving(tcp(1111, 443, "A") / Raw(b"x" * 2000), to)
+    result = gated.real.test_run("host_egress", frame, RunContext(ifindex=plan.DEVICE, gso_segments=2, gso_size=segment))
+    said = IP(result.frame[14:])[ICMP]
+    assert (said.type, said.code) == (3, 4)
+    return int(said.nexthopmtu)
+
+
 def test_a_cell_takes_no_packet_larger_than_8500(gated: Gated) -> None:
-    """T6-21."""
+    """T6-21: a balancer's, or a NAT gateway on the way elsewhere."""
     row = plan.interface_row(plan.interface(11, 9001))
     gated.real.interfaces.put_many({Ifindex(plan.DEVICE): row})
     gated.real.configure_substrate(gated.real.substrate._replace(mtu=9101))
     headers = 40
     assert outcome(gated, 8501 - headers, ADDRESS[BALANCER]) is Verdict.ANSWERED
+    assert told_mtu(gated, 8501 - headers, ADDRESS[BALANCER]) == told_mtu(gated, 8501 - headers, SERVER) == 8500
     assert outcome(gated, 8501 - headers, ADDRESS[BALANCER], flags=0) is Verdict.DROP_TOO_BIG
     assert outcome(gated, 8500 - headers, ADDRESS[BALANCER]) is Verdict.DROP_ENCAPSULATION
     assert outcome(gated, 8501 - headers, "10.7.2.7") is Verdict.DROP_ENCAPSULATION  # within the VPC larger ones go on
