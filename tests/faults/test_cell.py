@@ -47,7 +47,7 @@ def scene() -> Iterator[Scene]:
     with cell_scene() as made:
         yield made
         history = made.finish_history()
-        assert history.broken == []
+        assert history.broken == [], history.told()
         assert history.begun > SCALE.held and history.crossed > 100 * history.of_the_cell
 
 
@@ -79,7 +79,8 @@ def remembered(scene: Scene) -> Iterator[None]:
     for node in scene.nodes:
         revive(scene.region.name, node)
     wait_in_use(scene, *scene.nodes)
-    assert scene.hear().broken == []
+    history = scene.hear()
+    assert history.broken == [], history.told()
 
 
 def wait_in_use(scene: Scene, *nodes: str) -> None:
