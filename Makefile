@@ -30,7 +30,7 @@ test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)
 
 faults: setup
-	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell_kills.py tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)
