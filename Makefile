@@ -35,7 +35,7 @@ verified: setup guests
 	@$(PYTHON) -m tests.kernels env PYTHONPATH=src $(PYTHON) -m rookery.dataplane.verified
 
 faults: setup
-	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell_kills.py tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)
