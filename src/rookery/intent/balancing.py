@@ -189,6 +189,14 @@ def _choices(front: _Front, listener: Listener, groups: _Groups) -> tuple[tuple[
     )
 
 
+class _Used(NamedTuple):
+    """What follows for a group's targets from what uses it."""
+
+    busy: set[TargetKey]  # who gets new flows
+    passing: set[tuple[str, int]]  # keys of whom some address of the balancer finds healthy, whatever is told of them
+    check: HealthCheckIntent
+
+
 _OF_NOTHING = {PRESERVE_CLIENT: "false", STICKY: "false", PROXY_PROTOCOL: "false"}
 
 
@@ -242,11 +250,11 @@ class _Groups:
         if group is None or vpc is None:
             return
         headed = is_on(self.attributes(group_id), PROXY_PROTOCOL)
-        check, senders = check_intent(group.check, use.port, headed), self._senders(group, use.fronts)
-        passing = self._pass(group, use.fronts)
+        senders, passing = self._senders(group, use.fronts), self._pass(group, use.fronts)
+        used = _Used(busy, passing, check_intent(group.check, use.port, headed))
         rows: dict[TargetKey, TargetIntent] = {}
         for target in sorted(group.targets, key=lambda one: one.state == REGISTERED):
-            row = self._row(group, vpc, target, busy, check, target.key in passing)
+            row = self._row(group, vpc, target, used)
             if row is not None:
                 rows[row.key] = replace(row, checked_by=senders.get(target.key, ()))
         yield from rows.values()
@@ -268,14 +276,11 @@ class _Groups:
         found = ((front, one) for front in fronts for one in self._reached(front, group))
         return {one.target.key for front, one in found if one.states[front.interface.zone] == HEALTHY}
 
-    def _row(
-        self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey], check: HealthCheckIntent, passes: bool
-    ) -> TargetIntent | None:
-        """`passes`: by some address of the balancer, whatever is told of it."""
+    def _row(self, group: TargetGroup, vpc: Vpc, target: Target, used: _Used) -> TargetIntent | None:
         place = place_of_target(group, target, self._lookup)
         if place is None:
             return None
-        state = HEALTHY if passes else self._words(group).of(place, target.port)[0]
+        state = HEALTHY if target.key in used.passing else self._words(group).of(place, target.port)[0]
         return TargetIntent(
             group=group.id,
             vni=vpc.vni,
@@ -284,9 +289,9 @@ class _Groups:
             interface=place.interface,
             zone=None if place.zone == ALL_ZONES else zone_number(place.zone),
             draining=target.state != REGISTERED,
-            terminates=self._ends(group, target, state) and (group.id, place.address, target.port) not in busy,
+            terminates=self._ends(group, target, state) and (group.id, place.address, target.port) not in used.busy,
             healthy=target.state == REGISTERED and state == HEALTHY,
-            check=check,
+            check=used.check,
         )
 
     def _ends(self, group: TargetGroup, target: Target, state: str) -> bool:
