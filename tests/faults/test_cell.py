@@ -25,7 +25,7 @@ from rookery.region.status import current
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
-from rookery.testing.cell_stage import STREAMS
+from rookery.testing.cell_stage import BALANCER, STREAMS
 from rookery.testing.ends import End, at_server
 from tests.faults.cell_scene import SCALE, Scene, cell_scene
 from tests.faults.dying import BACK, begin_anew, die, wait_in_use
@@ -272,10 +272,11 @@ def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_who
     """The nodes that its packets pass through have seen other connections of it."""
     with scene.few_ports(40_000, 40_000 + SCALE.extra):
         for _ in range(2):
-            with closing(CellLoad(scene.wren, scene.owl, held=SCALE.extra, every=0.5, flows=1)) as again:
-                for node in sorted(scene.shard()):
-                    die(scene, again, "cable", node)
-                finish(again)
+            callers = [load.call(address, SCALE.extra // 2, 0.5) for address in (SERVER, BALANCER)]
+            for node in sorted(scene.shard()):
+                die(scene, load, "cable", node)
+            load.left += [caller.asked("end") for caller in callers]
+            assert [one["broken"] for one in load.left[-2:]] == [0, 0]
     assert max(load.broken().values()) == 0
 
 
