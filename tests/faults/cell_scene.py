@@ -46,13 +46,15 @@ class Scale(NamedTuple):
     rounds: int  # of nodes that come and go
     frozen: float  # seconds
     flood: int  # SYNs
+    weathers: int  # floods, and as often none
+    visits: int  # in each
     tried: int  # visits while a way between two trackers loses packets
     gap: float  # seconds that datagrams may be silent
     extra: int  # connections that may break, because both of their trackers die
 
 
-USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
-WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
+USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, weathers=2, visits=100, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=100_000, weathers=7, visits=200, tried=3000, gap=0.3, extra=1000)
 SCALE = WHOLE if IS_WHOLE else USUAL
 
 

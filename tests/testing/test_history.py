@@ -89,6 +89,16 @@ def test_a_syn_that_comes_again_is_led_as_before():
     assert again.passes(OUT, OUT_AS._replace(source_port=2001), SYN, 5).broken == [history.SynChanged]
 
 
+def test_how_often_a_connection_was_tried_is_counted():
+    tale = Tale().passes(OUT, None, SYN, 5).passes(OUT, None, SYN, 5).passes(OUT, OUT_AS, SYN, 5).passes(OUT, OUT_AS, SYN, 5)
+    other = ends(SECOND, 4000, SERVER, 80)
+    for _ in range(3):
+        tale.passes(other, None, SYN, 6)
+    assert tale.history.knocks.within(3) == (1, 1)
+    assert tale.history.knocks.within(2) == (0, 2)
+    assert tale.history.knocks.within(4) == (1, 0)
+
+
 def test_a_syn_that_comes_late_when_its_connection_is_over_begins_anew():
     elsewhere = OUT_AS._replace(source_port=2001)
     assert closed(Tale().talks(OUT, OUT_AS, 5)).passes(OUT, elsewhere, SYN, 5).broken == []

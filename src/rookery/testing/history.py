@@ -102,6 +102,28 @@ class Silence:
     told: bool = False
 
 
+class Knocks:
+    """SYNs until the first of them left the cell: how often was each connection tried?"""
+
+    def __init__(self) -> None:
+        self.tries: Counter[int] = Counter()  # of those that got through
+        self._waiting: Counter[tuple[Ends, int]] = Counter()
+
+    def enter(self, seen: Seen) -> None:
+        self._waiting[seen.ends, seen.sequence] += 1
+
+    def cross(self, seen: Seen) -> None:
+        tries = self._waiting.pop((seen.ends, seen.sequence), 0)
+        if tries:
+            self.tries[tries] += 1
+
+    def within(self, most: int) -> tuple[int, int]:
+        """Connections that got through within so many tries, and those that did not."""
+        through = sum(count for tries, count in self.tries.items() if tries <= most)
+        late = sum(count for tries, count in self.tries.items() if tries > most)
+        return through, late + sum(tries >= most for tries in self._waiting.values())
+
+
 class History:
     """Takes packets in the order of their times. `quiet`: (VNI, address) of NAT gateways: who is unknown there gets no answer.
     `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once, and datagrams that nobody knows then
@@ -113,6 +135,7 @@ class History:
         self.flows: dict[Ends, Flow] = {}
         self.begun = 0  # flows
         self.crossed, self.lost, self.of_the_cell, self.resets = 0, 0, 0, 0  # packets: those of the cell entered nowhere
+        self.knocks = Knocks()
         self._quiet = quiet
         self._answers: dict[Ends, Flow] = {}
         self._inside: dict[tuple, deque[Seen]] = {}
@@ -155,8 +178,14 @@ class History:
     def _enter(self, seen: Seen) -> None:
         self._inside.setdefault(seen.mark, deque()).append(seen)
         self._order.append((seen.time, seen.mark))
+        if seen.begins and not self._has_begun(seen):
+            self.knocks.enter(seen)
         if seen.ends.protocol == TCP and not seen.begins and (seen.ends.vni, seen.ends.destination) not in self._quiet:
             self._mind_silence(seen)
+
+    def _has_begun(self, seen: Seen) -> bool:
+        flow = self.flows.get(seen.ends)
+        return flow is not None and flow.first == seen.sequence
 
     def _mind_silence(self, seen: Seen) -> None:
         silence = self._silences.setdefault(seen.ends, Silence(seen.time))
@@ -184,6 +213,8 @@ class History:
     def _cross(self, entered: Seen, left: Seen) -> None:
         self.crossed += 1
         self._silences.pop(entered.ends, None)
+        if entered.begins:
+            self.knocks.cross(entered)
         if entered.ends.vni != left.ends.vni:
             self._break(CrossedVpcs, left.time, f"{entered.ends} left as {left.ends}", entered.ends, left.ends)
         asker = self._answers.get(entered.ends)
