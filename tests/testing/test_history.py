@@ -186,6 +186,23 @@ def test_datagrams_that_are_led_elsewhere_begin_anew_only_where_all_that_keep_th
     assert tale.talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=3001)).broken == [history.TwoTargets]
 
 
+def used_again(tale: Tale) -> Tale:
+    return closed(tale.talks(OUT, OUT_AS, 1)).talks(OUT, OUT_AS._replace(source_port=2001), 2)
+
+
+def test_a_port_that_is_used_again_leads_to_where_it_led_before_only_where_all_that_keep_it_may_die():
+    assert used_again(Tale()).passes(OUT, OUT_AS).broken == [history.TwoTargets]
+    tale = used_again(Tale())
+    tale.history.forgets = True
+    assert tale.passes(OUT, OUT_AS).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert tale.passes(OUT, OUT_AS._replace(source_port=2002)).broken == [history.TwoTargets]
+
+
+def test_what_still_comes_for_a_connection_that_is_over_goes_to_who_asked():
+    assert used_again(Tale()).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert used_again(Tale()).passes(OUT_AS.reverse, ends(SERVER, 80, SECOND, 4000), RST).broken == [history.OthersAnswer]
+
+
 def vanishing(tale: Tale, key: Ends, times: int = 6) -> Tale:
     for _ in range(times):
         tale.rest(1).passes(key, None)

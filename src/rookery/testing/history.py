@@ -89,6 +89,7 @@ class Flow:
     answered: bool = False
     finished: set[bool] = field(default_factory=set)  # who sent a FIN: who asked, who answered
     reset: bool = False
+    before: Flow | None = None  # of the same client's port
 
     def lives(self, now: float) -> bool:
         patience = IDLE_SECONDS[self.key.protocol] if self.answered else PROVISIONAL_SECONDS
@@ -126,8 +127,8 @@ class Knocks:
 
 class History:
     """Takes packets in the order of their times. `quiet`: (VNI, address) of NAT gateways: who is unknown there gets no answer.
-    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once, and datagrams that nobody knows then
-    begin a new one."""
+    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once. Datagrams that nobody knows then
+    begin a new one, and a third node may know of a client's earlier connection on the port alone (docs/decisions/0033)."""
 
     def __init__(self, quiet: frozenset[tuple[int, int]] = frozenset()):
         self.broken: list[Broken] = []
@@ -138,6 +139,7 @@ class History:
         self.knocks = Knocks()
         self._quiet = quiet
         self._answers: dict[Ends, Flow] = {}
+        self._former: dict[Ends, Flow] = {}  # answers to flows that are over: their client uses the port again
         self._inside: dict[tuple, deque[Seen]] = {}
         self._order: deque[tuple[float, tuple]] = deque()
         self._silences: dict[Ends, Silence] = {}
@@ -217,7 +219,7 @@ class History:
             self.knocks.cross(entered)
         if entered.ends.vni != left.ends.vni:
             self._break(CrossedVpcs, left.time, f"{entered.ends} left as {left.ends}", entered.ends, left.ends)
-        asker = self._answers.get(entered.ends)
+        asker = self._answers.get(entered.ends) or self._former.get(entered.ends)
         flow = self.flows.get(entered.ends)
         if asker:
             self._answer(asker, entered, left)
@@ -235,16 +237,18 @@ class History:
         """Of a client that uses a port again the flow before is over."""
         before = self.flows.get(entered.ends)
         if before and self._answers.get(before.way.reverse) is before:
-            del self._answers[before.way.reverse]
+            self._former[before.way.reverse] = self._answers.pop(before.way.reverse)
         other = self._answers.get(left.ends.reverse)
         if other and other.lives(left.time):
             self._break(SharedTuple, left.time, f"{entered.ends} and {other.key} both go as {left.ends}", entered.ends, other.key, left.ends)
         flow = Flow(entered.ends, left.ends, entered.sequence if entered.begins else None, left.time)
+        if before:
+            before.before, flow.before = None, before
         self.flows[entered.ends] = self._answers[left.ends.reverse] = flow
         self.begun += 1
 
     def _go_on(self, flow: Flow, entered: Seen, left: Seen) -> None:
-        if left.ends != flow.way:
+        if left.ends != flow.way and not (self.forgets and flow.before and left.ends == flow.before.way):
             rule = SynChanged if entered.begins else TwoTargets
             self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}", entered.ends, flow.way, left.ends)
         self._note(flow, entered, answers=False)
