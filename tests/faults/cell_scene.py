@@ -32,7 +32,7 @@ from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
-PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+PORTS, REST = "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_tw_reuse"
 
 
 class Scale(NamedTuple):
@@ -83,14 +83,15 @@ class Scene:
 
     @contextmanager
     def few_ports(self, first: int, last: int) -> Iterator[None]:
-        """wren's client uses its ports again before long."""
-        before = execute(self.region.name, self.wren.client, "cat", PORTS).stdout.decode()
-        self._set_ports(f"{first} {last}")
+        """wren's client uses its ports again before long, and has none rest for a minute that it closed itself."""
+        before = execute(self.region.name, self.wren.client, "cat", PORTS, REST).stdout.decode().split()
+        self._set_ports(first, last, 1)
         yield
-        self._set_ports(before)
+        self._set_ports(*before)
 
-    def _set_ports(self, words: str) -> None:
-        execute(self.region.name, self.wren.client, "sh", "-c", f"echo {words.strip()} > {PORTS}")
+    def _set_ports(self, first: object, last: object, rest: object) -> None:
+        done = execute(self.region.name, self.wren.client, "sh", "-c", f"echo {first} {last} > {PORTS}; echo {rest} > {REST}")
+        assert done.returncode == 0, done.stderr.decode()
 
     @property
     def nodes(self) -> tuple[str, ...]:
