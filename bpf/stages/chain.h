@@ -388,7 +388,7 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
 {
 	if (course->flags & CHAIN_UNKNOWN)
-		return reset_sender(skb);
+		return reset(skb, packet);
 	cache_directive(packet, course);
 	return follow(skb);
 }

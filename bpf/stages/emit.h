@@ -5,16 +5,13 @@
 #define ROOKERY_EMIT_H
 
 #include "hull/room.h"
+#include "stages/again.h"
 #include "stages/course.h"
 #include "stages/decapsulate.h"
 #include "stages/network_acl.h"
 #include "stages/route.h"
 #include "stages/substrate.h"
 #include "stages/wrap.h"
-
-enum emit_constant {
-	ENTERS_AGAIN = 0x43450001,         /* skb->mark */
-};
 
 static __always_inline void stand_for(struct course *course, const struct attachment_key *key, const struct attachment *attachment)
 {
@@ -90,8 +87,7 @@ static __always_inline bool stretch_head(struct __sk_buff *skb, struct packet *p
 	return true;
 }
 
-/* From one attachment of this very node to another: once more through its own door. The mark says that it was here before; it comes from
- * no other namespace, which clears it, and from no wire. */
+/* From one attachment of this very node to another: once more through its own door. */
 static __always_inline void enter_again(struct __sk_buff *skb, struct packet *packet, const struct substrate_config *config)
 {
 	if (packet->what_if || packet->outer_destination != config->address)

@@ -63,9 +63,9 @@ static __always_inline __be32 ports_word(__be16 source, __be16 destination)
 }
 
 /* A partial checksum does not cover ports yet: no pseudo header here, and the kernel leaves it alone. */
-static __always_inline bool write_ports(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline bool write_ports(struct __sk_buff *skb, const struct packet *packet, __u32 at)
 {
-	__u32 at = inner_transport(packet), place = at + checksum_place(packet->protocol);
+	__u32 place = at + checksum_place(packet->protocol);
 	__u64 flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	__be32 before = ports_word(packet->head.transport.port.source, packet->head.transport.port.destination);
 	__be32 now = ports_word(packet->source_port, packet->destination_port);
@@ -92,7 +92,7 @@ static __always_inline bool write_transport(struct __sk_buff *skb, const struct 
 	if (packet->protocol == IPPROTO_ICMP)
 		return write_identifier(skb, packet, is_echo_request(packet->protocol, packet->icmp_type) ?
 				directive->source_port : directive->destination_port);
-	return mend_addresses(skb, packet, ip) && write_ports(skb, packet);
+	return mend_addresses(skb, packet, ip) && write_ports(skb, packet, inner_transport(packet));
 }
 
 struct quoted {
@@ -186,18 +186,18 @@ static __always_inline __u32 find_option(struct __sk_buff *skb, __u32 at, __u32 
 	return 0;
 }
 
-/* Of a handshake: no larger segments than the cell takes. At an odd place a checksum counts the bytes the other way round. */
-__noinline int clamp_mss(struct __sk_buff *skb)
+/* Of a handshake: no larger segments than the cell takes, in either family. At an odd place a checksum counts the bytes the other way round. */
+__noinline int clamp_mss(struct __sk_buff *skb, __u32 largest)
 {
 	const struct packet *packet = this_packet();
 	__u32 tcp, at;
-	__be16 named, now = bpf_htons(CELL_NAT_MSS);
+	__be16 named, now = bpf_htons(largest);
 
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
-	tcp = inner_transport(packet);
+	tcp = inner_ip(packet) + ip_bytes(packet);
 	at = find_option(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
-	if (!at || bpf_skb_load_bytes(skb, at, &named, sizeof(named)) || bpf_ntohs(named) <= CELL_NAT_MSS)
+	if (!at || bpf_skb_load_bytes(skb, at, &named, sizeof(named)) || bpf_ntohs(named) <= largest)
 		return CONTINUE;
 	if (bpf_skb_store_bytes(skb, at, &now, sizeof(now), 0))
 		return DROP_TRANSLATION;
@@ -213,7 +213,7 @@ static __always_inline bool rewrite_ends(struct __sk_buff *skb, const struct pac
 {
 	struct iphdr ip = packet->head.ip;
 
-	return mend_addresses(skb, packet, &ip) && write_ports(skb, packet) && write_tail(skb, packet, &ip, ip.ttl - 1);
+	return mend_addresses(skb, packet, &ip) && write_ports(skb, packet, inner_transport(packet)) && write_tail(skb, packet, &ip, ip.ttl - 1);
 }
 
 /* `packet` says already what is to be in it; its head, what still is. */

@@ -50,7 +50,7 @@ from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
