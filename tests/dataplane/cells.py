@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
 from rookery.dataplane.cell import CellDataplane
@@ -65,7 +66,7 @@ class Journey:
     @property
     def packet(self) -> Packet:
         """What the frame carries."""
-        return IP(self.frame[80:])
+        return IPv6(self.frame[80:]) if self.frame[80] >> 4 == 6 else IP(self.frame[80:])
 
     @property
     def claim(self) -> RookeryGeneve:

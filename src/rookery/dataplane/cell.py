@@ -54,6 +54,7 @@ ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
+LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 
@@ -210,8 +211,10 @@ class CellDataplane(SenderDataplane):
         syscall.update(self._living, ONLY_KEY, places.to_bytes(4, "little"))
 
     def attach_substrate(self, ifindex: int) -> None:
-        """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what
+        is attached in one step."""
         self.reserve_counters(ifindex)
+        self._attach("hyperplane_cut", LOOPBACK)
         self._attach("hyperplane", ifindex)
 
     def configure_checks(self, config: ChecksConfig) -> None:
