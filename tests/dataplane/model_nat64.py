@@ -6,14 +6,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
-    ICMPv6DestUnreach,
     ICMPv6EchoReply,
     ICMPv6EchoRequest,
-    ICMPv6PacketTooBig,
-    ICMPv6ParamProblem,
-    ICMPv6TimeExceeded,
     IPv6,
-    IPv6ExtHdrFragment,
 )
 from scapy.packet import Packet, Raw
 
@@ -72,9 +67,9 @@ def _echo_to_ipv6(echo: Packet, identifier: int) -> Packet:
     return kind(id=identifier, seq=echo.seq, data=bytes(echo.payload))
 
 
-def to_ipv4(packet: Packet, source: str, destination: str, sport: int, dport: int, identification: int, hops: int = 1) -> bytes:
-    """`sport`: of an echo request, its identifier; of a reply `dport` is that. `identification`: the translator's own choice, where it has one."""
-    content = packet.payload
+def to_ipv4(packet: Packet, source: str, destination: str, ports: tuple[int, int], identification: int) -> bytes:
+    """`ports`: an echo request has its identifier as the first, a reply as the second. `identification`: the translator's own choice, where it has one."""
+    (sport, dport), content = ports, packet.payload
     if isinstance(content, (ICMPv6EchoRequest, ICMPv6EchoReply)):
         behind = _echo_to_ipv4(content, sport if isinstance(content, ICMPv6EchoRequest) else dport)
         protocol = 1
@@ -82,20 +77,15 @@ def to_ipv4(packet: Packet, source: str, destination: str, sport: int, dport: in
         behind, protocol = _transport(content, sport, dport), packet.nh
     whole = 20 + len(bytes(behind))
     small = whole <= MAY_CUT
-    ip = IP(src=source, dst=destination, tos=packet.tc, ttl=packet.hlim - hops, proto=protocol, flags=0 if small else "DF", id=identification if small else 0)
+    ip = IP(src=source, dst=destination, tos=packet.tc, ttl=packet.hlim - 1, proto=protocol, flags=0 if small else "DF", id=identification if small else 0)
     return bytes(ip / behind)
 
 
-def to_ipv6(packet: Packet, source: str, destination: str, sport: int, dport: int, hops: int = 1) -> bytes:
-    content = packet.payload
+def to_ipv6(packet: Packet, source: str, destination: str, ports: tuple[int, int]) -> bytes:
+    """`ports`: as to_ipv4()."""
+    (sport, dport), content = ports, packet.payload
     if isinstance(content, ICMP):
         behind, protocol = _echo_to_ipv6(content, sport if content.type == 8 else dport), 58
     else:
         behind, protocol = _transport(content, sport, dport), packet.proto
-    return bytes(IPv6(src=source, dst=destination, tc=packet.tos, hlim=packet.ttl - hops, nh=protocol) / behind)
-
-
-__all__ = [
-    "ICMPv6DestUnreach", "ICMPv6PacketTooBig", "ICMPv6ParamProblem", "ICMPv6TimeExceeded", "IPv6ExtHdrFragment",
-    "POINTER_TO_IPV4", "POINTER_TO_IPV6", "TO_IPV4", "TO_IPV6", "beside", "mtu_to_ipv4", "mtu_to_ipv6", "to_ipv4", "to_ipv6",
-]  # fmt: skip
+    return bytes(IPv6(src=source, dst=destination, tc=packet.tos, hlim=packet.ttl - 1, nh=protocol) / behind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, TCPerror, UDPerror
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
-    ICMPv6EchoReply,
     ICMPv6EchoRequest,
     ICMPv6PacketTooBig,
     ICMPv6ParamProblem,
@@ -28,8 +28,10 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import Direction, FlowKey, Verdict
+from rookery.dataplane.formats import Direction, FlowKey, Step, Verdict
 from rookery.dataplane.syscall import RunContext
+from rookery.host.lines import line_of
+from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, model_nat64, plan, plan_cell, plan_edge, rule_rows
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
 from tests.dataplane.model_nat64 import beside
@@ -97,7 +99,7 @@ def test_a_connection_leaves_with_the_gateways_ipv4_address(cell: Cell) -> None:
     assert went.verdict is Verdict.SENT and went.host == str(plan_edge.EDGE_1)
     sent = went.packet
     assert sent.src in OWN and sent.sport >= 1024
-    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, sent.sport, 443, sent.id)
+    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, (sent.sport, 443), sent.id)
     assert (went.claim.vni, went.claim.interface, went.claim.target) == (plan.VPC, NAT, 0)
 
 
@@ -107,7 +109,7 @@ def test_the_answer_comes_from_behind_the_prefix(cell: Cell) -> None:
     for top in range(len(cell.nodes)):
         came = back(cell, answer.payload, sent.src, top=top, tos=0x10, ttl=50)
         assert came.host == str(plan.HOST_A)
-        assert bytes(came.packet) == model_nat64.to_ipv6(answer, THERE, CLIENT, 443, 1111)
+        assert bytes(came.packet) == model_nat64.to_ipv6(answer, THERE, CLIENT, (443, 1111))
 
 
 def test_both_directions_are_kept_by_two_nodes_before_anything_leaves(cell: Cell) -> None:
@@ -146,16 +148,16 @@ CONTENTS = {
 def test_only_what_is_larger_than_any_path_of_ipv6_must_not_be_cut(alone: Cell, content: Packet) -> None:
     sent = asks(alone, content).packet
     asked = IPv6(src=CLIENT, dst=THERE, nh=17) / content
-    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, sent.sport, 53, sent.id)
+    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, (sent.sport, 53), sent.id)
 
 
 def test_an_echo_is_answered_under_its_own_identifier(cell: Cell) -> None:
     asked = IPv6(src=CLIENT, dst=THERE) / CONTENTS["echo"]
     sent = asks(cell, CONTENTS["echo"]).packet
-    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, sent[ICMP].id, 0, sent.id)
+    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, SERVER, (sent[ICMP].id, 0), sent.id)
     answer = ip(SERVER, sent.src) / ICMP(type=0, id=sent[ICMP].id, seq=3) / Raw(b"penguins")
     got = back(cell, answer.payload, sent.src, top=1).packet
-    assert bytes(got) == model_nat64.to_ipv6(answer, THERE, CLIENT, 0, 77)
+    assert bytes(got) == model_nat64.to_ipv6(answer, THERE, CLIENT, (0, 77))
 
 
 @pytest.mark.parametrize("size", [0, 1, 504, 505, 1472, 1473, 3000])  # a kernel's test run takes no more
@@ -165,17 +167,18 @@ def test_a_datagram_without_a_checksum_gets_one(alone: Cell, size: int) -> None:
     data = bytes(range(256)) * 12
     answer = ip(SERVER, sent.src) / UDP(sport=53, dport=sent.sport, chksum=0) / Raw(data[:size])
     got = back(alone, answer.payload, sent.src).packet
-    assert got[UDP].chksum and bytes(got) == model_nat64.to_ipv6(answer, THERE, CLIENT, 53, 1111)
+    assert got[UDP].chksum and bytes(got) == model_nat64.to_ipv6(answer, THERE, CLIENT, (53, 1111))
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(["TCP", "UDP", "UDP without a checksum", "echo"]), data=st.binary(max_size=1400),
     ports=st.tuples(st.integers(1, 65535), st.integers(1, 65535)), hops=st.integers(2, 255), tos=st.integers(0, 255),
-    client=st.sampled_from([CLIENT, OTHER]), server=st.ip_addresses(v=4, network="192.0.2.0/24"),
+    ends=st.tuples(st.sampled_from([CLIENT, OTHER]), st.ip_addresses(v=4, network="192.0.2.0/24")),
 )  # fmt: skip
-def test_there_and_back_the_payload_stays_and_every_checksum_is_right(alone: Cell, kind, data, ports, hops, tos, client, server) -> None:
-    sport, dport = ports
+def test_there_and_back_the_payload_stays_and_every_checksum_is_right(alone: Cell, **drawn: Any) -> None:
+    kind, data, hops, tos = (drawn[name] for name in ("kind", "data", "hops", "tos"))
+    (sport, dport), (client, server) = drawn["ports"], drawn["ends"]
     content = {
         "TCP": TCP(sport=sport, dport=dport, flags="S") / Raw(data), "echo": ICMPv6EchoRequest(id=sport, seq=dport, data=data),
     }.get(kind, UDP(sport=sport, dport=dport) / Raw(data))  # fmt: skip
@@ -183,14 +186,14 @@ def test_there_and_back_the_payload_stays_and_every_checksum_is_right(alone: Cel
     asked = IPv6(bytes(asked))
     sent = asks(alone, content, client, beside(str(server)), hlim=hops, tc=tos).packet
     new = sent[ICMP].id if kind == "echo" else sent.sport
-    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, str(server), new, dport, sent.id)
+    assert bytes(sent) == model_nat64.to_ipv4(asked, sent.src, str(server), (new, dport), sent.id)
     answered = {
         "TCP": TCP(sport=dport, dport=new, flags="SA") / Raw(data), "echo": ICMP(type=0, id=new, seq=dport) / Raw(data),
         "UDP": UDP(sport=dport, dport=new) / Raw(data), "UDP without a checksum": UDP(sport=dport, dport=new, chksum=0) / Raw(data),
     }[kind]  # fmt: skip
     answer = IP(src=str(server), dst=sent.src, ttl=hops, tos=tos, flags="DF") / answered
     got = back(alone, answered, sent.src, str(server), ttl=hops, tos=tos).packet
-    assert bytes(got) == model_nat64.to_ipv6(answer, beside(str(server)), client, dport, sport)
+    assert bytes(got) == model_nat64.to_ipv6(answer, beside(str(server)), client, (dport, sport))
 
 
 # Errors
@@ -441,6 +444,14 @@ def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell
     for node in cell.nodes:
         rule_rows.remove_lists(node.real, DENIED)
     assert tuple(verdicts) == legs
+
+
+def test_a_trace_says_that_the_family_changes(alone: Cell) -> None:
+    packet = IPv6(src=CLIENT, dst=THERE) / tcp(sport=4321)
+    (outcome,) = alone.what_if(to_top(packet, led_to=NAT, interface=11))
+    lines = {event.step: step_line(line_of(event, host="node-0", names={}, boot=0.0), hosts={}) for event in outcome.events}
+    assert outcome.verdict is Verdict.SENT
+    assert lines[Step.FAMILY_TRANSLATED].endswith(f"-> {SERVER}") and "10.7.8.1" in lines[Step.FAMILY_TRANSLATED]
 
 
 def test_a_super_packet_is_given_to_the_kernel_to_be_cut(alone: Cell) -> None:
