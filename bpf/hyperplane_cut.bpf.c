@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel has cut for a node (stages/cross.h): TC ingress of its loopback. Each piece goes in at the node's door, as the whole did. */
-#include "stages/again.h"
+/* What the kernel has cut for a node (hull/cut.h): TC ingress of its loopback. Each piece goes in at the node's door, as the whole did. */
+#include "hull/again.h"
 #include "stages/substrate.h"
 
 char program_license[] SEC("license") = "GPL";

@@ -26,7 +26,7 @@ struct {
 } scratch_told_ipv6 SEC(".maps");
 
 /* `packet` says from whom. */
-static __always_inline enum verdict turn_back_ipv6(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict turn_back_ipv6(hull_t *hull, struct packet *packet, struct course *course)
 {
 	enum verdict verdict;
 
@@ -36,10 +36,10 @@ static __always_inline enum verdict turn_back_ipv6(struct __sk_buff *skb, struct
 	packet->fragment = FRAGMENT_NONE;
 	if ((verdict = enter_exit(packet, course, &course->attachment)))
 		return verdict;
-	return find_way(skb);
+	return find_way(hull);
 }
 
-static __always_inline bool write_told_ipv6(struct __sk_buff *skb, struct packet *packet, struct told_ipv6 *told, bool whole)
+static __always_inline bool write_told_ipv6(hull_t *hull, struct packet *packet, struct told_ipv6 *told, bool whole)
 {
 	const __u32 most = sizeof(told->icmp) + QUOTED_LONG, least = sizeof(told->icmp) + QUOTED_SHORT_IPV6;
 	__u32 bytes = whole ? most : least, at = OUTER_HEAD + ETH_HLEN;
@@ -48,14 +48,14 @@ static __always_inline bool write_told_ipv6(struct __sk_buff *skb, struct packet
 	told->ip.source = packet->source;
 	told->ip.destination = packet->destination;
 	told->icmp.checksum = fold(whole ? icmpv6_sum(&told->ip, &told->icmp, most, most) : icmpv6_sum(&told->ip, &told->icmp, least, least));
-	if (!make_answer_room(skb, packet, sizeof(told->ip) + bytes))
+	if (!make_answer_room(hull, packet, sizeof(told->ip) + bytes))
 		return false;
-	return whole ? !bpf_skb_store_bytes(skb, at, told, sizeof(told->ip) + most, 0) :
-		       !bpf_skb_store_bytes(skb, at, told, sizeof(told->ip) + least, 0);
+	return whole ? !store_bytes(hull, at, told, sizeof(told->ip) + most) :
+		       !store_bytes(hull, at, told, sizeof(told->ip) + least);
 }
 
 /* `type_and_code` as ICMP of IPv4 says it: that the hop limit has run out, or what is too large. */
-__noinline int tell_sender_ipv6(struct __sk_buff *skb, __u32 type_and_code, __u32 mtu)
+__noinline int tell_sender_ipv6(hull_t *hull, __u32 type_and_code, __u32 mtu)
 {
 	const __u32 only = 0;
 	struct told_ipv6 *told = bpf_map_lookup_elem(&scratch_told_ipv6, &only);
@@ -67,54 +67,54 @@ __noinline int tell_sender_ipv6(struct __sk_buff *skb, __u32 type_and_code, __u3
 
 	if (!told || !course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (skb->gso_size)
+	if (segment_of(hull))
 		return DROP_TOO_BIG;
-	quoted = !bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_LONG);
-	if (!quoted && bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_SHORT_IPV6))
+	quoted = !load_bytes(hull, inner_ip(packet), told->quoted, QUOTED_LONG);
+	if (!quoted && load_bytes(hull, inner_ip(packet), told->quoted, QUOTED_SHORT_IPV6))
 		return DROP_TRUNCATED;
 	told->icmp = (struct icmpv6_too_big){ .type = expired ? ICMPV6_TIME_EXCEEDED : ICMPV6_TOO_BIG, .mtu = bpf_htonl(mtu) };
 	packet->source = nat64_address(course->exit.primary.word[3]);
 	packet->protocol = IPPROTO_ICMPV6;
 	packet->icmp_type = told->icmp.type;
 	packet->icmp_code = 0;
-	if ((verdict = turn_back_ipv6(skb, packet, course)))
+	if ((verdict = turn_back_ipv6(hull, packet, course)))
 		return verdict;
-	if (!write_told_ipv6(skb, packet, told, quoted))
+	if (!write_told_ipv6(hull, packet, told, quoted))
 		return DROP_TRANSLATION;
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IPV6);
-	return send_answer(skb, packet, sizeof(told->ip) + sizeof(told->icmp) + (quoted ? QUOTED_LONG : QUOTED_SHORT_IPV6));
+	return send_answer(hull, packet, sizeof(told->ip) + sizeof(told->icmp) + (quoted ? QUOTED_LONG : QUOTED_SHORT_IPV6));
 }
 
 /* Behind the header's first seven bytes. */
-static __always_inline bool write_ends_ipv6(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline bool write_ends_ipv6(hull_t *hull, const struct packet *packet)
 {
 	const __u8 hops = TTL_OF_ANSWERS;
 	__u32 at = inner_ip(packet);
 
-	return !bpf_skb_store_bytes(skb, at + offsetof(struct ipv6_header, hop_limit), &hops, sizeof(hops), 0) &&
-	       !bpf_skb_store_bytes(skb, at + offsetof(struct ipv6_header, source), &packet->source, 2 * sizeof(struct address), 0);
+	return !store_bytes(hull, at + offsetof(struct ipv6_header, hop_limit), &hops, sizeof(hops)) &&
+	       !store_bytes(hull, at + offsetof(struct ipv6_header, source), &packet->source, 2 * sizeof(struct address));
 }
 
 /* As reset_sender(). */
-__noinline int reset_sender_ipv6(struct __sk_buff *skb)
+__noinline int reset_sender_ipv6(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	__u32 payload, bytes, transport;
 	enum verdict verdict;
 
-	if (!course || !packet || packet->tcp_flags & TCP_RST || skb->gso_size)
+	if (!course || !packet || packet->tcp_flags & TCP_RST || segment_of(hull))
 		return DROP_NO_FLOW;
 	bytes = bpf_ntohs(packet->head.ipv6.payload) + sizeof(struct ipv6_header);
 	payload = bytes - packet->headers;
 	transport = inner_ip(packet) + ip_bytes(packet);
 	packet->source = course->key.destination;
-	if ((verdict = turn_back_ipv6(skb, packet, course)))
+	if ((verdict = turn_back_ipv6(hull, packet, course)))
 		return verdict;
-	if (!write_segment(skb, transport, packet, payload) || !write_ends_ipv6(skb, packet))
+	if (!write_segment(hull, transport, packet, payload) || !write_ends_ipv6(hull, packet))
 		return DROP_TRANSLATION;
 	tell(packet, STEP_RESET, CONTINUE, 0);
-	verdict = send_answer(skb, packet, bytes);
+	verdict = send_answer(hull, packet, bytes);
 	if (verdict == ANSWERED && !packet->what_if)
 		tell_reset(packet, course);
 	return verdict;

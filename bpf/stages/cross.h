@@ -4,6 +4,7 @@
 #ifndef ROOKERY_CROSS_H
 #define ROOKERY_CROSS_H
 
+#include "hull/cut.h"
 #include "stages/cross_error.h"
 #include "stages/say.h"
 
@@ -11,7 +12,6 @@ enum cross_constant {
 	IPV4_MAY_CUT = 1260,               /* RFC 7915, 5.1: what is no larger needs no don't-fragment, for IPv6 carries 1,280 */
 	SUMMED_AT_ONCE = 512,              /* Linux 6.1 sums no more in one call */
 	SUMMED_PIECES = 18,                /* a cell takes no packet that has more */
-	LOOPBACK_DEVICE = 1,
 };
 
 struct ipv6_front {
@@ -19,20 +19,15 @@ struct ipv6_front {
 	struct ipv6_extension fragment;
 };
 
-/* No half of a super-packet can be told from the other family's: the kernel cuts it first, on its loopback, which cuts whatever is in a tunnel,
- * and it comes again in pieces (hyperplane_cut.bpf.c). */
-static __always_inline enum verdict cut_first(struct __sk_buff *skb, struct packet *packet, struct course *course)
+/* No half of a super-packet can be told from the other family's: it is cut first, and comes again in pieces. */
+static __always_inline enum verdict cut_first(hull_t *hull, struct packet *packet, struct course *course)
 {
 	const struct substrate_config *config = find_substrate();
 
 	if (!config)
 		return DROP_NOT_CONFIGURED;
 	course->arrived = 0;               /* counted when it comes again */
-	if (packet->what_if)
-		return DEFERRED;
-	skb->mark = packet->outer_source == config->address ? CUT_FROM_HERE : CUT_FROM_WIRE;
-	packet->action = bpf_redirect(LOOPBACK_DEVICE, 0);
-	return DEFERRED;
+	return cut_by_kernel(hull, packet, config);
 }
 
 static __always_inline __u8 icmp_of(const struct address *address)
@@ -79,19 +74,19 @@ static __always_inline __u32 behind_front(const struct packet *packet, __u32 bef
 }
 
 /* What is in front of the transport is exchanged. */
-static __always_inline bool exchange_front(struct __sk_buff *skb, struct packet *packet, __u32 before, const void *now, __u32 bytes)
+static __always_inline bool exchange_front(hull_t *hull, struct packet *packet, __u32 before, const void *now, __u32 bytes)
 {
 	__s32 more = (__s32)(OUTER_HEAD + bytes) - (__s32)(packet->offset + before);
 
-	if (!stretch(skb, more))
+	if (!stretch(hull, more))
 		return false;
 	packet->offset = OUTER_HEAD;
 	packet->headers += bytes - before;
-	return !bpf_skb_store_bytes(skb, OUTER_HEAD + ETH_HLEN, now, bytes, 0);
+	return !store_bytes(hull, OUTER_HEAD + ETH_HLEN, now, bytes);
 }
 
 /* A fragment's place; of a whole packet don't-fragment, where it is larger than what IPv6 carries anywhere. */
-static __always_inline bool read_place_in_ipv6(struct __sk_buff *skb, const struct packet *packet, struct iphdr *ip)
+static __always_inline bool read_place_in_ipv6(hull_t *hull, const struct packet *packet, struct iphdr *ip)
 {
 	struct ipv6_extension extension;
 
@@ -102,7 +97,7 @@ static __always_inline bool read_place_in_ipv6(struct __sk_buff *skb, const stru
 		ip->id = may_cut ? bpf_get_prandom_u32() : 0;
 		return true;
 	}
-	if (bpf_skb_load_bytes(skb, inner_ip(packet) + sizeof(struct ipv6_header), &extension, sizeof(extension)))
+	if (load_bytes(hull, inner_ip(packet) + sizeof(struct ipv6_header), &extension, sizeof(extension)))
 		return false;
 	ip->id = bpf_htons(bpf_ntohl(extension.identification));
 	ip->frag_off = bpf_htons(bpf_ntohs(extension.fragment) >> 3);
@@ -112,7 +107,7 @@ static __always_inline bool read_place_in_ipv6(struct __sk_buff *skb, const stru
 }
 
 /* Not static: the verifier looks at them once. */
-__noinline int front_to_ipv4(struct __sk_buff *skb, __u32 before)
+__noinline int front_to_ipv4(hull_t *hull, __u32 before)
 {
 	struct packet *packet = this_packet();
 	struct iphdr ip = {};
@@ -127,10 +122,10 @@ __noinline int front_to_ipv4(struct __sk_buff *skb, __u32 before)
 	ip.protocol = packet->protocol;
 	ip.saddr = packet->source.word[3];
 	ip.daddr = packet->destination.word[3];
-	if (!read_place_in_ipv6(skb, packet, &ip))
+	if (!read_place_in_ipv6(hull, packet, &ip))
 		return DROP_TRANSLATION;
 	ip.check = internet_checksum(&ip, sizeof(ip), 0);
-	if (!exchange_front(skb, packet, before, &ip, sizeof(ip)))
+	if (!exchange_front(hull, packet, before, &ip, sizeof(ip)))
 		return DROP_TRANSLATION;
 	packet->head.ip = ip;
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IP);
@@ -147,7 +142,7 @@ static __always_inline void put_fragment(struct ipv6_front *front, const struct 
 	front->fragment.identification = bpf_htonl(bpf_ntohs(ip->id));
 }
 
-__noinline int front_to_ipv6(struct __sk_buff *skb, __u32 before)
+__noinline int front_to_ipv6(hull_t *hull, __u32 before)
 {
 	struct packet *packet = this_packet();
 	struct ipv6_front front = {};
@@ -167,16 +162,16 @@ __noinline int front_to_ipv6(struct __sk_buff *skb, __u32 before)
 	front.ip.destination = packet->destination;
 	if (packet->fragment) {
 		put_fragment(&front, packet, &ip);
-		written = exchange_front(skb, packet, before, &front, sizeof(front));
+		written = exchange_front(hull, packet, before, &front, sizeof(front));
 	} else {
-		written = exchange_front(skb, packet, before, &front.ip, sizeof(front.ip));
+		written = exchange_front(hull, packet, before, &front.ip, sizeof(front.ip));
 	}
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IPV6);
 	return written ? CONTINUE : DROP_TRANSLATION;
 }
 
 /* Nobody gave it a checksum, and IPv6 wants one: of all of it, piece by piece. Zeros at the end change no sum. */
-__noinline int make_checksum(struct __sk_buff *skb, __u32 at, __u32 bytes)
+__noinline int make_checksum(hull_t *hull, __u32 at, __u32 bytes)
 {
 	const __u32 only = 0;
 	struct crossing *piece = bpf_map_lookup_elem(&scratch_crossing, &only);
@@ -198,13 +193,13 @@ __noinline int make_checksum(struct __sk_buff *skb, __u32 at, __u32 bytes)
 			last = SUMMED_AT_ONCE - 1;
 		__builtin_memset(piece->byte, 0, SUMMED_AT_ONCE);
 		asm volatile("" : "+r"(last));
-		if (last >= SUMMED_AT_ONCE || bpf_skb_load_bytes(skb, at + done, piece->byte, last + 1))
+		if (last >= SUMMED_AT_ONCE || load_bytes(hull, at + done, piece->byte, last + 1))
 			return DROP_TRANSLATION;
 		sum = (__u32)bpf_csum_diff(0, 0, (__be32 *)piece->byte, SUMMED_AT_ONCE, sum);
 	}
 	checksum = fold(((__u32)sum & 0xffff) + ((__u32)sum >> 16));
 	checksum = checksum ? checksum : 0xffff;
-	return bpf_skb_store_bytes(skb, at + UDP_CHECKSUM, &checksum, sizeof(checksum), 0) ? DROP_TRANSLATION : CONTINUE;
+	return store_bytes(hull, at + UDP_CHECKSUM, &checksum, sizeof(checksum)) ? DROP_TRANSLATION : CONTINUE;
 }
 
 static __always_inline bool lacks_checksum(const struct packet *packet)
@@ -213,20 +208,20 @@ static __always_inline bool lacks_checksum(const struct packet *packet)
 	       !*(const __u16 *)&packet->head.transport.byte[UDP_CHECKSUM];
 }
 
-static __always_inline bool cross_echo(struct __sk_buff *skb, const struct packet *packet, const struct course *course, __u32 at, __u32 bytes)
+static __always_inline bool cross_echo(hull_t *hull, const struct packet *packet, const struct course *course, __u32 at, __u32 bytes)
 {
 	const struct icmp_header *icmp = &packet->head.transport.icmp;
 	struct echo before = { bpf_htonl((__u32)course->crossed_type << 24 | (__u32)icmp->code << 16), icmp->identifier };
 	struct echo now = { bpf_htonl((__u32)packet->icmp_type << 24 | (__u32)icmp->code << 16), packet->source_port };
 	__u32 difference = echo_difference(course, &before, &now, bytes);
 
-	return !bpf_l4_csum_replace(skb, at + ICMP_CHECKSUM, 0, difference, 0) &&
-	       !bpf_skb_store_bytes(skb, at, &packet->icmp_type, sizeof(packet->icmp_type), 0) &&
-	       !bpf_skb_store_bytes(skb, at + offsetof(struct icmp_header, identifier), &packet->source_port, sizeof(packet->source_port), 0);
+	return mend_covered(hull, at + ICMP_CHECKSUM, difference, false) &&
+	       !store_bytes(hull, at, &packet->icmp_type, sizeof(packet->icmp_type)) &&
+	       !store_bytes(hull, at + offsetof(struct icmp_header, identifier), &packet->source_port, sizeof(packet->source_port));
 }
 
 /* Behind a front that is written: `bytes` of transport and payload. */
-__noinline int cross_transport(struct __sk_buff *skb, __u32 bytes, bool sum_is_missing)
+__noinline int cross_transport(hull_t *hull, __u32 bytes, bool sum_is_missing)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
@@ -238,14 +233,14 @@ __noinline int cross_transport(struct __sk_buff *skb, __u32 bytes, bool sum_is_m
 		return CONTINUE;
 	at = inner_ip(packet) + ip_bytes(packet);
 	if (!carries_ports(packet))
-		return cross_echo(skb, packet, course, at, bytes) ? CONTINUE : DROP_TRANSLATION;
-	if (!mend_transport(skb, packet->protocol, at, difference_of_ends(course)) || !write_ports(skb, packet, at))
+		return cross_echo(hull, packet, course, at, bytes) ? CONTINUE : DROP_TRANSLATION;
+	if (!mend_transport(hull, packet->protocol, at, difference_of_ends(course)) || !write_ports(hull, packet, at))
 		return DROP_TRANSLATION;
-	return sum_is_missing ? make_checksum(skb, at, bytes) : CONTINUE;
+	return sum_is_missing ? make_checksum(hull, at, bytes) : CONTINUE;
 }
 
 /* The packet itself, which quotes none. */
-__noinline int cross_packet(struct __sk_buff *skb, __u32 before)
+__noinline int cross_packet(hull_t *hull, __u32 before)
 {
 	const struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -258,10 +253,10 @@ __noinline int cross_packet(struct __sk_buff *skb, __u32 before)
 	bytes = behind_front(packet, before);
 	missing = lacks_checksum(packet);
 	if (is_ipv4(&packet->source))
-		failed = front_to_ipv4(skb, before);
+		failed = front_to_ipv4(hull, before);
 	else
-		failed = front_to_ipv6(skb, before);
-	return failed ? failed : cross_transport(skb, bytes, missing && came_as_ipv6(packet));
+		failed = front_to_ipv6(hull, before);
+	return failed ? failed : cross_transport(hull, bytes, missing && came_as_ipv6(packet));
 }
 
 /* The first fragment's checksum is all fragments', and nobody here sees them all (RFC 7915, 4.5). */
@@ -278,7 +273,7 @@ static __always_inline __s32 larger_across(const struct packet *packet, __u32 be
 }
 
 /* As its sender counts it. */
-static __always_inline enum verdict check_size_across(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline enum verdict check_size_across(hull_t *hull, const struct packet *packet)
 {
 	__u32 largest = largest_allowed(packet), mtu = came_as_ipv6(packet) ? largest + LARGER_BY : largest - LARGER_BY;
 
@@ -286,11 +281,11 @@ static __always_inline enum verdict check_size_across(struct __sk_buff *skb, con
 		return CONTINUE;
 	if (!packet->dont_fragment)
 		return DROP_TOO_BIG;
-	return say(skb, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, DROP_TOO_BIG);
+	return say(hull, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, DROP_TOO_BIG);
 }
 
 /* Behind enter_exit() and check_hops(): on its way in the other family. */
-__noinline int cross(struct __sk_buff *skb)
+__noinline int cross(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -299,26 +294,26 @@ __noinline int cross(struct __sk_buff *skb)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (skb->gso_size)
-		return cut_first(skb, packet, course);
+	if (segment_of(hull))
+		return cut_first(hull, packet, course);
 	course->came.protocol = 0;         /* no shortcut: those know IPv4 */
 	if (quotes(packet))
-		return cross_error(skb);
+		return cross_error(hull);
 	if (has_no_sum_to_give(packet))
 		return DROP_CELL_FRAGMENT;
 	before = ip_bytes(packet);
 	course->crossed_type = packet->icmp_type;
 	readdress_across(packet, course, larger_across(packet, before));
 	tell_crossed(packet, course);
-	if ((verdict = find_way(skb)))
+	if ((verdict = find_way(hull)))
 		return verdict;
-	if ((verdict = check_size_across(skb, packet)))
+	if ((verdict = check_size_across(hull, packet)))
 		return verdict;
-	if ((verdict = cross_packet(skb, before)))
+	if ((verdict = cross_packet(hull, before)))
 		return verdict;
-	if ((verdict = clamp_mss(skb, CELL_NAT64_MSS)))
+	if ((verdict = clamp_mss(hull, CELL_NAT64_MSS)))
 		return verdict;
-	return leave_cell(skb);
+	return leave_cell(hull);
 }
 
 #endif

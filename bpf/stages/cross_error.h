@@ -89,14 +89,14 @@ static __always_inline void tell_crossed(const struct packet *packet, const stru
 }
 
 /* Where its transport begins; 0: it is none. */
-static __always_inline __u32 read_quoted_front(struct __sk_buff *skb, const struct packet *packet, struct crossing *made)
+static __always_inline __u32 read_quoted_front(hull_t *hull, const struct packet *packet, struct crossing *made)
 {
 	__u32 at = inner_ip(packet) + packet->headers;
 	struct ipv6_header ipv6;
 	struct iphdr ip;
 
 	if (came_as_ipv6(packet)) {
-		if (bpf_skb_load_bytes(skb, at, &ipv6, sizeof(ipv6)))
+		if (load_bytes(hull, at, &ipv6, sizeof(ipv6)))
 			return 0;
 		made->quoted_bytes = bpf_ntohs(ipv6.payload);
 		made->quoted_class = bpf_ntohl(ipv6.version_class_flow) >> 20;
@@ -104,7 +104,7 @@ static __always_inline __u32 read_quoted_front(struct __sk_buff *skb, const stru
 		made->quoted_protocol = ipv6.next == IPPROTO_ICMPV6 ? IPPROTO_ICMP : ipv6.next;
 		return at + sizeof(ipv6);
 	}
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.ihl < 5 || bpf_ntohs(ip.tot_len) < ip.ihl * 4)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.ihl < 5 || bpf_ntohs(ip.tot_len) < ip.ihl * 4)
 		return 0;
 	made->quoted_whole = bpf_ntohs(ip.tot_len);
 	made->quoted_bytes = made->quoted_whole - ip.ihl * 4;
@@ -115,10 +115,10 @@ static __always_inline __u32 read_quoted_front(struct __sk_buff *skb, const stru
 }
 
 /* As many bytes as are there, of two numbers: checksums are computed over a known length. */
-static __always_inline bool read_content(struct __sk_buff *skb, struct crossing *made, __u32 at)
+static __always_inline bool read_content(hull_t *hull, struct crossing *made, __u32 at)
 {
-	made->long_content = !bpf_skb_load_bytes(skb, at, made->content, CONTENT_LONG);
-	return made->long_content || !bpf_skb_load_bytes(skb, at, made->content, CONTENT_SHORT);
+	made->long_content = !load_bytes(hull, at, made->content, CONTENT_LONG);
+	return made->long_content || !load_bytes(hull, at, made->content, CONTENT_SHORT);
 }
 
 static __always_inline void mend_content(struct crossing *made, __u32 place, __u32 difference)
@@ -161,7 +161,7 @@ static __always_inline void turn_content_echo(const struct course *course, struc
 	mend_content(made, ICMP_CHECKSUM, echo_difference(course, &before, &now, made->quoted_bytes));
 }
 
-__noinline int read_quoted(struct __sk_buff *skb)
+__noinline int read_quoted(hull_t *hull)
 {
 	struct crossing *made = this_crossing();
 	const struct course *course = this_course();
@@ -170,8 +170,8 @@ __noinline int read_quoted(struct __sk_buff *skb)
 
 	if (!made || !course || !packet)
 		return DROP_TRANSLATION;
-	at = read_quoted_front(skb, packet, made);
-	if (!at || !read_content(skb, made, at))
+	at = read_quoted_front(hull, packet, made);
+	if (!at || !read_content(hull, made, at))
 		return DROP_TRUNCATED;
 	if (made->quoted_protocol == IPPROTO_ICMP)
 		turn_content_echo(course, made);
@@ -202,7 +202,7 @@ static __always_inline __u32 sum_of_words(const void *from, __u32 bytes)
 	return bpf_csum_diff(0, 0, (__be32 *)from, bytes, 0);
 }
 
-__noinline int write_error_ipv4(struct __sk_buff *skb, __u8 hops, __u8 class)
+__noinline int write_error_ipv4(hull_t *hull, __u8 hops, __u8 class)
 {
 	struct crossing *made = this_crossing();
 	const struct course *course = this_course();
@@ -222,12 +222,12 @@ __noinline int write_error_ipv4(struct __sk_buff *skb, __u8 hops, __u8 class)
 	made->ipv4.icmp = (struct icmp_header){ .type = packet->icmp_type, .code = packet->icmp_code };
 	*(__be32 *)&made->ipv4.icmp.identifier = bpf_htonl(course->crossed_rest);
 	made->ipv4.icmp.checksum = fold(made->long_content ? sum_of_words(&made->ipv4.icmp, whole) : sum_of_words(&made->ipv4.icmp, little));
-	if (!make_answer_room(skb, packet, bytes + sizeof(struct iphdr)))
+	if (!make_answer_room(hull, packet, bytes + sizeof(struct iphdr)))
 		return DROP_TRANSLATION;
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IP);
 	if (made->long_content)
-		return bpf_skb_store_bytes(skb, OUTER_HEAD + ETH_HLEN, &made->ipv4, whole + sizeof(struct iphdr), 0) ? DROP_TRANSLATION : CONTINUE;
-	return bpf_skb_store_bytes(skb, OUTER_HEAD + ETH_HLEN, &made->ipv4, little + sizeof(struct iphdr), 0) ? DROP_TRANSLATION : CONTINUE;
+		return store_bytes(hull, OUTER_HEAD + ETH_HLEN, &made->ipv4, whole + sizeof(struct iphdr)) ? DROP_TRANSLATION : CONTINUE;
+	return store_bytes(hull, OUTER_HEAD + ETH_HLEN, &made->ipv4, little + sizeof(struct iphdr)) ? DROP_TRANSLATION : CONTINUE;
 }
 
 static __always_inline void put_quoted_ipv6(struct crossing *made, const struct directive *directive)
@@ -243,7 +243,7 @@ static __always_inline void put_quoted_ipv6(struct crossing *made, const struct 
 	__builtin_memcpy(made->ipv6.content, made->content, CONTENT_LONG);
 }
 
-__noinline int write_error_ipv6(struct __sk_buff *skb, __u8 hops, __u8 class)
+__noinline int write_error_ipv6(hull_t *hull, __u8 hops, __u8 class)
 {
 	struct crossing *made = this_crossing();
 	const struct course *course = this_course();
@@ -262,12 +262,12 @@ __noinline int write_error_ipv6(struct __sk_buff *skb, __u8 hops, __u8 class)
 	made->ipv6.icmp = (struct icmpv6_too_big){ .type = packet->icmp_type, .code = packet->icmp_code, .mtu = bpf_htonl(course->crossed_rest) };
 	made->ipv6.icmp.checksum = fold(made->long_content ? icmpv6_sum(&made->ipv6.ip, &made->ipv6.icmp, whole, whole) :
 							     icmpv6_sum(&made->ipv6.ip, &made->ipv6.icmp, little, little));
-	if (!make_answer_room(skb, packet, bytes + sizeof(struct ipv6_header)))
+	if (!make_answer_room(hull, packet, bytes + sizeof(struct ipv6_header)))
 		return DROP_TRANSLATION;
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IPV6);
 	if (made->long_content)
-		return bpf_skb_store_bytes(skb, OUTER_HEAD + ETH_HLEN, &made->ipv6, whole + sizeof(struct ipv6_header), 0) ? DROP_TRANSLATION : CONTINUE;
-	return bpf_skb_store_bytes(skb, OUTER_HEAD + ETH_HLEN, &made->ipv6, little + sizeof(struct ipv6_header), 0) ? DROP_TRANSLATION : CONTINUE;
+		return store_bytes(hull, OUTER_HEAD + ETH_HLEN, &made->ipv6, whole + sizeof(struct ipv6_header)) ? DROP_TRANSLATION : CONTINUE;
+	return store_bytes(hull, OUTER_HEAD + ETH_HLEN, &made->ipv6, little + sizeof(struct ipv6_header)) ? DROP_TRANSLATION : CONTINUE;
 }
 
 /* Who sends it keeps its own address in the other family: a router on the way, which nobody here knows. Towards IPv4 the gateway has the only one. */
@@ -300,7 +300,7 @@ static __always_inline void size_error(struct packet *packet, const struct cross
 	packet->length = ETH_HLEN + packet->largest;
 }
 
-__noinline int cross_error(struct __sk_buff *skb)
+__noinline int cross_error(hull_t *hull)
 {
 	struct crossing *made = this_crossing();
 	struct course *course = this_course();
@@ -310,23 +310,23 @@ __noinline int cross_error(struct __sk_buff *skb)
 
 	if (!made || !course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if ((verdict = read_quoted(skb)))
+	if ((verdict = read_quoted(hull)))
 		return verdict;
 	hops = hops_left(packet) - 1;
 	class = came_as_ipv6(packet) ? bpf_ntohl(packet->head.ipv6.version_class_flow) >> 20 : packet->head.ip.tos;
 	if (!readdress_error(packet, course, made))
 		return DROP_PROTOCOL;
 	tell_crossed(packet, course);
-	if ((verdict = find_way(skb)))
+	if ((verdict = find_way(hull)))
 		return verdict;
 	if (packet->protocol == IPPROTO_ICMPV6)
-		verdict = write_error_ipv6(skb, hops, class);
+		verdict = write_error_ipv6(hull, hops, class);
 	else
-		verdict = write_error_ipv4(skb, hops, class);
+		verdict = write_error_ipv4(hull, hops, class);
 	if (verdict)
 		return verdict;
 	size_error(packet, made);
-	return leave_cell(skb);
+	return leave_cell(hull);
 }
 
 #endif

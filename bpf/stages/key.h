@@ -130,15 +130,15 @@ static __always_inline bool put_quoted_ports(struct flow_key *key, __u8 protocol
 }
 
 /* The packet that an ICMP error quotes went the other way: turned round, it is of the same flow as the error. */
-static __always_inline bool read_quoted_key(struct __sk_buff *skb, const struct packet *packet, struct flow_key *key)
+static __always_inline bool read_quoted_key(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers;
 	__be16 word[4] = {};
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return false;
-	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || bpf_skb_load_bytes(skb, at + ip.ihl * 4, word, sizeof(word)))
+	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || load_bytes(hull, at + ip.ihl * 4, word, sizeof(word)))
 		return false;
 	key->source = ipv4_address(ip.daddr);
 	key->destination = ipv4_address(ip.saddr);
@@ -146,24 +146,24 @@ static __always_inline bool read_quoted_key(struct __sk_buff *skb, const struct 
 }
 
 /* As much of it as a NAT gateway sends: without extension headers. */
-static __always_inline bool read_quoted_key_ipv6(struct __sk_buff *skb, const struct packet *packet, struct flow_key *key)
+static __always_inline bool read_quoted_key_ipv6(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers;
 	__be16 word[4] = {};
 	struct ipv6_header ip;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || bpf_ntohl(ip.version_class_flow) >> 28 != IPV6_VERSION)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || bpf_ntohl(ip.version_class_flow) >> 28 != IPV6_VERSION)
 		return false;
-	if (bpf_skb_load_bytes(skb, at + sizeof(ip), word, sizeof(word)))
+	if (load_bytes(hull, at + sizeof(ip), word, sizeof(word)))
 		return false;
 	key->source = ip.destination;
 	key->destination = ip.source;
 	return put_quoted_ports(key, ip.next, word, ip.next == IPPROTO_ICMPV6) && !is_ipv4(&key->source) && is_nat64(&key->destination);
 }
 
-static __noinline bool read_quoted_flow(struct __sk_buff *skb, const struct packet *packet, struct flow_key *key)
+static __noinline bool read_quoted_flow(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
-	return is_ipv4(&packet->source) ? read_quoted_key(skb, packet, key) : read_quoted_key_ipv6(skb, packet, key);
+	return is_ipv4(&packet->source) ? read_quoted_key(hull, packet, key) : read_quoted_key_ipv6(hull, packet, key);
 }
 
 static __always_inline void begin_key(struct course *course, const struct packet *packet)
@@ -190,7 +190,7 @@ static __always_inline enum verdict refuse_fragment(const struct packet *packet)
 }
 
 /* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4, and over IPv6 to what NAT64 leads to. A sweep has keys, and no packets. */
-static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __noinline __attribute__((unused)) enum verdict find_key(hull_t *hull, struct packet *packet, struct course *course)
 {
 	enum verdict verdict;
 
@@ -198,7 +198,7 @@ static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff
 	if (!is_ipv4(&packet->source) && (verdict = admit_ipv6(packet, course)))
 		return verdict;
 	if (quotes(packet))
-		return read_quoted_flow(skb, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
+		return read_quoted_flow(hull, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
 	if (!carries_ports(packet) && !(carries_icmp(&packet->source, packet->protocol) && is_echo(packet->protocol, packet->icmp_type)))
 		return DROP_PROTOCOL;
 	put_key_ports(&course->key, packet);

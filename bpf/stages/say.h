@@ -6,17 +6,17 @@
 #include "stages/answer_back_ipv6.h"
 
 /* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). `type`, `code`: of IPv4's ICMP. */
-static __always_inline enum verdict say(struct __sk_buff *skb, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
+static __always_inline enum verdict say(hull_t *hull, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
 					enum verdict otherwise)
 {
 	if (packet->unanswerable)
 		return otherwise;
-	return came_as_ipv6(packet) ? tell_sender_ipv6(skb, type << 8 | code, mtu) : tell_sender(skb, type << 8 | code, mtu);
+	return came_as_ipv6(packet) ? tell_sender_ipv6(hull, type << 8 | code, mtu) : tell_sender(hull, type << 8 | code, mtu);
 }
 
-static __always_inline enum verdict reset(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline enum verdict reset(hull_t *hull, const struct packet *packet)
 {
-	return came_as_ipv6(packet) ? reset_sender_ipv6(skb) : reset_sender(skb);
+	return came_as_ipv6(packet) ? reset_sender_ipv6(hull) : reset_sender(hull);
 }
 
 /* Larger than a cell takes, or than what is behind a gateway: an edge cuts what may be cut. */

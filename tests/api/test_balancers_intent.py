@@ -233,6 +233,12 @@ def test_a_targets_check_is_its_groups(here):
     assert target(here, here.one).check == replace(wanted, matcher="200-204,301")
 
 
+def test_a_check_has_the_proxy_protocols_header_where_the_group_wants_it(here):
+    on = [{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
+    elb(here, "ModifyTargetGroupAttributes", TargetGroupArn=here.group, Attributes=on)
+    assert target(here, here.one).check == HealthCheckIntent(listener=80, proxy_protocol=True)
+
+
 def checked_by(here, cell="cell-0"):
     return {row.address: row.checked_by for row in seen(here, cell=cell).targets}
 

@@ -2,10 +2,11 @@
 
     balancer    zones  where         listeners
     front       a, b   internet      TCP 80 instances, their client preserved; TCP 81 addresses, hidden; TCP_UDP 53 instances
-    inner       a, b   internal      TCP 80 instances, zones crossed
+    inner       a, b   internal      TCP 80 instances, zones crossed; TCP 81 one by weight 10, three by weight 20
     single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
     guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
     counter     a      internal      TCP 80 one and three: behind an endpoint service
+    mute        a      internal      TCP 80 one, unheard: has the group "mute", which lets nothing out
     failing     a, b   internal      TCP 80 fails: two and three stop being healthy
     changing    a      internal      TCP 81 shown: becomes a group that preserves its client; TCP 82 leaves: three is deregistered
 
@@ -47,6 +48,9 @@ def _open_shop(shop: Street) -> None:
     shop.balancer("single", "a")
     shop.balancer("guarded", "a", SecurityGroups=[shop.groups["guard"]])
     shop.balancer("counter", "a")
+    shop.group("mute", "shop", street.EVERYTHING)
+    shop.let_nothing_out("mute")
+    shop.balancer("mute", "a", SecurityGroups=[shop.groups["mute"]])
     shop.target_group("seen", "TCP", 80, "one", "two", "three")
     shop.target_group("hidden", "TCP", 81, "one", "two", "three", by="ip")
     shop.target_group("names", "TCP_UDP", 53, "one", "two", "three")
@@ -55,11 +59,16 @@ def _open_shop(shop: Street) -> None:
     shop.target_group("self-hidden", "TCP", 80, "one", by="ip")
     shop.target_group("kept", "TCP", 80, "kept")
     shop.target_group("counter", "TCP", 80, "one", "three")
+    shop.target_group("unheard", "TCP", 80, "one")
+    shop.target_group("light", "TCP", 81, "one")
+    shop.target_group("heavy", "TCP", 81, "three")
     shop.set_group("crossed", load_balancing__cross_zone__enabled="true")
     shop.listen("front", 80, "seen")
     shop.listen("front", 81, "hidden")
     shop.listen("front", 53, "names", "TCP_UDP")
     shop.listen("inner", 80, "crossed")
+    shop.weigh("inner", 81, light=10, heavy=20)
+    shop.listen("mute", 80, "unheard")
     shop.listen("single", 80, "self")
     shop.listen("single", 81, "self-hidden")
     shop.listen("guarded", 80, "kept")

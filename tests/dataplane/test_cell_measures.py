@@ -17,7 +17,7 @@ from scapy.packet import Packet, Raw
 from rookery.dataplane import formats
 from rookery.dataplane.formats import Measure, MeasureProtocol, MeasureWay, Verdict
 from tests.dataplane import cells, plan_cell, rule_rows
-from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.cells import Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, ENDPOINT, ENDPOINT_ADDRESS, MEASURED, NAT
 from tests.dataplane.plan_edge import SERVER
@@ -212,7 +212,7 @@ def test_a_segment_of_no_connection_is_answered_with_a_reset(watched: Watched) -
 
 
 def test_a_flow_that_gets_no_port(watched: Watched) -> None:
-    """No address is left that new flows may leave by."""
+    """T6-03: no address is left that new flows may leave by. It is AWS's ErrorPortAllocation."""
     rows(watched, "attachments", {plan_cell.attachment_key(NAT): plan_cell.attachment(NAT, addresses=0)})
     assert leave(watched, syn()).verdict is Verdict.DROP_PORTS_EXHAUSTED
     assert watched.only(NAT) == {"tcp_outward_in": 1, "tcp_outward_bytes_in": 40, "dropped": 1, "refused_tcp": 1, "no_port": 1}
@@ -285,6 +285,20 @@ def test_a_balancer_that_preserves_its_clients(watched: Watched) -> None:
         "established": 1,
         "resets_outward": 1,
     }
+
+
+def test_after_its_idle_time_both_ends_of_a_connection_are_reset_in_the_balancers_name(watched: Watched) -> None:
+    """T7-05: TCP_ELB_Reset_Count."""
+    went = ask(watched, syn(PRESERVED)).packet
+    answer(watched, TCP(sport=went.dport, dport=1111, flags="SA"), went.dst, CLIENT, led_to=BALANCER)
+    ask(watched, TCP(sport=1111, dport=PRESERVED, flags="A"))
+    age(watched.cell, 351)
+    for told in (
+        ask(watched, TCP(sport=1111, dport=PRESERVED, flags="PA", ack=3)),
+        answer(watched, TCP(sport=went.dport, dport=1111, flags="PA", ack=4), went.dst, CLIENT, led_to=BALANCER),
+    ):
+        assert str(told.packet[TCP].flags) == "R"
+    assert watched.only(BALANCER)["resets_own"] == 2
 
 
 def test_a_target_that_resets(watched: Watched) -> None:

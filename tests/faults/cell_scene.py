@@ -26,11 +26,13 @@ from rookery.testing.cell_wire import Capture, Reader
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
 from tests.dataplane.model_cell import block_key, siphash13
+from tests.executing import execute
 from tests.faults.size import IS_WHOLE
 from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
+PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
 class Scale(NamedTuple):
@@ -76,6 +78,17 @@ class Scene:
         self._secret = file.key
         self._capture = capture
         self._reader = Reader({node.address for node in self.cell.nodes.values()}, numbered(balancers))
+
+    @contextmanager
+    def few_ports(self, first: int, last: int) -> Iterator[None]:
+        """wren's client uses its ports again before long."""
+        before = execute(self.region.name, self.wren.client, "cat", PORTS).stdout.decode()
+        self._set_ports(f"{first} {last}")
+        yield
+        self._set_ports(before)
+
+    def _set_ports(self, words: str) -> None:
+        execute(self.region.name, self.wren.client, "sh", "-c", f"echo {words.strip()} > {PORTS}")
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from rookery.hyperplane.health import FAILED, WRONG_CODE
 from rookery.region.layout import Layout
 from rookery.region.supervisor import read_records
 from tests.conftest import RunningRegion
-from tests.region.balancer_stage import Stage
+from tests.region.balancer_stage import CHECK, Stage
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -161,20 +161,21 @@ import socket
 with socket.create_server(("", 7000)) as here:
     while True:
         connection, (seen, _) = here.accept()
-        header, _ = connection.recv(100), connection.recv(1000)
-        told = ".".join(map(str, header[16:20]))
+        header, _ = connection.recv(100, socket.MSG_WAITALL), connection.recv(1000)
+        told = {0x20: "nobody", 0x21: ".".join(map(str, header[16:20]))}[header[12]]
         connection.sendall(f"HTTP/1.0 200\\r\\n\\r\\n{told} {seen}".encode())
         connection.close()
 """
 
 
 def test_a_target_is_told_its_clients_address_by_proxy_protocol(stage: Stage):
-    """Though it sees the balancer's."""
+    """T7-16: though it sees the balancer's. Its checks come to the same port, and tell of nobody."""
     told = {"proxy_protocol_v2.enabled": "true", "preserve_client_ip.enabled": "false"}
-    group = stage.new_group("told", Port=7000, HealthCheckPort="8080")
+    group = stage.new_group("told", Port=7000, **CHECK)
     attributes = [{"Key": name, "Value": value} for name, value in told.items()]
     stage.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
     stage.listen(7000, group)
-    stage.register("two", group=group)
     stage.run("two", "sh", "-c", f"python3 -c '{TELLS}' > /tmp/tells 2>&1 &")
+    stage.register("two", group=group)
+    until(lambda: stage.health(group) == {"two": HEALTHY}, "it reads a check's header, and what is asked behind it", 20)
     until(lambda: stage.answer("b", 7000) == f"10.62.1.10 {stage.addresses['b']}", "it is told")

@@ -104,6 +104,16 @@ def takers(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: Iterab
     return [one for one in reached if one.state != INITIAL]
 
 
+def healthy_zones(balancer: LoadBalancer, groups: Iterable[tuple[TargetGroup, list[Placed]]]) -> list[str]:
+    """By name: those in which every group lets the balancer's name lead to its address."""
+    known = list(groups)
+    return [
+        zone.zone
+        for zone in balancer.zones
+        if all(answers_in(balancer, group, zone.zone, placed) for group, placed in known)
+    ]
+
+
 def answers_in(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: list[Placed]) -> bool:
     """Whether the group lets the balancer's name lead to its address in `zone`. An empty group does everywhere."""
     if not placed:

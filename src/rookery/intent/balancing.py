@@ -238,7 +238,8 @@ class _Groups:
         vpc = self._state.vpcs.get(group.vpc_id) if group else None
         if group is None or vpc is None:
             return
-        check, senders = check_intent(group.check, use.port), self._senders(group, use.fronts)
+        headed = is_on(self.attributes(group_id), PROXY_PROTOCOL)
+        check, senders = check_intent(group.check, use.port, headed), self._senders(group, use.fronts)
         rows: dict[TargetKey, TargetIntent] = {}
         for target in sorted(group.targets, key=lambda one: one.state == REGISTERED):
             row = self._row(group, vpc, target, busy, check)
@@ -282,7 +283,7 @@ class _Groups:
         return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)
 
 
-def check_intent(check: HealthCheck, listener: int = 0) -> HealthCheckIntent:
+def check_intent(check: HealthCheck, listener: int = 0, proxy_protocol: bool = False) -> HealthCheckIntent:
     return HealthCheckIntent(
         protocol=check.protocol,
         port=check.port,
@@ -293,6 +294,7 @@ def check_intent(check: HealthCheck, listener: int = 0) -> HealthCheckIntent:
         healthy=check.healthy,
         unhealthy=check.unhealthy,
         listener=listener,
+        proxy_protocol=proxy_protocol,
     )
 
 
