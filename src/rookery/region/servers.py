@@ -19,7 +19,13 @@ from rookery.api.handlers.places import REGIONS
 from rookery.files import write_whole
 from rookery.intent.names import public_domain
 from rookery.region import namespaces, router_link
-from rookery.region.layout import NAMES_ADDRESSES, NAMES_SUBSTRATE_ADDRESS, OLD_PAGE_NAME, PAGE_ADDRESSES, PAGE_NAME
+from rookery.region.layout import (
+    NAMES_ADDRESSES,
+    NAMES_SUBSTRATE_ADDRESS,
+    OLD_PAGE_NAME,
+    PAGE_ADDRESSES,
+    PAGE_NAME,
+)
 from rookery.region.settings import Settings
 
 DEVICE = "x0"
