@@ -134,23 +134,6 @@ def test_pings_are_answered_and_the_gateway_is_a_hop(stage: Stage):
     assert f"From {inner}" in printed(["sh", "-c", '"$@" || true', "sh", *enter], environment)
 
 
-def test_an_instance_without_ipv4_reaches_a_page_that_has_nothing_else(stage: Stage):
-    """T6-18: by its name, of which the resolver makes an address behind 64:ff9b::/96."""
-    stage.begin_modern()
-    until(lambda: stage.in_modern("curl", "-s", "-m", "3", f"http://{OLD_PAGE_NAME}/") == f"{PAGE} sees you as {stage.public}\n", "the page answers")
-    assert int(stage.in_modern("curl", "-s", "-m", "20", "-o", "/dev/null", "-w", "%{size_download}", f"http://{OLD_PAGE_NAME}/bytes/{MEGABYTE}")) == MEGABYTE
-    assert " 0% packet loss" in stage.in_modern("ping", "-n", "-c", "2", "-i", "0.1", "-W", "2", OLD_PAGE_NAME)
-
-
-def test_what_is_translated_between_families_is_seen_like_everything(stage: Stage):
-    told = stage.region.asked("trace", stage.modern, f"64:ff9b::{PAGE}", "--tcp", "80")
-    steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
-    assert told["seen_as"] == stage.public and "family_translated" in steps
-    flows = stage.region.asked("flow", stage.modern)["flows"]
-    found = next(one for one in flows if one["destination_port"] == 80)
-    assert (found["destination"], found["new_destination"], found["public_source"]) == ("64:ff9b::c000:250", PAGE, stage.public)
-
-
 def test_a_trace_goes_from_node_to_node_and_leaves_no_flow(stage: Stage):
     for _ in range(2):  # the second one would find what the first left
         told = stage.region.asked("trace", stage.instance, PAGE, "--tcp", "4242")
@@ -315,6 +298,23 @@ def test_open_connections_are_held(stage: Stage, cloudwatch: Any):
         until(lambda: measured(cloudwatch, stage, "ActiveConnectionCount", statistic="Maximum") >= [HELD], "they are held", 20)
         assert measured(cloudwatch, stage, "ActiveConnectionCount", statistic="Maximum") <= [HELD + 1]
         holding.communicate(b"enough\n", timeout=10)
+
+
+def test_an_instance_without_ipv4_reaches_a_page_that_has_nothing_else(stage: Stage):
+    """T6-18: by its name, of which the resolver makes an address behind 64:ff9b::/96."""
+    stage.begin_modern()
+    until(lambda: stage.in_modern("curl", "-s", "-m", "3", f"http://{OLD_PAGE_NAME}/") == f"{PAGE} sees you as {stage.public}\n", "the page answers")
+    assert int(stage.in_modern("curl", "-s", "-m", "20", "-o", "/dev/null", "-w", "%{size_download}", f"http://{OLD_PAGE_NAME}/bytes/{MEGABYTE}")) == MEGABYTE
+    assert " 0% packet loss" in stage.in_modern("ping", "-n", "-c", "2", "-i", "0.1", "-W", "2", OLD_PAGE_NAME)
+
+
+def test_what_is_translated_between_families_is_seen_like_everything(stage: Stage):
+    told = stage.region.asked("trace", stage.modern, f"64:ff9b::{PAGE}", "--tcp", "80")
+    steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
+    assert told["seen_as"] == stage.public and "family_translated" in steps
+    flows = stage.region.asked("flow", stage.modern)["flows"]
+    found = next(one for one in flows if one["destination_port"] == 80)
+    assert (found["destination"], found["new_destination"], found["public_source"]) == ("64:ff9b::c000:250", PAGE, stage.public)
 
 
 def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):
