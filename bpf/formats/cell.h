@@ -22,6 +22,7 @@ enum cell_constant {
 	CELL_REST_SECONDS = 120,           /* after a FIN or a reset: the port is not given to others meanwhile */
 	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
 	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
+	CELL_COPIED_SECONDS = 2,           /* no heartbeat for so long: what a node keeps of the flow is copied to who keeps it, too */
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
 	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
@@ -300,6 +301,17 @@ struct flow_sweep_outcome {
 	__u32 leaving;                     /* before: whether there is anything in `leaving` to count */
 };
 _Static_assert(sizeof(struct flow_sweep_outcome) == 16, "shared format");
+
+/* The context of the program that looks for flows that rest, and puts their keys into the queue `resting`. Of every `slices` rows of
+ * `trackers` it looks at one, which `slice` names: the queue has no room for a million. */
+struct rest_search {
+	__u32 slices;
+	__u32 slice;
+	__u32 found;
+	__u32 left;                        /* for which the queue had no room */
+};
+_Static_assert(sizeof(struct rest_search) == 16, "shared format");
+
 /* `check_slots`: number, the last bytes of an address in CELL_CHECK_NETWORK -> whom a node's own checks of that name reach, and in the
  * name of which balancer's attachment. `check_numbers`: the same the other way round. Each node's own affair: not in the cell's file. */
 struct check_way {

@@ -21,6 +21,7 @@ enum chain_step {
 	CHAIN_BEAT_ANSWERS_SECOND = 10,
 	CHAIN_END = 11,
 	CHAIN_CHECK = 12,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
+	CHAIN_COPY = 13,                   /* a node that is to keep the flow, too: it rests, so no heartbeat says it. No step follows */
 };
 
 enum chain_flag {
@@ -41,7 +42,7 @@ struct chain_option {
 	__u8 flags;                        /* enum chain_flag */
 	__u8 asked;                        /* so many trackers did not know it */
 	__u8 refused;                      /* so often a decision was taken back */
-	__u16 padding;
+	__u16 quiet_seconds;               /* of a copy: for so long nobody has said that the flow lives */
 	__be16 source_port;                /* of K: a later fragment has none */
 	__be16 destination_port;
 	struct directive directive;        /* once it is decided */

@@ -5,15 +5,12 @@
 #define ROOKERY_CHAIN_STAGE_H
 
 #include "stages/answer_back.h"
+#include "stages/chain_head.h"
 #include "stages/check_answer.h"
 #include "stages/decide.h"
 #include "stages/follow.h"
 
 enum chain_constant {
-	CHAINED_HEAD = OUTER_HEAD + sizeof(struct chain_option),
-	CHAIN_OPTION_WORDS = (sizeof(struct chain_option) - sizeof(struct geneve_option)) / 4,
-	CHAIN_WORDS = (sizeof(struct origin_option) + sizeof(struct chain_option)) / 4,
-	CHAIN_GENEVE_FLAGS = 0x40,         /* RFC 8926: there are critical options */
 	CHAIN_STEPS_AT_ONCE = 16,
 	CHAIN_REFUSALS = 3,
 	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
@@ -77,6 +74,7 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->flags = course->flags;
 	option->asked = course->asked;
 	option->refused = course->refused;
+	option->quiet_seconds = course->quiet_seconds;
 	option->source_port = course->key.source_port;
 	option->destination_port = course->key.destination_port;
 	option->directive = course->directive;
@@ -372,6 +370,20 @@ static __always_inline void take_beat(struct packet *packet, struct course *cour
 	course->step++;
 }
 
+/* From a node that keeps the flow, too. Nobody walks on from here. */
+__noinline int take_copy(void)
+{
+	const struct course *course = this_course();
+	struct packet *packet = this_packet();
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	if (!packet->what_if && !merge_copy())
+		return DROP_FLOWS_FULL;
+	tell(packet, STEP_STORED, CONTINUE, course->self);
+	return KEPT;
+}
+
 static __always_inline void cache_directive(const struct packet *packet, struct course *course)
 {
 	struct cached_directive *row = &course->cached;
@@ -416,6 +428,8 @@ static __always_inline enum verdict take_step(struct __sk_buff *skb, struct pack
 		return course->step == CHAIN_END ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
 		return take_check(skb);
+	case CHAIN_COPY:
+		return take_copy();
 	}
 	return DROP_CHAIN;
 }

@@ -47,6 +47,7 @@ static __always_inline void read_option(struct course *course, struct packet *pa
 	course->flags = option->flags;
 	course->asked = option->asked;
 	course->refused = option->refused;
+	course->quiet_seconds = option->quiet_seconds;
 	course->directive = option->directive;
 	if (packet->fragment != FRAGMENT_LATER)
 		return;
@@ -71,7 +72,7 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 		note_apart(course, place, bpf_ntohl(option.epoch));
 		return DROP_CHAIN;
 	}
-	if (option.step < CHAIN_ASK || (option.step >= CHAIN_END && option.step != CHAIN_CHECK))
+	if (option.step < CHAIN_ASK || option.step == CHAIN_END || option.step > CHAIN_COPY)
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
 	attachment = attach(course, packet->vni, bpf_ntohl(option.interface));

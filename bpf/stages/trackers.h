@@ -165,6 +165,39 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 	add_tracker(key, make_row(course, directive));
 }
 
+/* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
+ * where that one has heard more of it. */
+static __always_inline bool keep_copy(struct course *course, __u64 deadline)
+{
+	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
+	struct tracker *row;
+
+	if (there && there->deadline > course->now) {
+		if (!there->pending && there->directive.version == course->directive.version && there->directive.flags == course->directive.flags &&
+		    there->deadline < deadline)
+			there->deadline = deadline;
+		return true;
+	}
+	row = make_row(course, &course->directive);
+	row->deadline = deadline;
+	if (!there)
+		return add_tracker(&course->key, row) != NO_ROOM;
+	*there = *row;
+	return true;
+}
+
+__noinline int merge_copy(void)
+{
+	struct course *course = this_course();
+	__u64 quiet, whole;
+
+	if (!course)
+		return 0;
+	quiet = course->quiet_seconds * SECOND;
+	whole = lifetime(&course->directive);
+	return quiet >= whole || keep_copy(course, course->now + whole - quiet);
+}
+
 static __always_inline void forget_tracker(const struct flow_key *key)
 {
 	const struct tracker *row = bpf_map_lookup_elem(&trackers, key);

@@ -39,6 +39,7 @@ from rookery.dataplane.formats import (
     LeavingKey,
     NatAddress,
     NatAddressKey,
+    RestSearch,
     RowNumber,
     SubstrateConfig,
     TenantNumber,
@@ -50,12 +51,14 @@ from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep", "flow_rest", "flow_copy"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
+# What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(216, b"\0")
 
 
 class CellSizes(NamedTuple):
@@ -240,3 +243,21 @@ class CellDataplane(SenderDataplane):
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
         return FlowSweepOutcome._make(layout.unpack(left)), counted
+
+    def find_resting(self, slices: int, slice_: int) -> RestSearch:
+        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        layout = LAYOUTS[RestSearch]
+        try:
+            packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))
+        except OSError as error:
+            raise DataplaneError(f"search for flows that rest: {error.strerror}") from error
+        return RestSearch._make(layout.unpack(packed))
+
+    def send_copies(self, flows: int) -> bytes:
+        """Of the next `flows` in the queue to the other nodes that are to keep them; the last frame. A few microseconds for each. The
+        thread must be in the node's network namespace. Raises DataplaneError."""
+        try:
+            return syscall.test_run(self._programs["flow_copy"], COPY_FRAME, syscall.RunContext(), flows).frame
+        except OSError as error:
+            raise DataplaneError(f"copies of flows that rest: {error.strerror}") from error

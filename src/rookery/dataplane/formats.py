@@ -532,6 +532,13 @@ class FlowSweepOutcome(NamedTuple):
     leaving: int
 
 
+class RestSearch(NamedTuple):
+    slices: int
+    slice: int
+    found: int
+    left: int
+
+
 class CheckWay(NamedTuple):
     vni: int
     interface: int
@@ -634,6 +641,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
     FlowSweepOutcome: Struct("=IIII"),
+    RestSearch: Struct("=IIII"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
@@ -702,6 +710,7 @@ class CellConstant(IntEnum):
     REST_SECONDS = 120
     YOUNG_SECONDS = 30
     SETTLED_SECONDS = 3
+    COPIED_SECONDS = 2
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
@@ -766,6 +775,7 @@ class ChainStep(IntEnum):
     BEAT_ANSWERS_SECOND = 10
     END = 11
     CHECK = 12
+    COPY = 13
 
 
 class ChainFlag(IntFlag):

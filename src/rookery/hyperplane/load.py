@@ -61,7 +61,7 @@ class LoadMeter:
     def sweep(self, file: CellFile | None) -> None:
         """Every few seconds; blocks for some ten milliseconds, but where nothing can have changed. Raises DataplaneError."""
         wanted, packets = leaving_keys(file), self._packets()
-        if not (wanted or self._asked or self._holds() or packets != self._swept_at):
+        if not (wanted or self._asked or self.holds() or packets != self._swept_at):
             return
         outcome, counted = self._dataplane.sweep_flows(wanted)
         self.flows, self.directives, self._swept_at = outcome.held, outcome.cached, packets
@@ -69,7 +69,8 @@ class LoadMeter:
         self._left = {key: flows for key, flows in counted.items() if key in self._asked}
         self._asked = frozenset(wanted)
 
-    def _holds(self) -> bool:
+    def holds(self) -> bool:
+        """Is there any flow here?"""
         return bool(self.flows or self.directives or any(row.tracked for _, row in self._dataplane.tenants.items()))
 
     def _packets(self) -> int:
