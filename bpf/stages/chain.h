@@ -182,7 +182,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
-	if (course->decider != course->self && !what_if && !remember_decider())
+	if (course->decider != course->self && !what_if && !remember_decider(idle_seconds_of(course, attachment)))
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
@@ -237,11 +237,13 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
-static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
-	if (!(course->living >> (decider & 31) & 1))
+	if (!(course->living >> (row->decider & 31) & 1))
 		return not_known(packet, course);
-	course->decider = decider;
+	if (!packet->what_if)
+		row->deadline = course->now + lifetime(&row->directive);
+	course->decider = row->decider;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
@@ -258,7 +260,7 @@ __noinline int take_ask(void)
 	if (!row)
 		return not_known(packet, course);
 	if (row->pending)
-		return ask_decider(packet, course, row->decider);
+		return ask_decider(packet, course, row);
 	return is_target_gone(course, &row->directive) ? refuse_gone(packet, course) : take_known(packet, course, row);
 }
 
@@ -278,7 +280,7 @@ __noinline int take_decide(struct __sk_buff *skb)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
-	const struct tracker *row;
+	struct tracker *row;
 	enum verdict verdict;
 
 	if (!course || !packet)
@@ -287,6 +289,8 @@ __noinline int take_decide(struct __sk_buff *skb)
 		take_back(course);
 	row = tracker_of(course);
 	if (row && !(row->pending) && !is_target_gone(course, &row->directive)) {
+		if (!packet->what_if)
+			refresh_tracker(course, row);
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		go_on_deciding(course);

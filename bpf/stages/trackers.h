@@ -22,6 +22,12 @@ static __always_inline __u64 lifetime(const struct directive *directive)
 	return (directive->flags & DIRECTIVE_CLOSING ? CELL_REST_SECONDS : directive->idle_seconds) * SECOND;
 }
 
+/* Datagrams and echoes have nothing that would confirm them. */
+static __always_inline __u16 provisional(const struct course *course)
+{
+	return course->key.protocol == IPPROTO_TCP ? DIRECTIVE_PROVISIONAL : 0;
+}
+
 /* Trackers give a closed connection's port away before long, and a top that saw only the other direction has not heard of its end: nobody
  * believes what it was told for longer than half of that time. */
 static __always_inline __u64 believed(const struct directive *directive)
@@ -207,19 +213,19 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
-static __always_inline bool remember_for_now(const struct course *course, struct tracker *row)
+static __always_inline bool remember(const struct course *course, const struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
 
-	row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
 	if (!there)
 		return add_tracker(&course->key, row) != NO_ROOM;
 	*there = *row;
 	return true;
 }
 
-/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision. */
-__noinline int remember_decider(void)
+/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision, and so does the second datagram of a flow of
+ * which no heartbeat has come, for the first one begins none. */
+__noinline int remember_decider(__u32 idle_seconds)
 {
 	struct course *course = this_course();
 	struct tracker *row;
@@ -227,17 +233,20 @@ __noinline int remember_decider(void)
 	if (!course)
 		return 0;
 	row = make_row(course, &course->directive);
+	row->directive.idle_seconds = idle_seconds;
+	row->directive.flags = provisional(course);
+	row->deadline = course->now + lifetime(&row->directive);
 	row->decider = course->decider;
 	row->pending = 1;
-	return remember_for_now(course, row);
+	return remember(course, row);
 }
 
-/* The decider remembers what it decided, for when it is asked again before anybody else knows. */
+/* The decider remembers what it decided, for when it is asked again before the primary knows. */
 __noinline int remember_decision(void)
 {
 	struct course *course = this_course();
 
-	return course && remember_for_now(course, make_row(course, &course->directive));
+	return course && remember(course, make_row(course, &course->directive));
 }
 
 /* What-ifs leave nothing behind. */

@@ -47,7 +47,7 @@ def is_handed_out(key: FlowKey, row: Tracker | CachedDirective) -> bool:
 
 def lifetime(row: Tracker) -> int:
     """Seconds from its last packet; bpf/stages/trackers.h."""
-    if row.flags & DirectiveFlag.PROVISIONAL or row.pending:
+    if row.flags & DirectiveFlag.PROVISIONAL:
         return CellConstant.PROVISIONAL_SECONDS
     return CellConstant.REST_SECONDS if row.flags & DirectiveFlag.CLOSING else row.idle_seconds
 
