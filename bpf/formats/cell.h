@@ -276,8 +276,9 @@ struct cached_directive {
 	__u64 told;                        /* ... when its trackers last heard of that; 0: never */
 	__u32 header_sent;                 /* milliseconds: when this node itself last sent the target a proxy protocol's header; 0: never */
 	__be32 acknowledged;               /* what the client acknowledged when it completed its handshake here; 0: not seen */
+	__u64 leased;                      /* nanoseconds: when this node asked for it. Trackers are bound to keep it for a while from then on */
 };
-_Static_assert(sizeof(struct cached_directive) == 96, "shared format");
+_Static_assert(sizeof(struct cached_directive) == 104, "shared format");
 
 /* `leaving`: an address of a NAT gateway that takes no new flows -> how many flows still leave by it, of those whose answers this node
  * keeps: its last sweep counted them. The agent says which addresses. */

@@ -95,7 +95,7 @@ static __always_inline bool write_resting_option(hull_t *hull, const struct cour
 	option.top = course->self;
 	option.decider = NOBODY;
 	option.flags = course->flags;
-	option.quiet_seconds = quiet_seconds(course, row);
+	option.seconds = quiet_seconds(course, row);
 	option.source_port = course->key.source_port;
 	option.destination_port = course->key.destination_port;
 	option.directive = row->directive;

@@ -72,13 +72,11 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 /* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. */
 static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
-	__u64 unseen = course->now - row->seen;
-
 	if (may_have_outgrown_header(packet, &row->directive))
 		return false;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
-		return unseen < PROVISIONAL_SECONDS * SECOND;
-	return !course->shakes && unseen < believed(&row->directive);
+		return course->now - row->seen < PROVISIONAL_SECONDS * SECOND;
+	return !course->shakes && course->now - row->leased < believed(&row->directive);
 }
 
 static __always_inline bool closes(const struct packet *packet)

@@ -28,8 +28,9 @@ static __always_inline __u16 provisional(const struct course *course)
 	return course->key.protocol == IPPROTO_TCP ? DIRECTIVE_PROVISIONAL : 0;
 }
 
-/* Trackers give a closed connection's port away before long, and a top that saw only the other direction has not heard of its end: nobody
- * believes what it was told for longer than half of that time. */
+/* A top's lease: it believes what it was told for half of the time for which trackers remember it at least, be that a closed connection's
+ * port, of whose end the top has not heard. Then it asks again, by the next packet, however many it has sent meanwhile: its heartbeats
+ * may all have been lost. */
 static __always_inline __u64 believed(const struct directive *directive)
 {
 	__u32 seconds = directive->idle_seconds < CELL_REST_SECONDS ? directive->idle_seconds : CELL_REST_SECONDS;
@@ -141,13 +142,27 @@ static __always_inline void renew(struct tracker *row, const struct course *cour
 	row->deadline = course->now + lifetime(directive);
 }
 
+/* Whoever decided it, and when: of one flow, and one way. */
+static __always_inline bool says_the_same(const struct directive *a, const struct directive *b)
+{
+	return same_address(&a->source, &b->source) && same_address(&a->destination, &b->destination) && a->source_port == b->source_port &&
+	       a->destination_port == b->destination_port && a->vni == b->vni && a->interface == b->interface;
+}
+
+/* A flow that was known, and is written down again, gives way to what was decided later, and to nothing else. */
+static __always_inline bool give_way(const struct course *course, const struct directive *there, const struct directive *directive)
+{
+	return says_the_same(there, directive) || (course->decider == NOBODY && there->version < directive->version);
+}
+
 /* Who decided first stays; a pending row has decided nothing. `answers`: of K', not of K. */
 static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
 	bool over = there && (answers ? are_answers_over(course, there, directive) : is_row_over(course, there));
 
-	if (there && !over && !(there->pending) && there->directive.version != directive->version)
+	if (there && !over && !(there->pending) && there->directive.version != directive->version &&
+	    !(answers && give_way(course, &there->directive, directive)))
 		return OTHER_THERE;
 	if (there) {
 		renew(there, course, directive);
@@ -199,7 +214,7 @@ __noinline int merge_copy(void)
 
 	if (!course)
 		return 0;
-	quiet = course->quiet_seconds * SECOND;
+	quiet = course->seconds * SECOND;
 	whole = lifetime(&course->directive);
 	return quiet >= whole || keep_copy(course, course->now + whole - quiet);
 }
@@ -211,6 +226,15 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 
 	if (!bpf_map_delete_elem(&trackers, key) && tenant && (__s32)__sync_fetch_and_sub(&tenant->tracked, 1) <= 0)
 		__sync_fetch_and_add(&tenant->tracked, 1);
+}
+
+/* K turned out to be over, as it was decided then. */
+static __always_inline void give_up(const struct course *course)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+
+	if (row && !row->pending && row->directive.version == course->directive.version)
+		forget_tracker(&course->key);
 }
 
 static __always_inline bool remember(const struct course *course, const struct tracker *row)

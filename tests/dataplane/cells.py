@@ -11,7 +11,7 @@ from pathlib import Path
 from scapy.packet import Packet
 
 from rookery.dataplane.cell import CellDataplane
-from rookery.dataplane.formats import FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CachedDirective, FlowKey, Tracker, Verdict
 from rookery.dataplane.node import WhatIf
 from rookery.dataplane.syscall import RunContext
 from tests.dataplane import plan, plan_cell, plan_edge
@@ -129,11 +129,16 @@ class Cell:
             node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
 
 
+def earlier(row: CachedDirective, seconds: int) -> CachedDirective:
+    """Had and used so long before."""
+    seen, told, leased = (max(at - seconds * SECOND, 0) for at in (row.seen, row.told, row.leased))
+    return row._replace(seen=max(seen, 1), told=told, leased=leased)
+
+
 def age(cell: Cell, seconds: int) -> None:
     """As if so much time had passed since anything was seen."""
     for node in cell.nodes:
-        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
-                for one, row in node.real.directives.items()}  # fmt: skip
+        rows = {one: earlier(row, seconds) for one, row in node.real.directives.items()}
         node.real.directives.put_many(rows)
         kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
         node.real.trackers.put_many(kept)

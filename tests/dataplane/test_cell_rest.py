@@ -128,7 +128,7 @@ def test_a_copy_ends_where_it_is_told(cell: Cell) -> None:
     journeys = tell_each_other(cell)
     assert journeys and all(one.verdict is Verdict.KEPT and len(one.path) == 1 for one in journeys)
     told = [chain_of(one.wires[0]) for one in journeys]
-    assert all(one.step == ChainStep.COPY and QUIET <= one.quiet_seconds <= QUIET + 4 for one in told)
+    assert all(one.step == ChainStep.COPY and QUIET <= one.seconds <= QUIET + 4 for one in told)
 
 
 def test_a_copy_is_no_sign_of_life(cell: Cell) -> None:
@@ -231,7 +231,7 @@ def test_a_copy_takes_no_place_of_who_is_asked_for_a_decision(cell: Cell) -> Non
 def test_a_copy_that_comes_after_its_flows_end_is_nothing(cell: Cell) -> None:
     frame, place = a_copy(cell)
     lose_memory(cell, place)
-    assert cell.travel(with_chain(frame, quiet_seconds=IDLE)).verdict is Verdict.KEPT
+    assert cell.travel(with_chain(frame, seconds=IDLE)).verdict is Verdict.KEPT
     assert not cell.nodes[place].real.trackers.get(key())
 
 

@@ -513,6 +513,7 @@ class CachedDirective(NamedTuple):
     told: int
     header_sent: int
     acknowledged: bytes
+    leased: int
 
 
 class LeavingKey(NamedTuple):
@@ -637,7 +638,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
-    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
     FlowSweepOutcome: Struct("=IIII"),
