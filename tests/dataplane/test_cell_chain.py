@@ -20,6 +20,7 @@ from rookery.dataplane.formats import (
     ChainStep,
     DirectiveFlag,
     FlowKey,
+    LeavingKey,
     Step,
     TenantNumber,
     Tracker,
@@ -405,6 +406,23 @@ def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
     assert (outcome.held, outcome.forgotten) == (len(rows) - 7, 7)
     held = node.tenants.get(TenantNumber(ACCOUNT))
     assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
+
+
+@pytest.mark.parametrize(("quiet", "over"), [(CellConstant.CLOSED_SECONDS + 1, True), (0, False)], ids=["over", "half closed, and used"])
+def test_a_connection_that_is_over_is_counted_apart(alone: Cell, quiet: int, over: bool) -> None:
+    """Its port rests; the address by which it left may go. Who still answers is not over."""
+    alone.restore()
+    node = alone.nodes[0].real
+    sent = [out(alone, syn(sport)).packet for sport in range(2000, 2006)]
+    left = {address: LeavingKey(plan.VPC, NAT, address_bytes(address)) for address in (NAT_ADDRESS, NAT_SECOND)}
+    ends = now() + (CellConstant.REST_SECONDS - quiet) * SECOND
+    closing = {one: row._replace(flags=DirectiveFlag.CLOSING | row.flags & DirectiveFlag.OUTWARD, deadline=ends) for one, row in node.trackers.items()}
+    node.trackers.put_many(closing)
+    outcome, counted = node.sweep_flows(left.values())
+    assert (outcome.held, outcome.closed) == (12, 12 * over)
+    assert {address: counted[one] for address, one in left.items()} == {
+        address: 0 if over else sum(one.src == address for one in sent) for address in left
+    }
 
 
 def establish(cell: Cell) -> Packet:

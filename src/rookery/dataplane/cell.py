@@ -232,13 +232,13 @@ class CellDataplane(SenderDataplane):
 
     def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
-        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        of flows that are not over come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
         Raises DataplaneError."""
         layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
         self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
         self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(*FlowSweepOutcome(0, 0, 0, 0, leaving=len(wanted))))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}

@@ -528,6 +528,7 @@ class Leaving(NamedTuple):
 
 class FlowSweepOutcome(NamedTuple):
     held: int
+    closed: int
     forgotten: int
     cached: int
     leaving: int
@@ -641,7 +642,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
-    FlowSweepOutcome: Struct("=IIII"),
+    FlowSweepOutcome: Struct("=IIIII"),
     RestSearch: Struct("=IIII"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
@@ -709,6 +710,7 @@ class CellConstant(IntEnum):
     OVERHEAD = 160
     PROVISIONAL_SECONDS = 30
     REST_SECONDS = 120
+    CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
     SETTLED_SECONDS = 3
     COPIED_SECONDS = 2

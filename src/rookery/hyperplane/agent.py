@@ -164,10 +164,16 @@ class Agent(Follower[NodeState]):
 
     async def _become(self, intent: HostIntent) -> None:
         await asyncio.to_thread(self._state.kernel.become, intent)
+        self._take_what_waited()
 
     async def _change(self, update: Update) -> None:
         assert update.delta is not None
         await asyncio.to_thread(self._state.kernel.change, update.delta)
+        self._take_what_waited()
+
+    def _take_what_waited(self) -> None:
+        if self._state.kernel.waits:
+            self._files.take_again()
 
     def _complete(self, report: NodeReport) -> NodeReport:
         """What only the agent's parts know."""
@@ -179,6 +185,7 @@ class Agent(Follower[NodeState]):
             report,
             living=tuple(sorted([state.config.name, *living])),
             flows=state.load.flows,
+            resting=state.load.resting,
             directives=state.load.directives,
             packets=load.packets,
             dropped=load.dropped,
