@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.formats import (
     LAYOUTS,
@@ -39,24 +40,29 @@ from rookery.dataplane.formats import (
     LeavingKey,
     NatAddress,
     NatAddressKey,
+    RestSearch,
     RowNumber,
     SubstrateConfig,
     TenantNumber,
     Tracker,
 )
 from rookery.dataplane.measures import Measures
-from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, check_pins, load
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
+from rookery.dataplane.two_builds import TwoBuildsDataplane
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep", "flow_rest", "flow_copy"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
+ON_CARDS = (f"hyperplane{XDP_BUILD}",)  # a check's way is never a card
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
+# What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(236, b"\0")
 
 
 class CellSizes(NamedTuple):
@@ -72,7 +78,7 @@ class CellSizes(NamedTuple):
     checks: int = 1 << 14  # that a node makes: a target's from each of its balancer's attachments is one
 
 
-class CellDataplane(SenderDataplane):
+class CellDataplane(TwoBuildsDataplane, SenderDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms, sizes: CellSizes):
@@ -130,8 +136,11 @@ class CellDataplane(SenderDataplane):
             self._raise_world()
 
     @classmethod
-    def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
-        """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
+    def open(
+        cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes, mode: AttachMode | None = None
+    ) -> CellDataplane:
+        """Load the objects of the folder `objects` (rookery.dataplane.node.load). `mode`: as of use_attach_mode(); the XDP build is loaded
+        for "xdp" only. Sizes count when a map is made; one that is pinned
         keeps its own, and is refused where a half of it would not have as many rows as the cell's file. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         halves = CellConstant.HALVES
         rows = dict.fromkeys(UNUSED, 1) | {
@@ -149,7 +158,10 @@ class CellDataplane(SenderDataplane):
             "check_numbers": ROOM * sizes.checks,
         }
         cls.check_halves(pins, sizes.services, sizes.targets)
-        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
+        made = cls(pins, load(pins, objects, PROGRAMS + ON_CARDS * (mode == "xdp"), rows), sizes)
+        if mode:
+            made.use_attach_mode(mode)
+        return made
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:
@@ -232,14 +244,32 @@ class CellDataplane(SenderDataplane):
 
     def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
-        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        of flows that are not over come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
         Raises DataplaneError."""
         layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
         self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
         self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(*FlowSweepOutcome(0, 0, 0, 0, leaving=len(wanted))))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
         return FlowSweepOutcome._make(layout.unpack(left)), counted
+
+    def find_resting(self, slices: int, slice_: int) -> RestSearch:
+        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        layout = LAYOUTS[RestSearch]
+        try:
+            packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))
+        except OSError as error:
+            raise DataplaneError(f"search for flows that rest: {error.strerror}") from error
+        return RestSearch._make(layout.unpack(packed))
+
+    def send_copies(self, flows: int) -> bytes:
+        """Of the next `flows` in the queue to the other nodes that are to keep them; the last frame. A few microseconds for each. The
+        thread must be in the node's network namespace. Raises DataplaneError."""
+        try:
+            return syscall.test_run(self._programs["flow_copy"], COPY_FRAME, syscall.RunContext(), flows).frame
+        except OSError as error:
+            raise DataplaneError(f"copies of flows that rest: {error.strerror}") from error
