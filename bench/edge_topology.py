@@ -26,7 +26,7 @@ from bench.region import (
     running_region,
     wait_for_ping,
 )
-from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, inside, ip
+from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, bypass_netfilter, inside, ip
 from rookery.region.layout import PAGE_ADDRESSES, Layout
 
 SERVER = PAGE_ADDRESSES[0]
@@ -79,6 +79,7 @@ class Shape:
     def build(self) -> None:
         for namespace in self.spaces.values():
             ip("netns", "add", namespace)
+        bypass_netfilter(self.spaces["substrate"])
         self.ip("substrate", "link", "add", "br0", "mtu", str(SUBSTRATE_MTU), "type", "bridge")
         self.ip("substrate", "link", "set", "br0", "up")
         for part, address in (("host", HOST), ("edge", EDGE)):
