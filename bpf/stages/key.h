@@ -207,6 +207,7 @@ static __always_inline void know(struct course *course, const struct directive *
 {
 	course->directive = *directive;
 	course->known = true;
+	course->answers_keepers = 0;
 	turn_key(&course->directive, course->key.protocol, &course->answers);
 }
 

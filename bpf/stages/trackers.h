@@ -174,11 +174,11 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
-static __always_inline bool remember_for_now(const struct course *course, struct tracker *row)
+/* Of K, whatever was there. */
+static __always_inline bool put_tracker(const struct course *course, struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
 
-	row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
 	if (!there)
 		return add_tracker(&course->key, row) != NO_ROOM;
 	*there = *row;
@@ -194,17 +194,24 @@ __noinline int remember_decider(void)
 	if (!course)
 		return 0;
 	row = make_row(course, &course->directive);
+	row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
 	row->decider = course->decider;
 	row->pending = 1;
-	return remember_for_now(course, row);
+	return put_tracker(course, row);
 }
 
-/* The decider remembers what it decided, for when it is asked again before anybody else knows. */
+/* The decider remembers what it decided, for when it is asked again before anybody else knows; for good where it is who keeps it. */
 __noinline int remember_decision(void)
 {
 	struct course *course = this_course();
+	struct tracker *row;
 
-	return course && remember_for_now(course, make_row(course, &course->directive));
+	if (!course)
+		return 0;
+	row = make_row(course, &course->directive);
+	if (!(course->flags & CHAIN_KEPT))
+		row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
+	return put_tracker(course, row);
 }
 
 /* What-ifs leave nothing behind. */
