@@ -10,7 +10,7 @@
 
 enum decide_constant {
 	BLOCKS_SEARCHED = 256,             /* for those that this node owns: one of so many as there are nodes is */
-	BLOCKS_CHOSEN = 24,                /* ... among the first so many for one that saves a way */
+	BLOCKS_CHOSEN = 32,                /* ... among the first so many for one that saves a way */
 	BLOCKS_TRIED = 20,                 /* own ones, of an address */
 	BLOCKS_WANTED = 4,                 /* ... the first of them where the flow is kept anyway: others may be free */
 	NO_BLOCK = CELL_PORT_BLOCKS,
@@ -146,14 +146,12 @@ static __always_inline bool is_of_checks(const struct course *course, __u32 bloc
 }
 
 /* A new owner leaves a block alone until it has been told which of its ports are taken. */
-static __always_inline bool owns_block(struct course *course, __u32 block)
+static __always_inline bool owns_block(struct course *course, __u64 address, __u32 block)
 {
-	__u64 hash;
+	__u64 hash = hash_of_block(address, CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
 
 	if (is_of_checks(course, block))
 		return false;
-	course->answers.destination_port = bpf_htons(CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
-	hash = hash_of_answers(true);
 	course->answers_keepers = KEEPERS_KNOWN | rank(hash, CELL_NODE_CURRENT);
 	if (half_of(course->answers_keepers, false) != course->self)
 		return false;
@@ -178,6 +176,7 @@ static __always_inline bool is_wanted(const struct course *course)
 __noinline __u32 find_block(__u32 random)
 {
 	struct course *course = this_course();
+	__u64 address = hash_of_answers_address();
 	__u32 spare = NO_BLOCK;
 
 	if (!course)
@@ -185,7 +184,7 @@ __noinline __u32 find_block(__u32 random)
 	for (__u32 i = 0; i < BLOCKS_SEARCHED && (i < BLOCKS_CHOSEN || spare == NO_BLOCK); i++) {
 		__u32 block = (random + i) % CELL_PORT_BLOCKS;
 
-		if (!owns_block(course, block))
+		if (!owns_block(course, address, block))
 			continue;
 		if (is_wanted(course))
 			return block;

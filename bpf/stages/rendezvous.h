@@ -6,13 +6,6 @@
 
 #include "stages/key.h"
 
-static __always_inline __u64 mix64(__u64 x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 /* What is remembered from place to place lies in a map: the verifier would follow every order in which nodes can rank. */
 static __always_inline void take_place(struct ranking *ranking, __u64 weight, __u32 place)
 {
