@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from typing import Any
 
 from bench.edge_path import tcp_stream_in
 from bench.edge_topology import SERVER, plain, shaped, vxlan_snat
@@ -76,7 +77,7 @@ def first_packets(topology: Topology, seconds: float) -> Figures:
     return {"first_p50_us": found["first_p50_us"], "later_p50_us": found["later_p50_us"]}
 
 
-def private_instance(ec2) -> dict:
+def private_instance(ec2: Any) -> dict:
     """It reaches the internet through a NAT gateway in another subnet."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -94,11 +95,11 @@ def private_instance(ec2) -> dict:
     return ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
 
 
-def _subnet(ec2, vpc: str, number: int) -> str:
+def _subnet(ec2: Any, vpc: str, number: int) -> str:
     return ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
 
 
-def _lead(ec2, vpc: str, subnet: str, **target: str) -> None:
+def _lead(ec2: Any, vpc: str, subnet: str, **target: str) -> None:
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)

@@ -19,7 +19,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import bare_node
 from bench.bare_host import SMALL
@@ -172,7 +172,7 @@ def memory(real: CellDataplane) -> dict[str, int]:
     return {"trackers": memory_of(real.trackers.fd), "directives": memory_of(real.directives.fd)}
 
 
-def measure_all(runs: int, large: int) -> dict[str, object]:
+def measure_all(runs: int, large: int) -> dict[str, Any]:
     pins, held = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}", 0
     try:
         with Hot(OBJECTS, "") as hot:

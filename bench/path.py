@@ -34,7 +34,7 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq) / 100
 
 
-def spawn(namespace: str, *command: str) -> subprocess.Popen:
+def spawn(namespace: str, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["ip", "netns", "exec", namespace, *command], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )
@@ -48,7 +48,7 @@ def output_of(process: subprocess.Popen) -> dict:
     """Raises RuntimeError when the load failed: a figure of a broken run is worse than none."""
     text, _ = process.communicate(timeout=60)
     if process.returncode:
-        raise RuntimeError(f"{process.args} ended with {process.returncode}: {text[-300:]}")
+        raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {text[-300:]}")
     return json.loads(text)
 
 
