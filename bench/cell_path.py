@@ -50,7 +50,7 @@ _next_flow = count(0, FLOWS)
 
 def new_flows(topology: Topology, seconds: float) -> Figures:
     """Of flows that nobody has seen; what is lost does not count."""
-    server = load(topology.server.namespace, "flow-sink", topology.server.address, str(PATIENCE))
+    server = load(topology.server.namespace, "flow-sink", topology.server.own, str(PATIENCE))
     wait_for_listener(topology.server.namespace, FLOW_PORT, "u")
     before = busy_seconds()
     sent = output_of(load(topology.client.namespace, "new-flows", topology.server.address, str(seconds), str(next(_next_flow))))
@@ -69,7 +69,7 @@ def new_flows(topology: Topology, seconds: float) -> Figures:
 
 def first_packets(topology: Topology, seconds: float) -> Figures:
     """Microseconds there and back, of a flow's first datagram and of a later one."""
-    server = load(topology.server.namespace, "udp-echo", topology.server.address, str(seconds + PATIENCE))
+    server = load(topology.server.namespace, "udp-echo", topology.server.own, str(seconds + PATIENCE))
     wait_for_listener(topology.server.namespace, 5301, "u")
     found = output_of(load(topology.client.namespace, "first-packets", topology.server.address, str(seconds)))
     server.terminate()

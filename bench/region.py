@@ -31,20 +31,21 @@ def ec2_client() -> Any:
     return client_of("ec2")
 
 
-def client_of(service: str) -> Any:
-    """A botocore client of the region, from what `rookery env` prints."""
+def client_of(service: str, key: tuple[str, str] | None = None) -> Any:
+    """A botocore client of the region, from what `rookery env` prints; `key`: of another account."""
     lines = [
         line.removeprefix("export ").split("=", 1)
         for line in rookery("env").splitlines()
         if line.startswith("export")
     ]
     values = {key: value.strip("'\"") for key, value in lines}
+    identity, secret = key or (values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
     return Session().create_client(
         service,
         endpoint_url=values["AWS_ENDPOINT_URL"],
         region_name=values["AWS_REGION"],
-        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=identity,
+        aws_secret_access_key=secret,
     )
 
 

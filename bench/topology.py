@@ -84,6 +84,11 @@ class Endpoint:
 
     namespace: str
     address: str
+    behind: str = ""  # its own address, where `address` is that of what stands in front of it
+
+    @property
+    def own(self) -> str:
+        return self.behind or self.address
 
 
 @dataclass
