@@ -38,6 +38,7 @@ NOBODY = "10.0.7.7"  # an address of the noisy one's VPC
 ROOM = 2000  # flows that the noisy one may hold at each node: less than a second of its flood
 KINDS = ("quiet", "elsewhere", "flood")
 MOST_ACCOUNTS = 8
+PACED = tuple(f"{flow}_{figure}" for flow in ("old", "new") for figure in ("p50_us", "p99_us", "lost"))
 
 
 class Account(NamedTuple):
@@ -125,7 +126,7 @@ def summary(found: dict[str, list[dict[str, dict[str, float]]]]) -> dict[str, di
     told: dict[str, dict[str, dict[str, float]]] = {}
     for who in ("outside", "inside"):
         told[who] = {}
-        for figure in found["quiet"][0][who]:
+        for figure in PACED:
             values = {kind: [one[who][figure] for one in rows] for kind, rows in found.items()}
             told[who][figure] = {kind: statistics.median(each) for kind, each in values.items()} | {
                 f"flood / {base}": statistics.median(a / b if b else float(a == b) for a, b in zip(values["flood"], values[base], strict=True))
