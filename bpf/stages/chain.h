@@ -215,10 +215,10 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 		row->deadline = deadline;
 }
 
-/* For so long nobody has said that it lives that its top does not believe its own copy any more, and asks. */
+/* For so long nobody has said that it lives that no top believes its own copy any more. */
 static __always_inline bool was_quiet(const struct course *course, const struct tracker *row)
 {
-	return row->deadline + believed(&row->directive) <= course->now + lifetime(&row->directive);
+	return row->deadline + CELL_LEASE_SECONDS * SECOND <= course->now + lifetime(&row->directive);
 }
 
 /* A decision that nobody has used yet may not have been stored where it should be, and one that was quiet lives on everywhere or nowhere:
@@ -420,9 +420,9 @@ static __always_inline enum verdict take_step(hull_t *hull, struct packet *packe
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
-		return course->step == CHAIN_END ? KEPT : CONTINUE;
+		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
-		return take_check(hull);
+		return can_hand_over() ? take_check(hull) : DEFERRED;
 	}
 	return DROP_CHAIN;
 }

@@ -71,7 +71,7 @@ static __noinline enum verdict read_chain(hull_t *hull, struct packet *packet, s
 		note_apart(course, place, bpf_ntohl(option.epoch));
 		return DROP_CHAIN;
 	}
-	if (option.step < CHAIN_ASK || (option.step >= CHAIN_END && option.step != CHAIN_CHECK))
+	if (option.step < CHAIN_ASK || option.step >= CHAIN_END)
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
 	attachment = attach(course, packet->vni, bpf_ntohl(option.interface));

@@ -13,7 +13,6 @@
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
 	TOLD_AGAIN = 100000000,            /* ... after one that found no way */
-	PROVISIONAL_SECONDS = 10,          /* ... a SYN that comes again asks again */
 	LARGEST_BEAT = 9216,               /* what is larger is no packet of a wire, and is not copied */
 };
 
@@ -70,16 +69,13 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 	return CONTINUE;
 }
 
-/* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. */
+/* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. What comes later
+ * may be, too, where another top saw the handshake: what this one has not used of late it does not believe. */
 static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
-	__u64 unseen = course->now - row->seen;
-
-	if (may_have_outgrown_header(packet, &row->directive))
+	if (course->now - row->seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
 		return false;
-	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
-		return unseen < PROVISIONAL_SECONDS * SECOND;
-	return !course->shakes && unseen < believed(&row->directive);
+	return row->directive.flags & DIRECTIVE_PROVISIONAL || !course->shakes;
 }
 
 static __always_inline bool closes(const struct packet *packet)
@@ -126,7 +122,7 @@ __noinline int beat(hull_t *hull)
 	if (!course || !packet || !config)
 		return 0;
 	course->step = CHAIN_BEAT_FIRST;
-	for (__u32 i = 0; i < CHAIN_END - CHAIN_BEAT_FIRST && course->step < CHAIN_END; i++) {
+	for (__u32 i = CHAIN_BEAT_FIRST; i <= CHAIN_BEAT_ANSWERS_SECOND && course->step <= CHAIN_BEAT_ANSWERS_SECOND; i++) {
 		__u32 place = place_of_step();
 
 		if (place == course->self) {
@@ -137,6 +133,7 @@ __noinline int beat(hull_t *hull)
 			return chain_to(hull, place) == SENT && send_copy(hull, packet, config);
 		}
 	}
+	course->step = CHAIN_END;  /* the number after a heartbeat's last is another step's */
 	return 1;
 }
 

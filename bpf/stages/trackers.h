@@ -22,15 +22,6 @@ static __always_inline __u64 lifetime(const struct directive *directive)
 	return (directive->flags & DIRECTIVE_CLOSING ? CELL_REST_SECONDS : directive->idle_seconds) * SECOND;
 }
 
-/* Trackers give a closed connection's port away before long, and a top that saw only the other direction has not heard of its end: nobody
- * believes what it was told for longer than half of that time. */
-static __always_inline __u64 believed(const struct directive *directive)
-{
-	__u32 seconds = directive->idle_seconds < CELL_REST_SECONDS ? directive->idle_seconds : CELL_REST_SECONDS;
-
-	return seconds * SECOND / 2;
-}
-
 static __always_inline __u32 tenant_of(const struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);

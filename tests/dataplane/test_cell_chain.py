@@ -40,9 +40,9 @@ ALL = range(4)
 RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
 
 
-@pytest.fixture(scope="module")
-def four() -> Iterator[Cell]:
-    with cells.cell(4) as made:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def four(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -52,9 +52,9 @@ def cell(four: Cell) -> Cell:
     return four
 
 
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Cell]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -311,7 +311,7 @@ def test_the_answer_to_a_handshake_is_not_led_to_a_connection_that_has_closed(ce
     assert answered(cell, sent, "SA").packet.dst == "10.7.1.8"
 
 
-@pytest.mark.parametrize(("seconds", "believed"), [(50, True), (61, False)])
+@pytest.mark.parametrize(("seconds", "believed"), [(0, True), (CellConstant.LEASE_SECONDS, False)])
 def test_a_top_does_not_believe_for_long_that_a_closed_connections_port_is_still_its(cell: Cell, seconds: int, believed: bool) -> None:
     """Meanwhile trackers may give it to another."""
     sent = out(cell).packet
@@ -330,7 +330,7 @@ def test_a_top_that_saw_no_end_leads_no_handshake_to_who_had_the_port_before(cel
     forget(cell, tables=("trackers",))
     assert answered(cell, sent, "A").verdict is Verdict.SENT
     assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
-    later(cell, 61)
+    later(cell, CellConstant.LEASE_SECONDS)
     assert answered(cell, sent, "A").verdict is Verdict.DROP_NO_FLOW
 
 
@@ -340,6 +340,19 @@ def test_a_top_that_saw_no_end_begins_anew_where_its_client_does(cell: Cell) -> 
     assert out(cell).packet.sport == sent.sport
     closed(cell)
     assert out(cell).packet.sport != sent.sport
+
+
+def test_a_top_that_missed_a_connection_asks_before_it_leads_its_packets_as_the_one_before(cell: Cell) -> None:
+    """One client's port: a connection passes by top 0 and ends by top 1, where the next one begins; then top 1 dies."""
+    before = established(cell)
+    out(cell, syn(flags="FA"), top=1)
+    closed(cell)
+    later(cell, CellConstant.LEASE_SECONDS)
+    begun = out(cell, top=1).packet
+    assert begun.sport != before.sport
+    answered(cell, begun, "SA")
+    assert out(cell, syn(flags="A"), top=1).packet.sport == begun.sport
+    assert out(cell, syn(flags="PA"), top=0).packet.sport == begun.sport
 
 
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:

@@ -701,6 +701,7 @@ class CellConstant(IntEnum):
     PROVISIONAL_SECONDS = 30
     REST_SECONDS = 120
     YOUNG_SECONDS = 30
+    LEASE_SECONDS = 1
     SETTLED_SECONDS = 3
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
@@ -764,8 +765,8 @@ class ChainStep(IntEnum):
     BEAT_SECOND = 8
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
-    END = 11
-    CHECK = 12
+    CHECK = 11
+    END = 12
 
 
 class ChainFlag(IntFlag):
