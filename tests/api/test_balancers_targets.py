@@ -134,6 +134,15 @@ def test_a_deregistered_target_drains_for_its_delay_and_is_then_unknown(here):  
     assert [one.id for one in stored_group(here, here.group).targets] == [here.two]
 
 
+@pytest.mark.parametrize("delay", ["0", "300"])
+def test_a_drained_target_whose_flows_end_with_it_is_forgotten_at_once(here, delay):
+    said = {"deregistration_delay.timeout_seconds": delay, "deregistration_delay.connection_termination.enabled": "true"}
+    modify(here, "ModifyTargetGroupAttributes", said, TargetGroupArn=here.group)
+    deregister(here, here.group, here.one)
+    pass_time(here, float(delay))
+    assert [one.id for one in stored_group(here, here.group).targets] == [here.two]
+
+
 def test_a_draining_target_is_registered_again(here):
     deregister(here, here.group, here.one)
     deregister(here, here.group, here.one)

@@ -77,9 +77,9 @@ class Watched:
         return formats.FlowsHeld(*map(sum, zip(*found, strict=True)))
 
 
-@pytest.fixture(scope="module", params=(1, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
@@ -89,9 +89,9 @@ def watched(one_cell: Watched) -> Watched:
     return one_cell
 
 
-@pytest.fixture(scope="module")
-def one_node() -> Iterator[Watched]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def one_node(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
