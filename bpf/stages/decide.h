@@ -91,7 +91,7 @@ static __always_inline void begin_decision(struct course *course, __u32 idle_sec
 	directive->destination_port = course->key.destination_port;
 	directive->vni = course->key.vni;
 	directive->interface = course->key.interface;
-	directive->flags = DIRECTIVE_OUTWARD | (course->key.protocol == IPPROTO_TCP ? DIRECTIVE_PROVISIONAL : 0);
+	directive->flags = DIRECTIVE_OUTWARD | provisional(course);
 	directive->target = CELL_NO_TARGET;
 	directive->idle_seconds = idle_seconds;
 	directive->version = new_version(course);
@@ -162,7 +162,7 @@ static __always_inline bool owns_block(struct course *course, __u64 address, __u
  * keeper has to write down K anyway, or is to be told in the end, saves the packet a way. */
 static __always_inline __u32 wanted_keeper(struct course *course)
 {
-	__u32 second = keeper_of_key(course, true), wanted = second == course->self ? course->top : second;
+	__u32 second = place_of_other(course), wanted = second == course->self ? course->top : second;
 
 	return wanted == course->self ? NOBODY : wanted;
 }
@@ -337,6 +337,14 @@ static __always_inline bool needs_port(const struct course *course, const struct
 	const struct cell_service *service = attachment->kind == ATTACHMENT_NAT ? 0 : service_of(course);
 
 	return !service || !(service->flags & SERVICE_PRESERVE_CLIENT);
+}
+
+/* Of a new flow: so long it may rest. */
+static __always_inline __u32 idle_seconds_of(const struct course *course, const struct attachment *attachment)
+{
+	const struct cell_service *service = attachment->kind == ATTACHMENT_NAT ? 0 : service_of(course);
+
+	return service ? service->idle_seconds : CELL_NAT_IDLE_SECONDS;
 }
 
 #endif
