@@ -26,12 +26,6 @@ static __always_inline __u32 place_asked(struct course *course)
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
 }
 
-/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
-static __always_inline __u32 place_of_other(const struct course *course)
-{
-	return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked != 1);
-}
-
 __noinline __u32 place_of_step(void)
 {
 	struct course *course = this_course();
@@ -308,7 +302,7 @@ __noinline int take_decide(hull_t *hull)
 	if ((verdict = decide(hull)))
 		return verdict;
 	course->decided = true;
-	if (keeper_of_key(course, true) == course->self)
+	if (place_of_other(course) == course->self)
 		course->flags |= CHAIN_KEPT;
 	if (!packet->what_if && !remember_decision())
 		return DROP_FLOWS_FULL;
@@ -337,7 +331,7 @@ static __always_inline enum chain_step after_answers(struct course *course)
 {
 	if (course->step == CHAIN_ANSWERS_FIRST)
 		return CHAIN_ANSWERS_SECOND;
-	return course->flags & CHAIN_KEPT && keeper_of_key(course, true) == course->decider ? CHAIN_TELL : CHAIN_SECOND;
+	return course->flags & CHAIN_KEPT && place_of_other(course) == course->decider ? CHAIN_TELL : CHAIN_SECOND;
 }
 
 __noinline int take_answers(void)

@@ -162,7 +162,7 @@ static __always_inline bool owns_block(struct course *course, __u64 address, __u
  * keeper has to write down K anyway, or is to be told in the end, saves the packet a way. */
 static __always_inline __u32 wanted_keeper(struct course *course)
 {
-	__u32 second = keeper_of_key(course, true), wanted = second == course->self ? course->top : second;
+	__u32 second = place_of_other(course), wanted = second == course->self ? course->top : second;
 
 	return wanted == course->self ? NOBODY : wanted;
 }

@@ -58,6 +58,12 @@ static __always_inline __u32 keeper_of_key(struct course *course, bool second)
 	return half_of(course->keepers, second);
 }
 
+/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
+static __always_inline __u32 place_of_other(struct course *course)
+{
+	return keeper_of_key(course, course->asked != 1);
+}
+
 static __always_inline __u32 keeper_of_answers(struct course *course, bool second)
 {
 	if (!course->answers_keepers)

@@ -237,8 +237,7 @@ static __always_inline void give_up(const struct course *course)
 		forget_tracker(&course->key);
 }
 
-/* Of K, whatever was there. */
-static __always_inline bool put_tracker(const struct course *course, struct tracker *row)
+static __always_inline bool remember(const struct course *course, const struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
 
@@ -263,15 +262,15 @@ __noinline int remember_decider(__u32 idle_seconds)
 	row->deadline = course->now + lifetime(&row->directive);
 	row->decider = course->decider;
 	row->pending = 1;
-	return put_tracker(course, row);
+	return remember(course, row);
 }
 
-/* The decider remembers what it decided, for when it is asked again before anybody else knows. */
+/* The decider remembers what it decided, for when it is asked again before the primary knows. */
 __noinline int remember_decision(void)
 {
 	struct course *course = this_course();
 
-	return course && put_tracker(course, make_row(course, &course->directive));
+	return course && remember(course, make_row(course, &course->directive));
 }
 
 /* What-ifs leave nothing behind. */
