@@ -48,7 +48,7 @@ enum head_constant {
 _Static_assert(offsetof(struct head, transport) == 2 + ETH_HLEN + 20, "no holes between the headers");
 
 enum packet_constant {
-	FARTHEST_HEAD = 512,               /* nothing that is read begins behind this: the verifier wants a bound */
+	FARTHEST_HEAD = 1 << 9,            /* nothing that is read begins behind this: the verifier wants a bound */
 };
 
 enum fragment_kind {
@@ -170,7 +170,8 @@ static __always_inline __u32 gather_head(hull_t *hull, __u32 offset, void *to, _
 	return load_bytes(hull, offset, to, last + 1) ? 0 : last + 1;
 }
 
-/* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round. */
+/* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round; and once more, for
+ * it may have been on the stack between, where Linux 6.1 forgets what it has learnt of it. */
 static __always_inline const void *in_place(hull_t *hull, __u32 offset, __u32 bytes)
 {
 	const void *from;
@@ -178,7 +179,7 @@ static __always_inline const void *in_place(hull_t *hull, __u32 offset, __u32 by
 	if (offset > FARTHEST_HEAD)
 		return 0;
 	asm volatile("" : "+r"(offset));
-	from = (const void *)(long)hull->data + offset;
+	from = (const void *)(long)hull->data + (offset & (2 * FARTHEST_HEAD - 1));
 	return from + bytes > (const void *)(long)hull->data_end ? 0 : from;
 }
 
