@@ -36,6 +36,7 @@ verified: setup guests
 
 faults: setup
 	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell_kills.py tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=small $(PYTHON) -m pytest -n 0 -k xdp tests/dataplane tests/netns/test_cell_path.py
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)

@@ -21,7 +21,7 @@ enum cell_constant {
 	CELL_PROVISIONAL_SECONDS = 30,     /* a decision that nobody has used yet; a target must answer within that */
 	CELL_REST_SECONDS = 120,           /* after a FIN or a reset: the port is not given to others meanwhile */
 	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
-	CELL_LEASE_SECONDS = 3,            /* three heartbeats: who has not seen a flow for so long asks whether it is still the one it knew */
+	CELL_LEASE_SECONDS = 1,            /* a heartbeat: who has not seen a flow for so long asks whether it is still the one it knew */
 	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */

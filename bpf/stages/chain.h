@@ -417,7 +417,7 @@ static __always_inline enum verdict take_step(hull_t *hull, struct packet *packe
 		take_beat(packet, course);
 		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
-		return take_check(hull);
+		return can_hand_over() ? take_check(hull) : DEFERRED;
 	}
 	return DROP_CHAIN;
 }

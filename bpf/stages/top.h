@@ -133,6 +133,7 @@ __noinline int beat(hull_t *hull)
 			return chain_to(hull, place) == SENT && send_copy(hull, packet, config);
 		}
 	}
+	course->step = CHAIN_END;  /* the number after a heartbeat's last is another step's */
 	return 1;
 }
 

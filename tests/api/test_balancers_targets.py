@@ -185,6 +185,18 @@ def test_with_zones_crossed_one_healthy_target_keeps_both_in_the_name(here):
     assert len(records(here)[""]) == 2
 
 
+def test_a_zone_whose_own_address_reaches_no_target_leaves_the_name(here):
+    """T7-22: though all pass by the other zone's, and zones are crossed."""
+    crossed = {"load_balancing.cross_zone.enabled": "true"}
+    modify(here, "ModifyTargetGroupAttributes", crossed, TargetGroupArn=here.group)
+    first, second = fronts(here).values()
+    good = words(here, one=HEALTHY, two=HEALTHY)
+    checks_find(here, here.group, good)
+    checks_find(here, here.group, good | {f"{place}@{second.number}": FAILED for place in good}, "cell-1")
+    pass_time(here, 1)
+    assert records(here)[""] == (first.primary,)
+
+
 def test_a_group_may_ask_for_more_healthy_targets_before_a_zone_answers(here):
     least = {"target_group_health.dns_failover.minimum_healthy_targets.count": "2"}
     modify(here, "ModifyTargetGroupAttributes", least, TargetGroupArn=here.group)

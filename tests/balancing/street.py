@@ -44,7 +44,8 @@ PLACES = {
 TARGETS = ("one", "two", "three", "kept")
 CHECKED = 7  # where everybody is well
 ENDS = 8  # where those are well who have not left it
-PORTS = (CHECKED, ENDS, 53, 80, 81, 82)
+APART = 9  # where the balancer's address in zone b does not reach three
+PORTS = (CHECKED, ENDS, APART, 53, 80, 81, 82)
 EVERYTHING = [rule("-1")]
 SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
 LONG = 3.0
@@ -120,6 +121,19 @@ class Street:
     def let_nothing_out(self, group: str) -> None:
         everywhere = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
         self.ec2.revoke_security_group_egress(GroupId=self.groups[group], IpPermissions=everywhere)
+
+    def keep_apart(self, subnet: str, to: str, port: int) -> None:
+        """The subnet's network ACL lets TCP to this port of an instance no longer out."""
+        made = self.ec2.create_network_acl(VpcId=self.vpcs["shop"])["NetworkAcl"]["NetworkAclId"]
+        everything = {"NetworkAclId": made, "Protocol": "-1", "CidrBlock": "0.0.0.0/0"}
+        for egress in (True, False):
+            self.ec2.create_network_acl_entry(**everything, RuleNumber=100, RuleAction="allow", Egress=egress)
+        denied = {**everything, "Protocol": "6", "CidrBlock": f"{address(to)}/32", "PortRange": {"From": port, "To": port}}
+        self.ec2.create_network_acl_entry(**denied, RuleNumber=50, RuleAction="deny", Egress=True)
+        of_subnet = [{"Name": "association.subnet-id", "Values": [self.subnets[subnet]]}]
+        (before,) = self.ec2.describe_network_acls(Filters=of_subnet)["NetworkAcls"]
+        (association,) = [one for one in before["Associations"] if one["SubnetId"] == self.subnets[subnet]]
+        self.ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=made)
 
     def measured(self, whose: str, namespace: str, name: str, statistic: str, **dimensions: str) -> float:
         """In the last hour: what was counted, or the highest. `whose`: "shop" or "buyer"; in dimensions' names __ stands for a blank."""

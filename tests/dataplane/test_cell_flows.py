@@ -27,9 +27,9 @@ CLIENT, OTHER = "10.7.1.5", "10.7.1.8"
 PLACES = range(4)
 
 
-@pytest.fixture(scope="module")
-def one_cell() -> Iterator[Cell]:
-    with cells.cell(4) as made:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 

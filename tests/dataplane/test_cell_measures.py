@@ -77,9 +77,9 @@ class Watched:
         return formats.FlowsHeld(*map(sum, zip(*found, strict=True)))
 
 
-@pytest.fixture(scope="module", params=(1, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
@@ -89,9 +89,9 @@ def watched(one_cell: Watched) -> Watched:
     return one_cell
 
 
-@pytest.fixture(scope="module")
-def one_node() -> Iterator[Watched]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def one_node(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
@@ -216,6 +216,22 @@ def test_a_flow_that_gets_no_port(watched: Watched) -> None:
     rows(watched, "attachments", {plan_cell.attachment_key(NAT): plan_cell.attachment(NAT, addresses=0)})
     assert leave(watched, syn()).verdict is Verdict.DROP_PORTS_EXHAUSTED
     assert watched.only(NAT) == {"tcp_outward_in": 1, "tcp_outward_bytes_in": 40, "dropped": 1, "refused_tcp": 1, "no_port": 1}
+
+
+def test_a_balancer_that_hides_its_clients_runs_out_of_ports_towards_a_target(alone: Watched) -> None:
+    """PortAllocationErrorCount: as if all had been handed out. Another target has all of them, and who preserves its clients needs none."""
+    node = alone.cell.nodes[0].real
+    rows(alone, "cell_choices", {node.choices_row(0, service): plan_cell.choices(0) for service in (0, 1)})
+    sent = ask(alone, syn(HIDDEN)).packet
+    ((key, row),) = ((key, row) for key, row in node.trackers.items() if key.destination_port == sent.sport.to_bytes(2, "big"))
+    ports = (port.to_bytes(2, "big") for port in range(1024, 65536))
+    rows(alone, "trackers", dict.fromkeys((key._replace(destination_port=port) for port in ports), row))
+    assert ask(alone, syn(HIDDEN, 1112)).verdict is Verdict.DROP_PORTS_EXHAUSTED
+    counted = alone.only(BALANCER)
+    assert (counted["no_port"], counted["refused_tcp"], counted["dropped"], counted["flows_tcp"]) == (1, 1, 1, 1)
+    assert ask(alone, syn(PRESERVED, 1113)).verdict is Verdict.SENT
+    rows(alone, "cell_choices", {node.choices_row(0, 1): plan_cell.choices(1)})
+    assert ask(alone, syn(HIDDEN, 1114)).verdict is Verdict.SENT
 
 
 def test_a_what_if_is_not_counted(watched: Watched) -> None:

@@ -28,9 +28,9 @@ OWN = (NAT_ADDRESS, NAT_SECOND)
 SIZES = (1, 2, 4)
 
 
-@pytest.fixture(scope="module", params=SIZES, ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(*SIZES, always=(4,)))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 

@@ -39,9 +39,9 @@ OF_AWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Cell]:
-    with cells.cell(4) as four:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def made(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as four:
         yield four
 
 

@@ -32,7 +32,7 @@ from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
-PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+PORTS, REST = "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_tw_reuse"
 
 
 class Scale(NamedTuple):
@@ -46,13 +46,15 @@ class Scale(NamedTuple):
     rounds: int  # of nodes that come and go
     frozen: float  # seconds
     flood: int  # SYNs
+    weathers: int  # floods, and as often none
+    visits: int  # in each
     tried: int  # visits while a way between two trackers loses packets
     gap: float  # seconds that datagrams may be silent
     extra: int  # connections that may break, because both of their trackers die
 
 
-USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
-WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
+USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, weathers=2, visits=100, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=100_000, weathers=7, visits=200, tried=3000, gap=0.3, extra=1000)
 SCALE = WHOLE if IS_WHOLE else USUAL
 
 
@@ -81,14 +83,15 @@ class Scene:
 
     @contextmanager
     def few_ports(self, first: int, last: int) -> Iterator[None]:
-        """wren's client uses its ports again before long."""
-        before = execute(self.region.name, self.wren.client, "cat", PORTS).stdout.decode()
-        self._set_ports(f"{first} {last}")
+        """wren's client uses its ports again before long, and has none rest for a minute that it closed itself."""
+        before = execute(self.region.name, self.wren.client, "cat", PORTS, REST).stdout.decode().split()
+        self._set_ports(first, last, 1)
         yield
-        self._set_ports(before)
+        self._set_ports(*before)
 
-    def _set_ports(self, words: str) -> None:
-        execute(self.region.name, self.wren.client, "sh", "-c", f"echo {words.strip()} > {PORTS}")
+    def _set_ports(self, first: object, last: object, rest: object) -> None:
+        done = execute(self.region.name, self.wren.client, "sh", "-c", f"echo {first} {last} > {PORTS}; echo {rest} > {REST}")
+        assert done.returncode == 0, done.stderr.decode()
 
     @property
     def nodes(self) -> tuple[str, ...]:

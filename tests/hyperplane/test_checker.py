@@ -106,13 +106,15 @@ async def test_whoever_is_a_target_no_more_is_not_asked():
         assert server.connections <= before + 1  # one may have been on its way
 
 
-async def test_unhealthy_by_one_of_two_addresses_is_unhealthy():
+async def test_unhealthy_by_one_of_two_addresses_is_unhealthy_and_each_is_told():
     def one_is_cut(vni, interface, address):
         found, there = loopback(vni, interface, address)
         return found, there if interface == 7 else "127.0.0.2"
 
     async with serving() as server, checking(check(server.port, 7), check(server.port, 8), open_socket=one_is_cut) as checker:
-        await until(lambda: checker.words == words(server.port, FAILED), "it is unhealthy")
+        place = f"10.1.8.4:{server.port}"
+        told = {place: FAILED, f"{place}@7": PASSED, f"{place}@8": FAILED}
+        await until(lambda: checker.words == {"tg-1": told}, "it is unhealthy, by one of them")
         assert checker.ways == {Way(1, 7, "10.1.8.4"), Way(1, 8, "10.1.8.4")}
 
 

@@ -70,11 +70,12 @@ class Scene:
     def __init__(self, folder):
         self.store = MemoryStore()
         self.objects = opened(str(folder))
+        self.now = 0.0
         self.controller = self.another()
         self.epochs: dict[str, int] = {}
 
     def another(self, *products) -> Controller:
-        return Controller(self.store, self.objects, products=products or (product,))
+        return Controller(self.store, self.objects, products=products or (product,), clock=lambda: self.now)
 
     async def put(self, *things) -> None:
         rows = {}
@@ -368,8 +369,23 @@ async def test_the_majority_of_those_who_reported_lately_counts(scene):
         await scene.controller.tick()
         assert (await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}) == healthy
     assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
-    await scene.report("node-2", "node-3", living=NODES, time=time.time() - 60, **says(one=TIMEOUT))
-    await scene.report("node-4", living=NODES, **says(one=PASSED))
+    scene.now += 60
+    await scene.report("node-1", "node-4", living=NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600], ids=["behind", "ahead"])
+async def test_a_node_whose_time_of_day_is_wrong_has_its_word_for_as_long_as_it_reports(scene, ahead):
+    await balanced(scene, ONE)
+    await scene.report(*NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    for name in NODES[1:]:
+        await scene.report(name, living=NODES, time=time.time() + ahead, **says(one=TIMEOUT))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
+    scene.now += 60
+    await scene.report("node-1", living=NODES, **says(one=PASSED))
     await scene.controller.tick()
     assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 

@@ -26,6 +26,7 @@ from rookery.model.codec import encode as encode_thing
 from rookery.model.keys import cell_key, key_of, target_health_key
 from rookery.model.objects import (
     Cell,
+    CellAttachment,
     NatGateway,
     NetworkInterface,
     TargetHealth,
@@ -39,20 +40,24 @@ from tests.metrics.made import T, node
 
 OWNER = {"account": "123456789012", "region": "us-east-1"}
 CONSUMER = {"account": "210987654321", "region": "eu-west-1"}
+FRONT, DOOR, OTHER_FRONT = (f"eni-{number:017x}" for number in (2, 3, 4))
 GATEWAY = NatGateway(**OWNER, id="nat-1", vpc_id="vpc-1", subnet_id="subnet-1")
-WEB = LoadBalancer(**OWNER, id="lb-00000000000000007", name="web", vpc_id="vpc-1", is_internal=True, zones=(BalancerZone(zone="us-east-1a", subnet_id="subnet-1", interface_id="eni-2"),))  # fmt: skip
+WEB = LoadBalancer(**OWNER, id="lb-00000000000000007", name="web", vpc_id="vpc-1", is_internal=True, zones=(BalancerZone(zone="us-east-1a", subnet_id="subnet-1", interface_id=FRONT),))  # fmt: skip
 GROUP = TargetGroup(**OWNER, id="tg-00000000000000008", name="servers", vpc_id="vpc-1", protocol="TCP", port=80, target_type="ip")
 LISTENER = Listener(**OWNER, id="listener-1", balancer_id=WEB.id, port=80, protocol="TCP", forwards=(Forward(GROUP.id),))
 SERVICE = VpcEndpointService(**OWNER, id="vpce-svc-1", balancers=(WEB.arn,))
-DOOR = f"eni-{3:017x}"
 INTERFACE = VpcEndpoint(**CONSUMER, id="vpce-1", vpc_id="vpc-9", service_id=SERVICE.id, service_account=SERVICE.account, service_name=SERVICE.name, interfaces={"subnet-9": DOOR}, accepted=True)  # fmt: skip
-OF_DOOR = NetworkInterface(**CONSUMER, id=DOOR, vpc_id="vpc-9", subnet_id="subnet-9", zone="us-east-1a", mac="02:00:00:00:00:09", addresses=("10.9.1.4",))  # fmt: skip
 ATTACHED = (
     files.attachment(1, id="eni-1", of=GATEWAY.id, kind=NAT),
-    files.attachment(2, id="eni-2", of=WEB.id, kind=BALANCER),
+    files.attachment(2, id=FRONT, of=WEB.id, kind=BALANCER),
     files.attachment(3, id=DOOR, of=INTERFACE.id, kind=ENDPOINT, account=CONSUMER["account"]),
 )
 ZONE, WHOLE = (("AvailabilityZone", "us-east-1a"), ("LoadBalancer", WEB.path)), (("LoadBalancer", WEB.path),)
+
+
+def interface(id: str, zone: str, **owner: str) -> NetworkInterface:
+    home = {"vpc_id": "vpc-9", "subnet_id": "subnet-9", "mac": "02:00:00:00:00:09", "addresses": ("10.9.1.4",)}
+    return NetworkInterface(**owner, **home, id=id, zone=zone, cell_attachment=CellAttachment(cell="cell-1", of="lb-1"))
 
 
 class Scene:
@@ -69,7 +74,7 @@ class Scene:
         return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now)
 
     async def begin(self, attachments=ATTACHED) -> None:
-        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, OF_DOOR)
+        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, interface(DOOR, "us-east-1a", **CONSUMER))
         rows = {key_of(thing): encode_thing(thing) for thing in things}
         cell = Cell(name="cell-1", zones=(0,), nodes=("node-1", "node-2"))
         await self.store.txn([], rows | {cell_key("cell-1"): encode_thing(cell)})
@@ -251,9 +256,10 @@ def test_zones_are_healthy_or_not_by_what_the_name_of_a_balancer_leads_to(scene)
 
     async def work():
         await scene.begin()
-        zones = (*WEB.zones, BalancerZone(zone="us-east-1b", subnet_id="subnet-2", interface_id="eni-4"))
+        zones = (*WEB.zones, BalancerZone(zone="us-east-1b", subnet_id="subnet-2", interface_id=OTHER_FRONT))
         group = msgspec.structs.replace(GROUP, targets=(target(1, "us-east-1a"), target(2, "us-east-1b")))
-        for changed in (msgspec.structs.replace(WEB, zones=zones), group):
+        fronts = (interface(FRONT, "us-east-1a", **OWNER), interface(OTHER_FRONT, "us-east-1b", **OWNER))
+        for changed in (msgspec.structs.replace(WEB, zones=zones), group, *fronts):
             await scene.store.txn([], {key_of(changed): encode_thing(changed)})
         words = {"10.9.1.9:80": ("healthy", ""), "10.9.2.9:80": ("unhealthy", "Target.Timeout")}
         found = TargetHealth(cell="cell-1", targets={GROUP.id: words})

@@ -89,6 +89,16 @@ def test_a_syn_that_comes_again_is_led_as_before():
     assert again.passes(OUT, OUT_AS._replace(source_port=2001), SYN, 5).broken == [history.SynChanged]
 
 
+def test_how_often_a_connection_was_tried_is_counted():
+    tale = Tale().passes(OUT, None, SYN, 5).passes(OUT, None, SYN, 5).passes(OUT, OUT_AS, SYN, 5).passes(OUT, OUT_AS, SYN, 5)
+    other = ends(SECOND, 4000, SERVER, 80)
+    for _ in range(3):
+        tale.passes(other, None, SYN, 6)
+    assert tale.history.knocks.within(3) == (1, 1)
+    assert tale.history.knocks.within(2) == (0, 2)
+    assert tale.history.knocks.within(4) == (1, 0)
+
+
 def test_a_syn_that_comes_late_when_its_connection_is_over_begins_anew():
     elsewhere = OUT_AS._replace(source_port=2001)
     assert closed(Tale().talks(OUT, OUT_AS, 5)).passes(OUT, elsewhere, SYN, 5).broken == []
@@ -174,6 +184,23 @@ def test_datagrams_that_are_led_elsewhere_begin_anew_only_where_all_that_keep_th
     tale.history.forgets = True
     assert tale.passes(key, way, 0).passes(key, elsewhere, 0).passes(elsewhere.reverse, key.reverse, 0).broken == []
     assert tale.talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=3001)).broken == [history.TwoTargets]
+
+
+def used_again(tale: Tale) -> Tale:
+    return closed(tale.talks(OUT, OUT_AS, 1)).talks(OUT, OUT_AS._replace(source_port=2001), 2)
+
+
+def test_a_port_that_is_used_again_leads_to_where_it_led_before_only_where_all_that_keep_it_may_die():
+    assert used_again(Tale()).passes(OUT, OUT_AS).broken == [history.TwoTargets]
+    tale = used_again(Tale())
+    tale.history.forgets = True
+    assert tale.passes(OUT, OUT_AS).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert tale.passes(OUT, OUT_AS._replace(source_port=2002)).broken == [history.TwoTargets]
+
+
+def test_what_still_comes_for_a_connection_that_is_over_goes_to_who_asked():
+    assert used_again(Tale()).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert used_again(Tale()).passes(OUT_AS.reverse, ends(SERVER, 80, SECOND, 4000), RST).broken == [history.OthersAnswer]
 
 
 def vanishing(tale: Tale, key: Ends, times: int = 6) -> Tale:

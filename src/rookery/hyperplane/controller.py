@@ -28,7 +28,7 @@ from rookery.hyperplane.next_file import StateBehind, next_file
 from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key
 from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
-from rookery.hyperplane.report_book import ReportBook, fresh, news_of, words_of
+from rookery.hyperplane.report_book import ReportBook, news_of, words_of
 from rookery.hyperplane.room import Fitted, fitted
 from rookery.hyperplane.shards import rebalanced
 from rookery.intent.cell import CellIntent
@@ -81,13 +81,21 @@ class StateReader:
 
 
 class Controller:
-    """`products`: what may be at a cell."""
+    """`products`: what may be at a cell. `clock`: by which reports grow old (ReportBook)."""
 
-    def __init__(self, store: Store, objects: ObjectStore, mtu: int = INSTANCE_MTU, products: Sequence[Product] = PRODUCTS):
+    def __init__(
+        self,
+        store: Store,
+        objects: ObjectStore,
+        mtu: int = INSTANCE_MTU,
+        products: Sequence[Product] = PRODUCTS,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._store = store
         self._objects = objects
         self._reader = StateReader(store, mtu)
         self._products = products
+        self._clock = clock
         self._told: dict[str, CellStatus] = {}
         self._books: dict[str, ReportBook] = {}
         self._seen: dict[str, dict[str, tuple[int, Words]]] = {}  # by cell: the news that its file knows of
@@ -114,7 +122,7 @@ class Controller:
 
     def _book(self, cell: str) -> ReportBook:
         if cell not in self._books:
-            self._books[cell] = ReportBook(self._objects, cell)
+            self._books[cell] = ReportBook(self._objects, cell, self._clock)
         return self._books[cell]
 
     async def tick(self, early: bool = False) -> None:
@@ -135,7 +143,7 @@ class Controller:
         reports = await self._book(cell.name).newest()
         self._seen[cell.name] = news_of(reports)
         members = {name for name in cell.nodes if name}
-        speaking = fresh(reports, time.time())
+        speaking = self._book(cell.name).fresh(reports)
         living = living_nodes(speaking) & members
         present = {name: one for name, one in speaking.items() if name in living}
         held, other = await self._held(cell.name)

@@ -106,7 +106,7 @@ def zones_found(state: State, intents: Iterable[CellIntent], health: Iterable[Ta
     AWS tells it: of the balancer as a whole once for each zone. `health`: of all cells."""
     words, lookup = list(health), StateLookup(state)
     for balancer in {one.id: one for intent in intents for one in _balancers_at(state, intent)}.values():
-        groups = [(group, placed_targets(group, lookup, Found(group, words))) for group in _groups_of(state, balancer)]
+        groups = [(group, placed_targets(balancer, group, lookup, Found(group, words))) for group in _groups_of(state, balancer)]
         healthy = healthy_zones(balancer, groups)
         for zone in balancer.interfaces:
             home, value = (balancer.account, balancer.region), int(zone in healthy)
@@ -144,11 +144,12 @@ def _places(balancer: LoadBalancer, group: TargetGroup) -> Iterator[tuple[Measur
 
 
 def _hosts_of(intent: CellIntent, health: TargetHealth | None, group: TargetGroup, zone: str) -> HostsFound:
-    """Targets of all zones count in each. A target that has not been checked yet is neither."""
+    """Targets of all zones count in each. A target that has not been checked yet is neither; one that some of the balancer's addresses
+    find unhealthy is told so."""
     words = health.targets.get(group.id, {}) if health else {}
     there = [one for one in intent.targets if one.group == group.id and not one.draining and _is_in(one.zone, zone)]
-    bad = [one for one in there if words.get(f"{one.address}:{one.port}", ("", ""))[0] == UNHEALTHY]
-    return HostsFound(sum(one.healthy for one in there), len(bad))
+    bad = [one for one in there if words.get(one.place, ("", ""))[0] == UNHEALTHY]
+    return HostsFound(sum(one.healthy and one not in bad for one in there), len(bad))
 
 
 def _is_in(number: int | None, zone: str) -> bool:

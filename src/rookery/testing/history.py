@@ -89,6 +89,7 @@ class Flow:
     answered: bool = False
     finished: set[bool] = field(default_factory=set)  # who sent a FIN: who asked, who answered
     reset: bool = False
+    before: Flow | None = None  # of the same client's port
 
     def lives(self, now: float) -> bool:
         patience = IDLE_SECONDS[self.key.protocol] if self.answered else PROVISIONAL_SECONDS
@@ -102,10 +103,32 @@ class Silence:
     told: bool = False
 
 
+class Knocks:
+    """SYNs until the first of them left the cell: how often was each connection tried?"""
+
+    def __init__(self) -> None:
+        self.tries: Counter[int] = Counter()  # of those that got through
+        self._waiting: Counter[tuple[Ends, int]] = Counter()
+
+    def enter(self, seen: Seen) -> None:
+        self._waiting[seen.ends, seen.sequence] += 1
+
+    def cross(self, seen: Seen) -> None:
+        tries = self._waiting.pop((seen.ends, seen.sequence), 0)
+        if tries:
+            self.tries[tries] += 1
+
+    def within(self, most: int) -> tuple[int, int]:
+        """Connections that got through within so many tries, and those that did not."""
+        through = sum(count for tries, count in self.tries.items() if tries <= most)
+        late = sum(count for tries, count in self.tries.items() if tries > most)
+        return through, late + sum(tries >= most for tries in self._waiting.values())
+
+
 class History:
     """Takes packets in the order of their times. `quiet`: (VNI, address) of NAT gateways: who is unknown there gets no answer.
-    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once, and datagrams that nobody knows then
-    begin a new one."""
+    `broken`: what no history should have. `forgets`: both nodes that keep a flow may be dead at once. Datagrams that nobody knows then
+    begin a new one, and a third node may know of a client's earlier connection on the port alone (docs/decisions/0033)."""
 
     def __init__(self, quiet: frozenset[tuple[int, int]] = frozenset()):
         self.broken: list[Broken] = []
@@ -113,8 +136,10 @@ class History:
         self.flows: dict[Ends, Flow] = {}
         self.begun = 0  # flows
         self.crossed, self.lost, self.of_the_cell, self.resets = 0, 0, 0, 0  # packets: those of the cell entered nowhere
+        self.knocks = Knocks()
         self._quiet = quiet
         self._answers: dict[Ends, Flow] = {}
+        self._former: dict[Ends, Flow] = {}  # answers to flows that are over: their client uses the port again
         self._inside: dict[tuple, deque[Seen]] = {}
         self._order: deque[tuple[float, tuple]] = deque()
         self._silences: dict[Ends, Silence] = {}
@@ -155,8 +180,14 @@ class History:
     def _enter(self, seen: Seen) -> None:
         self._inside.setdefault(seen.mark, deque()).append(seen)
         self._order.append((seen.time, seen.mark))
+        if seen.begins and not self._has_begun(seen):
+            self.knocks.enter(seen)
         if seen.ends.protocol == TCP and not seen.begins and (seen.ends.vni, seen.ends.destination) not in self._quiet:
             self._mind_silence(seen)
+
+    def _has_begun(self, seen: Seen) -> bool:
+        flow = self.flows.get(seen.ends)
+        return flow is not None and flow.first == seen.sequence
 
     def _mind_silence(self, seen: Seen) -> None:
         silence = self._silences.setdefault(seen.ends, Silence(seen.time))
@@ -184,9 +215,11 @@ class History:
     def _cross(self, entered: Seen, left: Seen) -> None:
         self.crossed += 1
         self._silences.pop(entered.ends, None)
+        if entered.begins:
+            self.knocks.cross(entered)
         if entered.ends.vni != left.ends.vni:
             self._break(CrossedVpcs, left.time, f"{entered.ends} left as {left.ends}", entered.ends, left.ends)
-        asker = self._answers.get(entered.ends)
+        asker = self._answers.get(entered.ends) or self._former.get(entered.ends)
         flow = self.flows.get(entered.ends)
         if asker:
             self._answer(asker, entered, left)
@@ -204,16 +237,18 @@ class History:
         """Of a client that uses a port again the flow before is over."""
         before = self.flows.get(entered.ends)
         if before and self._answers.get(before.way.reverse) is before:
-            del self._answers[before.way.reverse]
+            self._former[before.way.reverse] = self._answers.pop(before.way.reverse)
         other = self._answers.get(left.ends.reverse)
         if other and other.lives(left.time):
             self._break(SharedTuple, left.time, f"{entered.ends} and {other.key} both go as {left.ends}", entered.ends, other.key, left.ends)
         flow = Flow(entered.ends, left.ends, entered.sequence if entered.begins else None, left.time)
+        if before:
+            before.before, flow.before = None, before
         self.flows[entered.ends] = self._answers[left.ends.reverse] = flow
         self.begun += 1
 
     def _go_on(self, flow: Flow, entered: Seen, left: Seen) -> None:
-        if left.ends != flow.way:
+        if left.ends != flow.way and not (self.forgets and flow.before and left.ends == flow.before.way):
             rule = SynChanged if entered.begins else TwoTargets
             self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}", entered.ends, flow.way, left.ends)
         self._note(flow, entered, answers=False)

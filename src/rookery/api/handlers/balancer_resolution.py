@@ -61,7 +61,7 @@ def _answering(view: View, balancer: LoadBalancer) -> list[str]:
     """Its zones in which every group has healthy targets."""
     lookup = ViewLookup(view)
     groups = [
-        (group, placed_targets(group, lookup, Found(group, view.target_health())))
+        (group, placed_targets(balancer, group, lookup, Found(group, view.target_health())))
         for group in groups_of(view, balancer)
     ]
     return healthy_zones(balancer, groups)
