@@ -19,8 +19,9 @@ static __always_inline void take_ends(struct packet *packet, const struct bpf_fi
 	__builtin_memcpy(departure->from, answer->smac, ETH_ALEN);
 }
 
-/* On the substrate. As if this node itself sent it over that device: only its own network lies there. */
-static __always_inline enum verdict meet(hull_t *hull, struct packet *packet, const struct substrate_config *config, __be32 neighbour)
+/* On the substrate. As if this node itself sent it over that device: only its own network lies there. Out of line: the kernel's answer need
+ * not stay on the stack while rules are asked. */
+static __noinline enum verdict meet(hull_t *hull, struct packet *packet, const struct substrate_config *config, __be32 neighbour)
 {
 	struct bpf_fib_lookup answer = { .family = NEIGHBOUR_IPV4, .tot_len = ANY_SIZE, .ifindex = config->ifindex,
 					 .ipv4_src = config->address, .ipv4_dst = neighbour };
