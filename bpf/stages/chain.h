@@ -430,7 +430,7 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
 	if (course->flags & CHAIN_UNKNOWN)
-		return reset_sender(hull);
+		return reset(hull, packet);
 	cache_directive(packet, course);
 	return follow(hull);
 }

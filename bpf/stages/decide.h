@@ -240,6 +240,8 @@ static __noinline enum verdict decide_nat(struct course *course, const struct at
 	enum stored stored = OTHER_THERE;
 
 	begin_decision(course, CELL_NAT_IDLE_SECONDS);
+	if (!is_ipv4(&course->key.destination))
+		course->directive.destination = ipv4_address(course->key.destination.word[3]);
 	for (__u32 i = 0; i < ADDRESSES_TRIED && i < many && stored == OTHER_THERE; i++) {
 		if (!set_nat_address(course, (first + i) % many))
 			continue;
