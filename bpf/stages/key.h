@@ -55,13 +55,27 @@ static __always_inline __u64 siphash(const __u64 *secret, const struct flow_key 
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+/* Fast, and of a keyed hash as hard to guess as that. src/rookery/hyperplane/ring.py says the same. */
+static __always_inline __u64 mix64(__u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
 /* Of a port that the cell handed out only attachment, address and block count: whoever owns the block keeps all its flows. */
-static __always_inline void leave_block(struct flow_key *key)
+static __always_inline void leave_address(struct flow_key *key)
 {
 	__builtin_memset(&key->source, 0, sizeof(key->source));
 	key->protocol = 0;
 	key->source_port = 0;
-	key->destination_port &= bpf_htons(~(CELL_PORT_BLOCK - 1));
+	key->destination_port = 0;
+}
+
+/* Who looks for a block asks this of many: of `address` the keyed hash is found once. */
+static __always_inline __u64 hash_of_block(__u64 address, __u32 port)
+{
+	return mix64(address ^ port / CELL_PORT_BLOCK);
 }
 
 static __always_inline __u64 place_hash(const struct flow_key *from, bool handed_out)
@@ -69,9 +83,12 @@ static __always_inline __u64 place_hash(const struct flow_key *from, bool handed
 	const struct cell_config *config = find_cell();
 	struct flow_key key = *from;
 
-	if (handed_out)
-		leave_block(&key);
-	return config ? siphash(config->key, &key) : 0;
+	if (!config)
+		return 0;
+	if (!handed_out)
+		return siphash(config->key, &key);
+	leave_address(&key);
+	return hash_of_block(siphash(config->key, &key), bpf_ntohs(from->destination_port));
 }
 
 /* Not static: the verifier looks at them once. */
@@ -87,6 +104,20 @@ __noinline __u64 hash_of_answers(bool handed_out)
 	const struct course *course = this_course();
 
 	return course ? place_hash(&course->answers, handed_out) : 0;
+}
+
+/* ... without its port. */
+__noinline __u64 hash_of_answers_address(void)
+{
+	const struct cell_config *config = find_cell();
+	const struct course *course = this_course();
+	struct flow_key key;
+
+	if (!course || !config)
+		return 0;
+	key = course->answers;
+	leave_address(&key);
+	return siphash(config->key, &key);
 }
 
 /* Either family's ICMP is one protocol to K: its addresses say which. */
@@ -243,6 +274,7 @@ static __always_inline void know(struct course *course, const struct directive *
 {
 	course->directive = *directive;
 	course->known = true;
+	course->answers_keepers = 0;
 	turn_key(&course->directive, course->key.protocol, &course->answers);
 }
 

@@ -788,6 +788,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    KEPT = 16
     TARGET_GONE = 32
 
 

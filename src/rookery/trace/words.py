@@ -11,7 +11,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.ANSWERED: "answered by the host or the edge itself",
     Verdict.NOT_OURS: "no packet of the overlay for this host, or for the edge itself: left to its kernel",
     Verdict.SERVED: "given to the services of the host",
-    Verdict.DEFERRED: "left as it came: by XDP, to the TC build behind it, which counts it as well (no neighbour's MAC, to be cut, or not ours); by a node, to its kernel, which cuts it, and it comes again",
+    Verdict.DEFERRED: "left as it came: by XDP, to the TC build behind it, which counts it as well (no neighbour's MAC, to be cut, to be copied as a heartbeat, for a health check's socket, for this node itself, or not ours); by a node, to its kernel, which cuts it, and it comes again",
     Verdict.KEPT: "a heartbeat: the node of the cell has written down that the flow lives, and the copy ends here",
     Verdict.CHECKED: "answers a health check: given to the node of the cell that made it",
     Verdict.DROP_NOT_CONFIGURED: "nobody configured this interface, the substrate, a way to that host, one to the services, or the uplink of the edge",
