@@ -48,7 +48,7 @@ enum head_constant {
 _Static_assert(offsetof(struct head, transport) == 2 + ETH_HLEN + 20, "no holes between the headers");
 
 enum packet_constant {
-	FARTHEST_HEAD = 512,               /* nothing that is read begins behind this: the verifier wants a bound */
+	FARTHEST_HEAD = 1 << 9,            /* nothing that is read begins behind this: the verifier wants a bound */
 };
 
 enum fragment_kind {
