@@ -257,8 +257,8 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         return FlowSweepOutcome._make(layout.unpack(left)), counted
 
     def find_resting(self, slices: int, slice_: int) -> RestSearch:
-        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
-        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        """List the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the list had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
         layout = LAYOUTS[RestSearch]
         try:
             packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))
