@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import bare_node
 from bench.bare_host import SMALL
@@ -183,7 +183,7 @@ def memory(real: CellDataplane) -> dict[str, int]:
     return {"trackers": memory_of(real.trackers.fd), "directives": memory_of(real.directives.fd)}
 
 
-def measure_all(runs: int, large: int) -> dict[str, object]:
+def measure_all(runs: int, large: int) -> dict[str, Any]:
     name, held = f"rookery-t{secrets.token_hex(4)}", 0
     pins = Path("/sys/fs/bpf") / name
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rookery.dataplane.formats import DirectiveFlag, FlowKey, Verdict
 from tests.dataplane import model_cell, namespaces, plan_cell
 from tests.dataplane.cell_world import NAT_PUBLIC, CellWorld, cell_world
 from tests.dataplane.edge_world import traffic
-from tests.dataplane.namespaces import heard, listening, ping, run
+from tests.dataplane.namespaces import heard, inside, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.dataplane.traffic import data, told
 from tests.faults.size import SIZE
@@ -61,6 +62,39 @@ def test_what_leaves_arrives_whole(world: CellWorld, send: tuple[str, ...], serv
     server = listening(world.around.begin_outside(*traffic(serve[0], SERVER, *serve[1:])))
     sent = world.around.inside.execute(11, *traffic(send[0], SERVER, *send[1:]))
     assert heard(server) == sent, dropped(world)
+
+
+THROUGH_NAT64 = [kind for kind in KINDS if kind[0] != ("udp", "4000", "20")]
+
+
+@pytest.mark.parametrize(("send", "serve"), [*THROUGH_NAT64, (("udp", "4000", "5"), ("serve-udp", "5"))], ids=[*(IDS[:3]), IDS[4], IDS[3]])
+def test_what_leaves_as_ipv6_arrives_as_ipv4(world: CellWorld, send: tuple[str, ...], serve: tuple[str, ...]) -> None:
+    """T6-18. Super-packets are cut by the node's kernel, and their checksums are right."""
+    world.lead_to(0)
+    server = listening(world.around.begin_outside(*traffic(serve[0], SERVER, *serve[1:])))
+    sent = world.around.inside.execute(11, *traffic(send[0], f"64:ff9b::{SERVER}", *send[1:]))
+    assert heard(server) == sent, dropped(world)
+
+
+def test_what_is_fetched_through_nat64_arrives_whole_while_tops_change(world: CellWorld) -> None:
+    world.lead_to(0)
+    server = listening(world.around.begin_outside(*traffic("offer", SERVER, "4000000")))
+    client = world.around.inside.begin(11, *traffic("fetch", f"64:ff9b::{SERVER}", "100"))
+    assert client.stdout
+    for place in (1, 2, 0):
+        assert client.stdout.readline() == "another part\n", dropped(world)
+        world.lead_to(place)
+    arrived, complaint = client.communicate(timeout=30)
+    assert client.returncode == 0, complaint
+    assert arrived.splitlines()[-1] == told(data(4000000))
+    heard(server)
+    assert any(node.counted(Verdict.DEFERRED) for node in world.nodes)  # to be cut: what they sent were super-packets
+
+
+def test_an_ipv6_echo_is_answered_by_a_server_of_ipv4(world: CellWorld) -> None:
+    world.lead_to(1)
+    assert " 0% packet loss" in ping(world.around.inside, 11, f"64:ff9b::{SERVER}")
+    assert " 0% packet loss" in ping(world.around.inside, 11, f"64:ff9b::{SERVER}", "-s", "1400")
 
 
 def test_what_is_fetched_arrives_whole_while_tops_change(world: CellWorld) -> None:
@@ -118,6 +152,27 @@ def test_heartbeats_tell_all_that_keep_a_flow_that_it_lives(world: CellWorld) ->
     assert sum(node.counted(Verdict.KEPT) for node in world.nodes) > 0
     heard(client)
     heard(server)
+
+
+def test_a_node_that_lost_its_memory_is_told_of_a_flow_that_rests(world: CellWorld) -> None:
+    """Nobody sends a packet of it meanwhile. As the nodes' agents have it done."""
+    world.forget()
+    world.around.inside.execute(11, *traffic("udp", SERVER, "64", "1"))
+    world.around.inside.execute(11, *traffic("udp", SERVER, "64", "1"))
+    kept = {place: {key for key, row in rows.items() if not row.pending} for place, rows in world.trackers().items()}
+    keys = {key for rows in kept.values() for key in rows}
+    loser = next(place for place in kept if any(place == keepers(key)[0] for key in keys))
+    world.nodes[loser].real.trackers.delete_many(list(world.trackers()[loser]))
+
+    def told() -> bool:
+        for node in world.nodes:
+            found = node.real.find_resting(1, 0).found
+            if found:
+                inside(node.namespace, partial(node.real.send_copies, found))
+        held = world.trackers()
+        return all(key in held[place] for key in keys for place in keepers(key)[:2])
+
+    until(told, lambda: f"{world.trackers()} {dropped(world)}")
 
 
 ENDS = """

@@ -513,6 +513,7 @@ class CachedDirective(NamedTuple):
     told: int
     header_sent: int
     acknowledged: bytes
+    leased: int
 
 
 class LeavingKey(NamedTuple):
@@ -527,9 +528,17 @@ class Leaving(NamedTuple):
 
 class FlowSweepOutcome(NamedTuple):
     held: int
+    closed: int
     forgotten: int
     cached: int
     leaving: int
+
+
+class RestSearch(NamedTuple):
+    slices: int
+    slice: int
+    found: int
+    left: int
 
 
 class CheckWay(NamedTuple):
@@ -630,10 +639,11 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
-    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
-    FlowSweepOutcome: Struct("=IIII"),
+    FlowSweepOutcome: Struct("=IIIII"),
+    RestSearch: Struct("=IIII"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
@@ -700,12 +710,15 @@ class CellConstant(IntEnum):
     OVERHEAD = 160
     PROVISIONAL_SECONDS = 30
     REST_SECONDS = 120
+    CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
     LEASE_SECONDS = 1
     SETTLED_SECONDS = 3
+    COPIED_SECONDS = 2
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    NAT64_MSS = 8440
     CHECK_PORT_FIRST = 1024
     CHECK_PORTS = 64
     CHECK_BLOCKS = 16
@@ -766,7 +779,8 @@ class ChainStep(IntEnum):
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
     CHECK = 11
-    END = 12
+    COPY = 12
+    END = 13
 
 
 class ChainFlag(IntFlag):
@@ -774,6 +788,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    KEPT = 16
     TARGET_GONE = 32
 
 
@@ -1013,6 +1028,7 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    FAMILY_TRANSLATED = 42
     CHECK_FOUND = 44
     CHECK_ANSWERED = 45
     HEADER_SENT = 46
