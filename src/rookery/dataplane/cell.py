@@ -62,7 +62,7 @@ LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 # What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
-COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(216, b"\0")
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(236, b"\0")
 
 
 class CellSizes(NamedTuple):
