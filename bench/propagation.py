@@ -25,7 +25,8 @@ from pathlib import Path
 import uvloop
 
 from rookery.host.config import HostConfig
-from rookery.mapping.certificates import HOST, MAPPING, identity_of, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING, identity_of
 from rookery.mapping.client import Subscription
 from rookery.store.sqlite import SqliteStore
 from rookery.testing.mapping_world import host_config

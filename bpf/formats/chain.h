@@ -18,9 +18,9 @@ enum chain_step {
 	CHAIN_BEAT_FIRST = 7,              /* a heartbeat, primary of K: it lives */
 	CHAIN_BEAT_SECOND = 8,
 	CHAIN_BEAT_ANSWERS_FIRST = 9,
-	CHAIN_BEAT_ANSWERS_SECOND = 10,
-	CHAIN_END = 11,
-	CHAIN_CHECK = 12,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
+	CHAIN_BEAT_ANSWERS_SECOND = 10,    /* a heartbeat ends here */
+	CHAIN_CHECK = 11,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
+	CHAIN_END = 12,
 };
 
 enum chain_flag {

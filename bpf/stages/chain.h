@@ -82,35 +82,37 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->directive = course->directive;
 }
 
-static __always_inline bool write_chain_head(struct __sk_buff *skb, struct packet *packet, const struct course *course,
+static __always_inline bool write_chain_head(hull_t *hull, struct packet *packet, const struct course *course,
 					     const struct substrate_config *config)
 {
 	struct next_hop hop = { .vni = course->attachment.vni };
 	struct wrapping outer = {};
 
 	packet->outer_source = config->address;
-	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
+	write_outer(&outer, packet, config, length_of(hull) - ETH_HLEN);
 	write_geneve(&outer, packet, &hop);
+	name_ends(&outer.ethernet, packet);
 	outer.geneve.version_and_option_words = CHAIN_WORDS;
 	outer.geneve.flags = CHAIN_GENEVE_FLAGS;
-	return write_head(skb, &outer.ethernet, OUTER_HEAD);
+	return write_head(hull, &outer.ethernet, OUTER_HEAD);
 }
 
-static __always_inline bool write_chain_option(struct __sk_buff *skb, const struct course *course)
+static __always_inline bool write_chain_option(hull_t *hull, const struct course *course)
 {
 	struct chain_option option = {};
 
 	write_option(&option, course);
-	return !bpf_skb_store_bytes(skb, OUTER_HEAD, &option, sizeof(option), 0);
+	return !store_bytes(hull, OUTER_HEAD, &option, sizeof(option));
 }
 
 /* To the node at this place, whose turn it is. */
-__noinline int chain_to(struct __sk_buff *skb, __u32 place)
+__noinline int chain_to(hull_t *hull, __u32 place)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	const struct cell_node *node;
+	enum verdict verdict;
 
 	if (!course || !packet || !config)
 		return DROP_NOT_CONFIGURED;
@@ -120,7 +122,9 @@ __noinline int chain_to(struct __sk_buff *skb, __u32 place)
 	packet->outer_destination = node->address;
 	if (packet->largest + WRAPPING + sizeof(struct chain_option) > config->mtu)
 		return DROP_TOO_BIG;
-	if (!stretch_head(skb, packet, CHAINED_HEAD) || !write_chain_head(skb, packet, course, config) || !write_chain_option(skb, course))
+	if ((verdict = find_substrate_hop(hull, packet, config)))
+		return verdict;
+	if (!stretch_head(hull, packet, CHAINED_HEAD) || !write_chain_head(hull, packet, course, config) || !write_chain_option(hull, course))
 		return DROP_ENCAPSULATION;
 	return SENT;
 }
@@ -132,18 +136,16 @@ static __always_inline enum step step_told(const struct course *course)
 	return course->step == CHAIN_TELL ? STEP_TOLD : STEP_PASSED_ON;
 }
 
-static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet *packet, struct course *course, __u32 place)
+static __always_inline enum verdict pass_on(hull_t *hull, struct packet *packet, struct course *course, __u32 place)
 {
 	const struct substrate_config *config = find_substrate();
-	enum verdict verdict = chain_to(skb, place);
+	enum verdict verdict = chain_to(hull, place);
 
 	if (verdict != SENT || !config)
 		return verdict;
 	tell(packet, step_told(course), CONTINUE, course->step);
-	if ((verdict = find_substrate_hop(skb, packet, config)))
-		return verdict;
 	tell(packet, STEP_WRAPPED, SENT, 0);
-	depart(skb, packet, config->ifindex);
+	depart(hull, packet, config->ifindex);
 	return SENT;
 }
 
@@ -276,7 +278,7 @@ static __always_inline void go_on_deciding(struct course *course)
 	course->step = hides_source(&course->key, &course->directive) ? CHAIN_ANSWERS_SECOND : CHAIN_ANSWERS_FIRST;
 }
 
-__noinline int take_decide(struct __sk_buff *skb)
+__noinline int take_decide(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -297,7 +299,7 @@ __noinline int take_decide(struct __sk_buff *skb)
 	if (!course->begins)
 		return refuse_unknown(packet, course);
 	course->deciding = true;
-	if ((verdict = decide(skb)))
+	if ((verdict = decide(hull)))
 		return verdict;
 	course->decided = true;
 	if (!packet->what_if && !remember_decision())
@@ -385,37 +387,37 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
-static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
 	if (course->flags & CHAIN_UNKNOWN)
-		return reset_sender(skb);
+		return reset_sender(hull);
 	cache_directive(packet, course);
-	return follow(skb);
+	return follow(hull);
 }
 
 /* CONTINUE: `step` is the next one. */
-static __always_inline enum verdict take_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict take_step(hull_t *hull, struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
 		return take_ask();
 	case CHAIN_DECIDE:
-		return take_decide(skb);
+		return take_decide(hull);
 	case CHAIN_ANSWERS_FIRST:
 	case CHAIN_ANSWERS_SECOND:
 		return take_answers();
 	case CHAIN_SECOND:
 		return take_second();
 	case CHAIN_TELL:
-		return take_tell(skb, packet, course);
+		return take_tell(hull, packet, course);
 	case CHAIN_BEAT_FIRST:
 	case CHAIN_BEAT_SECOND:
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
-		return course->step == CHAIN_END ? KEPT : CONTINUE;
+		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
-		return take_check(skb);
+		return can_hand_over() ? take_check(hull) : DEFERRED;
 	}
 	return DROP_CHAIN;
 }
@@ -443,7 +445,7 @@ static __always_inline enum verdict skip_step(struct packet *packet, struct cour
 
 /* `mine`: the first step is this node's, whoever it would say has the turn: two who know different nodes to live would send a packet
  * to and fro. */
-__noinline int walk_chain(struct __sk_buff *skb, bool mine)
+__noinline int walk_chain(hull_t *hull, bool mine)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -455,11 +457,11 @@ __noinline int walk_chain(struct __sk_buff *skb, bool mine)
 		__u32 place = mine && !i ? course->self : place_of_step();
 
 		if (place == course->self)
-			verdict = take_step(skb, packet, course);
+			verdict = take_step(hull, packet, course);
 		else if (place == NOBODY)
 			verdict = skip_step(packet, course);
 		else
-			return pass_on(skb, packet, course, place);
+			return pass_on(hull, packet, course, place);
 		if (verdict)
 			return verdict;
 	}

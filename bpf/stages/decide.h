@@ -29,7 +29,7 @@ static __always_inline const struct cell_service *service_of(const struct course
 
 /* A target's place in the table: the flow's hash; of connections also the SYN's sequence number, so that who connects anew may
  * reach another one. Sticky: the client's address alone. */
-static __noinline __u32 choice_of(struct __sk_buff *skb, const struct packet *packet, struct course *course, bool sticky)
+static __noinline __u32 choice_of(hull_t *hull, const struct packet *packet, struct course *course, bool sticky)
 {
 	struct flow_key whole = course->key;
 	__be32 sequence = 0;
@@ -43,7 +43,7 @@ static __noinline __u32 choice_of(struct __sk_buff *skb, const struct packet *pa
 	hash = hash_of_key(false);
 	course->key = whole;
 	if (!sticky && packet->protocol == IPPROTO_TCP)
-		bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN + packet->head.ip.ihl * 4 + 4, &sequence, sizeof(sequence));
+		load_bytes(hull, packet->offset + ETH_HLEN + packet->head.ip.ihl * 4 + 4, &sequence, sizeof(sequence));
 	return (mix64(hash ^ sequence) >> 32) * CELL_CHOICES >> 32;
 }
 
@@ -57,7 +57,7 @@ static __always_inline __u32 chosen_target(const struct course *course, const st
 	return choices && choice < CELL_CHOICES ? choices->target[choice] : CELL_NO_TARGET;
 }
 
-static __noinline enum verdict choose_target(struct __sk_buff *skb, const struct packet *packet, struct course *course,
+static __noinline enum verdict choose_target(hull_t *hull, const struct packet *packet, struct course *course,
 					     const struct cell_service *service)
 {
 	const struct cell_config *config = find_cell();
@@ -66,7 +66,7 @@ static __noinline enum verdict choose_target(struct __sk_buff *skb, const struct
 
 	if (!config)
 		return DROP_NOT_CONFIGURED;
-	number = chosen_target(course, config, service->number, choice_of(skb, packet, course, service->flags & SERVICE_STICKY));
+	number = chosen_target(course, config, service->number, choice_of(hull, packet, course, service->flags & SERVICE_STICKY));
 	target = target_of(course, config, number);
 	if (!target)
 		return DROP_NO_TARGET;
@@ -252,7 +252,7 @@ static __always_inline enum verdict ask_exit(struct packet *packet, struct cours
 	return admit_to_target(packet, exit, course);
 }
 
-static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct packet *packet, struct course *course, bool what_if)
+static __noinline enum verdict decide_balancer(hull_t *hull, struct packet *packet, struct course *course, bool what_if)
 {
 	const struct cell_service *service = service_of(course);
 	const struct attachment *exit;
@@ -263,7 +263,7 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct pac
 		return DROP_NO_SERVICE;
 	begin_decision(course, service->idle_seconds);
 	begin_stream(packet, course, service);
-	if ((verdict = choose_target(skb, packet, course, service)))
+	if ((verdict = choose_target(hull, packet, course, service)))
 		return verdict;
 	exit = exit_of(course, service);
 	if (!exit)
@@ -281,7 +281,7 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct pac
 	return stored == STORED ? CONTINUE : no_port(stored);
 }
 
-__noinline int decide(struct __sk_buff *skb)
+__noinline int decide(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -294,7 +294,7 @@ __noinline int decide(struct __sk_buff *skb)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT)
 		return decide_nat(course, attachment, packet->what_if);
-	return decide_balancer(skb, packet, course, packet->what_if);
+	return decide_balancer(hull, packet, course, packet->what_if);
 }
 
 /* Is the source hidden, so that a port must be had? Only a balancer may leave it as it is. */

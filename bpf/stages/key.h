@@ -108,15 +108,15 @@ static __always_inline void put_key_ports(struct flow_key *key, const struct pac
 }
 
 /* The packet that an ICMP error quotes went the other way: turned round, it is of the same flow as the error. */
-static __always_inline bool read_quoted_key(struct __sk_buff *skb, const struct packet *packet, struct flow_key *key)
+static __always_inline bool read_quoted_key(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers;
 	__be16 word[4] = {};
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return false;
-	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || bpf_skb_load_bytes(skb, at + ip.ihl * 4, word, sizeof(word)))
+	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || load_bytes(hull, at + ip.ihl * 4, word, sizeof(word)))
 		return false;
 	key->source = ipv4_address(ip.daddr);
 	key->destination = ipv4_address(ip.saddr);
@@ -156,13 +156,13 @@ static __always_inline enum verdict refuse_fragment(const struct packet *packet)
 }
 
 /* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4. A sweep has keys, and no packets. */
-static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __noinline __attribute__((unused)) enum verdict find_key(hull_t *hull, struct packet *packet, struct course *course)
 {
 	begin_key(course, packet);
 	if (!is_ipv4(&packet->source))
 		return DROP_PROTOCOL;
 	if (quotes(packet))
-		return read_quoted_key(skb, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
+		return read_quoted_key(hull, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
 	if (!carries_ports(packet) && !(packet->protocol == IPPROTO_ICMP && is_echo(packet->protocol, packet->icmp_type)))
 		return DROP_PROTOCOL;
 	put_key_ports(&course->key, packet);

@@ -101,6 +101,7 @@ struct packet {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	bool at_cell;                      /* who sent it, or gets it next, lives at a cell */
+	bool to_endpoint;                  /* who gets it next is one of PrivateLink's */
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */

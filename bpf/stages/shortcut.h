@@ -127,18 +127,18 @@ static __always_inline void follow_shortcut(struct packet *packet, const struct 
 	__builtin_memcpy(hop->mac, row->to, ETH_ALEN);
 }
 
-static __always_inline enum verdict leave_by_shortcut(struct __sk_buff *skb, struct packet *packet, const struct shortcut *row,
+static __always_inline enum verdict leave_by_shortcut(hull_t *hull, struct packet *packet, const struct shortcut *row,
 						      const struct substrate_config *config)
 {
 	struct next_hop hop = {};
 	enum verdict verdict;
 
 	follow_shortcut(packet, row, &hop);
-	if ((verdict = find_substrate_hop(skb, packet, config)))
+	if ((verdict = find_substrate_hop(hull, packet, config)))
 		return verdict;
-	if (!rewrite_ends(skb, packet))
+	if (!rewrite_ends(hull, packet))
 		return DROP_TRANSLATION;
-	return wrap(skb, packet, &hop, config);
+	return wrap(hull, packet, &hop, config);
 }
 
 /* From there it may leave a shortcut for the next one. */
@@ -171,7 +171,7 @@ static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u
 	return begin_long_way(&none, world);
 }
 
-__noinline int take_shortcut(struct __sk_buff *skb)
+__noinline int take_shortcut(hull_t *hull)
 {
 	const struct substrate_config *config = find_substrate();
 	__u64 world = world_now();         /* before anything is asked */
@@ -190,7 +190,7 @@ __noinline int take_shortcut(struct __sk_buff *skb)
 	row = shortcut_of(&key);
 	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
 		return begin_long_way(&key, world);
-	verdict = leave_by_shortcut(skb, packet, row, config);
+	verdict = leave_by_shortcut(hull, packet, row, config);
 	measure_shortcut(packet, row->measured, row->exit_measured, row->passed, verdict);
 	return verdict;
 }

@@ -148,6 +148,7 @@ def test_a_public_gateway_begins_with_two_addresses(here):
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(here, asked, code):
+    """T6-20: regional gateways are not built."""
     one = allocate(here)
     filled = {name: [one.id] if value == ["{same}"] else value for name, value in asked.items()}
     wanted = {"SubnetId": here.a.id, "AllocationId": one.id, **filled}
@@ -170,6 +171,7 @@ def test_a_held_private_address_is_refused(here):
 
 @pytest.mark.parametrize("why", ["no gateway", "busy", "full"])
 def test_what_aws_finds_out_later_fails_after_the_call_succeeded(here, why):
+    """T6-10, T6-11: and is `pending` in the answer."""
     one, home = allocate(here), here.a
     if why == "no gateway":
         here.view.call("DetachInternetGateway", InternetGatewayId=here.gateway, VpcId=here.vpc.id)
@@ -278,6 +280,7 @@ def route(here, table, to="0.0.0.0/0"):
 
 
 def test_a_deleted_gateway_leaves_a_black_hole_a_free_address_and_its_record(here):
+    """T6-12."""
     one = allocate(here)
     gateway = available(here, AllocationId=one.id)
     table = routed(here, gateway)
@@ -420,6 +423,7 @@ def test_its_secondary_address_does_not_move_to_an_interface(here):
 
 
 def test_an_elastic_ip_joins_and_drains_away(here):
+    """T6-15."""
     first, second = allocate(here), allocate(here)
     gateway = available(here, AllocationId=first.id)
     answer = here.view.call("AssociateNatGatewayAddress", NatGatewayId=gateway.id, AllocationIds=[second.id])

@@ -123,8 +123,9 @@ def _add_node(made: CellWorld, place: int, mode: AttachMode) -> None:
     run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.conf.u0.forwarding=1")
     run("ip", "netns", "exec", name, "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
     pins = Path("/sys/fs/bpf") / name
-    real = CellDataplane.open(pins, built_objects(), 256, plan_cell.SIZES)
-    real.use_attach_mode(mode)
+    real = CellDataplane.open(pins, built_objects(), 256, plan_cell.SIZES, mode)
+    if mode == "xdp":
+        edge_world.be_a_wire((wire, f"node-{place}"), (name, "u0"))
     checks = f"{name}-checks"
     inside(name, lambda: check_link.hold(real, checks))
     made.nodes.append(NodeSpace(name, place, pins, real, plan_edge.ifindex(name, "u0"), CheckWays(real, checks)))

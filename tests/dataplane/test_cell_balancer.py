@@ -36,9 +36,9 @@ PLACES = {(address, port) for address, port, _ in TARGETS}
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=(1, 2, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 2, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 

@@ -40,9 +40,9 @@ ALL = range(4)
 RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
 
 
-@pytest.fixture(scope="module")
-def four() -> Iterator[Cell]:
-    with cells.cell(4) as made:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def four(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -52,9 +52,9 @@ def cell(four: Cell) -> Cell:
     return four
 
 
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Cell]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 

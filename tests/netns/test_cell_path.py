@@ -21,15 +21,16 @@ from tests.dataplane.edge_world import traffic
 from tests.dataplane.namespaces import heard, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.dataplane.traffic import data, told
+from tests.faults.size import SIZE
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 TRAFFIC = Path(namespaces.TRAFFIC)
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[CellWorld]:
-    with cell_world() as made:
+@pytest.fixture(scope="module", params=("tcx", "xdp") if SIZE else ("tcx",))
+def world(request: pytest.FixtureRequest) -> Iterator[CellWorld]:
+    with cell_world(request.param) as made:
         yield made
 
 

@@ -153,6 +153,12 @@ def test_nobody_outside_begins_anything(stage: Stage):
     assert told[0]["cause"] == f"{stage.nat}: no node knows the flow: idle for more than 350 s, or never begun here"
 
 
+def test_the_gateway_answers_no_ping_from_inside(stage: Stage):
+    """T6-09: of neither address."""
+    inner = stage.address_of_nat()["PrivateIp"]
+    assert [stage.run("ping", "-n", "-c", "1", "-W", "0.7", one) for one in (inner, stage.public)] == ["", ""]
+
+
 def test_an_address_that_no_flow_uses_is_gone_long_before_its_time_is_over(stage: Stage):
     spare = stage.ec2.allocate_address(Domain="vpc")["AllocationId"]
     asked = {"NatGatewayId": stage.nat, "AllocationIds": [spare]}

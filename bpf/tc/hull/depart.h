@@ -59,4 +59,10 @@ static __always_inline void depart_by_kernel(struct packet *packet, __u32 ifinde
 	packet->action = HULL_LEAVES;
 }
 
+/* To a device of this node's own. */
+static __always_inline bool can_hand_over(void)
+{
+	return true;
+}
+
 #endif

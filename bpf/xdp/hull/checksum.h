@@ -19,10 +19,22 @@ static __always_inline bool mend_in_place(hull_t *hull, __u32 place, __u32 diffe
 	return !store_bytes(hull, place, &checksum, sizeof(checksum));
 }
 
-/* Of a change of what it covers itself: two bytes. */
+/* Of a change of what it covers itself: all of it is covered already. */
+static __always_inline bool mend_covered(hull_t *hull, __u32 place, __u32 difference, bool udp)
+{
+	return mend_in_place(hull, place, difference, udp);
+}
+
+/* ... two bytes. */
 static __always_inline bool mend_word(hull_t *hull, __u32 place, __u16 before, __u16 now)
 {
 	return mend_in_place(hull, place, (__u32)now + (__u16)~before, false);
+}
+
+static __always_inline bool is_partial(hull_t *hull, __u32 place)
+{
+	(void)hull, (void)place;
+	return false;
 }
 
 #endif

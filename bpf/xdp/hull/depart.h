@@ -68,4 +68,10 @@ static __always_inline void depart_by_kernel(struct packet *packet, __u32 ifinde
 	(void)packet, (void)ifindex;
 }
 
+/* To a device of this node's own: a veth loses what XDP gives it unless somebody polls at its other end. */
+static __always_inline bool can_hand_over(void)
+{
+	return false;
+}
+
 #endif

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.formats import (
     LAYOUTS,
@@ -45,13 +46,15 @@ from rookery.dataplane.formats import (
     Tracker,
 )
 from rookery.dataplane.measures import Measures
-from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, check_pins, load
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
+from rookery.dataplane.two_builds import TwoBuildsDataplane
 
 ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
+ON_CARDS = (f"hyperplane{XDP_BUILD}",)  # a check's way is never a card
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
@@ -71,7 +74,7 @@ class CellSizes(NamedTuple):
     checks: int = 1 << 14  # that a node makes: a target's from each of its balancer's attachments is one
 
 
-class CellDataplane(SenderDataplane):
+class CellDataplane(TwoBuildsDataplane, SenderDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms, sizes: CellSizes):
@@ -129,8 +132,11 @@ class CellDataplane(SenderDataplane):
             self._raise_world()
 
     @classmethod
-    def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
-        """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
+    def open(
+        cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes, mode: AttachMode | None = None
+    ) -> CellDataplane:
+        """Load the objects of the folder `objects` (rookery.dataplane.node.load). `mode`: as of use_attach_mode(); the XDP build is loaded
+        for "xdp" only. Sizes count when a map is made; one that is pinned
         keeps its own, and is refused where a half of it would not have as many rows as the cell's file. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         halves = CellConstant.HALVES
         rows = dict.fromkeys(UNUSED, 1) | {
@@ -148,7 +154,10 @@ class CellDataplane(SenderDataplane):
             "check_numbers": ROOM * sizes.checks,
         }
         cls.check_halves(pins, sizes.services, sizes.targets)
-        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
+        made = cls(pins, load(pins, objects, PROGRAMS + ON_CARDS * (mode == "xdp"), rows), sizes)
+        if mode:
+            made.use_attach_mode(mode)
+        return made
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:

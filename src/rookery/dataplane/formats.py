@@ -765,8 +765,8 @@ class ChainStep(IntEnum):
     BEAT_SECOND = 8
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
-    END = 11
-    CHECK = 12
+    CHECK = 11
+    END = 12
 
 
 class ChainFlag(IntFlag):
