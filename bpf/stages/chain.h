@@ -181,6 +181,8 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
 		return DROP_NO_FLOW;
+	if (!course->directive.version)
+		course->directive.version = version_that_closed(course);
 	course->decider = course->self;
 	if (needs_port(course, attachment))
 		course->decider = choose_decider(course);
@@ -241,11 +243,12 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
-static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, __u32 decider)
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, const struct tracker *row)
 {
-	if (!(course->living >> (decider & 31) & 1))
+	course->directive.version = row->directive.version;
+	if (!(course->living >> (row->decider & 31) & 1))
 		return not_known(packet, course);
-	course->decider = decider;
+	course->decider = row->decider;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
@@ -262,7 +265,7 @@ __noinline int take_ask(void)
 	if (!row)
 		return not_known(packet, course);
 	if (row->pending)
-		return ask_decider(packet, course, row->decider);
+		return ask_decider(packet, course, row);
 	return is_target_gone(course, &row->directive) ? refuse_gone(packet, course) : take_known(packet, course, row);
 }
 
@@ -271,6 +274,12 @@ static __always_inline void take_back(struct course *course)
 	course->flags &= ~CHAIN_TAKEN;
 	forget_tracker(&course->key);
 	forget_tracker(&course->answers);
+}
+
+/* Who asks for a decision says by its version what is over, should there have been something. A decision that is taken back says it itself. */
+static __always_inline bool follows_another(const struct course *course)
+{
+	return course->flags & CHAIN_TAKEN ? course->directive.flags & DIRECTIVE_ANEW : course->directive.version;
 }
 
 static __always_inline void go_on_deciding(struct course *course)
@@ -287,10 +296,11 @@ __noinline int take_decide(hull_t *hull)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
+	course->anew = follows_another(course);
 	if (course->flags & CHAIN_TAKEN)
 		take_back(course);
 	row = tracker_of(course);
-	if (row && !(row->pending) && !is_target_gone(course, &row->directive)) {
+	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		go_on_deciding(course);

@@ -94,6 +94,20 @@ static __always_inline bool is_row_over(const struct course *course, const struc
 	return course->begins && !row->pending && is_target_gone(course, &row->directive);
 }
 
+/* Whoever missed the end of what was before is told of it with what was decided after it. */
+static __always_inline bool is_followed(const struct course *course, const struct tracker *row, const struct directive *directive)
+{
+	return course->begins && directive->flags & DIRECTIVE_ANEW && row->directive.version < directive->version;
+}
+
+/* Of a connection that has closed here, whose client begins anew; 0: of none. */
+static __always_inline __u64 version_that_closed(const struct course *course)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+
+	return row && !row->pending && row->directive.flags & DIRECTIVE_CLOSING ? row->directive.version : 0;
+}
+
 /* Answers that lead to somebody else rest, whoever begins: a port is not another's before its time. */
 static __always_inline bool is_of_another(const struct tracker *row, const struct directive *directive)
 {
@@ -130,7 +144,8 @@ static __always_inline void renew(struct tracker *row, const struct course *cour
 static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
-	bool over = there && (answers ? are_answers_over(course, there, directive) : is_row_over(course, there));
+	bool over = there && (answers ? are_answers_over(course, there, directive) :
+				       is_row_over(course, there) || is_followed(course, there, directive));
 
 	if (there && !over && !(there->pending) && there->directive.version != directive->version)
 		return OTHER_THERE;
