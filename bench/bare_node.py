@@ -256,7 +256,7 @@ def flows_of(kind: str, number: int) -> list[tuple[FlowKey, Directive]]:
 def cache(real: CellDataplane, kind: str, numbers: range | list[int]) -> None:
     """As if the flows' trackers had been told a moment ago that they are used."""
     then = time.monotonic_ns() - A_MOMENT
-    rows = {key: formats.CachedDirective(*directive, then, then, 0, bytes(4)) for n in numbers for key, directive in flows_of(kind, n)}
+    rows = {key: formats.CachedDirective(*directive, then, then, 0, bytes(4), then) for n in numbers for key, directive in flows_of(kind, n)}
     real.directives.put_many(rows)
 
 

@@ -10,6 +10,7 @@ char program_license[] SEC("license") = "GPL";
 struct sweep {
 	__u64 now;
 	__u32 held;
+	__u32 closed;
 	__u32 forgotten;
 	__u32 cached;
 	__u32 leaving;
@@ -104,16 +105,25 @@ static __always_inline void count_leaving(const struct flow_key *key, const stru
 		found->flows++;
 }
 
+/* Its port rests: nobody waits for it. */
+static __always_inline bool has_closed(const struct tracker *row, __u64 now)
+{
+	return row->directive.flags & DIRECTIVE_CLOSING && row->deadline <= now + (CELL_REST_SECONDS - CELL_CLOSED_SECONDS) * SECOND;
+}
+
 static long sweep_one(void *map, const struct flow_key *key, const struct tracker *row, struct sweep *sweep)
 {
 	struct course *course = this_course();
 	__u32 tenant = row->tenant;
 
 	if (row->deadline > sweep->now) {
+		bool closed = has_closed(row, sweep->now);
+
 		sweep->held++;
+		sweep->closed += closed;
 		if (course && course->epoch)
 			count_living(course, key, row);
-		if (sweep->leaving)
+		if (sweep->leaving && !closed)
 			count_leaving(key, row);
 		return 0;
 	}
@@ -149,6 +159,7 @@ int flow_sweep(struct flow_sweep_outcome *outcome)
 
 	bpf_for_each_map_elem(&trackers, sweep_one, &sweep, 0);
 	outcome->held = sweep.held;
+	outcome->closed = sweep.closed;
 	outcome->forgotten = sweep.forgotten;
 	bpf_for_each_map_elem(&directives, count_cached, &sweep, 0);
 	outcome->cached = sweep.cached;

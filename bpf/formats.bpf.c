@@ -76,6 +76,7 @@ struct formats {
 	struct leaving_key leaving_key;
 	struct leaving leaving;
 	struct flow_sweep_outcome flow_sweep_outcome;
+	struct rest_search rest_search;
 	struct check_way check_way;
 	struct checks_config checks_config;
 	enum cell_constant cell_constant;

@@ -20,9 +20,11 @@ enum cell_constant {
 	CELL_OVERHEAD = 160,               /* bytes that a chain adds, at most, between two nodes, beside the wrapping */
 	CELL_PROVISIONAL_SECONDS = 30,     /* a decision that nobody has used yet; a target must answer within that */
 	CELL_REST_SECONDS = 120,           /* after a FIN or a reset: the port is not given to others meanwhile */
+	CELL_CLOSED_SECONDS = 10,          /* ... and nothing was heard for so long: the connection is over; half closed, it may go on */
 	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
 	CELL_LEASE_SECONDS = 1,            /* a heartbeat: who has not seen a flow for so long asks whether it is still the one it knew */
 	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
+	CELL_COPIED_SECONDS = 2,           /* no heartbeat for so long: what a node keeps of the flow is copied to who keeps it, too */
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
 	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
@@ -277,11 +279,12 @@ struct cached_directive {
 	__u64 told;                        /* ... when its trackers last heard of that; 0: never */
 	__u32 header_sent;                 /* milliseconds: when this node itself last sent the target a proxy protocol's header; 0: never */
 	__be32 acknowledged;               /* what the client acknowledged when it completed its handshake here; 0: not seen */
+	__u64 leased;                      /* nanoseconds: when this node asked for it. Trackers are bound to keep it for a while from then on */
 };
-_Static_assert(sizeof(struct cached_directive) == 96, "shared format");
+_Static_assert(sizeof(struct cached_directive) == 104, "shared format");
 
 /* `leaving`: an address of a NAT gateway that takes no new flows -> how many flows still leave by it, of those whose answers this node
- * keeps: its last sweep counted them. The agent says which addresses. */
+ * keeps, and which are not over: its last sweep counted them. The agent says which addresses. */
 struct leaving_key {
 	__u32 vni;
 	__u32 interface;
@@ -297,11 +300,23 @@ _Static_assert(sizeof(struct leaving) == 4, "shared format");
 /* The context of the sweep of a node's flows: what it counted. */
 struct flow_sweep_outcome {
 	__u32 held;                        /* rows of `trackers` that stay */
+	__u32 closed;                      /* ... of which so many are of connections that are over: their ports rest */
 	__u32 forgotten;
 	__u32 cached;                      /* rows of `directives` that were used within their idle time */
 	__u32 leaving;                     /* before: whether there is anything in `leaving` to count */
 };
-_Static_assert(sizeof(struct flow_sweep_outcome) == 16, "shared format");
+_Static_assert(sizeof(struct flow_sweep_outcome) == 20, "shared format");
+
+/* The context of the program that looks for flows that rest, and puts their keys into the queue `resting`. Of every `slices` rows of
+ * `trackers` it looks at one, which `slice` names: the queue has no room for a million. */
+struct rest_search {
+	__u32 slices;
+	__u32 slice;
+	__u32 found;
+	__u32 left;                        /* for which the queue had no room */
+};
+_Static_assert(sizeof(struct rest_search) == 16, "shared format");
+
 /* `check_slots`: number, the last bytes of an address in CELL_CHECK_NETWORK -> whom a node's own checks of that name reach, and in the
  * name of which balancer's attachment. `check_numbers`: the same the other way round. Each node's own affair: not in the cell's file. */
 struct check_way {

@@ -13,20 +13,21 @@ enum chain_step {
 	CHAIN_DECIDE = 2,                  /* a node that hands out ports: under which does it leave? */
 	CHAIN_ANSWERS_FIRST = 3,           /* primary of K': write it down */
 	CHAIN_ANSWERS_SECOND = 4,          /* its secondary: write it down */
-	CHAIN_SECOND = 5,                  /* secondary of K: write it down */
+	CHAIN_SECOND = 5,                  /* secondary of K, or the primary, where only the secondary knew it: write it down */
 	CHAIN_TELL = 6,                    /* the top: that is what becomes of it */
 	CHAIN_BEAT_FIRST = 7,              /* a heartbeat, primary of K: it lives */
 	CHAIN_BEAT_SECOND = 8,
 	CHAIN_BEAT_ANSWERS_FIRST = 9,
 	CHAIN_BEAT_ANSWERS_SECOND = 10,    /* a heartbeat ends here */
 	CHAIN_CHECK = 11,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
-	CHAIN_END = 12,
+	CHAIN_COPY = 12,                   /* a node that is to keep the flow, too: it rests, so no heartbeat says it. No step follows */
+	CHAIN_END = 13,
 };
 
 enum chain_flag {
 	CHAIN_HANDED_OUT = 1,              /* K leads to a port that the cell handed out: whoever owns its block keeps it */
 	CHAIN_OWN_ADDRESS = 2,             /* ... to an address of the attachment itself */
-	CHAIN_TAKEN = 4,                   /* the port that was decided on belongs to another flow: take another one */
+	CHAIN_TAKEN = 4,                   /* what was decided belongs to another flow: take another port. Asked: forget it, it is over */
 	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
 	CHAIN_TARGET_GONE = 32,            /* ... because its target is gone, or was given up */
 };
@@ -41,7 +42,7 @@ struct chain_option {
 	__u8 flags;                        /* enum chain_flag */
 	__u8 asked;                        /* so many trackers did not know it */
 	__u8 refused;                      /* so often a decision was taken back */
-	__u16 padding;
+	__u16 seconds;                     /* when the top asked, by its clock. Of a copy: for so long nobody has said that the flow lives */
 	__be16 source_port;                /* of K: a later fragment has none */
 	__be16 destination_port;
 	struct directive directive;        /* once it is decided */

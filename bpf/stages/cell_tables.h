@@ -105,6 +105,13 @@ struct {
 	__type(value, struct tracker);
 } trackers SEC(".maps");
 
+/* Flows of which a copy is to be sent to another node. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1 << 14);
+	__type(value, struct flow_key);
+} resting SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 14);

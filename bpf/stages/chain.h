@@ -5,15 +5,12 @@
 #define ROOKERY_CHAIN_STAGE_H
 
 #include "stages/answer_back.h"
+#include "stages/chain_head.h"
 #include "stages/check_answer.h"
 #include "stages/decide.h"
 #include "stages/follow.h"
 
 enum chain_constant {
-	CHAINED_HEAD = OUTER_HEAD + sizeof(struct chain_option),
-	CHAIN_OPTION_WORDS = (sizeof(struct chain_option) - sizeof(struct geneve_option)) / 4,
-	CHAIN_WORDS = (sizeof(struct origin_option) + sizeof(struct chain_option)) / 4,
-	CHAIN_GENEVE_FLAGS = 0x40,         /* RFC 8926: there are critical options */
 	CHAIN_STEPS_AT_ONCE = 16,
 	CHAIN_REFUSALS = 3,
 	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
@@ -32,6 +29,12 @@ static __always_inline __u32 place_asked(const struct course *course)
 	if (course->asked < 2)
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked);
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
+}
+
+/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
+static __always_inline __u32 place_of_other(const struct course *course)
+{
+	return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked != 1);
 }
 
 __noinline __u32 place_of_step(void)
@@ -54,6 +57,7 @@ __noinline __u32 place_of_step(void)
 	case CHAIN_BEAT_FIRST:
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
 	case CHAIN_SECOND:
+		return place_of_other(course);
 	case CHAIN_BEAT_SECOND:
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
 	case CHAIN_TELL:
@@ -62,6 +66,11 @@ __noinline __u32 place_of_step(void)
 		return node_at(course, place_of_check(course->key.destination_port)) ? place_of_check(course->key.destination_port) : NOBODY;
 	}
 	return NOBODY;
+}
+
+static __always_inline __u16 asked_at(const struct course *course)
+{
+	return course->now / SECOND;
 }
 
 static __always_inline void write_option(struct chain_option *option, const struct course *course)
@@ -77,6 +86,7 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->flags = course->flags;
 	option->asked = course->asked;
 	option->refused = course->refused;
+	option->seconds = course->step == CHAIN_ASK && course->top == course->self ? asked_at(course) : course->seconds;
 	option->source_port = course->key.source_port;
 	option->destination_port = course->key.destination_port;
 	option->directive = course->directive;
@@ -176,19 +186,22 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool own = course->flags & CHAIN_OWN_ADDRESS;
+	__u64 over;
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
 		return DROP_NO_FLOW;
-	if (!course->directive.version)
-		course->directive.version = version_that_closed(course);
 	course->decider = course->self;
 	if (needs_port(course, attachment))
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
-	if (course->decider != course->self && !what_if && !remember_decider())
+	over = course->flags & CHAIN_TAKEN ? 0 : course->directive.version;
+	course->flags &= ~CHAIN_TAKEN;
+	__builtin_memset(&course->directive, 0, sizeof(course->directive));
+	course->directive.version = over ? over : version_that_closed(course);
+	if (course->decider != course->self && !what_if && !remember_decider(idle_seconds_of(course, attachment)))
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
@@ -196,7 +209,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 
 static __always_inline enum verdict not_known(struct packet *packet, struct course *course)
 {
-	bool asks_others = packet->protocol != IPPROTO_TCP && is_young(course);
+	bool asks_others = course->flags & CHAIN_TAKEN || (packet->protocol != IPPROTO_TCP && is_young(course));
 
 	if (course->begins && (course->asked == ASKED_ALL || (!course->asked && !asks_others)))
 		return begin_flow(course, packet->what_if);
@@ -222,32 +235,27 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 		row->deadline = deadline;
 }
 
-/* For so long nobody has said that it lives that no top believes its own copy any more. */
-static __always_inline bool was_quiet(const struct course *course, const struct tracker *row)
-{
-	return row->deadline + CELL_LEASE_SECONDS * SECOND <= course->now + lifetime(&row->directive);
-}
-
-/* A decision that nobody has used yet may not have been stored where it should be, and one that was quiet lives on everywhere or nowhere:
- * a port is not given to others while its flow goes on. Their chain is walked again. */
+/* The chain of a known flow is walked whole again: a top may use what it is told for a while, so all that keep either direction must be
+ * bound to keep it longer. K may be known where K' was lost, and its port given away. */
 static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
 {
-	bool everywhere = row->directive.flags & DIRECTIVE_PROVISIONAL || was_quiet(course, row);
-
 	if (!packet->what_if)
 		refresh_tracker(course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
-	course->step = everywhere ? CHAIN_ANSWERS_FIRST : CHAIN_TELL;
+	course->flags &= ~CHAIN_TAKEN;
+	course->step = CHAIN_ANSWERS_FIRST;
 	return CONTINUE;
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
-static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, const struct tracker *row)
+static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
 	course->directive.version = row->directive.version;
 	if (!(course->living >> (row->decider & 31) & 1))
 		return not_known(packet, course);
+	if (!packet->what_if)
+		row->deadline = course->now + lifetime(&row->directive);
 	course->decider = row->decider;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
@@ -261,6 +269,8 @@ __noinline int take_ask(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
+	if (course->flags & CHAIN_TAKEN && !packet->what_if)
+		give_up(course);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
 		return not_known(packet, course);
@@ -291,7 +301,7 @@ __noinline int take_decide(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
-	const struct tracker *row;
+	struct tracker *row;
 	enum verdict verdict;
 
 	if (!course || !packet)
@@ -301,9 +311,11 @@ __noinline int take_decide(hull_t *hull)
 		take_back(course);
 	row = tracker_of(course);
 	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
+		if (!packet->what_if)
+			refresh_tracker(course, row);
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
-		go_on_deciding(course);
+		course->step = CHAIN_ANSWERS_FIRST;
 		return CONTINUE;
 	}
 	if (!course->begins)
@@ -319,14 +331,18 @@ __noinline int take_decide(hull_t *hull)
 	return CONTINUE;
 }
 
-/* Another flow has these answers: where a port was chosen another one is. */
+/* Another flow has these answers. Where a port was just chosen another one is. A flow that was known has lost its port: all that know it
+ * forget it. */
 static __always_inline enum verdict refuse_answers(struct course *course)
 {
-	if (!hides_source(&course->key, &course->directive) || course->refused >= CHAIN_REFUSALS || course->decider == NOBODY)
+	bool known = course->decider == NOBODY;
+
+	if ((!known && !hides_source(&course->key, &course->directive)) || course->refused >= CHAIN_REFUSALS)
 		return DROP_CONFLICT;
 	course->refused++;
 	course->flags |= CHAIN_TAKEN;
-	course->step = CHAIN_DECIDE;
+	course->asked = 0;
+	course->step = known ? CHAIN_ASK : CHAIN_DECIDE;
 	return CONTINUE;
 }
 
@@ -384,12 +400,38 @@ static __always_inline void take_beat(struct packet *packet, struct course *cour
 	course->step++;
 }
 
+/* From a node that keeps the flow, too. Nobody walks on from here. */
+__noinline int take_copy(void)
+{
+	const struct course *course = this_course();
+	struct packet *packet = this_packet();
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	if (!packet->what_if && !merge_copy())
+		return DROP_FLOWS_FULL;
+	tell(packet, STEP_STORED, CONTINUE, course->self);
+	return KEPT;
+}
+
+/* From when it asked, and not from when it is told: packets may be slow. What never left this node was asked just now. Before they hear that
+ * a handshake ended trackers do not remember a decision for long: it is as if it had been asked for earlier. */
+static __always_inline __u64 lease_begins(const struct course *course)
+{
+	__u16 since = course->seconds ? asked_at(course) - course->seconds : 0;
+	__u64 whole = believed(&course->directive), begun = CELL_PROVISIONAL_SECONDS * SECOND / 2;
+	__u64 cut = course->directive.flags & DIRECTIVE_PROVISIONAL && whole > begun ? whole - begun : 0;
+
+	return course->now - since * SECOND - cut;
+}
+
 static __always_inline void cache_directive(const struct packet *packet, struct course *course)
 {
 	struct cached_directive *row = &course->cached;
 
 	row->directive = course->directive;
 	row->seen = course->now;
+	row->leased = lease_begins(course);
 	row->told = 0;
 	row->header_sent = 0;
 	row->acknowledged = 0;
@@ -428,6 +470,8 @@ static __always_inline enum verdict take_step(hull_t *hull, struct packet *packe
 		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
 		return can_hand_over() ? take_check(hull) : DEFERRED;
+	case CHAIN_COPY:
+		return take_copy();
 	}
 	return DROP_CHAIN;
 }

@@ -47,6 +47,7 @@ static __always_inline void read_option(struct course *course, struct packet *pa
 	course->flags = option->flags;
 	course->asked = option->asked;
 	course->refused = option->refused;
+	course->seconds = option->seconds;
 	course->directive = option->directive;
 	if (packet->fragment != FRAGMENT_LATER)
 		return;

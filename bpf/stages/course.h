@@ -53,6 +53,7 @@ struct course {
 	__u32 decider;
 	__u32 asked;
 	__u32 refused;
+	__u32 seconds;                     /* as struct chain_option has it */
 	__u32 tried;                       /* blocks of ports */
 	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */

@@ -88,8 +88,7 @@ static __always_inline void begin_decision(struct course *course, __u32 idle_sec
 	directive->destination_port = course->key.destination_port;
 	directive->vni = course->key.vni;
 	directive->interface = course->key.interface;
-	directive->flags = DIRECTIVE_OUTWARD | (course->key.protocol == IPPROTO_TCP ? DIRECTIVE_PROVISIONAL : 0) |
-			   (course->anew ? DIRECTIVE_ANEW : 0);
+	directive->flags = DIRECTIVE_OUTWARD | provisional(course) | (course->anew ? DIRECTIVE_ANEW : 0);
 	directive->target = CELL_NO_TARGET;
 	directive->idle_seconds = idle_seconds;
 	directive->version = new_version(course);
@@ -304,6 +303,14 @@ static __always_inline bool needs_port(const struct course *course, const struct
 	const struct cell_service *service = attachment->kind == ATTACHMENT_NAT ? 0 : service_of(course);
 
 	return !service || !(service->flags & SERVICE_PRESERVE_CLIENT);
+}
+
+/* Of a new flow: so long it may rest. */
+static __always_inline __u32 idle_seconds_of(const struct course *course, const struct attachment *attachment)
+{
+	const struct cell_service *service = attachment->kind == ATTACHMENT_NAT ? 0 : service_of(course);
+
+	return service ? service->idle_seconds : CELL_NAT_IDLE_SECONDS;
 }
 
 #endif

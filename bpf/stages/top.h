@@ -75,7 +75,9 @@ static __always_inline bool is_fresh(const struct packet *packet, const struct c
 {
 	if (course->now - row->seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
 		return false;
-	return row->directive.flags & DIRECTIVE_PROVISIONAL || !course->shakes;
+	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
+		return true;
+	return !course->shakes && course->now - row->leased < believed(&row->directive);
 }
 
 static __always_inline bool closes(const struct packet *packet)

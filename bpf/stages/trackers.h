@@ -22,6 +22,22 @@ static __always_inline __u64 lifetime(const struct directive *directive)
 	return (directive->flags & DIRECTIVE_CLOSING ? CELL_REST_SECONDS : directive->idle_seconds) * SECOND;
 }
 
+/* Datagrams and echoes have nothing that would confirm them. */
+static __always_inline __u16 provisional(const struct course *course)
+{
+	return course->key.protocol == IPPROTO_TCP ? DIRECTIVE_PROVISIONAL : 0;
+}
+
+/* A top's lease: it believes what it was told for half of the time for which trackers remember it at least, be that a closed connection's
+ * port, of whose end the top has not heard. Then it asks again, by the next packet, however many it has sent meanwhile: its heartbeats
+ * may all have been lost. */
+static __always_inline __u64 believed(const struct directive *directive)
+{
+	__u32 seconds = directive->idle_seconds < CELL_REST_SECONDS ? directive->idle_seconds : CELL_REST_SECONDS;
+
+	return seconds * SECOND / 2;
+}
+
 static __always_inline __u32 tenant_of(const struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
@@ -140,6 +156,19 @@ static __always_inline void renew(struct tracker *row, const struct course *cour
 	row->deadline = course->now + lifetime(directive);
 }
 
+/* Whoever decided it, and when: of one flow, and one way. */
+static __always_inline bool says_the_same(const struct directive *a, const struct directive *b)
+{
+	return same_address(&a->source, &b->source) && same_address(&a->destination, &b->destination) && a->source_port == b->source_port &&
+	       a->destination_port == b->destination_port && a->vni == b->vni && a->interface == b->interface;
+}
+
+/* A flow that was known, and is written down again, gives way to what was decided later, and to nothing else. */
+static __always_inline bool give_way(const struct course *course, const struct directive *there, const struct directive *directive)
+{
+	return says_the_same(there, directive) || (course->decider == NOBODY && there->version < directive->version);
+}
+
 /* Who decided first stays; a pending row has decided nothing. `answers`: of K', not of K. */
 static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
@@ -147,7 +176,8 @@ static __always_inline enum stored store(struct course *course, const struct flo
 	bool over = there && (answers ? are_answers_over(course, there, directive) :
 				       is_row_over(course, there) || is_followed(course, there, directive));
 
-	if (there && !over && !(there->pending) && there->directive.version != directive->version)
+	if (there && !over && !(there->pending) && there->directive.version != directive->version &&
+	    !(answers && give_way(course, &there->directive, directive)))
 		return OTHER_THERE;
 	if (there) {
 		renew(there, course, directive);
@@ -171,6 +201,39 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 	add_tracker(key, make_row(course, directive));
 }
 
+/* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
+ * where that one has heard more of it. */
+static __always_inline bool keep_copy(struct course *course, __u64 deadline)
+{
+	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
+	struct tracker *row;
+
+	if (there && there->deadline > course->now) {
+		if (!there->pending && there->directive.version == course->directive.version && there->directive.flags == course->directive.flags &&
+		    there->deadline < deadline)
+			there->deadline = deadline;
+		return true;
+	}
+	row = make_row(course, &course->directive);
+	row->deadline = deadline;
+	if (!there)
+		return add_tracker(&course->key, row) != NO_ROOM;
+	*there = *row;
+	return true;
+}
+
+__noinline int merge_copy(void)
+{
+	struct course *course = this_course();
+	__u64 quiet, whole;
+
+	if (!course)
+		return 0;
+	quiet = course->seconds * SECOND;
+	whole = lifetime(&course->directive);
+	return quiet >= whole || keep_copy(course, course->now + whole - quiet);
+}
+
 static __always_inline void forget_tracker(const struct flow_key *key)
 {
 	const struct tracker *row = bpf_map_lookup_elem(&trackers, key);
@@ -180,19 +243,28 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
-static __always_inline bool remember_for_now(const struct course *course, struct tracker *row)
+/* K turned out to be over, as it was decided then. */
+static __always_inline void give_up(const struct course *course)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+
+	if (row && !row->pending && row->directive.version == course->directive.version)
+		forget_tracker(&course->key);
+}
+
+static __always_inline bool remember(const struct course *course, const struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
 
-	row->deadline = course->now + CELL_PROVISIONAL_SECONDS * SECOND;
 	if (!there)
 		return add_tracker(&course->key, row) != NO_ROOM;
 	*there = *row;
 	return true;
 }
 
-/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision. */
-__noinline int remember_decider(void)
+/* The primary of K remembers whom it asked: a SYN that comes again gets the same decision, and so does the second datagram of a flow of
+ * which no heartbeat has come, for the first one begins none. */
+__noinline int remember_decider(__u32 idle_seconds)
 {
 	struct course *course = this_course();
 	struct tracker *row;
@@ -200,17 +272,20 @@ __noinline int remember_decider(void)
 	if (!course)
 		return 0;
 	row = make_row(course, &course->directive);
+	row->directive.idle_seconds = idle_seconds;
+	row->directive.flags = provisional(course);
+	row->deadline = course->now + lifetime(&row->directive);
 	row->decider = course->decider;
 	row->pending = 1;
-	return remember_for_now(course, row);
+	return remember(course, row);
 }
 
-/* The decider remembers what it decided, for when it is asked again before anybody else knows. */
+/* The decider remembers what it decided, for when it is asked again before the primary knows. */
 __noinline int remember_decision(void)
 {
 	struct course *course = this_course();
 
-	return course && remember_for_now(course, make_row(course, &course->directive));
+	return course && remember(course, make_row(course, &course->directive));
 }
 
 /* What-ifs leave nothing behind. */

@@ -22,7 +22,7 @@ def cause(text: str = FULL, ago: float = 5.0, *, alarm: bool = True) -> Cause:
 
 
 def node(name: str = "node-1", problem: str = "", **said: object) -> NodeRow:
-    given = {"epoch": 9, "hash": "ab" * 32, "rate": 123.4, "flows": 40, "directives": 7, "packets": 5000, "dropped": 2} | said
+    given = {"epoch": 9, "hash": "ab" * 32, "rate": 123.4, "flows": 40, "resting": 6, "directives": 7, "packets": 5000, "dropped": 2} | said
     report = NodeReport(node=name, time=time.time(), **given)
     return NodeRow(name=name, address="100.64.1.212", draining=False, in_ring=True, shards=1, report=report, problem=problem)
 
@@ -35,7 +35,7 @@ def shown(capsys: pytest.CaptureFixture[str], *nodes: NodeRow) -> str:
 def test_the_load_of_a_node_is_told_with_the_account_that_has_the_least_room(capsys: pytest.CaptureFixture[str]):
     text = shown(capsys, node(fullest=Share(account="123456789012", flows=40, allowed=80)))
     row = next(line for line in text.splitlines() if line.startswith("node-1"))
-    assert row.split()[-9:] == ["123", "40", "7", "50.0%", "of", "123456789012's", "5000", "2", "ok"]
+    assert row.split()[-10:] == ["123", "40", "6", "7", "50.0%", "of", "123456789012's", "5000", "2", "ok"]
     assert "ALARM" not in text
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from scapy.packet import Packet
 
 from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.cell import CellDataplane
-from rookery.dataplane.formats import FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CachedDirective, FlowKey, Tracker, Verdict
 from rookery.dataplane.node import XDP_BUILD, WhatIf
 from rookery.dataplane.syscall import RunContext, RunResult
 from tests.dataplane import plan, plan_cell, plan_edge
@@ -35,6 +36,7 @@ XDP_PASSED = 2
 AS_TC_SAYS = {1: DROPPED, 4: REDIRECTED}  # XDP_DROP, XDP_REDIRECT
 T = TypeVar("T")
 SECOND = 1_000_000_000
+PAUSE = 0.1  # seconds between two packets that count as none: a machine that is busy elsewhere must not make a flow rest
 HOPS_MAX = 24  # of two chains, one after the other
 ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
@@ -117,6 +119,7 @@ class Journey:
 class Cell:
     nodes: list[Node]
     namespace: str = ""  # of the nodes' devices; empty: there are none
+    moved: float = field(default_factory=time.monotonic)  # when the last packet had
 
     def within(self, work: Callable[[], T]) -> T:
         """Where the devices are, and always on one processor: shortcuts are of one."""
@@ -135,7 +138,11 @@ class Cell:
         return sum(node.deferred for node in self.nodes)
 
     def travel(self, wire: bytes) -> Journey:
-        return self.within(lambda: self._travel(wire))
+        if time.monotonic() - self.moved > PAUSE:
+            age(self, self.moved - time.monotonic())
+        journey = self.within(lambda: self._travel(wire))
+        self.moved = time.monotonic()
+        return journey
 
     def _travel(self, wire: bytes) -> Journey:
         """From the node that the wire names to where the cell sends it; state moves as it does with real packets."""
@@ -189,13 +196,18 @@ class Cell:
             node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
 
 
-def age(cell: Cell, seconds: int) -> None:
+def earlier(row: CachedDirective, seconds: float) -> CachedDirective:
+    """Had and used so long before; never is never."""
+    seen, told, leased = (max(at - int(seconds * SECOND), 1) if at else 0 for at in (row.seen, row.told, row.leased))
+    return row._replace(seen=seen, told=told, leased=leased)
+
+
+def age(cell: Cell, seconds: float) -> None:
     """As if so much time had passed since anything was seen."""
     for node in cell.nodes:
-        rows = {one: row._replace(seen=max(row.seen - seconds * SECOND, 1), told=max(row.told - seconds * SECOND, 0))
-                for one, row in node.real.directives.items()}  # fmt: skip
+        rows = {one: earlier(row, seconds) for one, row in node.real.directives.items()}
         node.real.directives.put_many(rows)
-        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
+        kept = {one: row._replace(deadline=max(row.deadline - int(seconds * SECOND), 1)) for one, row in node.real.trackers.items()}
         node.real.trackers.put_many(kept)
 
 

@@ -36,7 +36,7 @@ class Chain(Packet):
         ByteField("flags", 0),
         ByteField("asked", 0),
         ByteField("refused", 0),
-        ShortField("padding", 0),
+        LEShortField("seconds", 0),
         ShortField("source_port", 0),
         ShortField("destination_port", 0),
         StrFixedLenField("source", bytes(16), 16),

@@ -20,6 +20,7 @@ from rookery.dataplane.formats import (
     ChainStep,
     DirectiveFlag,
     FlowKey,
+    LeavingKey,
     Step,
     TenantNumber,
     Tracker,
@@ -28,7 +29,7 @@ from rookery.dataplane.formats import (
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, plan, plan_cell
-from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
+from tests.dataplane.cells import SECOND, Cell, Journey, age, earlier, from_outside, to_top
 from tests.dataplane.packets import GATES, IP
 from tests.dataplane.packets_chain import INNER_AT, chain_of, with_chain
 from tests.dataplane.packets_edge import ip
@@ -131,7 +132,7 @@ def test_a_cache_that_is_lost_costs_one_detour(cell: Cell) -> None:
     forget(cell, tables=("directives",))
     again = out(cell, syn(flags="A"), top=3)
     assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
-    assert len(again.path) <= 5 and out(cell, syn(flags="A"), top=3).path == [3]
+    assert len(again.path) <= 6 and out(cell, syn(flags="A"), top=3).path == [3]
 
 
 def test_the_secondary_knows_when_the_primary_has_lost_everything(cell: Cell) -> None:
@@ -160,12 +161,15 @@ def test_while_a_ring_is_young_those_of_the_ring_before_are_asked(cell: Cell) ->
     put_ring(cell, {0: RING, 1: RING, 2: 0, 3: 0}, since=1)
     sent = out(cell).packet
     out(cell, syn(flags="A"))
+    out(cell, syn(1112))
+    out(cell, syn(1112, "A"))
     forget(cell, tables=("directives",))
     put_ring(cell, {0: CellNodeFlag.PREVIOUS, 1: CellNodeFlag.PREVIOUS, 2: RING, 3: RING}, since=now())
     again = out(cell, syn(flags="A"), top=2)
     assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
     put_ring(cell, {0: CellNodeFlag.PREVIOUS, 1: CellNodeFlag.PREVIOUS, 2: RING, 3: RING}, since=now() - 40 * SECOND)
-    assert str(out(cell, syn(1111, "A"), top=3).packet[TCP].flags) == "R"
+    assert str(out(cell, syn(1112, "A"), top=3).packet[TCP].flags) == "R"
+    assert str(out(cell, syn(1111, "A"), top=3).packet[TCP].flags) == "A"  # who was asked had it written down
 
 
 def test_a_ring_that_is_very_young_resets_nobody(cell: Cell) -> None:
@@ -264,7 +268,7 @@ def later(cell: Cell, seconds: int) -> None:
     """By the tops' clocks."""
     for node in cell.nodes:
         held = dict(node.real.directives.items())
-        node.real.directives.put_many({one: row._replace(seen=row.seen - seconds * SECOND) for one, row in held.items()})
+        node.real.directives.put_many({one: earlier(row, seconds) for one, row in held.items()})
 
 
 def test_the_answer_to_a_handshake_is_not_led_to_a_connection_that_has_closed(cell: Cell) -> None:
@@ -358,7 +362,7 @@ def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     assert row
     forget(cell)
     for node in cell.nodes:
-        node.real.trackers.put_many({theirs: row._replace(version=row.version + 16)})
+        node.real.trackers.put_many({theirs: row._replace(version=row.version + 16, source_port=b"\x1f\x90")})
     assert cell.travel(to_top(asked)).verdict is Verdict.DROP_CONFLICT
 
 
@@ -435,6 +439,23 @@ def test_what_is_over_is_swept_and_given_back(alone: Cell) -> None:
     assert (outcome.held, outcome.forgotten) == (len(rows) - 7, 7)
     held = node.tenants.get(TenantNumber(ACCOUNT))
     assert held and held.tracked == len(rows) - 7 and not set(old) & set(dict(node.trackers.items()))
+
+
+@pytest.mark.parametrize(("quiet", "over"), [(CellConstant.CLOSED_SECONDS + 1, True), (0, False)], ids=["over", "half closed, and used"])
+def test_a_connection_that_is_over_is_counted_apart(alone: Cell, quiet: int, over: bool) -> None:
+    """Its port rests; the address by which it left may go. Who still answers is not over."""
+    alone.restore()
+    node = alone.nodes[0].real
+    sent = [out(alone, syn(sport)).packet for sport in range(2000, 2006)]
+    left = {address: LeavingKey(plan.VPC, NAT, address_bytes(address)) for address in (NAT_ADDRESS, NAT_SECOND)}
+    ends = now() + (CellConstant.REST_SECONDS - quiet) * SECOND
+    closing = {one: row._replace(flags=DirectiveFlag.CLOSING | row.flags & DirectiveFlag.OUTWARD, deadline=ends) for one, row in node.trackers.items()}
+    node.trackers.put_many(closing)
+    outcome, counted = node.sweep_flows(left.values())
+    assert (outcome.held, outcome.closed) == (12, 12 * over)
+    assert {address: counted[one] for address, one in left.items()} == {
+        address: 0 if over else sum(one.src == address for one in sent) for address in left
+    }
 
 
 def establish(cell: Cell) -> Packet:

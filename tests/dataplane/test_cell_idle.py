@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.packet import Packet, Raw
 
+from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import Verdict
 from tests.dataplane import cells, plan_cell
 from tests.dataplane.cells import Cell, Journey, age, from_outside, to_top
@@ -121,3 +123,40 @@ def inside(cell: Cell, sent: Packet) -> int:
     """The client's port of what left so."""
     back = cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags="A")))
     return int(back.packet.dport)
+
+
+def ports_held(cell: Cell) -> set[tuple[bytes, bytes]]:
+    """Addresses and ports of the gateway that flows have."""
+    rows = [key for node in cell.nodes for key, row in node.tracked().items() if not row.pending and row.deadline > time.monotonic_ns()]
+    return {(key.destination, key.destination_port) for key in rows if key.source == address_bytes(SERVER)}
+
+
+@pytest.mark.parametrize("content", [UDP(sport=0, dport=53) / Raw(b"?"), ICMP(type=8)], ids=["datagram", "echo"])
+@pytest.mark.parametrize("pause", [20, 40, 61, 100, 200, 340])
+def test_a_second_datagram_within_its_time_leaves_by_the_port_of_the_first(cell: Cell, content: Packet, pause: int) -> None:
+    """Though no heartbeat ever said that the flow lives: its top saw one packet. Again and again, by whichever top, and no second port is taken."""
+    for number in range(12):
+        one = content.copy()
+        setattr(one, "id" if content.haslayer(ICMP) else "sport", 2000 + number)
+        first = cell.travel(to_top(ip(CLIENT, SERVER) / one, led_to=NAT)).packet
+        ports = ports_held(cell)
+        for again in range(3):
+            age(cell, pause)
+            later = cell.travel(to_top(ip(CLIENT, SERVER) / one, again % len(cell.nodes), led_to=NAT)).packet
+            assert (later.src, bytes(later.payload)) == (first.src, bytes(first.payload))
+            assert ports_held(cell) == ports
+        cell.restore()
+
+
+@pytest.mark.parametrize("pause", [40, 61, 100, UDP_IDLE - 5])
+def test_a_second_datagram_within_its_time_reaches_the_target_of_the_first(cell: Cell, pause: int) -> None:
+    """New ones go to another one by then."""
+    for sport in range(2000, 2012):
+        question = UDP(sport=sport, dport=53) / Raw(b"?")
+        choose(cell, 2, 0)
+        first = ask(cell, question).packet.dst
+        choose(cell, 2, 1)
+        for _ in range(3):
+            age(cell, pause)
+            assert ask(cell, question).packet.dst == first
+    assert first == TARGETS[0][0]

@@ -58,6 +58,17 @@ async def test_a_controller_that_rests_makes_no_work(scene):
     assert scene.taken == [(1, 2)]
 
 
+async def test_a_file_is_taken_again_when_it_was_faster_than_the_intent(scene):
+    """Once, and soon."""
+    await scene.tick(file(1))
+    scene.loop.take_again()
+    assert await scene.loop._has_news()
+    for _ in range(2):
+        await scene.loop.tick()
+    assert scene.taken == [(1, 2), (1, 2)] and (await scene.report()).refused == ""
+    assert not await scene.loop._has_news()
+
+
 @pytest.mark.parametrize(
     ("bad", "why"),
     [

@@ -132,6 +132,50 @@ def test_a_table_that_the_subnet_leaves_is_asked_until_a_file_says_so(kernel, ta
     assert tables_led(tables) == {6: 1} and kernel.heal() == 0
 
 
+def asked(tables) -> int:
+    """The route table of the attachment, in the half that is read."""
+    return tables.attachments.rows[AttachmentKey(tables.config.half, 1, 1)].route_table
+
+
+def test_a_file_that_is_faster_than_the_intent_leads_nobody_astray(kernel, tables):
+    """The subnet has another route table, of which this node has not heard yet: the file is taken again when it has."""
+    kernel.become(routed(*leads(5, "0.0.0.0/0")))
+    kernel.take(moved(1, 5), 0)
+    for epoch in (2, 3):
+        kernel.take(moved(epoch, 6), 0)
+        assert asked(tables) == 5 and kernel.waits and tables_led(tables) == {5: 1}
+    kernel.change(Delta(base=1, generation=2, put_routes=leads(6, "0.0.0.0/0"), delete_routes=[(5, "0.0.0.0/0")]))
+    assert tables_led(tables) == {5: 1, 6: 1}
+    kernel.take(moved(3, 6), 0)
+    assert asked(tables) == 6 and tables_led(tables) == {6: 1}
+
+
+def test_a_file_that_names_rules_before_the_intent_does_keeps_those_that_were(kernel, tables):
+    """The subnet has another network ACL."""
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    old = gate(tables)
+    other = msgspec.structs.replace(file(2).intent, attachments=(attachment(1, acl=2), attachment(2, acl=2)))
+    kernel.take(file(2, intent=other), 0)
+    assert gate(tables) == old and old in lists(tables) and kernel.waits
+    kernel.change(_delta(acl("192.168.0.0/16", number=2)))
+    kernel.take(file(2, intent=other), 0)
+    assert gate(tables) in lists(tables) - {0, old}
+
+
+def test_what_is_known_does_not_wait(kernel, tables):
+    rules = acl("10.0.0.0/8")
+    kernel.become(msgspec.structs.replace(routed(*leads(1, "0.0.0.0/0")), rules={rules.key: rules}))
+    kernel.take(file(1), 0)
+    assert not kernel.waits
+
+
+def test_a_new_attachment_of_a_table_that_is_not_known_yet_is_there_and_waits(kernel, tables):
+    kernel.become(intent(acl("10.0.0.0/8")))
+    kernel.take(file(1), 0)
+    assert asked(tables) == 1 and kernel.waits
+
+
 def test_a_route_that_is_deleted_is_gone_at_once(kernel, tables):
     kernel.become(routed(*leads(5, "0.0.0.0/0", "10.0.0.0/8")))
     kernel.take(moved(1, 5), 0)

@@ -32,7 +32,7 @@ class Node:
         self.tenants = FakeTable()
         self.counted: dict[Verdict, int] = {}
         self.sweeps: list[set[LeavingKey]] = []
-        self.found = FlowSweepOutcome(0, 0, 0, 0)
+        self.found = FlowSweepOutcome(0, 0, 0, 0, 0)
         self.left: dict[LeavingKey, int] = {}
 
     def counters_of(self, ifindex: int) -> dict[CounterKey, Traffic]:
@@ -92,12 +92,20 @@ def test_a_node_that_holds_nothing_and_sends_nothing_sweeps_nothing(node: Node, 
 
 @pytest.mark.parametrize("left", ["a tracker", "a directive", "a share"])
 def test_as_long_as_anything_is_held_flows_are_swept(node: Node, meter: LoadMeter, left: str):
-    node.found = FlowSweepOutcome(left == "a tracker", 0, left == "a directive", 0)
+    node.found = FlowSweepOutcome(left == "a tracker", 0, 0, left == "a directive", 0)
     node.tenants.rows = {MINE: Allowance(left == "a share", 9)}
     for _ in range(3):
         meter.sweep(None)
     assert len(node.sweeps) == 3
     assert (meter.flows, meter.directives) == (left == "a tracker", left == "a directive")
+
+
+def test_connections_that_are_over_are_counted_apart_and_swept(node: Node, meter: LoadMeter):
+    """Their ports rest for two minutes: nobody has to wait for them."""
+    node.found = FlowSweepOutcome(held=7, closed=7, forgotten=0, cached=0, leaving=0)
+    for _ in range(3):
+        meter.sweep(None)
+    assert (meter.flows, meter.resting, len(node.sweeps)) == (0, 7, 3)
 
 
 def test_the_flows_of_an_address_that_goes_are_told_from_its_second_sweep_on(node: Node, meter: LoadMeter):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rookery.dataplane.formats import DirectiveFlag, FlowKey, Verdict
 from tests.dataplane import model_cell, namespaces, plan_cell
 from tests.dataplane.cell_world import NAT_PUBLIC, CellWorld, cell_world
 from tests.dataplane.edge_world import traffic
-from tests.dataplane.namespaces import heard, listening, ping, run
+from tests.dataplane.namespaces import heard, inside, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.dataplane.traffic import data, told
 from tests.faults.size import SIZE
@@ -118,6 +119,27 @@ def test_heartbeats_tell_all_that_keep_a_flow_that_it_lives(world: CellWorld) ->
     assert sum(node.counted(Verdict.KEPT) for node in world.nodes) > 0
     heard(client)
     heard(server)
+
+
+def test_a_node_that_lost_its_memory_is_told_of_a_flow_that_rests(world: CellWorld) -> None:
+    """Nobody sends a packet of it meanwhile. As the nodes' agents have it done."""
+    world.forget()
+    world.around.inside.execute(11, *traffic("udp", SERVER, "64", "1"))
+    world.around.inside.execute(11, *traffic("udp", SERVER, "64", "1"))
+    kept = {place: {key for key, row in rows.items() if not row.pending} for place, rows in world.trackers().items()}
+    keys = {key for rows in kept.values() for key in rows}
+    loser = next(place for place in kept if any(place == keepers(key)[0] for key in keys))
+    world.nodes[loser].real.trackers.delete_many(list(world.trackers()[loser]))
+
+    def told() -> bool:
+        for node in world.nodes:
+            found = node.real.find_resting(1, 0).found
+            if found:
+                inside(node.namespace, partial(node.real.send_copies, found))
+        held = world.trackers()
+        return all(key in held[place] for key in keys for place in keepers(key)[:2])
+
+    until(told, lambda: f"{world.trackers()} {dropped(world)}")
 
 
 ENDS = """

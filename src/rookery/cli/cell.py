@@ -10,7 +10,7 @@ import typer
 from rookery.cli.options import AsJson, Name
 from rookery.cli.output import ago, print_json, print_table, progress
 
-LOAD = ("packets/s", "flows", "directives", "fullest share", "packets", "dropped")
+LOAD = ("packets/s", "flows", "resting", "directives", "fullest share", "packets", "dropped")
 LAST_CAUSES = 10
 Which = Annotated[str, typer.Argument(help="node-1, ...")]
 
@@ -97,7 +97,7 @@ def _row(node: Any) -> tuple[str, ...]:
     if said is None:
         return (node.name, node.address, use, ring, str(node.shards), *(["-"] * (3 + len(LOAD))), health)
     file = (str(said.epoch), said.hash[:12], f"{said.file_age:.0f} s")
-    load = (f"{said.rate:.0f}", str(said.flows), str(said.directives), _fullest(said.fullest), str(said.packets), str(said.dropped))
+    load = (f"{said.rate:.0f}", str(said.flows), str(said.resting), str(said.directives), _fullest(said.fullest), str(said.packets), str(said.dropped))
     return (node.name, node.address, use, ring, str(node.shards), *file, *load, health)
 
 

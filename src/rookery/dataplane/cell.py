@@ -40,6 +40,7 @@ from rookery.dataplane.formats import (
     LeavingKey,
     NatAddress,
     NatAddressKey,
+    RestSearch,
     RowNumber,
     SubstrateConfig,
     TenantNumber,
@@ -52,13 +53,15 @@ from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 from rookery.dataplane.two_builds import TwoBuildsDataplane
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep", "flow_rest", "flow_copy"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 ON_CARDS = (f"hyperplane{XDP_BUILD}",)  # a check's way is never a card
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
+# What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(216, b"\0")
 
 
 class CellSizes(NamedTuple):
@@ -238,14 +241,32 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
 
     def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers
-        are kept that come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
+        of flows that are not over come to the addresses `leaving`. Run it every few seconds. Blocks, some ten milliseconds for a million of places.
         Raises DataplaneError."""
         layout, wanted = LAYOUTS[FlowSweepOutcome], dict.fromkeys(leaving, Leaving(0))
         self._leaving.delete_many([key for key, _ in self._leaving.items() if key not in wanted])
         self._leaving.put_many(wanted)
         try:
-            left = syscall.run(self._programs["flow_sweep"], layout.pack(0, 0, 0, len(wanted)))
+            left = syscall.run(self._programs["flow_sweep"], layout.pack(*FlowSweepOutcome(0, 0, 0, 0, leaving=len(wanted))))
         except OSError as error:
             raise DataplaneError(f"sweep of the flows: {error.strerror}") from error
         counted = {key: row.flows for key, row in self._leaving.items()} if wanted else {}
         return FlowSweepOutcome._make(layout.unpack(left)), counted
+
+    def find_resting(self, slices: int, slice_: int) -> RestSearch:
+        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        layout = LAYOUTS[RestSearch]
+        try:
+            packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))
+        except OSError as error:
+            raise DataplaneError(f"search for flows that rest: {error.strerror}") from error
+        return RestSearch._make(layout.unpack(packed))
+
+    def send_copies(self, flows: int) -> bytes:
+        """Of the next `flows` in the queue to the other nodes that are to keep them; the last frame. A few microseconds for each. The
+        thread must be in the node's network namespace. Raises DataplaneError."""
+        try:
+            return syscall.test_run(self._programs["flow_copy"], COPY_FRAME, syscall.RunContext(), flows).frame
+        except OSError as error:
+            raise DataplaneError(f"copies of flows that rest: {error.strerror}") from error

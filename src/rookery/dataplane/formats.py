@@ -513,6 +513,7 @@ class CachedDirective(NamedTuple):
     told: int
     header_sent: int
     acknowledged: bytes
+    leased: int
 
 
 class LeavingKey(NamedTuple):
@@ -527,9 +528,17 @@ class Leaving(NamedTuple):
 
 class FlowSweepOutcome(NamedTuple):
     held: int
+    closed: int
     forgotten: int
     cached: int
     leaving: int
+
+
+class RestSearch(NamedTuple):
+    slices: int
+    slice: int
+    found: int
+    left: int
 
 
 class CheckWay(NamedTuple):
@@ -630,10 +639,11 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
     Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
-    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4s"),
+    CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
-    FlowSweepOutcome: Struct("=IIII"),
+    FlowSweepOutcome: Struct("=IIIII"),
+    RestSearch: Struct("=IIII"),
     CheckWay: Struct("=II16s"),
     ChecksConfig: Struct("=I6s6s"),
     Caller: Struct("=2sBB4s8s"),
@@ -700,9 +710,11 @@ class CellConstant(IntEnum):
     OVERHEAD = 160
     PROVISIONAL_SECONDS = 30
     REST_SECONDS = 120
+    CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
     LEASE_SECONDS = 1
     SETTLED_SECONDS = 3
+    COPIED_SECONDS = 2
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
@@ -767,7 +779,8 @@ class ChainStep(IntEnum):
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
     CHECK = 11
-    END = 12
+    COPY = 12
+    END = 13
 
 
 class ChainFlag(IntFlag):

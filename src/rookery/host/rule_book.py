@@ -64,6 +64,10 @@ class RuleBook:
             self._forget(key)
         self._put(put)
 
+    def has(self, key: Key) -> bool:
+        """Was the list told, be it one that cannot be compiled?"""
+        return key in self._lists
+
     @property
     def lists(self) -> dict[int, CompiledList]:
         """By their names in the kernel."""

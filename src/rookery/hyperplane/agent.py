@@ -1,4 +1,5 @@
-"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, mends, checks targets, reports.
+"""The agent of a node: follows the intent as hosts and edges do, and the file of its cell; probes, sweeps, has flows copied,
+mends, checks targets, reports.
 It never sees a packet of others, and packets go on without it: maps and links are pinned.
 """
 
@@ -32,6 +33,7 @@ from rookery.hyperplane.cell_file import CellFile
 from rookery.hyperplane.check_link import CheckLinkError
 from rookery.hyperplane.check_ways import CheckWays
 from rookery.hyperplane.config import CellNodeConfig
+from rookery.hyperplane.copies import Copies
 from rookery.hyperplane.file_loop import FileLoop
 from rookery.hyperplane.kernel import NodeKernel
 from rookery.hyperplane.load import LoadMeter, leaving_keys
@@ -120,7 +122,7 @@ class Agent(Follower[NodeState]):
             objects,
             held_epoch=lambda: state.kernel.halves.epoch,
             take=state.kernel.take,
-            taken=self._checks_follow,
+            taken=self._follow_file,
             tell=self._complete,
         )
         self._checks = NodeChecks(state.ways, self._files.hurry)
@@ -139,6 +141,8 @@ class Agent(Follower[NodeState]):
         )
         self._control = ControlServer(config.name, Answers(state), state.watchers)
         self._rounds = Rounds(config.address)
+        self._copies = Copies(state.dataplane, state.load.holds)
+        self._ring_since = 0
         self._old_file = False
 
     async def run(self) -> None:
@@ -155,6 +159,7 @@ class Agent(Follower[NodeState]):
                 tasks.create_task(self._files.run())
                 tasks.create_task(self._keep_healing())
                 tasks.create_task(self._keep_sweeping())
+                tasks.create_task(self._copies.run())
                 tasks.create_task(self._watch.keep_looking())
                 tasks.create_task(self._begin_probing_nodes())
                 tasks.create_task(self._keep_probing())
@@ -162,10 +167,16 @@ class Agent(Follower[NodeState]):
 
     async def _become(self, intent: HostIntent) -> None:
         await asyncio.to_thread(self._state.kernel.become, intent)
+        self._take_what_waited()
 
     async def _change(self, update: Update) -> None:
         assert update.delta is not None
         await asyncio.to_thread(self._state.kernel.change, update.delta)
+        self._take_what_waited()
+
+    def _take_what_waited(self) -> None:
+        if self._state.kernel.waits:
+            self._files.take_again()
 
     def _complete(self, report: NodeReport) -> NodeReport:
         """What only the agent's parts know."""
@@ -177,6 +188,7 @@ class Agent(Follower[NodeState]):
             report,
             living=tuple(sorted([state.config.name, *living])),
             flows=state.load.flows,
+            resting=state.load.resting,
             directives=state.load.directives,
             packets=load.packets,
             dropped=load.dropped,
@@ -187,8 +199,12 @@ class Agent(Follower[NodeState]):
             health=self._checks.words,
         )
 
-    def _checks_follow(self, file: CellFile) -> None:
+    def _follow_file(self, file: CellFile) -> None:
         self._checks.follow(file)
+        since = self._state.dataplane.config.ring_since
+        if since != self._ring_since:
+            self._ring_since = since
+            self._copies.hurry()
 
     def _tell_old_file(self) -> None:
         """Who watches hears of it when it begins; that it goes on the reports say."""
@@ -220,7 +236,10 @@ class Agent(Follower[NodeState]):
             return
         me = [node.place for node in file.intent.nodes if node.name == state.config.name]
         there = [node.place for node in self._others() if node.address in addresses or not addresses]
-        state.dataplane.cell_living = sum(1 << place for place in (*me, *there))
+        living = sum(1 << place for place in (*me, *there))
+        if living != state.dataplane.cell_living:
+            state.dataplane.cell_living = living
+            self._copies.hurry()
 
     async def _keep_probing(self) -> None:
         """Edges, and nodes of cells, to which packets of this one may go; mostly those are the cell's others once more."""

@@ -50,6 +50,7 @@ class FileLoop:
         self.taken = time.monotonic()  # when the last file was, or the agent began
         self._tag = ""  # of the newest file that was looked at
         self._has_to_tell = False
+        self._takes_again = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,9 +69,13 @@ class FileLoop:
         """The next report does not wait for its time."""
         self._has_to_tell = True
 
+    def take_again(self) -> None:
+        """The same file, soon: what it was read with has changed."""
+        self._takes_again = True
+
     async def _has_news(self) -> bool:
         try:
-            return self._has_to_tell or await self._objects.tag(file_key(self.cell)) != self._tag
+            return self._has_to_tell or self._takes_again or await self._objects.tag(file_key(self.cell)) != self._tag
         except StoreAway:
             return False  # the next turn says so
 
@@ -92,11 +97,14 @@ class FileLoop:
         packed = await self._objects.get(file_key(self.cell))
         if packed is None:
             raise StoreAway(f"the cell {self.cell} has no file yet")
-        if hash_of(packed) == self.hash:
+        known = hash_of(packed) == self.hash
+        if known and not self._takes_again:
             self.refused = ""  # the controller rests
             return
         file = decode(packed)
-        self._check(file)
+        if not known:
+            self._check(file)
+        self._takes_again = False
         await asyncio.to_thread(self._take, file, self._place(file))
         self.file, self.hash, self.refused, self.taken = file, hash_of(packed), "", time.monotonic()
         self._taken(file)

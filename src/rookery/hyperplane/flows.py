@@ -49,14 +49,16 @@ def is_handed_out(key: FlowKey, row: Tracker | CachedDirective) -> bool:
 
 def lifetime(row: Tracker) -> int:
     """Seconds from its last packet; bpf/stages/trackers.h."""
-    if row.flags & DirectiveFlag.PROVISIONAL or row.pending:
+    if row.flags & DirectiveFlag.PROVISIONAL:
         return CellConstant.PROVISIONAL_SECONDS
     return CellConstant.REST_SECONDS if row.flags & DirectiveFlag.CLOSING else row.idle_seconds
 
 
-def lifetime_at_top(row: CachedDirective) -> float:
-    """... until a top asks again; bpf/stages/top.h."""
-    return PROVISIONAL_SECONDS if row.flags & DirectiveFlag.PROVISIONAL else row.idle_seconds / 2
+def left_at_top(row: CachedDirective, now: int) -> float:
+    """Seconds until a top asks again; bpf/stages/top.h."""
+    if row.flags & DirectiveFlag.PROVISIONAL:
+        return PROVISIONAL_SECONDS - (now - row.seen) / SECOND
+    return min(row.idle_seconds, CellConstant.REST_SECONDS) / 2 - (now - row.leased) / SECOND
 
 
 def state_of(flags: int) -> str:
@@ -86,7 +88,7 @@ class _Told(NamedTuple):
 
     def cached(self, key: FlowKey, row: CachedDirective) -> FlowRow:
         seen = (self.now - row.seen) / SECOND
-        left = lifetime_at_top(row) - seen
+        left = left_at_top(row, self.now)
         state = state_of(row.flags) if left > 0 else "over"
         told = {**self._flow(key, row), **self._directive(row)}
         return FlowRow(table="directives", role="top", state=state, seen=seen, left=left, **told)

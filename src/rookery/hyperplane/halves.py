@@ -62,8 +62,13 @@ class Halves:
     @property
     def route_tables(self) -> set[int]:
         """Which attachments of the half that is read ask."""
+        return set(self.tables_by_attachment().values())
+
+    def tables_by_attachment(self) -> dict[tuple[int, int], int]:
+        """By attachment (VNI, number of its interface) of the half that is read the route table that it asks."""
         held = self._tables.config
-        return {row.route_table for key, row in self._tables.attachments.items() if key.half == held.half} if held.epoch else set()
+        rows = self._tables.attachments.items() if held.epoch else ()
+        return {(key.vni, key.interface): row.route_table for key, row in rows if key.half == held.half}
 
     def rows_measured(self) -> dict[tuple[int, int], int]:
         """By attachment (VNI, number of its interface), whoever wrote it; in the half that is read, what it says there."""

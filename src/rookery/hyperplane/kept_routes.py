@@ -22,6 +22,11 @@ class KeptRoutes(KeptTable[RouteKey, Route]):
         self._asked = asked
         self._left: Rows = {}
 
+    @property
+    def told(self) -> set[int]:
+        """Tables of the intent."""
+        return {key.table for key in self.wanted if key not in self._left}
+
     def become(self, wanted: Rows) -> TableChange[RouteKey, Route]:
         self._left = self._kept_of(dict(self._table.items()), wanted)
         return super().become(wanted | self._left)

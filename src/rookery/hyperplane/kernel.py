@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from rookery.dataplane.formats import Gates
 from rookery.host.kept_table import KeptTable
 from rookery.host.rule_book import RuleBook
@@ -49,6 +51,7 @@ class NodeKernel:
         self._rules = (KeptTable(tables.rule_addresses), KeptTable(tables.rule_ports), KeptTable(tables.rule_groups))
         self.book = RuleBook()
         self._switching = threading.Lock()
+        self.waits = False  # the file that it took names what no intent has told yet: it is to be taken again after the next one
         self._whole = False  # until the first intent is in, nothing in the tables is known to be wrong
 
     @property
@@ -76,15 +79,35 @@ class NodeKernel:
             self.ways.change(delta)
 
     def take(self, file: CellFile, place: int) -> None:
-        """The cell's file; then the rules that no attachment asks for any more go. Raises DataplaneError, Refused."""
+        """The cell's file; then the rules that no attachment asks for any more go. What the file names and no intent has told yet, a route
+        table or a list of rules, waits: the attachment goes by those that it had. Raises DataplaneError, Refused."""
         with self._switching:
             self._check_ways()
             self.measured.become(file)
-            self.halves.become(file, place, self._gates, self.measured.row_of)
+            routed = self._as_far_as_known(file)
+            self.halves.become(routed, place, self._gates, self.measured.row_of)
             self._routes.release()
-            if self._whole:
+            unruled = any(self._lacks_rules(one) for one in file.intent.attachments)
+            self.waits = unruled or routed is not file or not self._whole
+            if self._whole and not unruled:
                 for table, wanted in zip(reversed(self._rules), reversed(self._rule_rows()), strict=True):
                     table.shift(wanted)
+
+    def _as_far_as_known(self, file: CellFile) -> CellFile:
+        """The file itself, or one whose attachments ask no table that is not known yet: every table has routes, its VPC's own."""
+        known, held = self._routes.told, self.halves.tables_by_attachment()
+        lacking = {one.key for one in file.intent.attachments if self._whole and one.route_table not in known}
+        if not lacking:
+            return file
+        attachments = tuple(
+            msgspec.structs.replace(one, route_table=held.get(one.key, one.route_table)) if one.key in lacking else one
+            for one in file.intent.attachments
+        )
+        return msgspec.structs.replace(file, intent=msgspec.structs.replace(file.intent, attachments=attachments))
+
+    def _lacks_rules(self, one: AttachmentIntent) -> bool:
+        lists = (("acl", one.acl, 0), ("policy", one.group_set, 0))
+        return self._whole and any(key[1] and not self.book.has(key) for key in lists)
 
     def _check_ways(self) -> None:
         """With its first file a node answers probes, and packets come. One that was born anew must know where they go before that, and
@@ -97,8 +120,9 @@ class NodeKernel:
         return self.halves.route_tables
 
     def _gates(self, one: AttachmentIntent) -> Gates:
-        """An agent that has only begun knows no rules yet; those that its predecessor compiled are in the kernel."""
-        held = None if self._whole else self.halves.gates_of(one.key)
+        """An agent that has only begun knows no rules yet; those that its predecessor compiled are in the kernel. Nor does one whose file was
+        faster than its intent."""
+        held = self.halves.gates_of(one.key) if not self._whole or self._lacks_rules(one) else None
         return held or self.book.gates(_Gated(one.vni, one.group_set, one.acl))
 
     def _rule_rows(self) -> tuple[dict[Any, Any], ...]:

@@ -56,21 +56,24 @@ class LoadMeter:
         self._asked: frozenset[LeavingKey] = frozenset()  # addresses that the last sweep counted
         self._left: dict[LeavingKey, int] = {}
         self.flows = 0  # kept as a tracker
+        self.resting = 0  # connections that are over, beside them: their ports rest
         self.directives = 0  # at hand as a top
 
     def sweep(self, file: CellFile | None) -> None:
         """Every few seconds; blocks for some ten milliseconds, but where nothing can have changed. Raises DataplaneError."""
         wanted, packets = leaving_keys(file), self._packets()
-        if not (wanted or self._asked or self._holds() or packets != self._swept_at):
+        if not (wanted or self._asked or self.holds() or packets != self._swept_at):
             return
         outcome, counted = self._dataplane.sweep_flows(wanted)
-        self.flows, self.directives, self._swept_at = outcome.held, outcome.cached, packets
+        self.flows, self.resting = outcome.held - outcome.closed, outcome.closed
+        self.directives, self._swept_at = outcome.cached, packets
         # An address that was not asked for before may have been handed out a moment ago, by a node that had not heard.
         self._left = {key: flows for key, flows in counted.items() if key in self._asked}
         self._asked = frozenset(wanted)
 
-    def _holds(self) -> bool:
-        return bool(self.flows or self.directives or any(row.tracked for _, row in self._dataplane.tenants.items()))
+    def holds(self) -> bool:
+        """Is there any flow here?"""
+        return bool(self.flows or self.resting or self.directives or any(row.tracked for _, row in self._dataplane.tenants.items()))
 
     def _packets(self) -> int:
         return self._sent(self._dataplane.counters_of(self._substrate))

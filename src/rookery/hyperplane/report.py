@@ -56,6 +56,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused: str = ""  # why it did not take the newest file
     living: tuple[str, ...] = ()  # nodes that answer its probes, itself included
     flows: int = 0  # that it keeps as a tracker
+    resting: int = 0  # connections that are over, beside them: their ports are not given to others yet
     directives: int = 0  # that it has at hand as a top
     packets: int = 0  # that it sent on, since its counters began
     dropped: int = 0

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A packet that nobody sent: what a node keeps of a flow, on its way to another that is to keep it, too. As in a chain, the flow is told
+ * by the packet inside, and the rest by the option in front. */
+#ifndef ROOKERY_RESTING_H
+#define ROOKERY_RESTING_H
+
+#include "stages/chain_head.h"
+#include "stages/trackers.h"
+#include "stages/wrap.h"
+
+enum resting_constant {
+	RESTING_TRANSPORT = 20,            /* bytes: enough for each protocol */
+	RESTING_IP = sizeof(struct iphdr) + RESTING_TRANSPORT,
+	RESTING_ROUNDING = 2,              /* seconds: a copy is older than it says rather than younger, also when it arrives */
+};
+
+struct resting_packet {
+	__u16 padding;                     /* puts IP on a word boundary */
+	struct ethhdr ethernet;
+	struct iphdr ip;
+	union {
+		__be16 word[RESTING_TRANSPORT / 2];
+		__u8 byte[RESTING_TRANSPORT];
+	};
+};
+
+enum resting_size {
+	RESTING_INNER = sizeof(struct resting_packet) - offsetof(struct resting_packet, ethernet),
+	RESTING_FRAME = CHAINED_HEAD + RESTING_INNER,
+};
+
+static __always_inline bool is_handed_out(const struct flow_key *key, const struct directive *directive)
+{
+	return !(directive->flags & DIRECTIVE_OUTWARD) && !same_address(&key->destination, &directive->destination);
+}
+
+static __always_inline void put_echo_head(struct resting_packet *inner, const struct flow_key *key)
+{
+	inner->byte[0] = key->source_port ? ICMP_ECHO : ICMP_ECHOREPLY;
+	inner->word[2] = key->source_port ? key->source_port : key->destination_port;
+}
+
+/* Begins no connection, and ends none. */
+static __always_inline void put_transport(struct resting_packet *inner, const struct flow_key *key)
+{
+	if (key->protocol == IPPROTO_ICMP) {
+		put_echo_head(inner, key);
+		return;
+	}
+	inner->word[0] = key->source_port;
+	inner->word[1] = key->destination_port;
+	if (key->protocol == IPPROTO_TCP) {
+		inner->byte[12] = TCP_HEADER / 4 << 4;
+		inner->byte[13] = TCP_ACK;
+	} else {
+		inner->word[2] = bpf_htons(RESTING_TRANSPORT);
+	}
+}
+
+static __always_inline bool write_resting(hull_t *hull, const struct flow_key *key)
+{
+	struct resting_packet inner = {};
+
+	inner.ethernet.h_proto = bpf_htons(ETH_P_IP);
+	inner.ip.version = 4;
+	inner.ip.ihl = 5;
+	inner.ip.tot_len = bpf_htons(RESTING_IP);
+	inner.ip.ttl = SUBSTRATE_TTL;
+	inner.ip.protocol = key->protocol;
+	inner.ip.saddr = key->source.word[3];
+	inner.ip.daddr = key->destination.word[3];
+	inner.ip.check = internet_checksum(&inner.ip, sizeof(inner.ip), 0);
+	put_transport(&inner, key);
+	return !store_bytes(hull, CHAINED_HEAD, &inner.ethernet, RESTING_INNER);
+}
+
+static __always_inline __u16 quiet_seconds(const struct course *course, const struct tracker *row)
+{
+	__u64 heard = row->deadline - lifetime(&row->directive);
+	__u64 quiet = course->now > heard ? (course->now - heard) / SECOND : 0;
+
+	return quiet + RESTING_ROUNDING;
+}
+
+static __always_inline bool write_resting_option(hull_t *hull, const struct course *course, const struct tracker *row)
+{
+	struct chain_option option = {};
+
+	option.header.option_class = bpf_htons(WIRE_OPTION_CLASS);
+	option.header.type = WIRE_OPTION_CHAIN;
+	option.header.length_words = CHAIN_OPTION_WORDS;
+	option.epoch = bpf_htonl(course->epoch);
+	option.interface = bpf_htonl(course->key.interface);
+	option.step = CHAIN_COPY;
+	option.top = course->self;
+	option.decider = NOBODY;
+	option.flags = course->flags;
+	option.seconds = quiet_seconds(course, row);
+	option.source_port = course->key.source_port;
+	option.destination_port = course->key.destination_port;
+	option.directive = row->directive;
+	return !store_bytes(hull, OUTER_HEAD, &option, sizeof(option));
+}
+
+static __always_inline bool write_resting_head(hull_t *hull, struct packet *packet, const struct course *course,
+					       const struct substrate_config *config)
+{
+	struct next_hop hop = { .vni = course->key.vni };
+	struct wrapping outer = {};
+
+	packet->source = course->key.source;
+	packet->destination = course->key.destination;
+	packet->protocol = course->key.protocol;
+	packet->source_port = course->key.source_port;
+	packet->destination_port = course->key.destination_port;
+	write_outer(&outer, packet, config, RESTING_FRAME - ETH_HLEN);
+	write_geneve(&outer, packet, &hop);
+	outer.geneve.version_and_option_words = CHAIN_WORDS;
+	outer.geneve.flags = CHAIN_GENEVE_FLAGS;
+	return write_head(hull, &outer.ethernet, OUTER_HEAD);
+}
+
+/* Who is to keep the flow, and is not this node: of two the other one. Who kept it in the ring before tells the first, who tells the
+ * second. */
+static __always_inline __u32 place_of_copy(const struct course *course)
+{
+	__u32 keepers = trackers_of_key(course, CELL_NODE_CURRENT), before;
+	__u32 first = keepers & 0xff, second = keepers >> 8;
+
+	if (first == course->self)
+		return second;
+	if (second == course->self)
+		return first;
+	if (!is_young(course))
+		return NOBODY;
+	before = trackers_of_key(course, CELL_NODE_PREVIOUS);
+	return (before & 0xff) == course->self || before >> 8 == course->self ? first : NOBODY;
+}
+
+#endif

@@ -1,0 +1,187 @@
+"""How long a top believes what it was told, and what all that keep a flow do meanwhile. No heartbeat gets through here: test runs send
+no copies.
+
+    instance 11 (10.7.1.5) -- host A -- nodes 0 .. 3, NAT gateway 10.7.8.10 -- edge -- server 192.0.2.80    (plan_cell.py)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from scapy.layers.inet import TCP, UDP
+from scapy.packet import Packet, Raw
+
+from rookery.dataplane.addresses import address_bytes
+from rookery.dataplane.formats import CellConstant, ChainStep, FlowKey, Tracker, Verdict
+from tests.dataplane import cells, model_cell, plan, plan_cell
+from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
+from tests.dataplane.packets_chain import chain_of, with_chain
+from tests.dataplane.packets_edge import ip
+from tests.dataplane.plan_cell import NAT
+from tests.dataplane.plan_edge import SERVER
+
+CLIENT, OTHER = "10.7.1.5", "10.7.1.8"
+ALL = range(4)
+LEASE = CellConstant.REST_SECONDS // 2
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[Cell]:
+    with cells.cell(4) as made:
+        yield made
+
+
+@pytest.fixture
+def cell(four: Cell) -> Cell:
+    four.restore()
+    return four
+
+
+def segment(flags: str = "A", sport: int = 1111) -> Packet:
+    return TCP(sport=sport, dport=443, flags=flags)
+
+
+def out(cell: Cell, content: Packet, top: int = 0) -> Journey:
+    return cell.travel(to_top(ip(CLIENT, SERVER) / content, top, led_to=NAT))
+
+
+def back(cell: Cell, sent: Packet, flags: str = "A", top: int = 1) -> Journey:
+    return cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags=flags), top))
+
+
+def established(cell: Cell, sport: int = 1111) -> Packet:
+    """Long ago."""
+    sent = out(cell, segment("S", sport)).packet
+    back(cell, sent, "SA")
+    out(cell, segment(sport=sport))
+    age(cell, LEASE // 4)
+    out(cell, segment(sport=sport))
+    back(cell, sent)
+    return sent
+
+
+def key(sport: int = 1111) -> FlowKey:
+    return FlowKey(plan.VPC, NAT, 6, sport.to_bytes(2, "big"), (443).to_bytes(2, "big"), 0, address_bytes(CLIENT), address_bytes(SERVER))
+
+
+def answers(sent: Packet) -> FlowKey:
+    return FlowKey(plan.VPC, NAT, 6, sent.dport.to_bytes(2, "big"), sent.sport.to_bytes(2, "big"), 0, address_bytes(SERVER), address_bytes(sent.src))
+
+
+def keepers(of: FlowKey) -> list[int]:
+    return model_cell.keepers(plan_cell.SECRET, of, ALL, handed_out=of.destination != address_bytes(SERVER))[:2]
+
+
+def left(cell: Cell, of: FlowKey) -> list[float]:
+    """Seconds that each of its keepers is bound to keep it; who only knows whom to ask is left out."""
+    rows = [cell.nodes[place].real.trackers.get(of) for place in keepers(of)]
+    return [(row.deadline - time.monotonic_ns()) / SECOND if row else 0 for row in rows if not row or not row.pending]
+
+
+def test_a_top_whose_heartbeats_are_all_lost_uses_no_port_that_its_trackers_might_give_away(cell: Cell) -> None:
+    """Its flow is busy all the time, for many times what trackers keep without a word."""
+    sent = established(cell)
+    for _ in range(100):
+        age(cell, 10)
+        again = out(cell, segment())
+        assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+        assert min(left(cell, answers(sent)) + left(cell, key())) > LEASE
+
+
+def test_a_busy_top_asks_once_a_minute(cell: Cell) -> None:
+    established(cell)
+    asks = []
+    for half_seconds in range(4 * LEASE + 20):
+        age(cell, 0.5)
+        if len(out(cell, segment()).path) > 1:
+            asks.append(half_seconds)
+    first, second = asks
+    assert 2 * LEASE - 10 < first < 2 * LEASE + 2 and 2 * LEASE - 10 < second - first < 2 * LEASE + 2
+
+
+def test_before_its_handshakes_end_is_known_a_decision_is_believed_for_a_shorter_time(cell: Cell) -> None:
+    """Trackers keep it for half a minute, until they hear more."""
+    sent = out(cell, segment("S")).packet
+    out(cell, segment())
+    age(cell, CellConstant.PROVISIONAL_SECONDS // 2 + 1)
+    assert len(out(cell, segment()).path) > 1
+    assert min(left(cell, answers(sent)) + left(cell, key())) > 2 * LEASE
+
+
+def test_a_lease_counts_from_when_it_was_asked_for(cell: Cell) -> None:
+    """What tells it was a minute on its way: trackers may have forgotten it."""
+    established(cell)
+    sport = next(port for port in range(2000, 2064) if 2 not in keepers(key(port)) and established(cell, port))
+    slow = next(wire for wire in out(cell, segment(sport=sport), top=2).wires[1:] if chain_of(wire).step == ChainStep.TELL)
+    when = int(chain_of(slow).seconds)
+    for ago, path in ((LEASE + 1, None), (LEASE // 2, [2])):
+        assert cell.travel(with_chain(slow, seconds=(when - ago) % 65536)).verdict is Verdict.SENT
+        taken = out(cell, segment(sport=sport), top=2).path
+        assert taken == path if path else len(taken) > 1
+
+
+def test_who_is_asked_has_all_that_keep_a_flow_write_it_down(cell: Cell) -> None:
+    """By either direction, whoever of them asks for it first."""
+    sent = established(cell)
+    for ask in (lambda top: out(cell, segment(), top), lambda top: back(cell, sent, top=top)):
+        for lost in (*keepers(key()), *keepers(answers(sent))) * 2:
+            age(cell, LEASE + 1)
+            cell.nodes[lost].real.trackers.delete_many([one for one, _ in cell.nodes[lost].real.trackers.items()])
+            assert ask(3).verdict is Verdict.SENT
+            assert min(left(cell, answers(sent)) + left(cell, key())) > LEASE
+
+
+def given_away(cell: Cell, sent: Packet, versions: int) -> Tracker:
+    """Its port is another flow's, say those that keep it; as if decided `versions` after it."""
+    row = cell.nodes[keepers(answers(sent))[0]].real.trackers.get(answers(sent))
+    assert row
+    theirs = row._replace(destination=address_bytes(OTHER), version=row.version + 16 * versions)
+    for place in keepers(answers(sent)):
+        cell.nodes[place].real.trackers.put_many({answers(sent): theirs})
+    return theirs
+
+
+def test_a_connection_whose_port_was_given_to_a_later_one_is_reset(cell: Cell) -> None:
+    """And forgotten where it is still known. The later one is left alone."""
+    sent = established(cell)
+    theirs = given_away(cell, sent, +1)
+    told = out(cell, segment(), top=3).packet
+    assert (told.dst, str(told[TCP].flags)) == (CLIENT, "R")
+    assert not any(cell.nodes[place].real.trackers.get(key()) for place in keepers(key()))
+    assert back(cell, sent, top=2).packet.dst == OTHER
+    held = [cell.nodes[place].real.trackers.get(answers(sent)) for place in keepers(answers(sent))]
+    assert all(row and row.version == theirs.version for row in held)
+
+
+@pytest.mark.parametrize("sport", range(2000, 2008))
+def test_who_begins_anew_then_gets_another_port(cell: Cell, sport: int) -> None:
+    sent = established(cell, sport)
+    given_away(cell, sent, +1)
+    again = out(cell, segment("S", sport), top=3).packet
+    assert (again.src, again.sport) != (sent.src, sent.sport)
+    assert back(cell, again, "SA", top=2).packet.dst == CLIENT
+    assert out(cell, segment(sport=sport), top=2).packet.sport == again.sport
+
+
+def test_what_was_decided_earlier_gives_way_to_a_flow_that_is_known(cell: Cell) -> None:
+    """As a node keeps it that was away, and comes back with what it knew."""
+    sent = established(cell)
+    given_away(cell, sent, -1)
+    again = out(cell, segment(), top=3)
+    assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+    assert back(cell, sent, top=2).packet.dst == CLIENT
+
+
+def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: Cell) -> None:
+    question = UDP(sport=1111, dport=443) / Raw(b"?")
+    sent = out(cell, question).packet
+    out(cell, question)
+    theirs = answers(sent)._replace(protocol=17)
+    row = cell.nodes[keepers(theirs)[0]].real.trackers.get(theirs)
+    assert row
+    for place in keepers(theirs):
+        cell.nodes[place].real.trackers.put_many({theirs: row._replace(destination=address_bytes(OTHER), version=row.version + 16)})
+    again = out(cell, question, top=3).packet
+    assert (again.src, again.sport) != (sent.src, sent.sport)
