@@ -110,10 +110,13 @@ static __always_inline bool is_row_over(const struct course *course, const struc
 	return course->begins && !row->pending && is_target_gone(course, &row->directive);
 }
 
-/* Whoever missed the end of what was before is told of it with what was decided after it. */
+/* Whoever missed the end of what was before is told of it with what was decided after it: somebody who was dead then, or who stood in for
+ * one that was, and has heard nothing since. */
 static __always_inline bool is_followed(const struct course *course, const struct tracker *row, const struct directive *directive)
 {
-	return course->begins && directive->flags & DIRECTIVE_ANEW && row->directive.version < directive->version;
+	bool forgotten = row->deadline + CELL_REST_SECONDS * SECOND <= course->now + lifetime(&row->directive);
+
+	return row->directive.version < directive->version && (directive->flags & DIRECTIVE_ANEW || forgotten);
 }
 
 /* Of a connection that has closed here, whose client begins anew; 0: of none. */

@@ -349,6 +349,9 @@ def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell
         assert out(cell, syn(sport)).packet.sport == begun.sport
         assert answered(cell, begun, "SA").packet.dst == CLIENT
         assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+        secondary.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})  # who stands in for it knows no more
+        later(cell, CellConstant.LEASE_SECONDS)
+        assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
 
 
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
