@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import bare_node
 from bench.bare_host import SMALL
@@ -137,7 +137,7 @@ class Bench:
         counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items()}
         dropped = {verdict.name: packets for verdict, packets in counted.items() if verdict >= Verdict.DROP_NOT_CONFIGURED}
         if dropped or counted.get(Verdict.DEFERRED, 0) > DEFERRED_AT_MOST * counted[Verdict.SENT]:
-            raise RuntimeError(f"the node dropped {dropped}, of {counted}")
+            raise RuntimeError(f"the node dropped {dropped}, or XDP left too much to TC, for heartbeats were due: {counted}")
 
     def _prepare(self, role: Role, numbers: list[int], build: str, fresh: bool) -> None:
         bare_node.ring(self.real, role.nodes, role.own)
@@ -183,7 +183,7 @@ def memory(real: CellDataplane) -> dict[str, int]:
     return {"trackers": memory_of(real.trackers.fd), "directives": memory_of(real.directives.fd)}
 
 
-def measure_all(runs: int, large: int) -> dict[str, object]:
+def measure_all(runs: int, large: int) -> dict[str, Any]:
     name, held = f"rookery-t{secrets.token_hex(4)}", 0
     pins = Path("/sys/fs/bpf") / name
     try:

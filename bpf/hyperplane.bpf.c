@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A node of a cell: TC ingress of its substrate device. Top, tracker and decider are one program: a node does what is its turn. */
+/* A node of a cell: ingress of its substrate device. Built twice, for TC and for XDP (tc/hull, xdp/hull). Top, tracker and decider are one
+ * program: a node does what is its turn. */
 #include "stages/chained.h"
 #include "stages/decapsulate.h"
 #include "stages/measure.h"

@@ -28,6 +28,7 @@ enum cell_constant {
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
 	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
+	CELL_NAT64_MSS = 8440,             /* ... and IPv6's, and those that answer them */
 	CELL_CHECK_PORT_FIRST = 1024,      /* ports of a balancer's own address that are never handed out: of checks ... */
 	CELL_CHECK_PORTS = 64,             /* ... so many for the node at each place: a block */
 	CELL_CHECK_BLOCKS = CELL_NODES_MAX,
@@ -223,7 +224,8 @@ struct cell_target {
 };
 _Static_assert(sizeof(struct cell_target) == 32, "shared format");
 
-/* A flow as it arrives at an attachment. ICMP echo: the identifier as `source_port` of a request, `destination_port` of a reply. */
+/* A flow as it arrives at an attachment. ICMP echo: the identifier as `source_port` of a request, `destination_port` of a reply; IPv6's ICMP has
+ * IPv4's protocol number here. Its directive may have addresses of the other family. */
 struct flow_key {
 	__u32 vni;
 	__u32 interface;                   /* the attachment's */
@@ -307,7 +309,7 @@ struct flow_sweep_outcome {
 };
 _Static_assert(sizeof(struct flow_sweep_outcome) == 20, "shared format");
 
-/* The context of the program that looks for flows that rest, and puts their keys into the queue `resting`. Of every `slices` rows of
+/* The context of the program that looks for flows that rest, and lists their keys in `resting`. Of every `slices` rows of
  * `trackers` it looks at one, which `slice` names: the queue has no room for a million. */
 struct rest_search {
 	__u32 slices;

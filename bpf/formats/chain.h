@@ -29,6 +29,7 @@ enum chain_flag {
 	CHAIN_OWN_ADDRESS = 2,             /* ... to an address of the attachment itself */
 	CHAIN_TAKEN = 4,                   /* what was decided belongs to another flow: take another port. Asked: forget it, it is over */
 	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
+	CHAIN_KEPT = 16,                   /* by its decider, which is K's secondary too: no node need go back there */
 	CHAIN_TARGET_GONE = 32,            /* ... because its target is gone, or was given up */
 };
 

@@ -16,30 +16,19 @@ enum chain_constant {
 	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
 };
 
-static __always_inline __u32 half_of(__u32 places, bool second)
-{
-	return second ? places >> 8 : places & 0xff;
-}
-
 /* Who is asked next: who keeps the flow, and while the ring is young who kept it before. */
-static __always_inline __u32 place_asked(const struct course *course)
+static __always_inline __u32 place_asked(struct course *course)
 {
 	if (course->asked == ASKED_ALL)
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+		return keeper_of_key(course, false);
 	if (course->asked < 2)
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked);
+		return keeper_of_key(course, course->asked);
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
-}
-
-/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
-static __always_inline __u32 place_of_other(const struct course *course)
-{
-	return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked != 1);
 }
 
 __noinline __u32 place_of_step(void)
 {
-	const struct course *course = this_course();
+	struct course *course = this_course();
 
 	if (!course)
 		return NOBODY;
@@ -50,16 +39,16 @@ __noinline __u32 place_of_step(void)
 		return course->decider;
 	case CHAIN_ANSWERS_FIRST:
 	case CHAIN_ANSWERS_SECOND:
-		return half_of(trackers_of_answers(course), course->step == CHAIN_ANSWERS_SECOND);
+		return keeper_of_answers(course, course->step == CHAIN_ANSWERS_SECOND);
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
-		return half_of(trackers_of_answers(course), course->step == CHAIN_BEAT_ANSWERS_SECOND);
+		return keeper_of_answers(course, course->step == CHAIN_BEAT_ANSWERS_SECOND);
 	case CHAIN_BEAT_FIRST:
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+		return keeper_of_key(course, false);
 	case CHAIN_SECOND:
 		return place_of_other(course);
 	case CHAIN_BEAT_SECOND:
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
+		return keeper_of_key(course, true);
 	case CHAIN_TELL:
 		return course->top;
 	case CHAIN_CHECK:
@@ -281,7 +270,7 @@ __noinline int take_ask(void)
 
 static __always_inline void take_back(struct course *course)
 {
-	course->flags &= ~CHAIN_TAKEN;
+	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
 	forget_tracker(&course->key);
 	forget_tracker(&course->answers);
 }
@@ -324,6 +313,8 @@ __noinline int take_decide(hull_t *hull)
 	if ((verdict = decide(hull)))
 		return verdict;
 	course->decided = true;
+	if (place_of_other(course) == course->self)
+		course->flags |= CHAIN_KEPT;
 	if (!packet->what_if && !remember_decision())
 		return DROP_FLOWS_FULL;
 	tell(packet, STEP_DECIDED, CONTINUE, course->directive.version);
@@ -346,6 +337,14 @@ static __always_inline enum verdict refuse_answers(struct course *course)
 	return CONTINUE;
 }
 
+/* The last to write is the secondary of K, unless that has done so when it decided. */
+static __always_inline enum chain_step after_answers(struct course *course)
+{
+	if (course->step == CHAIN_ANSWERS_FIRST)
+		return CHAIN_ANSWERS_SECOND;
+	return course->flags & CHAIN_KEPT && place_of_other(course) == course->decider ? CHAIN_TELL : CHAIN_SECOND;
+}
+
 __noinline int take_answers(void)
 {
 	struct course *course = this_course();
@@ -360,7 +359,7 @@ __noinline int take_answers(void)
 	if (stored == OTHER_THERE)
 		return refuse_answers(course);
 	tell(packet, STEP_STORED, CONTINUE, course->self);
-	course->step++;
+	course->step = after_answers(course);
 	return CONTINUE;
 }
 
@@ -442,7 +441,7 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
 	if (course->flags & CHAIN_UNKNOWN)
-		return reset_sender(hull);
+		return reset(hull, packet);
 	cache_directive(packet, course);
 	return follow(hull);
 }

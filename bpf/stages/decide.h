@@ -10,7 +10,10 @@
 
 enum decide_constant {
 	BLOCKS_SEARCHED = 256,             /* for those that this node owns: one of so many as there are nodes is */
-	BLOCKS_TRIED = 16,                 /* own ones, of an address */
+	BLOCKS_CHOSEN = 32,                /* ... among the first so many for one that saves a way */
+	BLOCKS_TRIED = 20,                 /* own ones, of an address */
+	BLOCKS_WANTED = 4,                 /* ... the first of them where the flow is kept anyway: others may be free */
+	NO_BLOCK = CELL_PORT_BLOCKS,
 	ADDRESSES_TRIED = 8,
 };
 
@@ -143,42 +146,73 @@ static __always_inline bool is_of_checks(const struct course *course, __u32 bloc
 }
 
 /* A new owner leaves a block alone until it has been told which of its ports are taken. */
-__noinline int owns_block(__u32 block)
+static __always_inline bool owns_block(struct course *course, __u64 address, __u32 block)
 {
-	struct course *course = this_course();
-	__u64 hash;
+	__u64 hash = hash_of_block(address, CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
 
-	if (!course || is_of_checks(course, block))
-		return 0;
-	course->answers.destination_port = bpf_htons(CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
-	hash = hash_of_answers(true);
-	if ((rank(hash, CELL_NODE_CURRENT) & 0xff) != course->self)
-		return 0;
+	if (is_of_checks(course, block))
+		return false;
+	course->answers_keepers = KEEPERS_KNOWN | rank(hash, CELL_NODE_CURRENT);
+	if (half_of(course->answers_keepers, false) != course->self)
+		return false;
 	return !is_young(course) || (rank(hash, CELL_NODE_PREVIOUS) & 0xff) == course->self;
 }
 
-/* Random blocks of the address that `answers` leads to. */
+/* K' is kept by two, and so is K; whoever decides is one of the former, and which port it hands out is its own affair. One whose other
+ * keeper has to write down K anyway, or is to be told in the end, saves the packet a way. */
+static __always_inline __u32 wanted_keeper(struct course *course)
+{
+	__u32 second = place_of_other(course), wanted = second == course->self ? course->top : second;
+
+	return wanted == course->self ? NOBODY : wanted;
+}
+
+static __always_inline bool is_wanted(const struct course *course)
+{
+	return course->wanted == NOBODY || half_of(course->answers_keepers, true) == course->wanted;
+}
+
+/* From a random one on the first that this node owns, or of a few the first that is wanted. */
+__noinline __u32 find_block(__u32 random)
+{
+	struct course *course = this_course();
+	__u64 address = hash_of_answers_address();
+	__u32 spare = NO_BLOCK;
+
+	if (!course)
+		return NO_BLOCK;
+	for (__u32 i = 0; i < BLOCKS_SEARCHED && (i < BLOCKS_CHOSEN || spare == NO_BLOCK); i++) {
+		__u32 block = (random + i) % CELL_PORT_BLOCKS;
+
+		if (!owns_block(course, address, block))
+			continue;
+		if (is_wanted(course))
+			return block;
+		spare = block;
+	}
+	course->answers_keepers = 0;
+	return spare;
+}
+
+/* Random blocks of the address that `answers` leads to. Not the next one: full blocks would lie side by side. */
 __noinline int take_port_of_address(bool what_if)
 {
 	struct course *course = this_course();
-	__u32 random = bpf_get_prandom_u32();
 
 	if (!course)
 		return NO_ROOM;
-	course->tried = 0;
-	for (__u32 i = 0; i < BLOCKS_SEARCHED && course->tried < BLOCKS_TRIED; i++) {
-		__u32 block = (__u16)random % CELL_PORT_BLOCKS;
+	course->wanted = wanted_keeper(course);
+	for (__u32 i = 0; i < BLOCKS_TRIED; i++) {
+		__u32 random = bpf_get_prandom_u32(), block = find_block((__u16)random);
 		int stored;
 
-		if (!owns_block(block)) {
-			random++;
-			continue;
-		}
-		course->tried++;
+		if (block >= NO_BLOCK)
+			break;
 		stored = take_port_of_block(block, random >> 16, what_if);
 		if (stored != OTHER_THERE)
 			return stored;
-		random = bpf_get_prandom_u32();        /* not the next one: full blocks would lie side by side */
+		if (i + 1 == BLOCKS_WANTED)
+			course->wanted = NOBODY;
 	}
 	return OTHER_THERE;
 }
@@ -206,6 +240,8 @@ static __noinline enum verdict decide_nat(struct course *course, const struct at
 	enum stored stored = OTHER_THERE;
 
 	begin_decision(course, CELL_NAT_IDLE_SECONDS);
+	if (!is_ipv4(&course->key.destination))
+		course->directive.destination = ipv4_address(course->key.destination.word[3]);
 	for (__u32 i = 0; i < ADDRESSES_TRIED && i < many && stored == OTHER_THERE; i++) {
 		if (!set_nat_address(course, (first + i) % many))
 			continue;

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_FOLLOW_H
 #define ROOKERY_FOLLOW_H
 
+#include "stages/cross.h"
 #include "stages/proxy_stream.h"
 
 /* As it will be; the bytes follow when it is clear that it leaves. */
@@ -29,19 +30,6 @@ static __noinline void tell_readdressed(struct packet *packet, const struct cour
 		tell(packet, STEP_DESTINATION_TRANSLATED, CONTINUE, directive->interface);
 }
 
-/* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). */
-static __always_inline enum verdict say(hull_t *hull, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
-					enum verdict otherwise)
-{
-	return packet->unanswerable ? otherwise : tell_sender(hull, type << 8 | code, mtu);
-}
-
-/* Larger than a cell takes, or than what is behind a gateway: an edge cuts what may be cut. */
-static __always_inline __u32 largest_allowed(const struct packet *packet)
-{
-	return packet->leads_out && packet->dont_fragment ? INTERNET_MTU : CELL_MTU;
-}
-
 static __always_inline enum verdict check_cell_size(hull_t *hull, const struct packet *packet)
 {
 	__u32 largest = largest_allowed(packet);
@@ -57,7 +45,7 @@ static __always_inline enum verdict check_cell_size(hull_t *hull, const struct p
  * address and to the inside. */
 static __always_inline enum verdict check_hops(hull_t *hull, const struct packet *packet, const struct course *course, bool nat)
 {
-	if (packet->head.ip.ttl > 1)
+	if (hops_left(packet) > 1)
 		return CONTINUE;
 	if (!nat || !(course->directive.flags & DIRECTIVE_OUTWARD))
 		return DROP_HOP_LIMIT;
@@ -87,6 +75,8 @@ __noinline int follow(hull_t *hull)
 		return verdict;
 	if ((verdict = check_hops(hull, packet, course, nat)))
 		return verdict;
+	if (changes_family(course))
+		return cross(hull);
 	if ((verdict = answer_for_client(hull)))
 		return verdict;
 	readdress_packet(packet, course);
@@ -97,7 +87,7 @@ __noinline int follow(hull_t *hull)
 		return verdict;
 	if ((verdict = rewrite(hull)))
 		return verdict;
-	if (nat && (verdict = clamp_mss(hull)))
+	if (nat && (verdict = clamp_mss(hull, CELL_NAT_MSS)))
 		return verdict;
 	if ((verdict = shift_stream(hull)))
 		return verdict;

@@ -6,13 +6,6 @@
 
 #include "stages/key.h"
 
-static __always_inline __u64 mix64(__u64 x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 /* What is remembered from place to place lies in a map: the verifier would follow every order in which nodes can rank. */
 static __always_inline void take_place(struct ranking *ranking, __u64 weight, __u32 place)
 {
@@ -50,16 +43,39 @@ static __always_inline __u32 trackers_of_key(const struct course *course, __u32 
 	return rank(hash_of_key(course->flags & CHAIN_HANDED_OUT), ring);
 }
 
-static __always_inline __u32 trackers_of_answers(const struct course *course)
+static __always_inline __u32 half_of(__u32 places, bool second)
 {
-	return rank(hash_of_answers(hides_source(&course->key, &course->directive)), CELL_NODE_CURRENT);
+	return (second ? places >> 8 : places) & 0xff;
+}
+
+/* Every step asks for them: they are found once a run, in which nobody begins to live or dies. */
+static __always_inline __u32 keeper_of_key(struct course *course, bool second)
+{
+	if (!course->keepers) {
+		course->hash = hash_of_key(course->flags & CHAIN_HANDED_OUT);
+		course->keepers = KEEPERS_KNOWN | rank(course->hash, CELL_NODE_CURRENT);
+	}
+	return half_of(course->keepers, second);
+}
+
+/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
+static __always_inline __u32 place_of_other(struct course *course)
+{
+	return keeper_of_key(course, course->asked != 1);
+}
+
+static __always_inline __u32 keeper_of_answers(struct course *course, bool second)
+{
+	if (!course->answers_keepers)
+		course->answers_keepers = KEEPERS_KNOWN | rank(hash_of_answers(hides_source(&course->key, &course->directive)), CELL_NODE_CURRENT);
+	return half_of(course->answers_keepers, second);
 }
 
 /* Who decides under which port a flow leaves. A node that is new waits until it has been told which ports of its blocks are taken. */
-static __always_inline __u32 choose_decider(const struct course *course)
+static __always_inline __u32 choose_decider(struct course *course)
 {
 	__u32 settled = CELL_NODE_CURRENT | CELL_NODE_DECIDES, both = settled | CELL_NODE_PREVIOUS;
-	__u64 hash = mix64(hash_of_key(false));
+	__u64 hash = mix64(course->keepers ? course->hash : hash_of_key(false));
 	__u32 place = is_young(course) ? rank(hash, both) & 0xff : NOBODY;
 
 	return place == NOBODY ? rank(hash, settled) & 0xff : place;

@@ -62,9 +62,9 @@ static __always_inline __be32 ports_word(__be16 source, __be16 destination)
 	return bpf_htonl((__u32)bpf_ntohs(source) << 16 | bpf_ntohs(destination));
 }
 
-static __always_inline bool write_ports(hull_t *hull, const struct packet *packet)
+static __always_inline bool write_ports(hull_t *hull, const struct packet *packet, __u32 at)
 {
-	__u32 at = inner_transport(packet), place = at + checksum_place(packet->protocol);
+	__u32 place = at + checksum_place(packet->protocol);
 	__be32 before = ports_word(packet->head.transport.port.source, packet->head.transport.port.destination);
 	__be32 now = ports_word(packet->source_port, packet->destination_port);
 
@@ -91,7 +91,7 @@ static __always_inline bool write_transport(hull_t *hull, const struct packet *p
 	if (packet->protocol == IPPROTO_ICMP)
 		return write_identifier(hull, packet, is_echo_request(packet->protocol, packet->icmp_type) ?
 				directive->source_port : directive->destination_port);
-	return mend_addresses(hull, packet, ip) && write_ports(hull, packet);
+	return mend_addresses(hull, packet, ip) && write_ports(hull, packet, inner_transport(packet));
 }
 
 struct quoted {
@@ -185,18 +185,18 @@ static __always_inline __u32 find_option(hull_t *hull, __u32 at, __u32 end, __u8
 	return 0;
 }
 
-/* Of a handshake: no larger segments than the cell takes. At an odd place a checksum counts the bytes the other way round. */
-__noinline int clamp_mss(hull_t *hull)
+/* Of a handshake: no larger segments than the cell takes, in either family. At an odd place a checksum counts the bytes the other way round. */
+__noinline int clamp_mss(hull_t *hull, __u32 largest)
 {
 	const struct packet *packet = this_packet();
 	__u32 tcp, at;
-	__be16 named, now = bpf_htons(CELL_NAT_MSS);
+	__be16 named, now = bpf_htons(largest);
 
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
-	tcp = inner_transport(packet);
+	tcp = inner_ip(packet) + ip_bytes(packet);
 	at = find_option(hull, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
-	if (!at || load_bytes(hull, at, &named, sizeof(named)) || bpf_ntohs(named) <= CELL_NAT_MSS)
+	if (!at || load_bytes(hull, at, &named, sizeof(named)) || bpf_ntohs(named) <= largest)
 		return CONTINUE;
 	if (store_bytes(hull, at, &now, sizeof(now)))
 		return DROP_TRANSLATION;
@@ -212,7 +212,7 @@ static __always_inline bool rewrite_ends(hull_t *hull, const struct packet *pack
 {
 	struct iphdr ip = packet->head.ip;
 
-	return mend_addresses(hull, packet, &ip) && write_ports(hull, packet) && write_tail(hull, packet, &ip, ip.ttl - 1);
+	return mend_addresses(hull, packet, &ip) && write_ports(hull, packet, inner_transport(packet)) && write_tail(hull, packet, &ip, ip.ttl - 1);
 }
 
 /* `packet` says already what is to be in it; its head, what still is. */

@@ -359,11 +359,29 @@ def test_a_route_to_a_gateway_is_replaced_and_may_be_inside_the_vpc(here):
     assert found["RouteTableId"] == table
 
 
-def test_no_route_of_ipv6_and_no_table_of_a_gateway_leads_to_it(here):
+@pytest.mark.parametrize("destination", ["64:ff9b::/96", "64:ff9b::a00:0/104"])
+def test_a_route_to_what_it_translates_leads_to_it(here, destination):
+    """NAT64: behaviour/03, and the route of T6-18."""
     gateway = available(here)
     table = here.view.call("CreateRouteTable", VpcId=here.vpc.id)["RouteTable"]["RouteTableId"]
-    nat64 = {"DestinationIpv6CidrBlock": "64:ff9b::/96", "NatGatewayId": gateway.id}
-    assert here.view.refusal("CreateRoute", RouteTableId=table, **nat64) == "UnsupportedOperation"
+    nat64 = {"RouteTableId": table, "DestinationIpv6CidrBlock": destination}
+    here.view.call("CreateRoute", **nat64, NatGatewayId=gateway.id)
+    (shown,) = [one for one in here.view.call("DescribeRouteTables", RouteTableIds=[table])["RouteTables"][0]["Routes"] if one.get("NatGatewayId")]
+    assert (shown["DestinationIpv6CidrBlock"], shown["State"]) == (destination, "active")
+    here.view.call("ReplaceRoute", **nat64, NatGatewayId=private(here).id)
+    here.view.call("DeleteRoute", **nat64)
+
+
+@pytest.mark.parametrize("destination", ["::/0", "2001:db8::/32", "64:ff9b::/95", "64:ff9b:1::/48"])
+def test_no_other_route_of_ipv6_leads_to_it(here, destination):
+    gateway = available(here)
+    table = here.view.call("CreateRouteTable", VpcId=here.vpc.id)["RouteTable"]["RouteTableId"]
+    asked = {"DestinationIpv6CidrBlock": destination, "NatGatewayId": gateway.id}
+    assert here.view.refusal("CreateRoute", RouteTableId=table, **asked) == "InvalidParameterValue"
+
+
+def test_no_table_of_a_gateway_leads_to_it(here):
+    gateway = available(here)
     routed_table = routed(here, gateway)
     code = here.view.refusal("AssociateRouteTable", RouteTableId=routed_table, GatewayId=here.gateway)
     assert code == "InvalidParameterValue"

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import pytest
 from _pytest.mark import ParameterSet
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
 from rookery.dataplane.attach import AttachMode
@@ -104,7 +105,7 @@ class Journey:
     @property
     def packet(self) -> Packet:
         """What the frame carries."""
-        return IP(self.frame[80:])
+        return IPv6(self.frame[80:]) if self.frame[80] >> 4 == 6 else IP(self.frame[80:])
 
     @property
     def claim(self) -> RookeryGeneve:

@@ -40,7 +40,7 @@ from rookery.dataplane.formats import (
     ServiceFlag,
     TargetFlag,
 )
-from tests.dataplane import plan, plan_edge, rule_rows
+from tests.dataplane import plan, plan_edge, plan_ipv6, rule_rows
 from tests.dataplane.model_cell import seed
 from tests.dataplane.namespaces import run
 
@@ -172,13 +172,14 @@ def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = NO_DEV
     tables = plan.host_a()
     real.configure_substrate(formats.SubstrateConfig(NODES[place].packed, plan.SUBSTRATE.network_address.packed,
                                                      plan.SUBSTRATE.netmask.packed, bytes(4), ifindex, 1700))  # fmt: skip
-    real.mappings.put_many(plan.mapping_rows(tables) | at_cell())
+    real.mappings.put_many(plan.mapping_rows(tables) | plan_ipv6.mapping_rows() | at_cell())
     real.delegated.put_many(plan.delegated_rows(tables))
     real.forwarders.put_many(plan.forwarder_rows(tables))
     real.peerings.put_many(plan.peering_rows(tables))
     real.routes.put_many(plan.route_rows(tables))
     bits = RouteConstant.TABLE_BITS + RouteConstant.IPV4_BITS
     real.routes.put_many({RouteKey(bits + 16, 8, address_bytes("10.7.0.0")): formats.Route(RouteKind.LOCAL, 0)})
+    real.routes.put_many({RouteKey(RouteConstant.TABLE_BITS + 56, 8, address_bytes("2001:db8:7::")): formats.Route(RouteKind.LOCAL, 0)})
     real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERNET))
     real.choose_edges(plan_edge.living(plan_edge.EDGE_1))
     real.edge_nodes.put_many({formats.EdgeAddress(plan_edge.EDGE_1.packed): formats.EdgeNode(1)})

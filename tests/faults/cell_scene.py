@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from rookery.dataplane.formats import LAYOUTS, DirectiveFlag, FlowKey, Tracker
+from rookery.dataplane.formats import DirectiveFlag, FlowKey, Tracker
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.ring import ranked, seed
 from rookery.intent.cell import BALANCER, NAT, AttachmentIntent
@@ -25,7 +25,7 @@ from rookery.testing.cell_stage import Tenant, both_tenants
 from rookery.testing.cell_wire import Capture, Reader
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
-from tests.dataplane.model_cell import block_key, siphash13
+from tests.dataplane.model_cell import place_hash
 from tests.executing import execute
 from tests.faults.size import IS_WHOLE
 from tests.waiting import until
@@ -119,7 +119,7 @@ class Scene:
         """The two nodes that keep it, while all live: by the papers (tests/dataplane/model_cell.py), not by the programs."""
         nat = self._nats.get(key.interface)
         handed_out = nat is not None and key.destination[12:] == IPv4Address(nat.primary).packed
-        flow = siphash13(self._secret, LAYOUTS[FlowKey].pack(*(block_key(key) if handed_out else key)))
+        flow = place_hash(self._secret, key, handed_out)
         names = {node.place: name for name, node in self.cell.nodes.items()}
         first, second = ranked(flow, {place: seed(name) for place, name in names.items()})[:2]
         return names[first], names[second]

@@ -3,13 +3,9 @@
 #ifndef ROOKERY_DOOR_H
 #define ROOKERY_DOOR_H
 
+#include "hull/again.h"
 #include "stages/verify.h"
 
-enum door_constant {
-	ENTERS_AGAIN = 0x43450001,         /* skb->mark */
-};
-
-/* The mark says that it was here before; it comes from no other namespace, which clears it, and from no wire. */
 static __always_inline void enter_again(hull_t *hull, struct packet *packet, const struct substrate_config *config)
 {
 	if (packet->what_if || packet->outer_destination != config->address)

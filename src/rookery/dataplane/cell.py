@@ -53,15 +53,16 @@ from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
 from rookery.dataplane.two_builds import TwoBuildsDataplane
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep", "flow_rest", "flow_copy"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep", "flow_rest", "flow_copy"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 ON_CARDS = (f"hyperplane{XDP_BUILD}",)  # a check's way is never a card
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
+LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 # What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
-COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(216, b"\0")
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(236, b"\0")
 
 
 class CellSizes(NamedTuple):
@@ -222,8 +223,10 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         syscall.update(self._living, ONLY_KEY, places.to_bytes(4, "little"))
 
     def attach_substrate(self, ifindex: int) -> None:
-        """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what
+        is attached in one step."""
         self.reserve_counters(ifindex)
+        self._attach("hyperplane_cut", LOOPBACK)
         self._attach("hyperplane", ifindex)
 
     def configure_checks(self, config: ChecksConfig) -> None:
@@ -254,8 +257,8 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         return FlowSweepOutcome._make(layout.unpack(left)), counted
 
     def find_resting(self, slices: int, slice_: int) -> RestSearch:
-        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
-        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        """List the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the list had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
         layout = LAYOUTS[RestSearch]
         try:
             packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))

@@ -718,6 +718,7 @@ class CellConstant(IntEnum):
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    NAT64_MSS = 8440
     CHECK_PORT_FIRST = 1024
     CHECK_PORTS = 64
     CHECK_BLOCKS = 16
@@ -788,6 +789,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    KEPT = 16
     TARGET_GONE = 32
 
 
@@ -1027,6 +1029,7 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    FAMILY_TRANSLATED = 42
     CHECK_FOUND = 44
     CHECK_ANSWERED = 45
     HEADER_SENT = 46

@@ -47,6 +47,8 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map__max_entries": (ctypes.c_uint32, (Pointer,)),
     "bpf_map__map_flags": (ctypes.c_uint32, (Pointer,)),
     "bpf_program__fd": (ctypes.c_int, (Pointer,)),
+    "bpf_program__insns": (Pointer, (Pointer,)),
+    "bpf_program__insn_cnt": (ctypes.c_size_t, (Pointer,)),
     "bpf_program__set_log_buf": (ctypes.c_int, (Pointer, ctypes.c_char_p, ctypes.c_size_t)),
     "bpf_program__set_log_level": (ctypes.c_int, (Pointer, ctypes.c_uint32)),
     "ring_buffer__new": (Pointer, (ctypes.c_int, Sample, Pointer, Pointer)),
@@ -239,6 +241,14 @@ class BpfObject:
         self.load(program)
         library().bpf_program__set_log_buf(handle, None, 0)
         return summary.value.decode()
+
+    def program_fd(self, program: str) -> int:
+        return library().bpf_program__fd(self._find(program))
+
+    def instructions(self, program: str) -> bytes:
+        """As they were loaded, eight bytes each, what it calls behind it."""
+        handle = self._find(program)
+        return ctypes.string_at(library().bpf_program__insns(handle), 8 * library().bpf_program__insn_cnt(handle))
 
     def map_fd(self, name: str) -> int:
         return library().bpf_map__fd(self.maps[name])

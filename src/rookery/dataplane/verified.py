@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rookery.dataplane import syscall
 from rookery.dataplane.errors import LoadFailed
+from rookery.dataplane.generate import Btf
 from rookery.dataplane.libbpf import BpfObject
 from rookery.dataplane.node import function_of
+from rookery.dataplane.stack import deepest
 
 OBJECTS = Path("build/bpf")
 ENDING = ".bpf.o"
@@ -21,20 +24,21 @@ FEW_ROWS = 4096  # also the smallest ring buffer
 INSTRUCTIONS = 1_000_000  # that a verifier follows, all paths together: BPF_COMPLEXITY_LIMIT_INSNS
 STACK = 512  # bytes of all functions within one another: MAX_BPF_STACK
 FOLLOWED = re.compile(r"processed (\d+) insns")
-DEPTHS = re.compile(r"stack depth ([\d+]+)")
+FRAMES = re.compile(r"stack depth ([\d+]+)")
 
 
 class Cost(NamedTuple):
     instructions: int  # that the verifier followed
-    frame: int  # bytes of stack of the function that takes most; which ones lie within one another it does not tell
+    stack: int  # bytes of the functions that lie deepest within one another, as Linux 6.1 counts
+    functions: tuple[str, ...]  # those, the outermost first
 
 
-def read_summary(summary: str) -> Cost:
-    """Raises ValueError: this is no verifier's."""
-    followed, depths = FOLLOWED.search(summary), DEPTHS.search(summary)
-    if not followed or not depths:
+def read_summary(summary: str) -> tuple[int, list[int]]:
+    """Instructions followed; bytes of stack of each function. Raises ValueError: this is no verifier's."""
+    followed, frames = FOLLOWED.search(summary), FRAMES.search(summary)
+    if not followed or not frames:
         raise ValueError(f"no verifier's summary: {summary!r}")
-    return Cost(int(followed[1]), max(int(depth) for depth in depths[1].split("+")))
+    return int(followed[1]), [int(frame) for frame in frames[1].split("+")]
 
 
 def cost(path: Path) -> Cost | None:
@@ -42,12 +46,19 @@ def cost(path: Path) -> Cost | None:
     program = function_of(path.name)
     opened = _small(path)
     try:
-        return read_summary(opened.load_summed_up(program)) if opened.has(program) else None
+        return _cost(opened, program) if opened.has(program) else None
     except LoadFailed:
         _refuse(path, program)
         raise
     finally:
         opened.close()
+
+
+def _cost(opened: BpfObject, program: str) -> Cost:
+    instructions, frames = read_summary(opened.load_summed_up(program))
+    found, btf = deepest(opened.instructions(program), frames), Btf(opened.path)
+    names = [btf.type(number).name for number in syscall.function_types(opened.program_fd(program))]
+    return Cost(instructions, found.stack, tuple(f"{names[function]} {frames[function]}" for function in found.functions))
 
 
 def _refuse(path: Path, program: str) -> None:
@@ -79,7 +90,8 @@ def line(name: str, found: Cost | LoadFailed) -> str:
     if isinstance(found, LoadFailed):
         return f"{name:<24}refused: {found}"
     share = found.instructions / INSTRUCTIONS
-    return f"{name:<24}{found.instructions:>9,} instructions ({share:>6.1%})   largest frame {found.frame:>3} of {STACK} bytes"
+    stack = f"{found.stack:>3} of {STACK} bytes of stack: {', '.join(found.functions)}"
+    return f"{name:<24}{found.instructions:>9,} instructions ({share:>6.1%})   {stack}"
 
 
 def main(words: list[str]) -> int:

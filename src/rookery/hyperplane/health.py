@@ -92,6 +92,8 @@ def _ways(one: TargetIntent, word: Word, said: Iterable[Mapping[str, str]], befo
     """Those by which a target is found otherwise than it is told."""
     nodes, found = list(said), {}
     for name in (by_way(one.place, number) for number in one.checked_by):
+        if name not in before and not any(name in words for words in nodes):
+            continue  # nobody ever found it otherwise: so it is with most
         of_way = cell_word((words.get(name, words[one.place]) for words in nodes), before.get(name, before.get(one.place)))
         if of_way is not None and of_way[0] != word[0]:
             found[name] = of_way
