@@ -243,6 +243,7 @@ enum directive_flag {
 	DIRECTIVE_PROVISIONAL = 2,         /* decided, not yet seen established: kept for CELL_PROVISIONAL_SECONDS */
 	DIRECTIVE_PROXY_PROTOCOL = 4,      /* the target may lack the header still, or numbers may be taken for the header's */
 	DIRECTIVE_CLOSING = 8,             /* a FIN or a reset was seen */
+	DIRECTIVE_ANEW = 16,               /* when it was decided a keeper knew that what the client had on this port before is over */
 };
 
 /* What a top does with a flow's packets: new addresses and ports, and in whose name they go on. */

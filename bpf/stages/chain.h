@@ -175,6 +175,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool own = course->flags & CHAIN_OWN_ADDRESS;
+	__u64 over;
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
@@ -185,8 +186,10 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
+	over = course->flags & CHAIN_TAKEN ? 0 : course->directive.version;
 	course->flags &= ~CHAIN_TAKEN;
 	__builtin_memset(&course->directive, 0, sizeof(course->directive));
+	course->directive.version = over ? over : version_that_closed(course);
 	if (course->decider != course->self && !what_if && !remember_decider(idle_seconds_of(course, attachment)))
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
@@ -237,6 +240,7 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
+	course->directive.version = row->directive.version;
 	if (!(course->living >> (row->decider & 31) & 1))
 		return not_known(packet, course);
 	if (!packet->what_if)
@@ -271,6 +275,12 @@ static __always_inline void take_back(struct course *course)
 	forget_tracker(&course->answers);
 }
 
+/* Who asks for a decision says by its version what is over, should there have been something. A decision that is taken back says it itself. */
+static __always_inline bool follows_another(const struct course *course)
+{
+	return course->flags & CHAIN_TAKEN ? course->directive.flags & DIRECTIVE_ANEW : course->directive.version;
+}
+
 static __always_inline void go_on_deciding(struct course *course)
 {
 	course->step = hides_source(&course->key, &course->directive) ? CHAIN_ANSWERS_SECOND : CHAIN_ANSWERS_FIRST;
@@ -285,10 +295,11 @@ __noinline int take_decide(hull_t *hull)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
+	course->anew = follows_another(course);
 	if (course->flags & CHAIN_TAKEN)
 		take_back(course);
 	row = tracker_of(course);
-	if (row && !(row->pending) && !is_target_gone(course, &row->directive)) {
+	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
 		if (!packet->what_if)
 			refresh_tracker(course, row);
 		know(course, &row->directive);

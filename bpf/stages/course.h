@@ -66,6 +66,7 @@ struct course {
 	bool left;                         /* the cell: towards whom `exit` sends */
 	bool established;                  /* the packet ends a handshake */
 	bool deciding;                     /* here, about a new flow */
+	bool anew;                         /* ... on a port that had one before, which is over */
 	bool decided;
 	bool serves;                       /* whoever sends to the attachment's own address begins flows */
 	__u32 measured;                    /* rows in `measures`: where it came in, and in whose name it leaves */

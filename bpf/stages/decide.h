@@ -91,7 +91,7 @@ static __always_inline void begin_decision(struct course *course, __u32 idle_sec
 	directive->destination_port = course->key.destination_port;
 	directive->vni = course->key.vni;
 	directive->interface = course->key.interface;
-	directive->flags = DIRECTIVE_OUTWARD | provisional(course);
+	directive->flags = DIRECTIVE_OUTWARD | provisional(course) | (course->anew ? DIRECTIVE_ANEW : 0);
 	directive->target = CELL_NO_TARGET;
 	directive->idle_seconds = idle_seconds;
 	directive->version = new_version(course);

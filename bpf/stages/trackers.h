@@ -110,6 +110,23 @@ static __always_inline bool is_row_over(const struct course *course, const struc
 	return course->begins && !row->pending && is_target_gone(course, &row->directive);
 }
 
+/* Whoever missed the end of what was before is told of it with what was decided after it: somebody who was dead then, or who stood in for
+ * one that was, and has heard nothing since. */
+static __always_inline bool is_followed(const struct course *course, const struct tracker *row, const struct directive *directive)
+{
+	bool forgotten = row->deadline + CELL_REST_SECONDS * SECOND <= course->now + lifetime(&row->directive);
+
+	return row->directive.version < directive->version && (directive->flags & DIRECTIVE_ANEW || forgotten);
+}
+
+/* Of a connection that has closed here, whose client begins anew; 0: of none. */
+static __always_inline __u64 version_that_closed(const struct course *course)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+
+	return row && !row->pending && row->directive.flags & DIRECTIVE_CLOSING ? row->directive.version : 0;
+}
+
 /* Answers that lead to somebody else rest, whoever begins: a port is not another's before its time. */
 static __always_inline bool is_of_another(const struct tracker *row, const struct directive *directive)
 {
@@ -159,7 +176,8 @@ static __always_inline bool give_way(const struct course *course, const struct d
 static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, key);
-	bool over = there && (answers ? are_answers_over(course, there, directive) : is_row_over(course, there));
+	bool over = there && (answers ? are_answers_over(course, there, directive) :
+				       is_row_over(course, there) || is_followed(course, there, directive));
 
 	if (there && !over && !(there->pending) && there->directive.version != directive->version &&
 	    !(answers && give_way(course, &there->directive, directive)))

@@ -359,6 +359,29 @@ def test_a_top_that_missed_a_connection_asks_before_it_leads_its_packets_as_the_
     assert out(cell, syn(flags="PA"), top=0).packet.sport == begun.sport
 
 
+def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell: Cell) -> None:
+    """It was dead when the connection closed. The SYN comes again, too, and the one after it."""
+    for sport in range(4000, 4016):  # of each, others decide
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        closed(cell)
+        secondary = cell.nodes[keepers(key(sport))[1]].real.trackers
+        row = secondary.get(key(sport))
+        assert row
+        secondary.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
+        later(cell, CellConstant.LEASE_SECONDS)
+        begun = out(cell, syn(sport)).packet
+        assert begun.sport != before.sport
+        later(cell, CellConstant.LEASE_SECONDS)
+        assert out(cell, syn(sport)).packet.sport == begun.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+        assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+        secondary.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})  # who stands in for it knows no more
+        later(cell, CellConstant.LEASE_SECONDS)
+        assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
+
+
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     """Of a balancer whose target sees one client twice."""
     asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")

@@ -130,6 +130,23 @@ class Scene:
         known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
         return sum(count >= 2 for count in known.values())
 
+    def unheard(self, ports: range) -> int:
+        """Connections of wren's client from these ports whose newest decision one of their two nodes has not heard of yet. Should it be the
+        other that dies now, those were two faults at once."""
+        trackers = {node: cell_flows.trackers(self.region.name, node) for node in self.nodes}
+        newest: dict[FlowKey, Tracker] = {}
+        for rows in trackers.values():
+            for key, row in rows.items():
+                if begun_by_wren(key, row) and (key not in newest or row.version > newest[key].version):
+                    newest[key] = row
+        lives = [key for key, row in newest.items() if not row.flags & DirectiveFlag.CLOSING and int.from_bytes(key.source_port, "big") in ports]
+
+        def has_heard(node: str, key: FlowKey) -> bool:
+            row = trackers[node].get(key)
+            return row is not None and row.version == newest[key].version
+
+        return sum(not all(has_heard(node, key) for node in self.keepers(key)) for key in lives)
+
     def flows(self, dying: tuple[str, ...]) -> list[Kept]:
         """Should these nodes die now. Who lives then is asked, all of them: there are two."""
         trackers = {node: cell_flows.trackers(self.region.name, node) for node in self.nodes}

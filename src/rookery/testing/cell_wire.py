@@ -107,9 +107,9 @@ class Reader:
         if self._checks(ends.vni, ends.source, ends.source_port) or self._checks(ends.vni, ends.destination, ends.destination_port):
             return
         if sender in self._nodes:
-            yield Seen(when, True, ends, flags, sequence, mark)
+            yield Seen(when, True, ends, flags, sequence, mark, sender)
         if receiver in self._nodes:
-            yield Seen(when, False, ends, flags, sequence, mark)
+            yield Seen(when, False, ends, flags, sequence, mark, receiver)
 
     def _checks(self, vni: int, address: int, port: int) -> bool:
         return (vni, address) in self._balancers and is_of_check(port)

@@ -59,10 +59,12 @@ class Seen(NamedTuple):
     flags: int  # TCP's; 0 of others
     sequence: int
     mark: tuple  # what a cell does not change, by which the packet is known again
+    node: int = 0  # where it enters or leaves: an address
 
     def __str__(self) -> str:
         flags = "".join(letter for bit, letter in enumerate("FSRPA") if self.flags >> bit & 1)
-        return f"{self.time:.6f} {'leaves' if self.leaves else 'enters'} {self.ends} {flags} {self.sequence}"
+        at = ".".join(map(str, self.node.to_bytes(4, "big")))
+        return f"{self.time:.6f} {'leaves' if self.leaves else 'enters'} {at} {self.ends} {flags} {self.sequence}"
 
     @property
     def begins(self) -> bool:
