@@ -5,6 +5,7 @@ Of either build. Where XDP runs, TC goes on with what that leaves, which must be
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -235,6 +236,8 @@ def cell(count: int, build: str = "tc") -> Iterator[Cell]:
 @contextmanager
 def _nodes(count: int, mode: AttachMode | None = None) -> Iterator[list[Node]]:
     made: dict[Path, Node] = {}
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each object of each node has some fifty maps open
     try:
         for place in range(count):
             path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from pyroute2 import IPRoute
 from scapy.layers.inet import ICMP, TCP, UDP, IPerror
 from scapy.layers.l2 import ARP
 from scapy.packet import Packet, Raw
@@ -219,7 +220,13 @@ def test_the_answer_of_a_check_is_given_to_its_socket_by_tc(cell: Cell) -> None:
 
 
 def forget_neighbour(cell: Cell, place: int, address: str) -> None:
-    run("ip", "-n", cell.namespace, "neighbour", "delete", address, "dev", f"u{place}")
+    """Within the second that a shortcut has."""
+
+    def there() -> None:
+        with IPRoute() as route:
+            route.neigh("del", dst=address, ifindex=cell.nodes[place].device)
+
+    cell.within(there)
 
 
 def know_neighbour(cell: Cell, place: int, address: str) -> None:
