@@ -179,19 +179,33 @@ static __always_inline enum verdict refuse_gone(const struct packet *packet, str
 	return refuse_unknown(packet, course);
 }
 
+/* Somebody else keeps such flows, here says: whoever asked thinks those dead that do, or goes by another file. */
+static __always_inline enum verdict leave_to_keepers(struct course *course)
+{
+	if (course->refused >= CHAIN_REFUSALS)
+		return DROP_NO_TOP;
+	course->refused++;
+	course->asked = 0;
+	return place_asked(course) == course->self ? DROP_NO_TOP : CONTINUE;
+}
+
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
 static __always_inline enum verdict begin_flow(struct course *course, bool what_if)
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool own = course->flags & CHAIN_OWN_ADDRESS;
+	__u64 hash;
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
 		return DROP_NO_FLOW;
+	hash = hash_of_key(false);
+	if (!keeps_of_late(course, hash, CELL_DOUBT_SECONDS))
+		return leave_to_keepers(course);
 	course->decider = course->self;
 	if (needs_port(course, attachment))
-		course->decider = choose_decider(course);
+		course->decider = choose_decider(course, hash);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
 	course->flags &= ~CHAIN_TAKEN;
@@ -351,7 +365,8 @@ __noinline int take_answers(void)
 	return CONTINUE;
 }
 
-/* Who decided first counts: a decision that was taken twice is told as it was the first time. */
+/* Who decided first counts: a decision that was taken twice is told as it was the first time, once all that keep its answers have said that
+ * they do. */
 __noinline int take_second(void)
 {
 	struct course *course = this_course();
@@ -364,8 +379,8 @@ __noinline int take_second(void)
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)
 		return DROP_FLOWS_FULL;
-	course->step = CHAIN_TELL;
 	if (stored == STORED) {
+		course->step = CHAIN_TELL;
 		tell(packet, STEP_STORED, CONTINUE, course->self);
 		return CONTINUE;
 	}
@@ -373,6 +388,8 @@ __noinline int take_second(void)
 	if (!row)
 		return DROP_CONFLICT;
 	know(course, &row->directive);
+	course->decider = NOBODY;
+	course->step = CHAIN_ANSWERS_FIRST;
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	return CONTINUE;
 }

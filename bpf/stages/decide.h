@@ -152,7 +152,7 @@ __noinline int owns_block(__u32 block)
 		return 0;
 	course->answers.destination_port = bpf_htons(CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
 	hash = hash_of_answers(true);
-	if ((rank(hash, CELL_NODE_CURRENT) & 0xff) != course->self)
+	if ((rank(hash, CELL_NODE_CURRENT) & 0xff) != course->self || !keeps_of_late(course, hash, CELL_LEASE_SECONDS))
 		return 0;
 	return !is_young(course) || (rank(hash, CELL_NODE_PREVIOUS) & 0xff) == course->self;
 }

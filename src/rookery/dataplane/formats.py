@@ -357,6 +357,11 @@ class CellNode(NamedTuple):
     seed: int
 
 
+class CellPresence(NamedTuple):
+    came: int
+    left: int
+
+
 class CellConfig(NamedTuple):
     key: bytes
     ring_since: int
@@ -626,6 +631,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     UplinkConfig: Struct("=II6sH"),
     TopSet: Struct("=HH64s"),
     CellNode: Struct("=4sIQ"),
+    CellPresence: Struct("=QQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
     Attachment: Struct("=IIIHH16s6s6sHHIIQQQIIIBBH24s"),
@@ -712,6 +718,8 @@ class CellConstant(IntEnum):
     REST_SECONDS = 120
     CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
+    DOUBT_SECONDS = 5
+    LEASE_SECONDS = 60
     SETTLED_SECONDS = 3
     COPIED_SECONDS = 2
     NAT_IDLE_SECONDS = 350
