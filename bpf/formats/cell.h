@@ -273,7 +273,8 @@ struct tracker {
 	struct directive directive;
 	__u64 deadline;                    /* nanoseconds, CLOCK_MONOTONIC: later it is not there any more */
 	__u32 tenant;
-	__u16 decider;                     /* place; of a pending one */
+	__u8 decider;                      /* places; of a pending one: who was asked ... */
+	__u8 tail;                         /* ... and who is to write it last; 255: nobody else is there */
 	__u16 pending;                     /* 1: no directive yet, `decider` was asked for one */
 };
 _Static_assert(sizeof(struct tracker) == 88, "shared format");

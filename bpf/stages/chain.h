@@ -31,10 +31,12 @@ static __always_inline __u32 place_asked(const struct course *course)
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
 }
 
-/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
-static __always_inline __u32 place_of_other(const struct course *course)
+/* Of the two that keep K, here says, the one that this node is not. NOBODY: it is alone. */
+static __always_inline __u32 other_keeper(const struct course *course)
 {
-	return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked != 1);
+	__u32 keepers = trackers_of_key(course, CELL_NODE_CURRENT);
+
+	return half_of(keepers, half_of(keepers, false) == course->self);
 }
 
 __noinline __u32 place_of_step(void)
@@ -57,7 +59,7 @@ __noinline __u32 place_of_step(void)
 	case CHAIN_BEAT_FIRST:
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
 	case CHAIN_SECOND:
-		return place_of_other(course);
+		return course->tail;
 	case CHAIN_BEAT_SECOND:
 		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
 	case CHAIN_TELL:
@@ -85,7 +87,7 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->decider = course->decider;
 	option->flags = course->flags;
 	option->asked = course->asked;
-	option->refused = course->refused;
+	option->refused = course->refused | (course->tail == NOBODY ? 0 : course->tail + 1) << REFUSED_BITS;
 	option->seconds = course->step == CHAIN_ASK && course->top == course->self ? asked_at(course) : course->seconds;
 	option->source_port = course->key.source_port;
 	option->destination_port = course->key.destination_port;
@@ -189,6 +191,19 @@ static __always_inline enum verdict leave_to_keepers(struct course *course)
 	return place_asked(course) == course->self ? DROP_NO_TOP : CONTINUE;
 }
 
+static __always_inline bool is_living(const struct course *course, __u32 place)
+{
+	return place < CELL_NODES_MAX && course->living >> place & 1;
+}
+
+/* Who writes K last. Whoever asked before, and whom: the same. */
+static __always_inline __u32 tail_of(const struct course *course)
+{
+	const struct tracker *row = tracker_of(course);
+
+	return row && row->pending && row->tail != NOBODY ? row->tail : other_keeper(course);
+}
+
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
 static __always_inline enum verdict begin_flow(struct course *course, bool what_if)
 {
@@ -208,6 +223,7 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course, hash);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
+	course->tail = tail_of(course);
 	course->flags &= ~CHAIN_TAKEN;
 	__builtin_memset(&course->directive, 0, sizeof(course->directive));
 	if (course->decider != course->self && !what_if && !remember_decider(idle_seconds_of(course, attachment)))
@@ -253,18 +269,30 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	course->flags &= ~CHAIN_TAKEN;
+	course->tail = other_keeper(course);
 	course->step = CHAIN_ANSWERS_FIRST;
 	return CONTINUE;
 }
 
-/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
+/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
-	if (!(course->living >> (row->decider & 31) & 1))
-		return not_known(packet, course);
-	if (!packet->what_if)
+	__u32 tail = row->tail;
+
+	if (!is_living(course, row->decider)) {
+		bool may_be_used = row->deadline + CELL_LEASE_SECONDS * SECOND > course->now + lifetime(&row->directive);
+
+		return may_be_used && tail != NOBODY && !is_living(course, tail) ? DROP_NO_TOP : not_known(packet, course);
+	}
+	if (!is_living(course, tail))
+		tail = other_keeper(course);
+	if (!packet->what_if) {
+		row->tail = tail;
 		row->deadline = course->now + lifetime(&row->directive);
+	}
 	course->decider = row->decider;
+	course->tail = tail;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
@@ -278,7 +306,7 @@ __noinline int take_ask(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	if (course->flags & CHAIN_TAKEN && !packet->what_if)
-		give_up(course);
+		give_up(course, &course->key);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
 		return not_known(packet, course);
@@ -290,8 +318,8 @@ __noinline int take_ask(void)
 static __always_inline void take_back(struct course *course)
 {
 	course->flags &= ~CHAIN_TAKEN;
-	forget_tracker(&course->key);
-	forget_tracker(&course->answers);
+	give_up(course, &course->key);
+	give_up(course, &course->answers);
 }
 
 static __always_inline void go_on_deciding(struct course *course)
@@ -365,6 +393,19 @@ __noinline int take_answers(void)
 	return CONTINUE;
 }
 
+/* The tail has begun such a chain itself, for it thinks the primary dead, or thought so: of both decisions the one that it asked for counts,
+ * which its own tail may have told a top. */
+static __always_inline enum verdict ask_own_decider(struct course *course, const struct tracker *row)
+{
+	if (course->refused >= CHAIN_REFUSALS || !is_living(course, row->decider))
+		return DROP_CONFLICT;
+	course->refused++;
+	course->decider = row->decider;
+	course->tail = row->tail;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
 /* Who decided first counts: a decision that was taken twice is told as it was the first time, once all that keep its answers have said that
  * they do. */
 __noinline int take_second(void)
@@ -376,6 +417,9 @@ __noinline int take_second(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
+	row = tracker_of(course);
+	if (row && row->pending && course->decider != NOBODY)
+		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)
 		return DROP_FLOWS_FULL;
@@ -389,6 +433,7 @@ __noinline int take_second(void)
 		return DROP_CONFLICT;
 	know(course, &row->directive);
 	course->decider = NOBODY;
+	course->tail = course->self;
 	course->step = CHAIN_ANSWERS_FIRST;
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	return CONTINUE;

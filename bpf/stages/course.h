@@ -53,6 +53,7 @@ struct course {
 	__u32 decider;
 	__u32 asked;
 	__u32 refused;
+	__u32 tail;                        /* place: who writes K last */
 	__u32 seconds;                     /* as struct chain_option has it */
 	__u32 tried;                       /* blocks of ports */
 	bool attached;                     /* `as_attached` is there */
@@ -134,6 +135,7 @@ static __always_inline struct course *blank_course(const struct cell_config *con
 	course->self = config->self;
 	course->top = config->self;
 	course->decider = NOBODY;
+	course->tail = NOBODY;
 	course->living = living_nodes(config);
 	return course;
 }

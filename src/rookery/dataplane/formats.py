@@ -497,6 +497,7 @@ class Tracker(NamedTuple):
     deadline: int
     tenant: int
     decider: int
+    tail: int
     pending: int
 
 
@@ -644,7 +645,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     FlowKey: Struct("=IIH2s2sH16s16s"),
     Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
-    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
+    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIBBH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
