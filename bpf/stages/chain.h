@@ -327,6 +327,19 @@ static __always_inline void go_on_deciding(struct course *course)
 	course->step = hides_source(&course->key, &course->directive) ? CHAIN_ANSWERS_SECOND : CHAIN_ANSWERS_FIRST;
 }
 
+/* This node has begun such a chain itself, for it thinks the primary dead, or thought so: of both decisions the one that it asked for counts,
+ * which its own tail may have told a top. */
+static __always_inline enum verdict ask_own_decider(struct course *course, const struct tracker *row)
+{
+	if (course->refused >= CHAIN_REFUSALS || !is_living(course, row->decider))
+		return DROP_CONFLICT;
+	course->refused++;
+	course->decider = row->decider;
+	course->tail = row->tail;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
+}
+
 __noinline int take_decide(struct __sk_buff *skb)
 {
 	struct course *course = this_course();
@@ -347,6 +360,8 @@ __noinline int take_decide(struct __sk_buff *skb)
 		course->step = CHAIN_ANSWERS_FIRST;
 		return CONTINUE;
 	}
+	if (row && row->pending && row->decider != course->self && is_living(course, row->decider))
+		return ask_own_decider(course, row);
 	if (!course->begins)
 		return refuse_unknown(packet, course);
 	course->deciding = true;
@@ -390,19 +405,6 @@ __noinline int take_answers(void)
 		return refuse_answers(course);
 	tell(packet, STEP_STORED, CONTINUE, course->self);
 	course->step++;
-	return CONTINUE;
-}
-
-/* The tail has begun such a chain itself, for it thinks the primary dead, or thought so: of both decisions the one that it asked for counts,
- * which its own tail may have told a top. */
-static __always_inline enum verdict ask_own_decider(struct course *course, const struct tracker *row)
-{
-	if (course->refused >= CHAIN_REFUSALS || !is_living(course, row->decider))
-		return DROP_CONFLICT;
-	course->refused++;
-	course->decider = row->decider;
-	course->tail = row->tail;
-	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
 

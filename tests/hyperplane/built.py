@@ -17,8 +17,8 @@ from rookery.hyperplane.ring import mix64, ranked
 from tests.hyperplane import protocol
 from tests.hyperplane.protocol import PORTS, SEEDS, Back, Decision, Flow, Key, Node, Violation
 
-LEASE = 6
-KEEP = 12  # twice a lease, as of a closed connection
+LEASE = 14  # much longer than it takes to come back
+KEEP = 28  # twice a lease, as of a closed connection
 DOUBT = 4  # longer than it takes to notice a death, shorter than a lease
 LONG_AGO = -1000
 ALL = 99  # trackers that were asked
@@ -91,7 +91,7 @@ class World(protocol.World):
         self.lost: set[Decision] = set()  # whose two keepers of one direction died at once, or one after the other before copies came
         self.forgotten: set[Decision] = set()  # of a cell of which nobody was left who remembered anything
         self.came: dict[tuple[int, int], int] = {}
-        self.wrong: dict[int, set[int]] = {}
+        self.wrong: dict[int, dict[int, int]] = {}  # node -> whom it wrongly thinks dead, since when
         super().__init__()
 
     # What a node knows
@@ -106,15 +106,15 @@ class World(protocol.World):
     def _look(self, node: Node) -> None:
         before = set(self.living(node)) if node.seen else set()
         super()._look(node)
-        node.suspects |= self.wrong.get(node.place, set()) - {node.place}
+        node.suspects |= self.wrong.get(node.place, {}).keys() - {node.place}
         for place in set(self.living(node)) - before if before else ():
             self.came[node.place, place] = self.now
 
     def kill(self, place: int) -> None:
-        before = self._kept_anywhere()
+        before = {one for one in self.visible if self._is_kept(one)}
         super().kill(place)
         self.wrong.pop(place, None)
-        self.lost |= before - self._kept_anywhere()
+        self.lost |= {one for one in before if not self._is_kept(one)}
         for node in self.nodes:
             if len(self.living(node)) < 4:
                 self.trust(node.place)
@@ -128,20 +128,31 @@ class World(protocol.World):
             self.came = {pair: when for pair, when in self.came.items() if pair[0] != place}
             self.came[place, place] = self.now
 
-    def _kept_anywhere(self) -> set[Decision]:
-        """By a living node, in both directions."""
-        kept = {(key, row.decision) for node in self.nodes if node.alive for key, row in node.records.items() if row.until > self.now and row.decision}
-        return {one for one in self.visible if (one.flow, one) in kept and (one.back, one) in kept}
+    def _is_kept(self, decision: Decision) -> bool:
+        """By a living node, in both directions. Who only knows whom to ask does not keep it."""
+        records = [node.records for node in self.nodes if node.alive]
+        both = [[row for held in records if (row := held.get(key)) and row.decision == decision and row.until > self.now] for key in (decision.flow, decision.back)]
+        return all(both)
 
     def suspect(self, place: int, other: int) -> None:
         node = self.nodes[place]
         if node.alive and place != other and len(self.living(node)) > 2 and len(self.wrong.get(place, ())) < self.suspicions:
-            self.wrong.setdefault(place, set()).add(other)
+            self.wrong.setdefault(place, {})[other] = self.now
             self._look(node)
 
     def trust(self, place: int) -> None:
-        for other in self.wrong.pop(place, set()):
+        for other in self.wrong.pop(place, {}):
             self.nodes[place].suspects.discard(other)
+
+    def tick(self, ticks: int) -> None:
+        """Whoever thinks more than one dead at once is soon told better: its probes are answered again."""
+        for _ in range(ticks):
+            for place, others in self.wrong.items():
+                if len(others) > 1:
+                    for other in [one for one, since in others.items() if self.now - since >= DOUBT - 2]:
+                        del others[other]
+                        self.nodes[place].suspects.discard(other)
+            super().tick(1)
 
     def change_ring(self, place: int) -> None:
         """Not here."""
@@ -248,6 +259,8 @@ class World(protocol.World):
         if row and row.decision:
             row.until = self.now + KEEP
             self._walk_on(node, replace(message, kind="walk", decision=row.decision, taken=False, turn=FIRST, written=frozenset(), new=False))
+        elif row and row.decider != node.place and row.decider in self.living(node) and self.built.the_tail_asks_its_own_decider:
+            self._ask_own_decider(node, message, row)
         elif message.begins and isinstance(message.key, Flow) and (decision := self._decide(node, message.key)):
             for key in (decision.flow, decision.back):
                 node.records[key] = Kept(self.now + KEEP, decision)  # type: ignore[assignment]
@@ -287,9 +300,7 @@ class World(protocol.World):
         key = message.key if message.turn == OTHER else decision.back if isinstance(message.key, Flow) else decision.flow
         held = self.record(node, key)
         if held and not held.decision and message.turn == OTHER and node.place != message.begun and self.built.the_tail_asks_its_own_decider:
-            if message.refused < REFUSALS and held.decider in self.living(node):
-                mine = replace(message, kind="decide", refused=message.refused + 1, decider=held.decider, tail=held.tail, begun=node.place)
-                self._to(node, mine, held.decider)
+            self._ask_own_decider(node, message, held)
             return
         if held and held.decision and held.decision != decision:
             if message.turn == OTHER and self.built.the_last_keeps_what_it_has:
@@ -303,6 +314,12 @@ class World(protocol.World):
                 return
         node.records[key] = Kept(self.now + KEEP, decision)  # type: ignore[assignment]
         self._walk_on(node, replace(message, turn=message.turn + 1, written=message.written | {node.place}))
+
+    def _ask_own_decider(self, node: Node, message: Message, held: Kept) -> None:
+        """This node has begun such a chain itself: what it asked for may have been told."""
+        if message.refused < REFUSALS and held.decider in self.living(node):
+            mine = replace(message, kind="decide", refused=message.refused + 1, decider=held.decider, tail=held.tail, begun=node.place)
+            self._to(node, mine, held.decider)
 
     def _refuse(self, node: Node, message: Message) -> None:
         if message.refused >= REFUSALS:
@@ -324,7 +341,8 @@ class World(protocol.World):
         if message.new and len(message.written) < 2 and len(self.living(node)) > 1:
             raise Violation(f"{decision} is visible, and only {set(message.written)} wrote it")
         node.cache[decision.flow] = Leased(decision, until if self.built.leases else 10**9)  # type: ignore[assignment]
-        self.lost.discard(decision)
+        self.visible.add(decision)
+        (self.lost.discard if self._is_kept(decision) else self.lost.add)(decision)
         self._emit(node, decision)
 
     def _take_beat(self, node: Node, message: Message) -> None:
