@@ -6,12 +6,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 export PYTHONPATH := src
 
-.PHONY: help demo test test-kernels faults bench lint types setup packages environment bpf guests lock clean
+.PHONY: help demo test test-kernels verified faults bench lint types setup packages environment bpf guests lock clean
 
 help:
 	@echo "make demo    set up, start a region, walk through it, leave it running"
 	@echo "make test    set up, run all tests"
 	@echo "make test-kernels   set up, run the data plane's tests under Debian's own kernel in an emulator"
+	@echo "make verified       what each eBPF program takes of the verifier's limits, here and under Debian's own kernel"
 	@echo "make faults  set up, break a cell for a quarter of an hour and more under 5,000 connections"
 	@echo "make guests  what instances with a kernel of their own need: qemu, busybox, a kernel"
 	@echo "make bench   set up, measure, write docs/performance.md"
@@ -29,8 +30,13 @@ test: setup
 test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)
 
+verified: setup guests
+	@$(PYTHON) -m rookery.dataplane.verified
+	@$(PYTHON) -m tests.kernels env PYTHONPATH=src $(PYTHON) -m rookery.dataplane.verified
+
 faults: setup
-	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=whole $(PYTHON) -m pytest -n 0 -s tests/faults/test_cell_kills.py tests/faults/test_cell.py tests/faults/test_edges.py tests/balancing/test_tour.py tests/region/test_edges.py $(ARGS)
+	@ROOKERY_FAULTS=small $(PYTHON) -m pytest -n 0 -k xdp tests/dataplane tests/netns/test_cell_path.py
 
 bench: setup
 	@$(PYTHON) -m bench $(ARGS)

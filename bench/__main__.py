@@ -35,6 +35,8 @@ MEASUREMENTS: dict[str, list[str]] = {  # name -> program and its words
     "edge_failover": ["edge_failover"],
     "cell_path": ["cell_path", "--rounds", "7"],
     "cell_sizes": ["cell_path", "sizes", "--rounds", "7"],
+    "balancer_path": ["balancer_path", "--rounds", "7"],
+    "noisy_tenant": ["noisy_tenant", "--rounds", "7"],
     "cell_tick": ["cell_tick"],
     "api_requests": ["api_requests"],
 }
@@ -54,6 +56,8 @@ QUICK: dict[str, list[str]] = {  # behind them: the last word counts
     "nodes": ["--runs", "400", "--large", "20000"],
     "cell_path": ["--rounds", "1"],
     "cell_sizes": ["--rounds", "1"],
+    "balancer_path": ["--rounds", "1"],
+    "noisy_tenant": ["--rounds", "1", "--seconds", "1"],
     "cell_tick": ["--rounds", "2"],
 }
 

@@ -1,4 +1,4 @@
-"""A node of a cell by itself, at place 0: its tables filled, nothing attached, and the packets of the flows that it serves.
+"""A node of a cell by itself, at place 0, with its substrate device: its tables filled, nothing attached, and the packets of the flows that it serves.
 
     clients 10.1.0.0 + n, targets 10.2.0.0 + n -- host 100.64.1.11 --+-- [100.64.1.31, this node]   NAT gateway 51, 10.255.0.10
     192.0.2.1 -- edge 100.64.1.20 -----------------------------------+-- 100.64.1.32 .. 34          balancer 61, 10.255.0.20
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntFlag
 
 from bench.bare_host import SMALL, THERE, UDP, VPC
+from bench.topology import inside, ip
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import IPV4_PREFIX, substrate_bytes
 from rookery.dataplane.cell import CellDataplane, CellSizes
@@ -31,7 +34,7 @@ from rookery.dataplane.formats import (
 )
 
 NODES = tuple(f"100.64.1.{31 + place}" for place in range(4))
-EDGE, SUBSTRATE_DEVICE = "100.64.1.20", 1
+EDGE = "100.64.1.20"
 NAT, BALANCER, INSTANCE = 51, 61, 6
 CLIENTS, TARGETS = 0x0A010000, 0x0A020000
 NAT_ADDRESS, BALANCER_ADDRESS, SERVER = bytes((10, 255, 0, 10)), bytes((10, 255, 0, 20)), bytes((192, 0, 2, 1))
@@ -125,10 +128,27 @@ def _places(real: CellDataplane) -> None:
         real.mappings.put_many({formats.MappingKey(VPC, mapped(address)): row})
 
 
-def fill(real: CellDataplane) -> None:
+@contextmanager
+def device(namespace: str) -> Iterator[None]:
+    """u0, with all neighbours known: XDP asks for them before it does anything."""
+    ip("netns", "add", namespace)
+    try:
+        ip("-n", namespace, "link", "add", "u0", "type", "veth", "peer", "name", "u0-end")
+        for end in ("u0", "u0-end"):
+            ip("-n", namespace, "link", "set", end, "up")
+        ip("-n", namespace, "address", "add", f"{NODES[0]}/16", "dev", "u0")
+        for neighbour in (THERE, EDGE, *NODES[1:]):
+            ip("-n", namespace, "neighbour", "add", neighbour, "lladdr", "02:00:00:00:00:01", "dev", "u0", "nud", "permanent")
+        inside(namespace, "sysctl", "-qw", "net.ipv4.conf.u0.forwarding=1")
+        yield
+    finally:
+        ip("netns", "delete", namespace)
+
+
+def fill(real: CellDataplane, ifindex: int) -> None:
     network = substrate_bytes("100.64.0.0"), substrate_bytes("255.255.0.0"), bytes(4)
-    real.configure_substrate(formats.SubstrateConfig(substrate_bytes(NODES[0]), *network, ifindex=SUBSTRATE_DEVICE, mtu=1900))
-    real.reserve_counters(SUBSTRATE_DEVICE)
+    real.configure_substrate(formats.SubstrateConfig(substrate_bytes(NODES[0]), *network, ifindex=ifindex, mtu=1900))
+    real.reserve_counters(ifindex)
     real.choose_edges(formats.EdgeSet(1, substrate_bytes(EDGE).ljust(LAYOUTS[formats.EdgeSet].size - 4, b"\0")))
     real.edge_nodes.put_many({formats.EdgeAddress(substrate_bytes(EDGE)): formats.EdgeNode(1)})
     real.gateways.put_many({formats.VpcNumber(VPC): formats.Gateway(formats.GatewayFlag.INTERNET, route_table=0)})

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from typing import Any
 
 from bench.edge_path import tcp_stream_in
 from bench.edge_topology import SERVER, plain, shaped, vxlan_snat
@@ -49,7 +50,7 @@ _next_flow = count(0, FLOWS)
 
 def new_flows(topology: Topology, seconds: float) -> Figures:
     """Of flows that nobody has seen; what is lost does not count."""
-    server = load(topology.server.namespace, "flow-sink", topology.server.address, str(PATIENCE))
+    server = load(topology.server.namespace, "flow-sink", topology.server.own, str(PATIENCE))
     wait_for_listener(topology.server.namespace, FLOW_PORT, "u")
     before = busy_seconds()
     sent = output_of(load(topology.client.namespace, "new-flows", topology.server.address, str(seconds), str(next(_next_flow))))
@@ -68,7 +69,7 @@ def new_flows(topology: Topology, seconds: float) -> Figures:
 
 def first_packets(topology: Topology, seconds: float) -> Figures:
     """Microseconds there and back, of a flow's first datagram and of a later one."""
-    server = load(topology.server.namespace, "udp-echo", topology.server.address, str(seconds + PATIENCE))
+    server = load(topology.server.namespace, "udp-echo", topology.server.own, str(seconds + PATIENCE))
     wait_for_listener(topology.server.namespace, 5301, "u")
     found = output_of(load(topology.client.namespace, "first-packets", topology.server.address, str(seconds)))
     server.terminate()
@@ -76,7 +77,7 @@ def first_packets(topology: Topology, seconds: float) -> Figures:
     return {"first_p50_us": found["first_p50_us"], "later_p50_us": found["later_p50_us"]}
 
 
-def private_instance(ec2) -> dict:
+def private_instance(ec2: Any) -> dict:
     """It reaches the internet through a NAT gateway in another subnet."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -94,11 +95,11 @@ def private_instance(ec2) -> dict:
     return ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
 
 
-def _subnet(ec2, vpc: str, number: int) -> str:
+def _subnet(ec2: Any, vpc: str, number: int) -> str:
     return ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
 
 
-def _lead(ec2, vpc: str, subnet: str, **target: str) -> None:
+def _lead(ec2: Any, vpc: str, subnet: str, **target: str) -> None:
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)

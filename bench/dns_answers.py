@@ -10,6 +10,7 @@ import argparse
 import json
 import struct
 import time
+from collections.abc import Callable
 
 from rookery.host.services.dns.server import DnsServer
 from rookery.host.services.dns.wire_name import wire_of
@@ -74,7 +75,7 @@ def question(name: str, rtype: int, identifier: int) -> bytes:
 
 def questions(count: int) -> dict[str, list[bytes]]:
     one = "ip-10-1-0-5.ec2.internal"
-    firsts = {
+    firsts: dict[str, Callable[[int], tuple[str, int]]] = {
         "ip-name, first": lambda n: (f"ip-10-{n >> 16}-{n >> 8 & 255}-{n & 255}.ec2.internal", A),
         "resource name, first": lambda n: (resource_name(n), AAAA),
         "reverse, first": lambda n: (f"{n & 255}.{n >> 8 & 255}.1.10.in-addr.arpa", PTR),

@@ -114,7 +114,7 @@ def measure(kills: int) -> dict[str, Any]:
 
 def summary(found: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Milliseconds, by "gap, out" and so on."""
-    told = {}
+    told: dict[str, dict[str, float]] = {}
     for figure in ("gap", "latest"):
         for way in WAYS:
             values = [1000 * one[figure][way] for one in found]

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.region import (
     NAME,
@@ -89,7 +89,7 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def moved(ec2, allocation: str, old: Receiver, new: Receiver, interface: str) -> dict[str, float]:
+def moved(ec2: Any, allocation: str, old: Receiver, new: Receiver, interface: str) -> dict[str, float]:
     """One move, in milliseconds and datagrams."""
     old.wait_for_one(time.monotonic())
     time.sleep(PAUSE)

@@ -26,12 +26,11 @@ from bench.region import (
     running_region,
     wait_for_ping,
 )
-from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, inside, ip
+from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, bypass_netfilter, inside, ip
 from rookery.region.layout import PAGE_ADDRESSES, Layout
 
 SERVER = PAGE_ADDRESSES[0]
 PRIVATE, PUBLIC = "10.1.0.5", "203.0.113.5"
-PARTS = ("instance", "host", "substrate", "edge", "router", "server")
 HOST, EDGE = "100.64.0.1", "100.64.0.2"
 TUNNEL = {"host": "100.65.0.1", "edge": "100.65.0.2"}
 MAPS = (
@@ -55,9 +54,12 @@ MANY_TO_ONE = (
 class Shape:
     """Of one peer: namespaces wired and routed alike."""
 
+    PARTS: tuple[str, ...] = ("instance", "host", "substrate", "edge", "router", "server")
+    PREFIX = "rookery-bench-edge"
+
     def __init__(self, name: str):
         self.name = name
-        self.spaces = {part: f"rookery-bench-edge-{name}-{part}" for part in PARTS}
+        self.spaces = {part: f"{self.PREFIX}-{name}-{part}" for part in self.PARTS}
 
     def ip(self, part: str, *words: str) -> None:
         ip("-n", self.spaces[part], *words)
@@ -79,6 +81,7 @@ class Shape:
     def build(self) -> None:
         for namespace in self.spaces.values():
             ip("netns", "add", namespace)
+        bypass_netfilter(self.spaces["substrate"])
         self.ip("substrate", "link", "add", "br0", "mtu", str(SUBSTRATE_MTU), "type", "bridge")
         self.ip("substrate", "link", "set", "br0", "up")
         for part, address in (("host", HOST), ("edge", EDGE)):

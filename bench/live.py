@@ -78,6 +78,14 @@ def policies(table: Table) -> set[int]:
     return {row.policy for _, row in table.items()}
 
 
+def _are_others_than(before: dict[int, set[int]]) -> Callable[[Table], bool]:
+    return lambda table: policies(table).isdisjoint(before[id(table)])
+
+
+def _has(key: object, wanted: bool) -> Callable[[Table], bool]:
+    return lambda table: (table.get(key) is not None) == wanted
+
+
 def measure_rules(ec2: Any, changes: int) -> dict[str, dict[str, float]]:
     """A list of rules is named by its content: when an interface's configuration names another one, that one is enforced."""
     tables = kernel_maps("local_interfaces", formats.LocalInterfaceKey, formats.LocalInterface)
@@ -90,10 +98,10 @@ def measure_rules(ec2: Any, changes: int) -> dict[str, dict[str, float]]:
         rule = {"IpProtocol": "tcp", "FromPort": number, "ToPort": number, "IpRanges": ranges}
         for name, taken in times.items():
             call = getattr(ec2, f"{name}_security_group_ingress")
-            before = {id(table): policies(table) for table in tables}
+            changed = _are_others_than({id(table): policies(table) for table in tables})
             began = time.perf_counter()
             call(GroupId=group, IpPermissions=[rule])
-            wait_in_kernels(tables, lambda table, before=before: policies(table).isdisjoint(before[id(table)]))
+            wait_in_kernels(tables, changed)
             taken.append((time.perf_counter() - began) * 1000)
     return {f"{name} a rule": figures(values) for name, values in times.items()}
 
@@ -110,10 +118,7 @@ def measure_addresses(ec2: Any, vni: int, interface: str, changes: int) -> dict[
         ):
             began = time.perf_counter()
             call(NetworkInterfaceId=interface, PrivateIpAddresses=[address])
-            wanted = name == "assign"
-            wait_in_kernels(
-                tables, lambda table, key=key, wanted=wanted: (table.get(key) is not None) == wanted
-            )
+            wait_in_kernels(tables, _has(key, name == "assign"))
             times[name].append((time.perf_counter() - began) * 1000)
     return {f"{name} an address": figures(values) for name, values in times.items()}
 

@@ -187,9 +187,13 @@ def flow_sink(address: str, seconds: float, size: int) -> dict[str, float]:
 
 
 def delivered() -> int:
-    """IPv4 packets to this network namespace's own sockets (RFC 4293: ipInDelivers)."""
-    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()[:2])
-    return int(values[names.index("InDelivers")])
+    """IPv4 packets to this network namespace's own sockets (RFC 4293: ipInDelivers), but for TCP's: a balancer's checks are among them."""
+    return _counted("Ip:", "InDelivers") - _counted("Tcp:", "InSegs")
+
+
+def _counted(of: str, what: str) -> int:
+    names, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines() if line.startswith(of))
+    return int(values[names.index(what)])
 
 
 def udp_echo(address: str, seconds: float, size: int) -> dict[str, float]:
@@ -227,9 +231,65 @@ def _there_and_back(sock: socket.socket) -> float:
     return (time.perf_counter() - began) * 1e6
 
 
+PACE = 0.002  # seconds
+PATIENCE = 0.5  # ... until a datagram counts as lost
+
+
+def paced(address: str, seconds: float, size: int) -> dict[str, float]:
+    """A datagram there and back at a time, in turn by one flow that stays and by one of its own: microseconds, and shares of what was lost."""
+    times: dict[str, list[float]] = {"old": [], "new": []}
+    asked, end = {"old": 0, "new": 0}, time.monotonic() + seconds
+    with _asking(address) as stays:
+        _ask(stays)
+        while time.monotonic() < end:
+            with _asking(address) as fresh:
+                for kind, sock in (("old", stays), ("new", fresh)):
+                    asked[kind] += 1
+                    times[kind] += _ask(sock)
+                    time.sleep(PACE)
+    figures: dict[str, float] = {}
+    for kind, found in times.items():
+        found.sort()
+        if not found:
+            raise SystemExit(f"no datagram of an {kind} flow came back")
+        figures |= {f"{kind}_p50_us": found[len(found) // 2], f"{kind}_p99_us": found[len(found) * 99 // 100]}
+        figures[f"{kind}_lost"] = 1 - len(found) / asked[kind]
+    return figures
+
+
+def _asking(address: str) -> socket.socket:
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    sock.settimeout(PATIENCE)
+    sock.connect((address, PORT))
+    return sock
+
+
+def _ask(sock: socket.socket) -> list[float]:
+    """Microseconds; nothing when it was lost."""
+    try:
+        return [_there_and_back(sock)]
+    except TimeoutError:
+        return []
+
+
+def flow_flood(address: str, seconds: float, size: int) -> dict[str, float]:
+    """Like new_flows(), `size` flows a second until it is told to end. Says "begun" first."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    sock.connect((address, 0))
+    batches = [_flow_batch(first) for first in range(0, 4 * FLOWS, BATCH)]
+    told, began, sent = Told(seconds), time.monotonic(), 0
+    print("begun", flush=True)
+    while not told:
+        libc.sendmmsg(sock.fileno(), batches[sent % len(batches)][0], BATCH, 0)
+        sent += 1
+        time.sleep(max(0.0, began + sent * BATCH / size - time.monotonic()))
+    return {"sent": sent * BATCH}
+
+
 KINDS: dict[str, Callable[[str, float, int], dict[str, float]]] = {
     "udp-blast": udp_blast, "udp-sink": udp_sink, "echo": echo, "request-response": request_response, "connect": connect,
     "new-flows": new_flows, "flow-sink": flow_sink, "udp-echo": udp_echo, "first-packets": first_packets,
+    "paced": paced, "flow-flood": flow_flood,
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq) / 100
 
 
-def spawn(namespace: str, *command: str) -> subprocess.Popen:
+def spawn(namespace: str, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         ["ip", "netns", "exec", namespace, *command], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     )
@@ -48,7 +48,7 @@ def output_of(process: subprocess.Popen) -> dict:
     """Raises RuntimeError when the load failed: a figure of a broken run is worse than none."""
     text, _ = process.communicate(timeout=60)
     if process.returncode:
-        raise RuntimeError(f"{process.args} ended with {process.returncode}: {text[-300:]}")
+        raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {text[-300:]}")
     return json.loads(text)
 
 
@@ -69,7 +69,7 @@ def wait_for_listener(namespace: str, port: int, kind: str) -> None:
 
 
 def tcp_stream(topology: Topology, seconds: float) -> Figures:
-    server = spawn(topology.server.namespace, "iperf3", "-s", "-1", "-J", "-B", topology.server.address)
+    server = spawn(topology.server.namespace, "iperf3", "-s", "-1", "-J", "-B", topology.server.own)
     wait_for_listener(topology.server.namespace, 5201, "t")
     before = busy_seconds()
     client = spawn(
@@ -87,7 +87,7 @@ def tcp_stream(topology: Topology, seconds: float) -> Figures:
 
 def udp_packets(topology: Topology, seconds: float) -> Figures:
     """64-byte frames: 22 bytes of data behind Ethernet, IP and UDP."""
-    server = load(topology.server.namespace, "udp-sink", topology.server.address, str(seconds + PATIENCE))
+    server = load(topology.server.namespace, "udp-sink", topology.server.own, str(seconds + PATIENCE))
     wait_for_listener(topology.server.namespace, 5301, "u")
     before = busy_seconds()
     client = load(topology.client.namespace, "udp-blast", topology.server.address, str(seconds), "22")
@@ -103,7 +103,7 @@ def udp_packets(topology: Topology, seconds: float) -> Figures:
 
 
 def _against_echo(topology: Topology, seconds: float, kind: str) -> dict:
-    server = load(topology.server.namespace, "echo", topology.server.address, str(seconds + PATIENCE))
+    server = load(topology.server.namespace, "echo", topology.server.own, str(seconds + PATIENCE))
     wait_for_listener(topology.server.namespace, 5301, "t")
     figures = output_of(load(topology.client.namespace, kind, topology.server.address, str(seconds)))
     server.terminate()

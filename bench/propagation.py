@@ -17,15 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from rookery.host.config import HostConfig
-from rookery.mapping.certificates import HOST, MAPPING, identity_of, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING, identity_of
 from rookery.mapping.client import Subscription
 from rookery.store.sqlite import SqliteStore
 from rookery.testing.mapping_world import host_config
@@ -67,7 +69,7 @@ class Region:
                 await self.store.txn([], rows(*[x for n in numbers for x in self._one_of_many(v, n)]))
             await self.store.txn([], rows(*launch(v, 255, 1, self.names[0])))
 
-    def _one_of_many(self, v: int, n: int):
+    def _one_of_many(self, v: int, n: int) -> Any:
         host = self.names[1 + n % (len(self.names) - 1)]
         return launch(v, n // PER_SUBNET, n % PER_SUBNET, host)
 
@@ -76,7 +78,7 @@ class Region:
         return host_config(self._directory, name, self.port, identity, REGION)
 
     @contextlib.contextmanager
-    def serving(self):
+    def serving(self) -> Iterator[int]:
         self.port = free_port()
         files = identity_of(self._certificates, MAPPING)
         options = {
@@ -93,7 +95,7 @@ class Region:
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as service:
             try:
-                if service.stdout.readline() != "ready\n":
+                if not service.stdout or service.stdout.readline() != "ready\n":
                     raise SystemExit((self._directory / "mapping.log").read_text())
                 yield service.pid
             finally:

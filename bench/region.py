@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Network
 from pathlib import Path
+from typing import Any
 
 from botocore.session import Session
 
@@ -26,28 +27,29 @@ def rookery(*words: str) -> str:
     ).stdout
 
 
-def ec2_client():
+def ec2_client() -> Any:
     return client_of("ec2")
 
 
-def client_of(service: str):
-    """A botocore client of the region, from what `rookery env` prints."""
+def client_of(service: str, key: tuple[str, str] | None = None) -> Any:
+    """A botocore client of the region, from what `rookery env` prints; `key`: of another account."""
     lines = [
         line.removeprefix("export ").split("=", 1)
         for line in rookery("env").splitlines()
         if line.startswith("export")
     ]
     values = {key: value.strip("'\"") for key, value in lines}
+    identity, secret = key or (values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"])
     return Session().create_client(
         service,
         endpoint_url=values["AWS_ENDPOINT_URL"],
         region_name=values["AWS_REGION"],
-        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        aws_access_key_id=identity,
+        aws_secret_access_key=secret,
     )
 
 
-def make_places(ec2) -> list[str]:
+def make_places(ec2: Any) -> list[str]:
     """Two subnets of a new VPC, in two zones, with both families."""
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
     block = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
@@ -60,7 +62,7 @@ def make_places(ec2) -> list[str]:
     ]
 
 
-def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
+def launch_pair(ec2: Any, places: list[str], **more: Any) -> tuple[dict, dict]:
     """Two running instances with an address of each family, one in each place, so on two hosts."""
     image = ec2.describe_images()["Images"][0]["ImageId"]
     asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "Ipv6AddressCount": 1, **more}
@@ -71,7 +73,7 @@ def launch_pair(ec2, places: list[str], **more) -> tuple[dict, dict]:
     return by_id[ids[0]], by_id[ids[1]]
 
 
-def make_gateway(ec2, place: str) -> None:
+def make_gateway(ec2: Any, place: str) -> None:
     """An internet gateway for the VPC of the subnet, and a route of its main table to it."""
     vpc = ec2.describe_subnets(SubnetIds=[place])["Subnets"][0]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -80,14 +82,14 @@ def make_gateway(ec2, place: str) -> None:
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
 
 
-def admit_everybody(ec2, instance: dict) -> None:
+def admit_everybody(ec2: Any, instance: dict) -> None:
     """Into the instance's security groups."""
     everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
     for group in instance["SecurityGroups"]:
         ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=everything)
 
 
-def allocate(ec2) -> tuple[str, str]:
+def allocate(ec2: Any) -> tuple[str, str]:
     """An Elastic IP: its allocation, its address."""
     made = ec2.allocate_address(Domain="vpc")
     return made["AllocationId"], made["PublicIp"]
@@ -105,9 +107,9 @@ def namespace_of(instance: dict) -> str:
 
 def as_topology(name: str, client: dict, server: dict, family: Family = IPV4) -> Topology:
     """Returns when the server answers."""
-    ends = [Endpoint(namespace_of(i), address_of(i, family)) for i in (client, server)]
-    wait_for_ping(ends[0].namespace, ends[1].address)
-    return Topology(name, *ends)
+    here, there = (Endpoint(namespace_of(i), address_of(i, family)) for i in (client, server))
+    wait_for_ping(here.namespace, there.address)
+    return Topology(name, here, there)
 
 
 def wait_for_ping(namespace: str, address: str) -> None:

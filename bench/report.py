@@ -142,11 +142,11 @@ THROUGH_CELL = THROUGH_EDGE | {
 }
 
 
-def _beside_peers(against: dict[str, Any], figures: list[str]) -> list[str]:
-    lines = head("figure", *CELL_PEERS.values(), "Rookery", *(f"/ {words}" for words in CELL_PEERS.values()))
+def _beside_peers(against: dict[str, Any], figures: list[str], peers: dict[str, str] = CELL_PEERS) -> list[str]:
+    lines = head("figure", *peers.values(), "Rookery", *(f"/ {words}" for words in peers.values()))
     for key in figures:
-        values = [f"{against['plain'][name][key]['median']:.3g}" for name in (*CELL_PEERS, "rookery")]
-        lines.append(row(THROUGH_CELL[key], *values, *(f"{against[base]['rookery'][key]['ratio']:.2f}" for base in CELL_PEERS)))
+        values = [f"{against['plain'][name][key]['median']:.3g}" for name in (*peers, "rookery")]
+        lines.append(row(THROUGH_CELL[key], *values, *(f"{against[base]['rookery'][key]['ratio']:.2f}" for base in peers)))
     return lines
 
 
@@ -157,6 +157,47 @@ def cell_path_table(data: dict[str, Any]) -> list[str]:
         "the others have not, and up to four more for a flow's first packet; CPU is that of the whole machine, the agents' included."
     )
     return [*title, *_beside_peers(data["against"], [key for key in THROUGH_CELL if key in data["against"]["plain"]["rookery"]]), "", note]
+
+
+BALANCER_PEERS = {"plain": "plain routing", "vxlan-dnat": "VXLAN + nftables DNAT", "vxlan-ipvs": "VXLAN + IPVS"}
+
+
+def balancer_path_table(data: dict[str, Any]) -> list[str]:
+    peers = {name: words for name, words in BALANCER_PEERS.items() if name in data["peers"]}
+    lines = ["## From a client through a network load balancer to its target", ""]
+    lines += _beside_peers(data["against"], [key for key in THROUGH_CELL if key in data["against"]["plain"]["rookery"]], peers)
+    without = "" if "vxlan-ipvs" in peers else " This kernel has no IPVS."
+    note = (
+        f"{len(data['figures']['plain'])} rounds, alternating order; a cell of {data['nodes']} nodes (bench/balancer_path.py). Two hosts, and a box on the "
+        f"substrate between them, or the cell; the target sees its client's address, and answers go back through the balancer.{without}"
+    )
+    return [*lines, "", note]
+
+
+PACED = {
+    "old_p50_us": "an old flow's datagram there and back, p50 us",
+    "old_p99_us": "..., p99 us",
+    "old_lost": "..., share that was lost",
+    "new_p50_us": "a new flow's first datagram there and back, p50 us",
+    "new_p99_us": "..., p99 us",
+    "new_lost": "..., share that was lost",
+}
+WHO = {"outside": "of an account outside the shard", "inside": "of one that shares a node with it"}
+
+
+def noisy_tenant_table(data: dict[str, Any]) -> list[str]:
+    lines = ["## An account at its limit", ""]
+    columns = list(next(iter(data["summary"]["outside"].values())))
+    for who, figures in data["summary"].items():
+        rows = [row(PACED[figure], *(f"{values[column]:.3g}" for column in columns)) for figure, values in figures.items()]
+        lines += [f"**{WHO[who]}**", "", *head("figure", *columns), *rows, ""]
+    held = ", ".join(f"{share:.0%}" for share in data["held_of_allowed"])
+    note = (
+        f"{data['rounds']} rounds of each kind, in turn (bench/noisy_tenant.py). `flood`: an account begins {data['rate']:,} flows a second through its NAT gateway, and "
+        f"holds as many as it may (at the nodes {held} of it); `elsewhere`: it sends the same to nobody, and its host drops it: two cores do everything here, and "
+        "what the sender and its host cost is no cell's."
+    )
+    return [*lines, note]
 
 
 def cell_sizes_table(data: dict[str, Any]) -> list[str]:
@@ -319,6 +360,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "edge_failover": edge_failover_table,
     "cell_path": cell_path_table,
     "cell_sizes": cell_sizes_table,
+    "balancer_path": balancer_path_table,
+    "noisy_tenant": noisy_tenant_table,
     "cell_tick": cell_tick_table,
 }
 

@@ -12,6 +12,7 @@ import json
 import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from bench.path import Figures, measure
 from bench.region import as_topology, ec2_client, launch_pair, make_places, running_region
@@ -43,7 +44,7 @@ def permissions(case: Case) -> list[dict]:
     return [*others, {"IpProtocol": "-1"} | _range(case.family, case.family.everybody)]
 
 
-def groups_of(ec2, vpc: str, case: Case) -> list[str]:
+def groups_of(ec2: Any, vpc: str, case: Case) -> list[str]:
     """Security groups of the case's rules together, both ways."""
     wanted, made = permissions(case), []
     for number in range(0, len(wanted), RULES_PER_GROUP):
@@ -58,7 +59,7 @@ def groups_of(ec2, vpc: str, case: Case) -> list[str]:
     return made
 
 
-def guard(ec2, vpc: str, places: list[str], case: Case) -> None:
+def guard(ec2: Any, vpc: str, places: list[str], case: Case) -> None:
     """A network ACL of the case's entries for both subnets, both ways."""
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     for egress in (True, False):
@@ -81,7 +82,7 @@ def _cidr(family: Family, word: str, cidr: str) -> dict[str, str]:
     return {word if family is IPV4 else f"Ipv6{word}": cidr}
 
 
-def lead_elsewhere(ec2, vpc: str, server: dict, case: Case) -> None:
+def lead_elsewhere(ec2: Any, vpc: str, server: dict, case: Case) -> None:
     """The case's routes, in the table of both subnets."""
     table = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
     target = server["NetworkInterfaces"][0]["NetworkInterfaceId"]
@@ -90,7 +91,7 @@ def lead_elsewhere(ec2, vpc: str, server: dict, case: Case) -> None:
         ec2.create_route(RouteTableId=table, NetworkInterfaceId=target, **{word: network})
 
 
-def rookery_pair(ec2, name: str, case: Case) -> Topology:
+def rookery_pair(ec2: Any, name: str, case: Case) -> Topology:
     """In a VPC of its own."""
     places = make_places(ec2)
     vpc = ec2.describe_subnets(SubnetIds=places)["Subnets"][0]["VpcId"]

@@ -23,6 +23,8 @@ from rookery.intent.host import (
     InterfaceIntent,
     InterfaceServices,
     NameIntent,
+    RuleIntent,
+    RuleKey,
 )
 from rookery.mapping.client import Update
 
@@ -80,7 +82,7 @@ def name_of(one: InstanceIntent) -> NameIntent:
 
 def intent(count: int) -> HostIntent:
     made = [instance(number) for number in range(10, 10 + count)]
-    rules = {row.key: row for row in map(name_of, made)}
+    rules: dict[RuleKey, RuleIntent] = {row.key: row for row in map(name_of, made)}
     return HostIntent(host="host-1", generation=1 + count, instances={one.id: one for one in made}, rules=rules)
 
 

@@ -84,6 +84,11 @@ class Endpoint:
 
     namespace: str
     address: str
+    behind: str = ""  # its own address, where `address` is that of what stands in front of it
+
+    @property
+    def own(self) -> str:
+        return self.behind or self.address
 
 
 @dataclass
@@ -109,6 +114,12 @@ def inside(namespace: str, *command: str) -> None:
     ip("netns", "exec", namespace, *command)
 
 
+def bypass_netfilter(namespace: str) -> None:
+    """As a region's substrate does (rookery.region.substrate): of a namespace with a bridge that is a switch, and nothing else."""
+    hooks = [f"net.bridge.bridge-nf-call-{tables}=0" for tables in ("iptables", "ip6tables", "arptables")]
+    inside(namespace, "sysctl", "-e", "-q", "-w", *hooks)
+
+
 def _names(prefix: str) -> dict[str, str]:
     return {part: f"rookery-bench-{prefix}-{part}" for part in ("a", "ha", "s", "hb", "b")}
 
@@ -117,6 +128,7 @@ def _substrate(names: dict[str, str]) -> None:
     """Namespaces, the bridge, and u0 of both hosts with 100.64.0.1 and .2."""
     for namespace in names.values():
         ip("netns", "add", namespace)
+    bypass_netfilter(names["s"])
     ip("-n", names["s"], "link", "add", "br0", "mtu", str(SUBSTRATE_MTU), "type", "bridge")
     ip("-n", names["s"], "link", "set", "br0", "up")
     for host, number in (("ha", 1), ("hb", 2)):

@@ -15,13 +15,13 @@ static __always_inline const struct tracker *next_resting(struct course *course)
 	if (bpf_map_pop_elem(&resting, &course->key))
 		return 0;
 	row = bpf_map_lookup_elem(&trackers, &course->key);
-	if (!row || row->pending || row->deadline <= course->now)
+	if (!row || row->pending || row->deadline <= course->now || !is_ipv4(&course->key.source))
 		return 0;
 	course->flags = is_handed_out(&course->key, &row->directive) ? CHAIN_HANDED_OUT : 0;
 	return row;
 }
 
-static __always_inline bool write_copy(hull_t *hull, struct packet *packet, const struct course *course, const struct tracker *row,
+static __always_inline bool write_copy(hull_t *hull, struct packet *packet, struct course *course, const struct tracker *row,
 				       const struct substrate_config *config)
 {
 	const struct cell_node *node = node_at(course, place_of_copy(course));

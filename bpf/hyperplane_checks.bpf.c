@@ -4,28 +4,28 @@
 
 char program_license[] SEC("license") = "GPL";
 
-static __always_inline enum verdict check(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict check(hull_t *hull, struct packet *packet)
 {
 	const struct cell_config *cell = find_cell();
 	struct course *course;
 	enum verdict verdict;
 
 	if (!cell || !(course = begin_course(cell))) return DROP_NOT_CONFIGURED;
-	if ((verdict = parse_ethernet(skb, packet))) return verdict;
-	if ((verdict = parse_ip(skb, packet))) return verdict;
+	if ((verdict = parse_ethernet(hull, packet))) return verdict;
+	if ((verdict = parse_ip(hull, packet))) return verdict;
 	if ((verdict = refuse_others(packet, course))) return verdict;
 	if ((verdict = find_checked(packet, course))) return verdict;
-	if ((verdict = find_key(skb, packet, course))) return verdict;
+	if ((verdict = find_key(hull, packet, course))) return verdict;
 	if ((verdict = ask_groups(packet, course))) return verdict;
-	return send_check(skb, packet);
+	return send_check(hull, packet);
 }
 
-SEC("tc")
-int hyperplane_checks(struct __sk_buff *skb)
+SEC(HULL_SECTION)
+int hyperplane_checks(hull_t *hull)
 {
 	struct packet *packet = blank_packet();
 
-	if (!packet) return TC_ACT_SHOT;
-	begin(skb, packet, HYPERPLANE_CHECKS);
-	return finish(skb, packet, check(skb, packet));
+	if (!packet) return HULL_DROPS;
+	begin(hull, packet, HYPERPLANE_CHECKS);
+	return finish(hull, packet, check(hull, packet));
 }

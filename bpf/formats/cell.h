@@ -23,12 +23,14 @@ enum cell_constant {
 	CELL_CLOSED_SECONDS = 10,          /* ... and nothing was heard for so long: the connection is over; half closed, it may go on */
 	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
 	CELL_DOUBT_SECONDS = 5,            /* who lived within so long may live: nobody decides in its place but who keeps what it kept */
-	CELL_LEASE_SECONDS = 60,           /* ... and a top may use what only it kept; the longest that one believes what it was told */
+	CELL_ABSENCE_SECONDS = 60,         /* ... and a top may use what only it kept; the longest that one believes what it was told */
+	CELL_LEASE_SECONDS = 1,            /* a heartbeat: who has not seen a flow for so long asks whether it is still the one it knew */
 	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
 	CELL_COPIED_SECONDS = 2,           /* no heartbeat for so long: what a node keeps of the flow is copied to who keeps it, too */
 	CELL_NAT_IDLE_SECONDS = 350,
 	CELL_EPOCHS_APART = 8,             /* between nodes that still listen to each other: files are fetched one after the other */
 	CELL_NAT_MSS = 8460,               /* largest segment that a NAT lets IPv4's handshakes name */
+	CELL_NAT64_MSS = 8440,             /* ... and IPv6's, and those that answer them */
 	CELL_CHECK_PORT_FIRST = 1024,      /* ports of a balancer's own address that are never handed out: of checks ... */
 	CELL_CHECK_PORTS = 64,             /* ... so many for the node at each place: a block */
 	CELL_CHECK_BLOCKS = CELL_NODES_MAX,
@@ -230,7 +232,8 @@ struct cell_target {
 };
 _Static_assert(sizeof(struct cell_target) == 32, "shared format");
 
-/* A flow as it arrives at an attachment. ICMP echo: the identifier as `source_port` of a request, `destination_port` of a reply. */
+/* A flow as it arrives at an attachment. ICMP echo: the identifier as `source_port` of a request, `destination_port` of a reply; IPv6's ICMP has
+ * IPv4's protocol number here. Its directive may have addresses of the other family. */
 struct flow_key {
 	__u32 vni;
 	__u32 interface;                   /* the attachment's */

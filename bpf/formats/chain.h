@@ -18,10 +18,10 @@ enum chain_step {
 	CHAIN_BEAT_FIRST = 7,              /* a heartbeat, primary of K: it lives */
 	CHAIN_BEAT_SECOND = 8,
 	CHAIN_BEAT_ANSWERS_FIRST = 9,
-	CHAIN_BEAT_ANSWERS_SECOND = 10,
-	CHAIN_END = 11,
-	CHAIN_CHECK = 12,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
-	CHAIN_COPY = 13,                   /* a node that is to keep the flow, too: it rests, so no heartbeat says it. No step follows */
+	CHAIN_BEAT_ANSWERS_SECOND = 10,    /* a heartbeat ends here */
+	CHAIN_CHECK = 11,                  /* the node whose health check this answers, by its port. It stands alone: no step follows */
+	CHAIN_COPY = 12,                   /* a node that is to keep the flow, too: it rests, so no heartbeat says it. No step follows */
+	CHAIN_END = 13,
 };
 
 enum chain_flag {
@@ -29,6 +29,7 @@ enum chain_flag {
 	CHAIN_OWN_ADDRESS = 2,             /* ... to an address of the attachment itself */
 	CHAIN_TAKEN = 4,                   /* what was decided belongs to another flow: take another port. Asked: forget it, it is over */
 	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
+	CHAIN_KEPT = 16,                   /* by its decider, which is K's secondary too: no node need go back there */
 	CHAIN_TARGET_GONE = 32,            /* ... because its target is gone, or was given up */
 };
 

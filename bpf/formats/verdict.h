@@ -138,6 +138,7 @@ enum step {
 	STEP_TOLD = 39,                    /* outer_destination: the top that is told */
 	STEP_PASSED_ON = 40,               /* outer_destination: the node whose turn it is; detail: enum chain_step */
 	STEP_RESET = 41,                   /* the sender is told that its connection is no more; detail: 1: its target is gone */
+	STEP_FAMILY_TRANSLATED = 42,       /* IPv6 becomes IPv4, or back; source, destination: as they are now; detail: the interface */
 	STEP_CHECK_FOUND = 44,             /* it belongs to a health check; detail: its slot */
 	STEP_CHECK_ANSWERED = 45,          /* given to the health check */
 	STEP_HEADER_SENT = 46,             /* the proxy protocol's header goes to the target; detail: the number at which the client's data begins */

@@ -41,7 +41,7 @@ static __always_inline void write_ip(struct iphdr *ip, __u32 bytes, __u8 protoco
 }
 
 /* Back to the sender, from the attachment or in the name of `from`. */
-static __always_inline enum verdict turn_back_to_sender(struct __sk_buff *skb, struct packet *packet, struct course *course,
+static __always_inline enum verdict turn_back_to_sender(hull_t *hull, struct packet *packet, struct course *course,
 							__be32 from, __u8 protocol)
 {
 	enum verdict verdict;
@@ -54,17 +54,17 @@ static __always_inline enum verdict turn_back_to_sender(struct __sk_buff *skb, s
 	packet->fragment = FRAGMENT_NONE;
 	if ((verdict = enter_exit(packet, course, &course->attachment)))
 		return verdict;
-	return find_way(skb);
+	return find_way(hull);
 }
 
-static __always_inline enum verdict send_answer(struct __sk_buff *skb, struct packet *packet, __u32 bytes)
+static __always_inline enum verdict send_answer(hull_t *hull, struct packet *packet, __u32 bytes)
 {
 	enum verdict verdict;
 
 	packet->largest = bytes;
 	packet->length = ETH_HLEN + bytes;
 	packet->segments = 1;
-	verdict = leave_cell(skb);
+	verdict = leave_cell(hull);
 	return verdict == SENT ? ANSWERED : verdict;
 }
 
@@ -90,32 +90,32 @@ static __always_inline __u16 icmp_sum(const struct told *told, __u32 quoted)
 	return internet_checksum(&told->icmp, sizeof(told->icmp), folded);
 }
 
-/* The kernel cuts no tail off a tunnel's packet: what is too much is taken away in front, for all of it is written anew. */
-static __always_inline bool make_answer_room(struct __sk_buff *skb, struct packet *packet, __u32 bytes)
+/* All of it is written anew. */
+static __always_inline bool make_answer_room(hull_t *hull, struct packet *packet, __u32 bytes)
 {
-	__s32 more = (__s32)(OUTER_HEAD + ETH_HLEN + bytes) - (__s32)skb->len;
+	__s32 more = (__s32)(OUTER_HEAD + ETH_HLEN + bytes) - (__s32)length_of(hull);
 
-	if (more && bpf_skb_adjust_room(skb, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+	if (!change_length(hull, more))
 		return false;
 	packet->offset = OUTER_HEAD;
 	return true;
 }
 
-static __always_inline bool write_told(struct __sk_buff *skb, struct packet *packet, struct told *told, __u32 quoted, __be32 from)
+static __always_inline bool write_told(hull_t *hull, struct packet *packet, struct told *told, __u32 quoted, __be32 from)
 {
 	__u32 bytes = sizeof(told->ip) + sizeof(told->icmp) + quoted, at = OUTER_HEAD + ETH_HLEN;
 
 	write_ip(&told->ip, bytes, IPPROTO_ICMP, from, packet->head.ip.saddr);
 	told->icmp.checksum = 0;
 	told->icmp.checksum = icmp_sum(told, quoted);
-	if (!make_answer_room(skb, packet, bytes))
+	if (!make_answer_room(hull, packet, bytes))
 		return false;
-	return quoted == QUOTED_LONG ? !bpf_skb_store_bytes(skb, at, told, sizeof(*told), 0) :
-				       !bpf_skb_store_bytes(skb, at, told, sizeof(*told) - QUOTED_LONG + QUOTED_SHORT, 0);
+	return quoted == QUOTED_LONG ? !store_bytes(hull, at, told, sizeof(*told)) :
+				       !store_bytes(hull, at, told, sizeof(*told) - QUOTED_LONG + QUOTED_SHORT);
 }
 
 /* An ICMP error about the packet as its sender sent it. */
-__noinline int tell_sender(struct __sk_buff *skb, __u32 type_and_code, __u32 mtu)
+__noinline int tell_sender(hull_t *hull, __u32 type_and_code, __u32 mtu)
 {
 	const __u32 only = 0;
 	struct told *told = bpf_map_lookup_elem(&scratch_told, &only);
@@ -126,20 +126,20 @@ __noinline int tell_sender(struct __sk_buff *skb, __u32 type_and_code, __u32 mtu
 
 	if (!told || !course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (skb->gso_size)                 /* what is sent again comes alone */
+	if (segment_of(hull))                 /* what is sent again comes alone */
 		return DROP_TOO_BIG;
 	quoted = quotable(packet);
-	if (quoted == QUOTED_LONG ? bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_LONG) :
-				    bpf_skb_load_bytes(skb, inner_ip(packet), told->quoted, QUOTED_SHORT))
+	if (quoted == QUOTED_LONG ? load_bytes(hull, inner_ip(packet), told->quoted, QUOTED_LONG) :
+				    load_bytes(hull, inner_ip(packet), told->quoted, QUOTED_SHORT))
 		return DROP_TRUNCATED;
 	packet->icmp_type = type_and_code >> 8;
 	packet->icmp_code = type_and_code;
-	if ((verdict = turn_back_to_sender(skb, packet, course, course->exit.primary.word[3], IPPROTO_ICMP)))
+	if ((verdict = turn_back_to_sender(hull, packet, course, course->exit.primary.word[3], IPPROTO_ICMP)))
 		return verdict;
 	told->icmp = (struct icmp_header){ .type = type_and_code >> 8, .code = type_and_code, .mtu = bpf_htons(mtu) };
-	if (!write_told(skb, packet, told, quoted, course->exit.primary.word[3]))
+	if (!write_told(hull, packet, told, quoted, course->exit.primary.word[3]))
 		return DROP_TRANSLATION;
-	return send_answer(skb, packet, sizeof(told->ip) + sizeof(told->icmp) + quoted);
+	return send_answer(hull, packet, sizeof(told->ip) + sizeof(told->icmp) + quoted);
 }
 
 /* RFC 9293, 3.10.7.1: what answers a segment of a connection that is not there. */
@@ -156,19 +156,18 @@ static __always_inline void turn_segment(struct segment *now, const struct segme
 
 /* What it carried and its options stay: a reset may carry data (RFC 1122, 4.2.2.12), and no sum but of what changes is needed. Ports
  * and addresses change places, which no sum sees. */
-static __always_inline bool write_segment(struct __sk_buff *skb, __u32 at, const struct packet *packet, __u32 payload)
+static __always_inline bool write_segment(hull_t *hull, __u32 at, const struct packet *packet, __u32 payload)
 {
 	const __u32 fields = at + 4;
 	struct segment old, now;
 	__be32 ports;
 
-	if (bpf_skb_load_bytes(skb, at, &ports, sizeof(ports)) || bpf_skb_load_bytes(skb, fields, &old, sizeof(old)))
+	if (load_bytes(hull, at, &ports, sizeof(ports)) || load_bytes(hull, fields, &old, sizeof(old)))
 		return false;
 	turn_segment(&now, &old, packet, payload);
 	ports = ports << 16 | ports >> 16;
-	return !bpf_l4_csum_replace(skb, at + TCP_CHECKSUM, 0,
-				    bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&now, sizeof(now), 0), 0) &&
-	       !bpf_skb_store_bytes(skb, at, &ports, sizeof(ports), 0) && !bpf_skb_store_bytes(skb, fields, &now, sizeof(now), 0);
+	return mend_covered(hull, at + TCP_CHECKSUM, bpf_csum_diff((__be32 *)&old, sizeof(old), (__be32 *)&now, sizeof(now), 0), false) &&
+	       !store_bytes(hull, at, &ports, sizeof(ports)) && !store_bytes(hull, fields, &now, sizeof(now));
 }
 
 /* That it happened, of real traffic, too: nobody else would know why a connection ended. The packet is on its way; from now on it stands
@@ -183,7 +182,7 @@ static __noinline void tell_reset(struct packet *packet, const struct course *co
 }
 
 /* In the name of whom the sender believed at the other end. Of a super-packet nothing is said: what is sent again comes alone. */
-__noinline int reset_sender(struct __sk_buff *skb)
+__noinline int reset_sender(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -191,17 +190,17 @@ __noinline int reset_sender(struct __sk_buff *skb)
 	enum verdict verdict;
 	struct iphdr ip;
 
-	if (!course || !packet || packet->tcp_flags & TCP_RST || skb->gso_size)
+	if (!course || !packet || packet->tcp_flags & TCP_RST || segment_of(hull))
 		return DROP_NO_FLOW;
 	ip = packet->head.ip;
 	bytes = bpf_ntohs(ip.tot_len);
 	payload = bytes - packet->headers;
-	if ((verdict = turn_back_to_sender(skb, packet, course, ip.daddr, IPPROTO_TCP)))
+	if ((verdict = turn_back_to_sender(hull, packet, course, ip.daddr, IPPROTO_TCP)))
 		return verdict;
-	if (!write_segment(skb, inner_transport(packet), packet, payload) || !write_tail(skb, packet, &ip, TTL_OF_ANSWERS))
+	if (!write_segment(hull, inner_transport(packet), packet, payload) || !write_tail(hull, packet, &ip, TTL_OF_ANSWERS))
 		return DROP_TRANSLATION;
 	tell(packet, STEP_RESET, CONTINUE, !!(course->flags & CHAIN_TARGET_GONE));
-	verdict = send_answer(skb, packet, bytes);
+	verdict = send_answer(hull, packet, bytes);
 	if (verdict == ANSWERED && !packet->what_if)
 		tell_reset(packet, course);
 	return verdict;

@@ -16,32 +16,25 @@ enum chain_constant {
 	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
 };
 
-static __always_inline __u32 half_of(__u32 places, bool second)
-{
-	return second ? places >> 8 : places & 0xff;
-}
-
 /* Who is asked next: who keeps the flow, and while the ring is young who kept it before. */
-static __always_inline __u32 place_asked(const struct course *course)
+static __always_inline __u32 place_asked(struct course *course)
 {
 	if (course->asked == ASKED_ALL)
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+		return keeper_of_key(course, false);
 	if (course->asked < 2)
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), course->asked);
+		return keeper_of_key(course, course->asked);
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
 }
 
 /* Of the two that keep K, here says, the one that this node is not. NOBODY: it is alone. */
-static __always_inline __u32 other_keeper(const struct course *course)
+static __always_inline __u32 other_keeper(struct course *course)
 {
-	__u32 keepers = trackers_of_key(course, CELL_NODE_CURRENT);
-
-	return half_of(keepers, half_of(keepers, false) == course->self);
+	return keeper_of_key(course, keeper_of_key(course, false) == course->self);
 }
 
 __noinline __u32 place_of_step(void)
 {
-	const struct course *course = this_course();
+	struct course *course = this_course();
 
 	if (!course)
 		return NOBODY;
@@ -52,16 +45,16 @@ __noinline __u32 place_of_step(void)
 		return course->decider;
 	case CHAIN_ANSWERS_FIRST:
 	case CHAIN_ANSWERS_SECOND:
-		return half_of(trackers_of_answers(course), course->step == CHAIN_ANSWERS_SECOND);
+		return keeper_of_answers(course, course->step == CHAIN_ANSWERS_SECOND);
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
-		return half_of(trackers_of_answers(course), course->step == CHAIN_BEAT_ANSWERS_SECOND);
+		return keeper_of_answers(course, course->step == CHAIN_BEAT_ANSWERS_SECOND);
 	case CHAIN_BEAT_FIRST:
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), false);
+		return keeper_of_key(course, false);
 	case CHAIN_SECOND:
 		return course->tail;
 	case CHAIN_BEAT_SECOND:
-		return half_of(trackers_of_key(course, CELL_NODE_CURRENT), true);
+		return keeper_of_key(course, true);
 	case CHAIN_TELL:
 		return course->top;
 	case CHAIN_CHECK:
@@ -94,35 +87,37 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->directive = course->directive;
 }
 
-static __always_inline bool write_chain_head(struct __sk_buff *skb, struct packet *packet, const struct course *course,
+static __always_inline bool write_chain_head(hull_t *hull, struct packet *packet, const struct course *course,
 					     const struct substrate_config *config)
 {
 	struct next_hop hop = { .vni = course->attachment.vni };
 	struct wrapping outer = {};
 
 	packet->outer_source = config->address;
-	write_outer(&outer, packet, config, skb->len - ETH_HLEN);
+	write_outer(&outer, packet, config, length_of(hull) - ETH_HLEN);
 	write_geneve(&outer, packet, &hop);
+	name_ends(&outer.ethernet, packet);
 	outer.geneve.version_and_option_words = CHAIN_WORDS;
 	outer.geneve.flags = CHAIN_GENEVE_FLAGS;
-	return write_head(skb, &outer.ethernet, OUTER_HEAD);
+	return write_head(hull, &outer.ethernet, OUTER_HEAD);
 }
 
-static __always_inline bool write_chain_option(struct __sk_buff *skb, const struct course *course)
+static __always_inline bool write_chain_option(hull_t *hull, const struct course *course)
 {
 	struct chain_option option = {};
 
 	write_option(&option, course);
-	return !bpf_skb_store_bytes(skb, OUTER_HEAD, &option, sizeof(option), 0);
+	return !store_bytes(hull, OUTER_HEAD, &option, sizeof(option));
 }
 
 /* To the node at this place, whose turn it is. */
-__noinline int chain_to(struct __sk_buff *skb, __u32 place)
+__noinline int chain_to(hull_t *hull, __u32 place)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	const struct cell_node *node;
+	enum verdict verdict;
 
 	if (!course || !packet || !config)
 		return DROP_NOT_CONFIGURED;
@@ -132,7 +127,9 @@ __noinline int chain_to(struct __sk_buff *skb, __u32 place)
 	packet->outer_destination = node->address;
 	if (packet->largest + WRAPPING + sizeof(struct chain_option) > config->mtu)
 		return DROP_TOO_BIG;
-	if (!stretch_head(skb, packet, CHAINED_HEAD) || !write_chain_head(skb, packet, course, config) || !write_chain_option(skb, course))
+	if ((verdict = find_substrate_hop(hull, packet, config)))
+		return verdict;
+	if (!stretch_head(hull, packet, CHAINED_HEAD) || !write_chain_head(hull, packet, course, config) || !write_chain_option(hull, course))
 		return DROP_ENCAPSULATION;
 	return SENT;
 }
@@ -144,18 +141,16 @@ static __always_inline enum step step_told(const struct course *course)
 	return course->step == CHAIN_TELL ? STEP_TOLD : STEP_PASSED_ON;
 }
 
-static __always_inline enum verdict pass_on(struct __sk_buff *skb, struct packet *packet, struct course *course, __u32 place)
+static __always_inline enum verdict pass_on(hull_t *hull, struct packet *packet, struct course *course, __u32 place)
 {
 	const struct substrate_config *config = find_substrate();
-	enum verdict verdict = chain_to(skb, place);
+	enum verdict verdict = chain_to(hull, place);
 
 	if (verdict != SENT || !config)
 		return verdict;
 	tell(packet, step_told(course), CONTINUE, course->step);
-	if ((verdict = find_substrate_hop(skb, packet, config)))
-		return verdict;
 	tell(packet, STEP_WRAPPED, SENT, 0);
-	depart(skb, packet, config->ifindex);
+	depart(hull, packet, config->ifindex);
 	return SENT;
 }
 
@@ -197,7 +192,7 @@ static __always_inline bool is_living(const struct course *course, __u32 place)
 }
 
 /* Who writes K last. Whoever asked before, and whom: the same. */
-static __always_inline __u32 tail_of(const struct course *course)
+static __always_inline __u32 tail_of(struct course *course)
 {
 	const struct tracker *row = tracker_of(course);
 
@@ -209,18 +204,16 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool own = course->flags & CHAIN_OWN_ADDRESS;
-	__u64 hash;
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
 		return DROP_NO_FLOW;
-	hash = hash_of_key(false);
-	if (!keeps_of_late(course, hash, CELL_DOUBT_SECONDS))
+	if (!is_keeper(course) || !keeps_of_late(course, course->hash, lately_left(CELL_DOUBT_SECONDS)))
 		return leave_to_keepers(course);
 	course->decider = course->self;
 	if (needs_port(course, attachment))
-		course->decider = choose_decider(course, hash);
+		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
 	course->tail = tail_of(course);
@@ -268,7 +261,7 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 		refresh_tracker(course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
-	course->flags &= ~CHAIN_TAKEN;
+	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
 	course->tail = other_keeper(course);
 	course->step = CHAIN_ANSWERS_FIRST;
 	return CONTINUE;
@@ -281,7 +274,7 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 	__u32 tail = row->tail;
 
 	if (!is_living(course, row->decider)) {
-		bool may_be_used = row->deadline + CELL_LEASE_SECONDS * SECOND > course->now + lifetime(&row->directive);
+		bool may_be_used = row->deadline + CELL_ABSENCE_SECONDS * SECOND > course->now + lifetime(&row->directive);
 
 		return may_be_used && tail != NOBODY && !is_living(course, tail) ? DROP_NO_TOP : not_known(packet, course);
 	}
@@ -317,7 +310,7 @@ __noinline int take_ask(void)
 
 static __always_inline void take_back(struct course *course)
 {
-	course->flags &= ~CHAIN_TAKEN;
+	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
 	give_up(course, &course->key);
 	give_up(course, &course->answers);
 }
@@ -336,11 +329,12 @@ static __always_inline enum verdict ask_own_decider(struct course *course, const
 	course->refused++;
 	course->decider = row->decider;
 	course->tail = row->tail;
+	course->flags &= ~CHAIN_KEPT;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
 
-__noinline int take_decide(struct __sk_buff *skb)
+__noinline int take_decide(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -365,9 +359,11 @@ __noinline int take_decide(struct __sk_buff *skb)
 	if (!course->begins)
 		return refuse_unknown(packet, course);
 	course->deciding = true;
-	if ((verdict = decide(skb)))
+	if ((verdict = decide(hull)))
 		return verdict;
 	course->decided = true;
+	if (course->tail == course->self)
+		course->flags |= CHAIN_KEPT;
 	if (!packet->what_if && !remember_decision())
 		return DROP_FLOWS_FULL;
 	tell(packet, STEP_DECIDED, CONTINUE, course->directive.version);
@@ -390,6 +386,14 @@ static __always_inline enum verdict refuse_answers(struct course *course)
 	return CONTINUE;
 }
 
+/* The last to write is the secondary of K, unless that has done so when it decided. */
+static __always_inline enum chain_step after_answers(const struct course *course)
+{
+	if (course->step == CHAIN_ANSWERS_FIRST)
+		return CHAIN_ANSWERS_SECOND;
+	return course->flags & CHAIN_KEPT && course->tail == course->decider ? CHAIN_TELL : CHAIN_SECOND;
+}
+
 __noinline int take_answers(void)
 {
 	struct course *course = this_course();
@@ -404,7 +408,7 @@ __noinline int take_answers(void)
 	if (stored == OTHER_THERE)
 		return refuse_answers(course);
 	tell(packet, STEP_STORED, CONTINUE, course->self);
-	course->step++;
+	course->step = after_answers(course);
 	return CONTINUE;
 }
 
@@ -435,6 +439,7 @@ __noinline int take_second(void)
 		return DROP_CONFLICT;
 	know(course, &row->directive);
 	course->decider = NOBODY;
+	course->flags &= ~CHAIN_KEPT;
 	course->tail = course->self;
 	course->step = CHAIN_ANSWERS_FIRST;
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
@@ -490,37 +495,37 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
-static __always_inline enum verdict take_tell(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
 	if (course->flags & CHAIN_UNKNOWN)
-		return reset_sender(skb);
+		return reset(hull, packet);
 	cache_directive(packet, course);
-	return follow(skb);
+	return follow(hull);
 }
 
 /* CONTINUE: `step` is the next one. */
-static __always_inline enum verdict take_step(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict take_step(hull_t *hull, struct packet *packet, struct course *course)
 {
 	switch (course->step) {
 	case CHAIN_ASK:
 		return take_ask();
 	case CHAIN_DECIDE:
-		return take_decide(skb);
+		return take_decide(hull);
 	case CHAIN_ANSWERS_FIRST:
 	case CHAIN_ANSWERS_SECOND:
 		return take_answers();
 	case CHAIN_SECOND:
 		return take_second();
 	case CHAIN_TELL:
-		return take_tell(skb, packet, course);
+		return take_tell(hull, packet, course);
 	case CHAIN_BEAT_FIRST:
 	case CHAIN_BEAT_SECOND:
 	case CHAIN_BEAT_ANSWERS_FIRST:
 	case CHAIN_BEAT_ANSWERS_SECOND:
 		take_beat(packet, course);
-		return course->step == CHAIN_END ? KEPT : CONTINUE;
+		return course->step > CHAIN_BEAT_ANSWERS_SECOND ? KEPT : CONTINUE;
 	case CHAIN_CHECK:
-		return take_check(skb);
+		return can_hand_over() ? take_check(hull) : DEFERRED;
 	case CHAIN_COPY:
 		return take_copy();
 	}
@@ -550,7 +555,7 @@ static __always_inline enum verdict skip_step(struct packet *packet, struct cour
 
 /* `mine`: the first step is this node's, whoever it would say has the turn: two who know different nodes to live would send a packet
  * to and fro. */
-__noinline int walk_chain(struct __sk_buff *skb, bool mine)
+__noinline int walk_chain(hull_t *hull, bool mine)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -562,11 +567,11 @@ __noinline int walk_chain(struct __sk_buff *skb, bool mine)
 		__u32 place = mine && !i ? course->self : place_of_step();
 
 		if (place == course->self)
-			verdict = take_step(skb, packet, course);
+			verdict = take_step(hull, packet, course);
 		else if (place == NOBODY)
 			verdict = skip_step(packet, course);
 		else
-			return pass_on(skb, packet, course, place);
+			return pass_on(hull, packet, course, place);
 		if (verdict)
 			return verdict;
 	}

@@ -57,14 +57,14 @@ static __always_inline void read_option(struct course *course, struct packet *pa
 }
 
 /* Fills `course`: K as this node finds it in the packet, the rest as the sender says. */
-static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __noinline enum verdict read_chain(hull_t *hull, struct packet *packet, struct course *course)
 {
 	const struct attachment *attachment;
 	struct chain_option option = {};
 	enum verdict verdict;
 	__u32 place;
 
-	if (bpf_skb_load_bytes(skb, OUTER_HEAD, &option, sizeof(option)) || !is_chain(&option))
+	if (load_bytes(hull, OUTER_HEAD, &option, sizeof(option)) || !is_chain(&option))
 		return DROP_UNKNOWN_OPTION;
 	place = place_of_node(course, packet->outer_source);
 	if (place == NOBODY)
@@ -73,14 +73,14 @@ static __noinline enum verdict read_chain(struct __sk_buff *skb, struct packet *
 		note_apart(course, place, bpf_ntohl(option.epoch));
 		return DROP_CHAIN;
 	}
-	if (option.step < CHAIN_ASK || option.step == CHAIN_END || option.step > CHAIN_COPY)
+	if (option.step < CHAIN_ASK || option.step >= CHAIN_END)
 		return DROP_CHAIN;
 	read_option(course, packet, &option);
 	attachment = attach(course, packet->vni, bpf_ntohl(option.interface));
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
 	course->measured = attachment->measured;
-	if ((verdict = find_key(skb, packet, course)))
+	if ((verdict = find_key(hull, packet, course)))
 		return verdict;
 	if (course->flags & CHAIN_HANDED_OUT)
 		course->begins = false;

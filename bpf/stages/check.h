@@ -64,12 +64,12 @@ static __always_inline enum verdict ask_groups(struct packet *packet, const stru
 }
 
 /* Room for what is written in front comes first: then it is rewritten in place, as what came over the substrate is. */
-static __always_inline enum verdict send_check(struct __sk_buff *skb, struct packet *packet)
+static __always_inline enum verdict send_check(hull_t *hull, struct packet *packet)
 {
-	if (!grow(skb, packet))
+	if (!grow(hull, packet))
 		return DROP_ENCAPSULATION;
 	packet->offset = OUTER_HEAD;
-	return follow(skb);
+	return follow(hull);
 }
 
 #endif

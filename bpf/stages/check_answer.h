@@ -53,16 +53,16 @@ static __always_inline enum verdict find_check(struct packet *packet, const stru
 	return CONTINUE;
 }
 
-static __always_inline enum verdict give_to_checks(struct __sk_buff *skb, struct packet *packet, const struct checks_config *config)
+static __always_inline enum verdict give_to_checks(hull_t *hull, struct packet *packet, const struct checks_config *config)
 {
 	struct head head = {};
 
-	if (!shrink(skb, packet))
+	if (!shrink(hull, packet))
 		return DROP_DECAPSULATION;
 	__builtin_memcpy(head.frame.h_dest, config->mac, ETH_ALEN);
 	__builtin_memcpy(head.frame.h_source, config->node_mac, ETH_ALEN);
 	head.frame.h_proto = bpf_htons(ETH_P_IP);
-	if (!write_head(skb, &head.frame, sizeof(head.frame)))
+	if (!write_head(hull, &head.frame, sizeof(head.frame)))
 		return DROP_DECAPSULATION;
 	tell(packet, STEP_CHECK_ANSWERED, CHECKED, 0);
 	packet->target = config->ifindex;
@@ -71,7 +71,7 @@ static __always_inline enum verdict give_to_checks(struct __sk_buff *skb, struct
 }
 
 /* The node that made the check, or was said to have: who is not the one passes it on to nobody. */
-__noinline int take_check(struct __sk_buff *skb)
+__noinline int take_check(hull_t *hull)
 {
 	const struct checks_config *config = find_checks();
 	struct course *course = this_course();
@@ -82,9 +82,9 @@ __noinline int take_check(struct __sk_buff *skb)
 		return DROP_NOT_CONFIGURED;
 	if ((verdict = find_check(packet, course)))
 		return verdict;
-	if ((verdict = rewrite(skb)))
+	if ((verdict = rewrite(hull)))
 		return verdict;
-	return give_to_checks(skb, packet, config);
+	return give_to_checks(hull, packet, config);
 }
 
 #endif

@@ -12,6 +12,7 @@
 enum course_constant {
 	NOBODY = 0xff,                     /* as a place in the cell */
 	ASKED_ALL = 0xf,                   /* as a number of trackers: who is asked now decides */
+	KEEPERS_KNOWN = 1 << 16,
 };
 
 struct ranking {
@@ -54,8 +55,12 @@ struct course {
 	__u32 asked;
 	__u32 refused;
 	__u32 tail;                        /* place: who writes K last */
+	__u64 hash;                        /* of K, once its keepers are known */
+	__u32 keepers;                     /* of K and of K', as rank() says them and ..._KNOWN; 0: nobody has asked */
+	__u32 answers_keepers;
+	__u32 absent;                      /* bits: who lived a minute ago, when ports are looked for */
+	__u32 wanted;                      /* place: who should be the second keeper of a port; NOBODY: whoever */
 	__u32 seconds;                     /* as struct chain_option has it */
-	__u32 tried;                       /* blocks of ports */
 	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
@@ -78,6 +83,8 @@ struct course {
 	struct tracker row;                /* as it is to be stored */
 	struct cached_directive cached;
 	struct shortcut_key came;          /* as the packet came (shortcut.h) */
+	__u32 crossed_rest;                /* of an ICMP error in the other family: MTU or pointer (cross_error.h) */
+	__u8 crossed_type;                 /* of an echo, in the family in which it came (cross.h) */
 	__u64 world;                       /* ... and when */
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
 };

@@ -50,13 +50,13 @@ static __always_inline enum verdict check_host(const struct packet *packet, cons
 /* Lengths of a super-packet are not those of any packet on a wire: the kernel made it. */
 static __always_inline enum verdict check_lengths(hull_t *hull, const struct wrapping *outer)
 {
-	__u32 total = bpf_ntohs(outer->ip.tot_len);
+	__u32 total = bpf_ntohs(outer->ip.tot_len), present = length_of(hull) - ETH_HLEN;
 
 	if (segment_of(hull))
 		return CONTINUE;
-	if (total > length_of(hull) - ETH_HLEN)
+	if (total > present)
 		return DROP_TRUNCATED;
-	if (total < length_of(hull) - ETH_HLEN || bpf_ntohs(outer->udp.len) + sizeof(outer->ip) != total)
+	if (total < present || bpf_ntohs(outer->udp.len) + sizeof(outer->ip) != total)
 		return DROP_MALFORMED_GENEVE;
 	return CONTINUE;
 }
@@ -116,7 +116,7 @@ static __always_inline enum verdict find_origin(hull_t *hull, struct packet *pac
 	__u32 words = outer->geneve.version_and_option_words & GENEVE_OPTION_WORDS;
 
 	packet->offset = OPTIONS_BEGIN + words * 4;
-	if (packet->offset > length_of(hull))
+	if (packet->offset > packet->length)
 		return DROP_TRUNCATED;
 	/* What every host of today sends. */
 	if (words * 4 == sizeof(outer->origin) && is_origin(&outer->origin.header) &&

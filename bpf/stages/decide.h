@@ -10,7 +10,10 @@
 
 enum decide_constant {
 	BLOCKS_SEARCHED = 256,             /* for those that this node owns: one of so many as there are nodes is */
-	BLOCKS_TRIED = 16,                 /* own ones, of an address */
+	BLOCKS_CHOSEN = 32,                /* ... among the first so many for one that saves a way */
+	BLOCKS_TRIED = 20,                 /* own ones, of an address */
+	BLOCKS_WANTED = 4,                 /* ... the first of them where the flow is kept anyway: others may be free */
+	NO_BLOCK = CELL_PORT_BLOCKS,
 	ADDRESSES_TRIED = 8,
 };
 
@@ -29,7 +32,7 @@ static __always_inline const struct cell_service *service_of(const struct course
 
 /* A target's place in the table: the flow's hash; of connections also the SYN's sequence number, so that who connects anew may
  * reach another one. Sticky: the client's address alone. */
-static __noinline __u32 choice_of(struct __sk_buff *skb, const struct packet *packet, struct course *course, bool sticky)
+static __noinline __u32 choice_of(hull_t *hull, const struct packet *packet, struct course *course, bool sticky)
 {
 	struct flow_key whole = course->key;
 	__be32 sequence = 0;
@@ -43,7 +46,7 @@ static __noinline __u32 choice_of(struct __sk_buff *skb, const struct packet *pa
 	hash = hash_of_key(false);
 	course->key = whole;
 	if (!sticky && packet->protocol == IPPROTO_TCP)
-		bpf_skb_load_bytes(skb, packet->offset + ETH_HLEN + packet->head.ip.ihl * 4 + 4, &sequence, sizeof(sequence));
+		load_bytes(hull, packet->offset + ETH_HLEN + packet->head.ip.ihl * 4 + 4, &sequence, sizeof(sequence));
 	return (mix64(hash ^ sequence) >> 32) * CELL_CHOICES >> 32;
 }
 
@@ -57,7 +60,7 @@ static __always_inline __u32 chosen_target(const struct course *course, const st
 	return choices && choice < CELL_CHOICES ? choices->target[choice] : CELL_NO_TARGET;
 }
 
-static __noinline enum verdict choose_target(struct __sk_buff *skb, const struct packet *packet, struct course *course,
+static __noinline enum verdict choose_target(hull_t *hull, const struct packet *packet, struct course *course,
 					     const struct cell_service *service)
 {
 	const struct cell_config *config = find_cell();
@@ -66,7 +69,7 @@ static __noinline enum verdict choose_target(struct __sk_buff *skb, const struct
 
 	if (!config)
 		return DROP_NOT_CONFIGURED;
-	number = chosen_target(course, config, service->number, choice_of(skb, packet, course, service->flags & SERVICE_STICKY));
+	number = chosen_target(course, config, service->number, choice_of(hull, packet, course, service->flags & SERVICE_STICKY));
 	target = target_of(course, config, number);
 	if (!target)
 		return DROP_NO_TARGET;
@@ -143,42 +146,86 @@ static __always_inline bool is_of_checks(const struct course *course, __u32 bloc
 }
 
 /* A new owner leaves a block alone until it has been told which of its ports are taken. */
-__noinline int owns_block(__u32 block)
+static __always_inline bool owns_block(struct course *course, __u64 address, __u32 block)
 {
-	struct course *course = this_course();
-	__u64 hash;
+	__u64 hash = hash_of_block(address, CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
 
-	if (!course || is_of_checks(course, block))
-		return 0;
-	course->answers.destination_port = bpf_htons(CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
-	hash = hash_of_answers(true);
-	if ((rank(hash, CELL_NODE_CURRENT) & 0xff) != course->self || !keeps_of_late(course, hash, CELL_LEASE_SECONDS))
-		return 0;
+	if (is_of_checks(course, block))
+		return false;
+	course->answers_keepers = KEEPERS_KNOWN | rank(hash, CELL_NODE_CURRENT);
+	if (half_of(course->answers_keepers, false) != course->self)
+		return false;
 	return !is_young(course) || (rank(hash, CELL_NODE_PREVIOUS) & 0xff) == course->self;
 }
 
-/* Random blocks of the address that `answers` leads to. */
+/* K' is kept by two, and so is K; whoever decides is one of the former, and which port it hands out is its own affair. One whose other
+ * keeper has to write down K anyway, or is to be told in the end, saves the packet a way. */
+static __always_inline __u32 wanted_keeper(const struct course *course)
+{
+	__u32 wanted = course->tail == course->self ? course->top : course->tail;
+
+	return wanted == course->self ? NOBODY : wanted;
+}
+
+static __always_inline bool is_wanted(const struct course *course)
+{
+	return course->wanted == NOBODY || half_of(course->answers_keepers, true) == course->wanted;
+}
+
+/* From a random one on the first that this node owns, or of a few the first that is wanted. */
+__noinline __u32 find_block(__u32 random)
+{
+	struct course *course = this_course();
+	__u64 address = hash_of_answers_address();
+	__u32 spare = NO_BLOCK;
+
+	if (!course)
+		return NO_BLOCK;
+	for (__u32 i = 0; i < BLOCKS_SEARCHED && (i < BLOCKS_CHOSEN || spare == NO_BLOCK); i++) {
+		__u32 block = (random + i) % CELL_PORT_BLOCKS;
+
+		if (!owns_block(course, address, block))
+			continue;
+		if (is_wanted(course))
+			return block;
+		spare = block;
+	}
+	course->answers_keepers = 0;
+	return spare;
+}
+
+/* Also of those that lived a minute ago this node keeps it: whoever may still use its ports is known here. */
+__noinline int kept_of_late(__u32 block)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return 0;
+	return keeps_of_late(course, hash_of_block(hash_of_answers_address(), CELL_PORT_FIRST + block * CELL_PORT_BLOCK), course->absent);
+}
+
+/* Random blocks of the address that `answers` leads to. Not the next one: full blocks would lie side by side. */
 __noinline int take_port_of_address(bool what_if)
 {
 	struct course *course = this_course();
-	__u32 random = bpf_get_prandom_u32();
 
 	if (!course)
 		return NO_ROOM;
-	course->tried = 0;
-	for (__u32 i = 0; i < BLOCKS_SEARCHED && course->tried < BLOCKS_TRIED; i++) {
-		__u32 block = (__u16)random % CELL_PORT_BLOCKS;
+	course->wanted = wanted_keeper(course);
+	course->absent = lately_left(CELL_ABSENCE_SECONDS);
+	for (__u32 i = 0; i < BLOCKS_TRIED; i++) {
+		__u32 random = bpf_get_prandom_u32(), block = find_block((__u16)random);
 		int stored;
 
-		if (!owns_block(block)) {
-			random++;
+		if (block >= NO_BLOCK)
+			break;
+		if (course->absent && !kept_of_late(block))
 			continue;
-		}
-		course->tried++;
 		stored = take_port_of_block(block, random >> 16, what_if);
 		if (stored != OTHER_THERE)
 			return stored;
-		random = bpf_get_prandom_u32();        /* not the next one: full blocks would lie side by side */
+		if (i + 1 == BLOCKS_WANTED)
+			course->wanted = NOBODY;
 	}
 	return OTHER_THERE;
 }
@@ -206,6 +253,8 @@ static __noinline enum verdict decide_nat(struct course *course, const struct at
 	enum stored stored = OTHER_THERE;
 
 	begin_decision(course, CELL_NAT_IDLE_SECONDS);
+	if (!is_ipv4(&course->key.destination))
+		course->directive.destination = ipv4_address(course->key.destination.word[3]);
 	for (__u32 i = 0; i < ADDRESSES_TRIED && i < many && stored == OTHER_THERE; i++) {
 		if (!set_nat_address(course, (first + i) % many))
 			continue;
@@ -252,7 +301,7 @@ static __always_inline enum verdict ask_exit(struct packet *packet, struct cours
 	return admit_to_target(packet, exit, course);
 }
 
-static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct packet *packet, struct course *course, bool what_if)
+static __noinline enum verdict decide_balancer(hull_t *hull, struct packet *packet, struct course *course, bool what_if)
 {
 	const struct cell_service *service = service_of(course);
 	const struct attachment *exit;
@@ -263,7 +312,7 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct pac
 		return DROP_NO_SERVICE;
 	begin_decision(course, service->idle_seconds);
 	begin_stream(packet, course, service);
-	if ((verdict = choose_target(skb, packet, course, service)))
+	if ((verdict = choose_target(hull, packet, course, service)))
 		return verdict;
 	exit = exit_of(course, service);
 	if (!exit)
@@ -281,7 +330,7 @@ static __noinline enum verdict decide_balancer(struct __sk_buff *skb, struct pac
 	return stored == STORED ? CONTINUE : no_port(stored);
 }
 
-__noinline int decide(struct __sk_buff *skb)
+__noinline int decide(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -294,7 +343,7 @@ __noinline int decide(struct __sk_buff *skb)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT)
 		return decide_nat(course, attachment, packet->what_if);
-	return decide_balancer(skb, packet, course, packet->what_if);
+	return decide_balancer(hull, packet, course, packet->what_if);
 }
 
 /* Is the source hidden, so that a port must be had? Only a balancer may leave it as it is. */

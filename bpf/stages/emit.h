@@ -4,6 +4,7 @@
 #ifndef ROOKERY_EMIT_H
 #define ROOKERY_EMIT_H
 
+#include "hull/door.h"
 #include "hull/room.h"
 #include "stages/course.h"
 #include "stages/decapsulate.h"
@@ -11,10 +12,6 @@
 #include "stages/route.h"
 #include "stages/substrate.h"
 #include "stages/wrap.h"
-
-enum emit_constant {
-	ENTERS_AGAIN = 0x43450001,         /* skb->mark */
-};
 
 static __always_inline void stand_for(struct course *course, const struct attachment_key *key, const struct attachment *attachment)
 {
@@ -63,53 +60,34 @@ static __always_inline enum verdict enter_exit(struct packet *packet, struct cou
 }
 
 /* Whose address and whose ports are `packet`'s now: where does that go, and may it? */
-__noinline int find_way(struct __sk_buff *skb)
+__noinline int find_way(hull_t *hull)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	enum verdict verdict;
 
-	if (!course || !packet || !config || !skb)
+	if (!course || !packet || !config || !hull)
 		return DROP_NOT_CONFIGURED;
 	if ((verdict = find_next_hop(packet, &course->exit, &course->hop)))
 		return verdict;
 	if ((verdict = check_border(packet, &course->exit.gates, EGRESS, leaves_subnet(&course->exit, &course->hop))))
 		return verdict;
-	return find_substrate_hop(skb, packet, config);
+	return find_substrate_hop(hull, packet, config);
 }
 
 /* In place: what is unwrapped and wrapped anew is, to the kernel, a tunnel in a tunnel. */
-static __always_inline bool stretch_head(struct __sk_buff *skb, struct packet *packet, __u32 head)
+static __always_inline bool stretch_head(hull_t *hull, struct packet *packet, __u32 head)
 {
 	__s32 more = (__s32)head - (__s32)packet->offset;
 
-	if (!stretch(skb, more))
+	if (!stretch(hull, more))
 		return false;
 	packet->offset = head;
 	return true;
 }
 
-/* From one attachment of this very node to another: once more through its own door. The mark says that it was here before; it comes from
- * no other namespace, which clears it, and from no wire. */
-static __always_inline void enter_again(struct __sk_buff *skb, struct packet *packet, const struct substrate_config *config)
-{
-	if (packet->what_if || packet->outer_destination != config->address)
-		return;
-	skb->mark = ENTERS_AGAIN;
-	packet->action = bpf_redirect(config->ifindex, BPF_F_INGRESS);
-}
-
-static __always_inline bool has_entered_before(struct __sk_buff *skb, const struct packet *packet)
-{
-	bool before = packet->what_if || skb->mark == ENTERS_AGAIN;
-
-	if (!packet->what_if)
-		skb->mark = 0;
-	return before;
-}
-
-__noinline int leave_cell(struct __sk_buff *skb)
+__noinline int leave_cell(hull_t *hull)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
@@ -120,11 +98,11 @@ __noinline int leave_cell(struct __sk_buff *skb)
 		return DROP_NOT_CONFIGURED;
 	if (packet->largest + WRAPPING > config->mtu)
 		return DROP_TOO_BIG;
-	if (!stretch_head(skb, packet, OUTER_HEAD))
+	if (!stretch_head(hull, packet, OUTER_HEAD))
 		return DROP_ENCAPSULATION;
-	verdict = wrap(skb, packet, &course->hop, config);
+	verdict = wrap(hull, packet, &course->hop, config);
 	course->left = verdict == SENT;
-	enter_again(skb, packet, config);
+	enter_again(hull, packet, config);
 	return verdict;
 }
 

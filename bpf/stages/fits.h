@@ -141,6 +141,12 @@ static __always_inline bool exceeds_internet(const struct packet *packet)
 	return packet->largest > INTERNET_MTU && packet->leads_out && packet->dont_fragment;
 }
 
+/* As at AWS: an endpoint tells nobody what it does not take. What the path does not carry is the router's to say. */
+static __always_inline bool exceeds_endpoint(const struct packet *packet, __u32 mtu)
+{
+	return packet->to_endpoint && mtu == CELL_MTU;
+}
+
 static __always_inline enum verdict check_size(struct __sk_buff *skb, struct packet *packet,
 					       const struct interface_config *interface,
 					       const struct substrate_config *config)
@@ -151,7 +157,7 @@ static __always_inline enum verdict check_size(struct __sk_buff *skb, struct pac
 		mtu = CELL_MTU;
 	if (packet->largest <= mtu && !exceeds_internet(packet))
 		return CONTINUE;
-	if (!packet->dont_fragment || packet->unanswerable)
+	if (!packet->dont_fragment || packet->unanswerable || exceeds_endpoint(packet, mtu))
 		return DROP_TOO_BIG;
 	if (packet->leads_out && mtu > INTERNET_MTU)
 		mtu = INTERNET_MTU;

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_FOLLOW_H
 #define ROOKERY_FOLLOW_H
 
+#include "stages/cross.h"
 #include "stages/proxy_stream.h"
 
 /* As it will be; the bytes follow when it is clear that it leaves. */
@@ -29,20 +30,7 @@ static __noinline void tell_readdressed(struct packet *packet, const struct cour
 		tell(packet, STEP_DESTINATION_TRANSLATED, CONTINUE, directive->interface);
 }
 
-/* Error messages and later fragments are not answered with errors (RFC 1122, 3.2.2). */
-static __always_inline enum verdict say(struct __sk_buff *skb, const struct packet *packet, __u32 type, __u32 code, __u32 mtu,
-					enum verdict otherwise)
-{
-	return packet->unanswerable ? otherwise : tell_sender(skb, type << 8 | code, mtu);
-}
-
-/* Larger than a cell takes, or than what is behind a gateway: an edge cuts what may be cut. */
-static __always_inline __u32 largest_allowed(const struct packet *packet)
-{
-	return packet->leads_out && packet->dont_fragment ? INTERNET_MTU : CELL_MTU;
-}
-
-static __always_inline enum verdict check_cell_size(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline enum verdict check_cell_size(hull_t *hull, const struct packet *packet)
 {
 	__u32 largest = largest_allowed(packet);
 
@@ -50,18 +38,18 @@ static __always_inline enum verdict check_cell_size(struct __sk_buff *skb, const
 		return CONTINUE;
 	if (!packet->dont_fragment)
 		return DROP_TOO_BIG;
-	return say(skb, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, largest, DROP_TOO_BIG);
+	return say(hull, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, largest, DROP_TOO_BIG);
 }
 
 /* Every attachment is a hop, or a balancer that is its own target would go round for ever. A NAT gateway says so, with its private
  * address and to the inside. */
-static __always_inline enum verdict check_hops(struct __sk_buff *skb, const struct packet *packet, const struct course *course, bool nat)
+static __always_inline enum verdict check_hops(hull_t *hull, const struct packet *packet, const struct course *course, bool nat)
 {
-	if (packet->head.ip.ttl > 1)
+	if (hops_left(packet) > 1)
 		return CONTINUE;
 	if (!nat || !(course->directive.flags & DIRECTIVE_OUTWARD))
 		return DROP_HOP_LIMIT;
-	return say(skb, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
+	return say(hull, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
 }
 
 static __always_inline bool is_nat(const struct course *course)
@@ -71,7 +59,7 @@ static __always_inline bool is_nat(const struct course *course)
 	return attachment && attachment->kind == ATTACHMENT_NAT;
 }
 
-__noinline int follow(struct __sk_buff *skb)
+__noinline int follow(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -85,23 +73,25 @@ __noinline int follow(struct __sk_buff *skb)
 	nat = is_nat(course);
 	if ((verdict = enter_exit(packet, course, &exit)))
 		return verdict;
-	if ((verdict = check_hops(skb, packet, course, nat)))
+	if ((verdict = check_hops(hull, packet, course, nat)))
 		return verdict;
-	if ((verdict = answer_for_client(skb)))
+	if (changes_family(course))
+		return cross(hull);
+	if ((verdict = answer_for_client(hull)))
 		return verdict;
 	readdress_packet(packet, course);
 	tell_readdressed(packet, course);
-	if ((verdict = find_way(skb)))
+	if ((verdict = find_way(hull)))
 		return verdict;
-	if ((verdict = check_cell_size(skb, packet)))
+	if ((verdict = check_cell_size(hull, packet)))
 		return verdict;
-	if ((verdict = rewrite(skb)))
+	if ((verdict = rewrite(hull)))
 		return verdict;
-	if (nat && (verdict = clamp_mss(skb)))
+	if (nat && (verdict = clamp_mss(hull, CELL_NAT_MSS)))
 		return verdict;
-	if ((verdict = shift_stream(skb)))
+	if ((verdict = shift_stream(hull)))
 		return verdict;
-	return leave_cell(skb);
+	return leave_cell(hull);
 }
 
 #endif

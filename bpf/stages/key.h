@@ -4,6 +4,7 @@
 #define ROOKERY_KEY_H
 
 #include "stages/course.h"
+#include "stages/nat64.h"
 #include "stages/parse.h"
 #include "stages/quote.h"
 #include "stages/tcp.h"
@@ -54,13 +55,27 @@ static __always_inline __u64 siphash(const __u64 *secret, const struct flow_key 
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+/* Fast, and of a keyed hash as hard to guess as that. src/rookery/hyperplane/ring.py says the same. */
+static __always_inline __u64 mix64(__u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
 /* Of a port that the cell handed out only attachment, address and block count: whoever owns the block keeps all its flows. */
-static __always_inline void leave_block(struct flow_key *key)
+static __always_inline void leave_address(struct flow_key *key)
 {
 	__builtin_memset(&key->source, 0, sizeof(key->source));
 	key->protocol = 0;
 	key->source_port = 0;
-	key->destination_port &= bpf_htons(~(CELL_PORT_BLOCK - 1));
+	key->destination_port = 0;
+}
+
+/* Who looks for a block asks this of many: of `address` the keyed hash is found once. */
+static __always_inline __u64 hash_of_block(__u64 address, __u32 port)
+{
+	return mix64(address ^ port / CELL_PORT_BLOCK);
 }
 
 static __always_inline __u64 place_hash(const struct flow_key *from, bool handed_out)
@@ -68,9 +83,12 @@ static __always_inline __u64 place_hash(const struct flow_key *from, bool handed
 	const struct cell_config *config = find_cell();
 	struct flow_key key = *from;
 
-	if (handed_out)
-		leave_block(&key);
-	return config ? siphash(config->key, &key) : 0;
+	if (!config)
+		return 0;
+	if (!handed_out)
+		return siphash(config->key, &key);
+	leave_address(&key);
+	return hash_of_block(siphash(config->key, &key), bpf_ntohs(from->destination_port));
 }
 
 /* Not static: the verifier looks at them once. */
@@ -86,6 +104,26 @@ __noinline __u64 hash_of_answers(bool handed_out)
 	const struct course *course = this_course();
 
 	return course ? place_hash(&course->answers, handed_out) : 0;
+}
+
+/* ... without its port. */
+__noinline __u64 hash_of_answers_address(void)
+{
+	const struct cell_config *config = find_cell();
+	const struct course *course = this_course();
+	struct flow_key key;
+
+	if (!course || !config)
+		return 0;
+	key = course->answers;
+	leave_address(&key);
+	return siphash(config->key, &key);
+}
+
+/* Either family's ICMP is one protocol to K: its addresses say which. */
+static __always_inline __u8 protocol_of_key(__u8 protocol)
+{
+	return protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : protocol;
 }
 
 static __always_inline bool carries_ports(const struct packet *packet)
@@ -107,36 +145,63 @@ static __always_inline void put_key_ports(struct flow_key *key, const struct pac
 	}
 }
 
+/* `word`: how the quoted packet's transport begins. */
+static __always_inline bool put_quoted_ports(struct flow_key *key, __u8 protocol, const __be16 *word, bool icmp)
+{
+	__u8 type = bpf_ntohs(word[0]) >> 8;
+
+	key->protocol = protocol_of_key(protocol);
+	if (icmp) {
+		*(is_echo_request(protocol, type) ? &key->destination_port : &key->source_port) = word[2];
+		return is_echo(protocol, type);
+	}
+	key->source_port = word[1];
+	key->destination_port = word[0];
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
 /* The packet that an ICMP error quotes went the other way: turned round, it is of the same flow as the error. */
-static __always_inline bool read_quoted_key(struct __sk_buff *skb, const struct packet *packet, struct flow_key *key)
+static __always_inline bool read_quoted_key(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers;
 	__be16 word[4] = {};
 	struct iphdr ip;
 
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return false;
-	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || bpf_skb_load_bytes(skb, at + ip.ihl * 4, word, sizeof(word)))
+	if (ip.frag_off & bpf_htons(IP_FRAGMENT_OFFSET) || load_bytes(hull, at + ip.ihl * 4, word, sizeof(word)))
 		return false;
 	key->source = ipv4_address(ip.daddr);
 	key->destination = ipv4_address(ip.saddr);
-	key->protocol = ip.protocol;
-	if (ip.protocol == IPPROTO_ICMP) {
-		bool asked = bpf_ntohs(word[0]) >> 8 == ICMP_ECHO;
+	return put_quoted_ports(key, ip.protocol, word, ip.protocol == IPPROTO_ICMP);
+}
 
-		*(asked ? &key->destination_port : &key->source_port) = word[2];
-		return is_echo(ip.protocol, bpf_ntohs(word[0]) >> 8);
-	}
-	key->source_port = word[1];
-	key->destination_port = word[0];
-	return ip.protocol == IPPROTO_TCP || ip.protocol == IPPROTO_UDP;
+/* As much of it as a NAT gateway sends: without extension headers. */
+static __always_inline bool read_quoted_key_ipv6(hull_t *hull, const struct packet *packet, struct flow_key *key)
+{
+	__u32 at = packet->offset + ETH_HLEN + packet->headers;
+	__be16 word[4] = {};
+	struct ipv6_header ip;
+
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || bpf_ntohl(ip.version_class_flow) >> 28 != IPV6_VERSION)
+		return false;
+	if (load_bytes(hull, at + sizeof(ip), word, sizeof(word)))
+		return false;
+	key->source = ip.destination;
+	key->destination = ip.source;
+	return put_quoted_ports(key, ip.next, word, ip.next == IPPROTO_ICMPV6) && !is_ipv4(&key->source) && is_nat64(&key->destination);
+}
+
+static __noinline bool read_quoted_flow(hull_t *hull, const struct packet *packet, struct flow_key *key)
+{
+	return is_ipv4(&packet->source) ? read_quoted_key(hull, packet, key) : read_quoted_key_ipv6(hull, packet, key);
 }
 
 static __always_inline void begin_key(struct course *course, const struct packet *packet)
 {
 	course->key.vni = course->attachment.vni;
 	course->key.interface = course->attachment.interface;
-	course->key.protocol = packet->protocol;
+	course->key.protocol = protocol_of_key(packet->protocol);
 	course->key.source = packet->source;
 	course->key.destination = packet->destination;
 }
@@ -155,15 +220,17 @@ static __always_inline enum verdict refuse_fragment(const struct packet *packet)
 	return packet->fragment && packet->protocol != IPPROTO_UDP ? DROP_CELL_FRAGMENT : CONTINUE;
 }
 
-/* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4. A sweep has keys, and no packets. */
-static __noinline __attribute__((unused)) enum verdict find_key(struct __sk_buff *skb, struct packet *packet, struct course *course)
+/* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4, and over IPv6 to what NAT64 leads to. A sweep has keys, and no packets. */
+static __noinline __attribute__((unused)) enum verdict find_key(hull_t *hull, struct packet *packet, struct course *course)
 {
+	enum verdict verdict;
+
 	begin_key(course, packet);
-	if (!is_ipv4(&packet->source))
-		return DROP_PROTOCOL;
+	if (!is_ipv4(&packet->source) && (verdict = admit_ipv6(packet, course)))
+		return verdict;
 	if (quotes(packet))
-		return read_quoted_key(skb, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
-	if (!carries_ports(packet) && !(packet->protocol == IPPROTO_ICMP && is_echo(packet->protocol, packet->icmp_type)))
+		return read_quoted_flow(hull, packet, &course->key) ? CONTINUE : DROP_NO_FLOW;
+	if (!carries_ports(packet) && !(carries_icmp(&packet->source, packet->protocol) && is_echo(packet->protocol, packet->icmp_type)))
 		return DROP_PROTOCOL;
 	put_key_ports(&course->key, packet);
 	course->begins = may_begin(packet);
@@ -207,6 +274,7 @@ static __always_inline void know(struct course *course, const struct directive *
 {
 	course->directive = *directive;
 	course->known = true;
+	course->answers_keepers = 0;
 	turn_key(&course->directive, course->key.protocol, &course->answers);
 }
 

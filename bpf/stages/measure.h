@@ -144,6 +144,8 @@ static __always_inline void measure_shortcut(const struct packet *packet, __u32 
 {
 	struct measures *row = measures_of(measured), *exit = exit_measured == measured ? row : measures_of(exit_measured);
 
+	if (verdict == DEFERRED)
+		return;
 	if (row)
 		measure_passage(packet, row, at);
 	if (row && verdict >= DROP_NOT_CONFIGURED)
@@ -152,14 +154,14 @@ static __always_inline void measure_shortcut(const struct packet *packet, __u32 
 		measure_passage(packet, exit, at + 2);
 }
 
-/* Out of line, and not static: the verifier looks at it once. */
+/* Out of line, and not static: the verifier looks at it once. What is deferred is measured by the build that ends it. */
 __noinline int take_measures(__u32 verdict)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
 	struct measures *row, *exit;
 
-	if (!course || !packet || packet->what_if || course->step == CHAIN_CHECK)
+	if (!course || !packet || packet->what_if || course->step == CHAIN_CHECK || verdict == DEFERRED)
 		return 0;
 	row = measures_of(course->measured);
 	if (!row)

@@ -15,6 +15,12 @@ struct next_hop {
 	__u8 mac[6];
 };
 
+/* Of all that live at a cell endpoints alone speak for nobody else. */
+static __always_inline bool is_endpoint(const struct mapping *mapping)
+{
+	return mapping->flags & INTERFACE_AT_CELL && mapping->flags & INTERFACE_SOURCE_DEST_CHECK;
+}
+
 static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, struct next_hop *hop)
 {
 	const struct mapping *mapping = mapping_of(vni, &packet->destination);
@@ -25,6 +31,7 @@ static __always_inline enum verdict to_owner(struct packet *packet, __u32 vni, s
 	packet->outer_destination = mapping->host;
 	if (mapping->flags & INTERFACE_AT_CELL && (verdict = find_top(packet, mapping->host)))
 		return verdict;
+	packet->to_endpoint = is_endpoint(mapping);
 	tell(packet, STEP_MAPPING_FOUND, CONTINUE, mapping->generation);
 	hop->host = packet->outer_destination;
 	hop->vni = vni;

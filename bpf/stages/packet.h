@@ -48,7 +48,7 @@ enum head_constant {
 _Static_assert(offsetof(struct head, transport) == 2 + ETH_HLEN + 20, "no holes between the headers");
 
 enum packet_constant {
-	FARTHEST_HEAD = 512,               /* nothing that is read begins behind this: the verifier wants a bound */
+	FARTHEST_HEAD = 1 << 9,            /* nothing that is read begins behind this: the verifier wants a bound */
 };
 
 enum fragment_kind {
@@ -101,6 +101,7 @@ struct packet {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	bool at_cell;                      /* who sent it, or gets it next, lives at a cell */
+	bool to_endpoint;                  /* who gets it next is one of PrivateLink's */
 	bool what_if;
 	bool dont_fragment;
 	bool unanswerable;                 /* later fragment or ICMP error: RFC 1122, 3.2.2, no ICMP error about those */
@@ -169,15 +170,17 @@ static __always_inline __u32 gather_head(hull_t *hull, __u32 offset, void *to, _
 	return load_bytes(hull, offset, to, last + 1) ? 0 : last + 1;
 }
 
-/* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round. */
+/* Where so many bytes lie in one piece, or none. The offset is bounded before it is added, which clang would turn round; and by arithmetic,
+ * for Linux 6.1 forgets what a comparison said of a number that lies on the stack. */
 static __always_inline const void *in_place(hull_t *hull, __u32 offset, __u32 bytes)
 {
 	const void *from;
+	__u64 near = offset;
 
 	if (offset > FARTHEST_HEAD)
 		return 0;
-	asm volatile("" : "+r"(offset));
-	from = (const void *)(long)hull->data + offset;
+	asm volatile("%0 &= %1" : "+r"(near) : "i"(2 * FARTHEST_HEAD - 1));
+	from = (const void *)(long)hull->data + near;
 	return from + bytes > (const void *)(long)hull->data_end ? 0 : from;
 }
 

@@ -18,7 +18,7 @@ enum parse_constant {
 
 static __always_inline enum verdict parse_ethernet(hull_t *hull, struct packet *packet)
 {
-	packet->length = length_of(hull) - packet->offset;
+	packet->length -= packet->offset;
 	if (copy_head(hull, packet->offset, &packet->head.frame, HEAD_AT_ONCE) < ETH_HLEN)
 		return DROP_TRUNCATED;
 	return CONTINUE;

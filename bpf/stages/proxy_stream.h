@@ -82,46 +82,35 @@ static __always_inline struct cached_directive *cached_of(const struct course *c
 	return bpf_map_lookup_elem(&directives, &course->key);
 }
 
-/* Of TCP's header, at an even place; a partial checksum does not cover it yet. */
-static __always_inline enum verdict write_number(struct __sk_buff *skb, __u32 tcp, __u32 place, __be32 before, __u32 number)
+/* Of TCP's header, at an even place. */
+static __always_inline enum verdict write_number(hull_t *hull, __u32 tcp, __u32 place, __be32 before, __u32 number)
 {
 	__be32 now = bpf_htonl(number);
 
-	if (bpf_l4_csum_replace(skb, tcp + TCP_CHECKSUM, before, now, sizeof(now)) ||
-	    bpf_skb_store_bytes(skb, tcp + place, &now, sizeof(now), 0))
+	if (!mend_covered(hull, tcp + TCP_CHECKSUM, word_difference(before, now, 0), false) ||
+	    store_bytes(hull, tcp + place, &now, sizeof(now)))
 		return DROP_TRANSLATION;
 	return CONTINUE;
 }
 
-/* Is the field only the pseudo header's sum? The kernel leaves that alone when what it does not cover changes. */
-static __always_inline bool is_partial(struct __sk_buff *skb, __u32 place)
+static __always_inline bool load_segment(hull_t *hull, __u32 at, __u32 tcp, struct proxied *proxied)
 {
-	__u16 before = 0, now = 0;
-
-	bpf_skb_load_bytes(skb, place, &before, sizeof(before));
-	bpf_l4_csum_replace(skb, place, 0, 1, sizeof(now));
-	bpf_skb_load_bytes(skb, place, &now, sizeof(now));
-	return before == now;
-}
-
-static __always_inline bool load_segment(struct __sk_buff *skb, __u32 at, __u32 tcp, struct proxied *proxied)
-{
-	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || bpf_skb_load_bytes(skb, at, &proxied->ip, sizeof(proxied->ip)))
+	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || load_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
 		return false;
-	return !bpf_skb_load_bytes(skb, at + sizeof(proxied->ip), proxied->tcp.byte, tcp);
+	return !load_bytes(hull, at + sizeof(proxied->ip), proxied->tcp.byte, tcp);
 }
 
-static __always_inline bool store_segment(struct __sk_buff *skb, __u32 at, __u32 tcp, const struct proxied *proxied)
+static __always_inline bool store_segment(hull_t *hull, __u32 at, __u32 tcp, const struct proxied *proxied)
 {
-	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || bpf_skb_store_bytes(skb, at, &proxied->ip, sizeof(proxied->ip), 0))
+	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || store_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
 		return false;
 	at += sizeof(proxied->ip);
-	return !bpf_skb_store_bytes(skb, at, proxied->tcp.byte, tcp, 0) &&
-	       !bpf_skb_store_bytes(skb, at + tcp, &proxied->header, sizeof(proxied->header), 0);
+	return !store_bytes(hull, at, proxied->tcp.byte, tcp) &&
+	       !store_bytes(hull, at + tcp, &proxied->header, sizeof(proxied->header));
 }
 
 /* Of data that stands in a packet of the internet's size, from `at` on; more than 16 bits: it is not there. */
-__noinline __u32 sum_data(struct __sk_buff *skb, __u32 at, __u32 bytes)
+__noinline __u32 sum_data(hull_t *hull, __u32 at, __u32 bytes)
 {
 	const __u32 only = 0;
 	struct data_part *part = bpf_map_lookup_elem(&scratch_data, &only);
@@ -136,7 +125,7 @@ __noinline __u32 sum_data(struct __sk_buff *skb, __u32 at, __u32 bytes)
 			last = DATA_PART - 1;
 		__builtin_memset(part, 0, sizeof(*part));
 		asm volatile("" : "+r"(last));
-		if (last >= DATA_PART || bpf_skb_load_bytes(skb, at + i * DATA_PART, part, last + 1))
+		if (last >= DATA_PART || load_bytes(hull, at + i * DATA_PART, part, last + 1))
 			return NO_SUM;
 		sum = bpf_csum_diff(0, 0, part->word, sizeof(*part), sum);
 	}
@@ -171,7 +160,7 @@ static __always_inline void put_header_in(struct proxied *proxied, const struct 
 }
 
 /* What stands in front of the inner packet is written anew, so the room that is made there serves behind its headers. */
-__noinline int carry_header(struct __sk_buff *skb)
+__noinline int carry_header(hull_t *hull)
 {
 	struct proxied *proxied = blank_proxied();
 	const struct course *course = this_course();
@@ -184,15 +173,15 @@ __noinline int carry_header(struct __sk_buff *skb)
 		return DROP_NOT_CONFIGURED;
 	at = inner_ip(packet);
 	tcp = packet->headers - sizeof(proxied->ip);
-	if (!load_segment(skb, at, tcp, proxied))
+	if (!load_segment(hull, at, tcp, proxied))
 		return DROP_TRUNCATED;
-	partial = is_partial(skb, at + sizeof(proxied->ip) + TCP_CHECKSUM);
-	if (partial && (data = sum_data(skb, at + packet->headers, payload_of(packet))) == NO_SUM)
+	partial = is_partial(hull, at + sizeof(proxied->ip) + TCP_CHECKSUM);
+	if (partial && (data = sum_data(hull, at + packet->headers, payload_of(packet))) == NO_SUM)
 		return DROP_TRUNCATED;
 	if ((verdict = make_header(partial ? tcp : 0, data)))
 		return verdict;
 	put_header_in(proxied, &course->directive, partial, data);
-	if (!stretch(skb, CELL_PROXY_HEADER) || !store_segment(skb, at, tcp, proxied))
+	if (!stretch(hull, CELL_PROXY_HEADER) || !store_segment(hull, at, tcp, proxied))
 		return DROP_TRANSLATION;
 	packet->length += CELL_PROXY_HEADER;
 	packet->largest += CELL_PROXY_HEADER;
@@ -218,16 +207,16 @@ static __always_inline bool completes_handshake(const struct packet *packet, con
 }
 
 /* Alone, and together with it as small as every way takes. */
-static __always_inline bool can_carry_header(const struct __sk_buff *skb, const struct packet *packet)
+static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet)
 {
-	return !skb->gso_size && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU && packet->head.ip.ihl == 5 &&
+	return !segment_of(hull) && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU && packet->head.ip.ihl == 5 &&
 	       has_room_for_mark(packet->headers - sizeof(struct iphdr));
 }
 
 /* Nothing of the client's may get into the header's place: the target would believe it. Whoever asks whether the other end is still there
  * does so with the number before the first (RFC 9293, 3.8.4), and with a byte perhaps. A SYN has one number, whatever it says: who begins
  * anew is answered by a target that knows the old one, and resets that. */
-static __always_inline enum verdict shift_request(struct __sk_buff *skb, const struct packet *packet, const struct course *course)
+static __always_inline enum verdict shift_request(hull_t *hull, const struct packet *packet, const struct course *course)
 {
 	const struct directive *directive = &course->directive;
 	__u32 number = bpf_ntohl(sequence_of(packet)), before = directive->initial_sequence - CELL_PROXY_HEADER;
@@ -236,11 +225,11 @@ static __always_inline enum verdict shift_request(struct __sk_buff *skb, const s
 	if (packet->tcp_flags & TCP_RST)
 		return CONTINUE;
 	if (syn ? !payload_of(packet) : number == directive->initial_sequence && payload_of(packet) <= 1)
-		return write_number(skb, inner_transport(packet), TCP_SEQUENCE, sequence_of(packet), before);
+		return write_number(hull, inner_transport(packet), TCP_SEQUENCE, sequence_of(packet), before);
 	if (syn || is_before(number, stream_start(directive)))
 		return DROP_PROXY_PROTOCOL;
-	if (number == stream_start(directive) && can_carry_header(skb, packet) && completes_handshake(packet, course))
-		return carry_header(skb);
+	if (number == stream_start(directive) && can_carry_header(hull, packet) && completes_handshake(packet, course))
+		return carry_header(hull);
 	return CONTINUE;
 }
 
@@ -256,7 +245,7 @@ static __always_inline void outgrow_header(const struct packet *packet, const st
 }
 
 /* The client does not know what the target has of the header (RFC 2883 tells it of what came twice). */
-__noinline int shift_sack(struct __sk_buff *skb)
+__noinline int shift_sack(hull_t *hull)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
@@ -266,23 +255,23 @@ __noinline int shift_sack(struct __sk_buff *skb)
 	if (!course || !packet)
 		return DROP_TRANSLATION;
 	tcp = inner_transport(packet);
-	at = find_option(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_SACK, 2 * sizeof(__be32));
-	if (!at || (at - tcp) & 1 || bpf_skb_load_bytes(skb, at - 1, &bytes, sizeof(bytes)))
+	at = find_option(hull, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_SACK, 2 * sizeof(__be32));
+	if (!at || (at - tcp) & 1 || load_bytes(hull, at - 1, &bytes, sizeof(bytes)))
 		return CONTINUE;
 	end = at - 2 + bytes;
 	for (__u32 i = 0; i < SACK_EDGES && at + sizeof(__be32) <= end; i++, at += sizeof(__be32)) {
 		__be32 edge;
 
-		if (bpf_skb_load_bytes(skb, at, &edge, sizeof(edge)))
+		if (load_bytes(hull, at, &edge, sizeof(edge)))
 			return DROP_TRANSLATION;
 		if (is_in_header(&course->directive, bpf_ntohl(edge)) &&
-		    write_number(skb, tcp, at - tcp, edge, stream_start(&course->directive)))
+		    write_number(hull, tcp, at - tcp, edge, stream_start(&course->directive)))
 			return DROP_TRANSLATION;
 	}
 	return CONTINUE;
 }
 
-static __always_inline enum verdict shift_answer(struct __sk_buff *skb, const struct packet *packet, const struct course *course)
+static __always_inline enum verdict shift_answer(hull_t *hull, const struct packet *packet, const struct course *course)
 {
 	const struct directive *directive = &course->directive;
 	__u32 number = bpf_ntohl(acknowledged_by(packet));
@@ -291,16 +280,16 @@ static __always_inline enum verdict shift_answer(struct __sk_buff *skb, const st
 	if (!(packet->tcp_flags & TCP_ACK))
 		return CONTINUE;
 	if (is_in_header(directive, number))
-		verdict = write_number(skb, inner_transport(packet), TCP_ACKNOWLEDGED, acknowledged_by(packet), stream_start(directive));
+		verdict = write_number(hull, inner_transport(packet), TCP_ACKNOWLEDGED, acknowledged_by(packet), stream_start(directive));
 	else if (is_far_beyond(number, stream_start(directive)))
 		outgrow_header(packet, course);
 	if (verdict || packet->tcp_flags & TCP_SYN || packet->headers - packet->head.ip.ihl * 4 <= TCP_HEADER)
 		return verdict;
-	return shift_sack(skb);
+	return shift_sack(hull);
 }
 
 /* An error about a segment of ours names a number that its client knows, or the client does not believe it. */
-__noinline int shift_quoted(struct __sk_buff *skb)
+__noinline int shift_quoted(hull_t *hull)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
@@ -313,28 +302,28 @@ __noinline int shift_quoted(struct __sk_buff *skb)
 		return DROP_TRANSLATION;
 	at = inner_ip(packet) + packet->headers;
 	icmp = inner_transport(packet) + ICMP_CHECKSUM;
-	if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.ihl < 5)
+	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.ihl < 5)
 		return DROP_TRANSLATION;
 	tcp = at + ip.ihl * 4;
-	if (bpf_skb_load_bytes(skb, tcp + TCP_SEQUENCE, &before, sizeof(before)))
+	if (load_bytes(hull, tcp + TCP_SEQUENCE, &before, sizeof(before)))
 		return DROP_TRANSLATION;
 	number = bpf_ntohl(before);
 	start = stream_start(&course->directive);
 	if (number != start - 1 - CELL_PROXY_HEADER && !is_in_header(&course->directive, number))
 		return CONTINUE;
 	now = bpf_htonl(number == start - 1 - CELL_PROXY_HEADER ? start - 1 : start);
-	if (bpf_skb_store_bytes(skb, tcp + TCP_SEQUENCE, &now, sizeof(now), 0))
+	if (store_bytes(hull, tcp + TCP_SEQUENCE, &now, sizeof(now)))
 		return DROP_TRANSLATION;
 	if (tcp + TCP_CHECKSUM + 2 > inner_ip(packet) + bpf_ntohs(packet->head.ip.tot_len) ||
-	    bpf_skb_load_bytes(skb, tcp + TCP_CHECKSUM, &sum, sizeof(sum)))
-		return bpf_l4_csum_replace(skb, icmp, before, now, sizeof(now)) ? DROP_TRANSLATION : CONTINUE;
+	    load_bytes(hull, tcp + TCP_CHECKSUM, &sum, sizeof(sum)))
+		return mend_covered(hull, icmp, word_difference(before, now, 0), false) ? CONTINUE : DROP_TRANSLATION;
 	/* A header with its own checksum sums up to the same as before. */
 	sum = mend(sum, bpf_csum_diff(&before, sizeof(before), &now, sizeof(now), 0));
-	return bpf_skb_store_bytes(skb, tcp + TCP_CHECKSUM, &sum, sizeof(sum), 0) ? DROP_TRANSLATION : CONTINUE;
+	return store_bytes(hull, tcp + TCP_CHECKSUM, &sum, sizeof(sum)) ? DROP_TRANSLATION : CONTINUE;
 }
 
 /* Behind rewrite(). */
-static __always_inline enum verdict shift_stream(struct __sk_buff *skb)
+static __always_inline enum verdict shift_stream(hull_t *hull)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
@@ -346,18 +335,18 @@ static __always_inline enum verdict shift_stream(struct __sk_buff *skb)
 		return CONTINUE;
 	outward = course->directive.flags & DIRECTIVE_OUTWARD;
 	if (quotes(packet))
-		return outward ? CONTINUE : shift_quoted(skb);
-	return outward ? shift_request(skb, packet, course) : shift_answer(skb, packet, course);
+		return outward ? CONTINUE : shift_quoted(hull);
+	return outward ? shift_request(hull, packet, course) : shift_answer(hull, packet, course);
 }
 
 /* A target that acknowledges a part of the header, or nothing, has got data behind it, and the header not: it was lost, or the client's
  * first segment had data in it, and no room besides. */
-static __always_inline bool asks_for_header(const struct __sk_buff *skb, const struct packet *packet, const struct course *course)
+static __always_inline bool asks_for_header(const hull_t *hull, const struct packet *packet, const struct course *course)
 {
 	const __u8 kinds = TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK;
 
 	return has_header(course) && !(course->directive.flags & DIRECTIVE_OUTWARD) && packet->protocol == IPPROTO_TCP &&
-	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) && can_carry_header(skb, packet) &&
+	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) && can_carry_header(hull, packet) &&
 	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet)));
 }
 
@@ -409,7 +398,7 @@ static __always_inline void sum_segment(struct proxied *proxied, __u32 tcp)
 }
 
 /* As if the client had sent it, to who sent `packet`. */
-static __always_inline enum verdict find_way_back(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict find_way_back(hull_t *hull, struct packet *packet, struct course *course)
 {
 	struct address source = packet->source;
 	__be16 port = packet->source_port;
@@ -421,11 +410,11 @@ static __always_inline enum verdict find_way_back(struct __sk_buff *skb, struct 
 	packet->destination_port = port;
 	if ((verdict = enter_exit(packet, course, &course->attachment)))
 		return verdict;
-	return find_way(skb);
+	return find_way(hull);
 }
 
 /* In the client's name, which has sent it once already, and need not know that it was lost. */
-__noinline int send_header(struct __sk_buff *skb)
+__noinline int send_header(hull_t *hull)
 {
 	struct proxied *proxied = blank_proxied();
 	struct course *course = this_course();
@@ -437,34 +426,34 @@ __noinline int send_header(struct __sk_buff *skb)
 	if (!proxied || !course || !packet)
 		return DROP_NOT_CONFIGURED;
 	came = packet->headers - sizeof(proxied->ip);
-	at = find_option(skb, inner_transport(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
-	if (at && bpf_skb_load_bytes(skb, at, &timestamps, sizeof(timestamps)))
+	at = find_option(hull, inner_transport(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
+	if (at && load_bytes(hull, at, &timestamps, sizeof(timestamps)))
 		return DROP_TRUNCATED;
-	if ((verdict = make_header(is_partial(skb, inner_transport(packet) + TCP_CHECKSUM) ? came : 0, 0)))
+	if ((verdict = make_header(is_partial(hull, inner_transport(packet) + TCP_CHECKSUM) ? came : 0, 0)))
 		return verdict;
 	tcp = put_segment(proxied, packet, &course->directive, at ? &timestamps : 0);
 	bytes = sizeof(proxied->ip) + tcp + CELL_PROXY_HEADER;
 	write_ip(&proxied->ip, bytes, IPPROTO_TCP, packet->head.ip.daddr, packet->head.ip.saddr);
 	sum_segment(proxied, tcp);
-	if ((verdict = find_way_back(skb, packet, course)))
+	if ((verdict = find_way_back(hull, packet, course)))
 		return verdict;
-	if (!make_answer_room(skb, packet, bytes) || !store_segment(skb, inner_ip(packet), tcp, proxied))
+	if (!make_answer_room(hull, packet, bytes) || !store_segment(hull, inner_ip(packet), tcp, proxied))
 		return DROP_TRANSLATION;
 	tell(packet, STEP_HEADER_SENT, CONTINUE, stream_start(&course->directive));
-	return send_answer(skb, packet, bytes);
+	return send_answer(hull, packet, bytes);
 }
 
 /* CONTINUE: the packet goes on to the client. */
-static __always_inline enum verdict answer_for_client(struct __sk_buff *skb)
+static __always_inline enum verdict answer_for_client(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (!asks_for_header(skb, packet, course) || !may_send_header(packet, course))
+	if (!asks_for_header(hull, packet, course) || !may_send_header(packet, course))
 		return CONTINUE;
-	return send_header(skb);
+	return send_header(hull);
 }
 
 #endif

@@ -6,13 +6,6 @@
 
 #include "stages/key.h"
 
-static __always_inline __u64 mix64(__u64 x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 /* What is remembered from place to place lies in a map: the verifier would follow every order in which nodes can rank. */
 static __always_inline void take_place(struct ranking *ranking, __u64 weight, __u32 place)
 {
@@ -50,9 +43,26 @@ static __always_inline __u32 trackers_of_key(const struct course *course, __u32 
 	return rank(hash_of_key(course->flags & CHAIN_HANDED_OUT), ring);
 }
 
-static __always_inline __u32 trackers_of_answers(const struct course *course)
+static __always_inline __u32 half_of(__u32 places, bool second)
 {
-	return rank(hash_of_answers(hides_source(&course->key, &course->directive)), CELL_NODE_CURRENT);
+	return (second ? places >> 8 : places) & 0xff;
+}
+
+/* Every step asks for them: they are found once a run, in which nobody begins to live or dies. */
+static __always_inline __u32 keeper_of_key(struct course *course, bool second)
+{
+	if (!course->keepers) {
+		course->hash = hash_of_key(course->flags & CHAIN_HANDED_OUT);
+		course->keepers = KEEPERS_KNOWN | rank(course->hash, CELL_NODE_CURRENT);
+	}
+	return half_of(course->keepers, second);
+}
+
+static __always_inline __u32 keeper_of_answers(struct course *course, bool second)
+{
+	if (!course->answers_keepers)
+		course->answers_keepers = KEEPERS_KNOWN | rank(hash_of_answers(hides_source(&course->key, &course->directive)), CELL_NODE_CURRENT);
+	return half_of(course->answers_keepers, second);
 }
 
 static __always_inline const struct cell_presence *presence_of(__u32 place)
@@ -88,7 +98,7 @@ __noinline __u32 lately_came(void)
 	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
 		const struct cell_presence *row = presence_of(place);
 
-		if (row && row->came && course->now < row->came + CELL_LEASE_SECONDS * SECOND)
+		if (row && row->came && course->now < row->came + CELL_ABSENCE_SECONDS * SECOND)
 			places |= 1u << place;
 	}
 	return places;
@@ -104,20 +114,29 @@ static __always_inline __u32 rank_among(struct course *course, __u64 hash, __u32
 	return found;
 }
 
-/* Does this node keep what has the hash, also when those lived that did a moment ago? Two that wrongly count as dead know more. */
-static __always_inline bool keeps_of_late(struct course *course, __u64 hash, __u32 seconds)
+/* Is this node one of the two that keep K? */
+static __always_inline bool is_keeper(struct course *course)
 {
-	__u32 found = rank_among(course, hash, CELL_NODE_CURRENT, course->living | lately_left(seconds));
+	return keeper_of_key(course, false) == course->self || keeper_of_key(course, true) == course->self;
+}
 
-	return (found & 0xff) == course->self || found >> 8 == course->self;
+/* ... or keeper of what has the hash, also when those lived that did a moment ago? Two that wrongly count as dead know more. */
+static __always_inline bool keeps_of_late(struct course *course, __u64 hash, __u32 absent)
+{
+	__u32 found;
+
+	if (!(absent & ~course->living))
+		return true;
+	found = rank_among(course, hash, CELL_NODE_CURRENT, course->living | absent);
+	return half_of(found, false) == course->self || half_of(found, true) == course->self;
 }
 
 /* Who decides under which port a flow leaves. A node that is new, or came back, waits until it has been told which ports of its blocks are
  * taken; where there are no others it does not. */
-static __always_inline __u32 choose_decider(struct course *course, __u64 hash_of_flow)
+static __always_inline __u32 choose_decider(struct course *course)
 {
 	__u32 settled = CELL_NODE_CURRENT | CELL_NODE_DECIDES, both = settled | CELL_NODE_PREVIOUS;
-	__u64 hash = mix64(hash_of_flow);
+	__u64 hash = mix64(course->keepers ? course->hash : hash_of_key(false));
 	__u32 came = lately_came(), place = rank_among(course, hash, is_young(course) ? both : settled, course->living & ~came) & 0xff;
 
 	if (place == NOBODY && is_young(course))

@@ -44,17 +44,17 @@ static __always_inline __be32 hops_word(const struct iphdr *ip, __u8 ttl)
 	return bpf_htons((__u16)ttl << 8 | ip->protocol);
 }
 
-static __always_inline bool write_tail(struct __sk_buff *skb, const struct packet *packet, const struct iphdr *ip, __u8 ttl)
+static __always_inline bool write_tail(hull_t *hull, const struct packet *packet, const struct iphdr *ip, __u8 ttl)
 {
 	struct ipv4_tail now = { ttl, ip->protocol, 0, packet->source.word[3], packet->destination.word[3] };
 
 	now.check = mend(ip->check, word_difference(hops_word(ip, ip->ttl), hops_word(ip, ttl), address_difference(packet, ip)));
-	return store_words(skb, inner_ip(packet) + offsetof(struct iphdr, ttl), &now, sizeof(now));
+	return store_words(hull, inner_ip(packet) + offsetof(struct iphdr, ttl), &now, sizeof(now));
 }
 
-static __always_inline bool mend_addresses(struct __sk_buff *skb, const struct packet *packet, const struct iphdr *ip)
+static __always_inline bool mend_addresses(hull_t *hull, const struct packet *packet, const struct iphdr *ip)
 {
-	return mend_transport(skb, packet->protocol, inner_transport(packet), address_difference(packet, ip));
+	return mend_transport(hull, packet->protocol, inner_transport(packet), address_difference(packet, ip));
 }
 
 static __always_inline __be32 ports_word(__be16 source, __be16 destination)
@@ -62,37 +62,36 @@ static __always_inline __be32 ports_word(__be16 source, __be16 destination)
 	return bpf_htonl((__u32)bpf_ntohs(source) << 16 | bpf_ntohs(destination));
 }
 
-/* A partial checksum does not cover ports yet: no pseudo header here, and the kernel leaves it alone. */
-static __always_inline bool write_ports(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline bool write_ports(hull_t *hull, const struct packet *packet, __u32 at)
 {
-	__u32 at = inner_transport(packet), place = at + checksum_place(packet->protocol);
-	__u64 flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__u32 place = at + checksum_place(packet->protocol);
 	__be32 before = ports_word(packet->head.transport.port.source, packet->head.transport.port.destination);
 	__be32 now = ports_word(packet->source_port, packet->destination_port);
 
 	if (before == now)
 		return true;
-	return !bpf_l4_csum_replace(skb, place, 0, word_difference(before, now, 0), flags) && store_words(skb, at, &now, sizeof(now));
+	return mend_covered(hull, place, word_difference(before, now, 0), packet->protocol == IPPROTO_UDP) &&
+	       store_words(hull, at, &now, sizeof(now));
 }
 
-static __always_inline bool write_identifier(struct __sk_buff *skb, const struct packet *packet, __be16 now)
+static __always_inline bool write_identifier(hull_t *hull, const struct packet *packet, __be16 now)
 {
 	__u32 at = inner_transport(packet);
 	__be16 before = packet->head.transport.icmp.identifier;
 
-	return !bpf_l4_csum_replace(skb, at + ICMP_CHECKSUM, before, now, sizeof(now)) &&
-	       !bpf_skb_store_bytes(skb, at + offsetof(struct icmp_header, identifier), &now, sizeof(now), 0);
+	return mend_word(hull, at + ICMP_CHECKSUM, before, now) &&
+	       !store_bytes(hull, at + offsetof(struct icmp_header, identifier), &now, sizeof(now));
 }
 
-static __always_inline bool write_transport(struct __sk_buff *skb, const struct packet *packet, const struct directive *directive,
+static __always_inline bool write_transport(hull_t *hull, const struct packet *packet, const struct directive *directive,
 					    const struct iphdr *ip)
 {
 	if (packet->fragment == FRAGMENT_LATER)
 		return true;
 	if (packet->protocol == IPPROTO_ICMP)
-		return write_identifier(skb, packet, is_echo_request(packet->protocol, packet->icmp_type) ?
+		return write_identifier(hull, packet, is_echo_request(packet->protocol, packet->icmp_type) ?
 				directive->source_port : directive->destination_port);
-	return mend_addresses(skb, packet, ip) && write_ports(skb, packet);
+	return mend_addresses(hull, packet, ip) && write_ports(hull, packet, inner_transport(packet));
 }
 
 struct quoted {
@@ -114,7 +113,7 @@ static __always_inline void turn_quoted(struct quoted *quoted, const struct dire
 }
 
 /* The quoted checksum is mended where it is quoted at all; what changes of the quote, the error's own checksum follows. */
-static __always_inline bool mend_quoted_checksum(struct __sk_buff *skb, const struct packet *packet, const struct quoted *before,
+static __always_inline bool mend_quoted_checksum(hull_t *hull, const struct packet *packet, const struct quoted *before,
 						 const struct quoted *now, __u32 at, __u32 *difference)
 {
 	__be32 old[4] = { before->ip.saddr, before->ip.daddr, before->word[0], before->word[1] };
@@ -124,7 +123,7 @@ static __always_inline bool mend_quoted_checksum(struct __sk_buff *skb, const st
 	__be32 was = 0, is = 0;
 	__u16 sum;
 
-	if (place + 2 > inner_ip(packet) + bpf_ntohs(packet->head.ip.tot_len) || bpf_skb_load_bytes(skb, place, &sum, sizeof(sum)))
+	if (place + 2 > inner_ip(packet) + bpf_ntohs(packet->head.ip.tot_len) || load_bytes(hull, place, &sum, sizeof(sum)))
 		return true;
 	if (before->ip.protocol == IPPROTO_UDP && !sum)
 		return true;
@@ -137,11 +136,11 @@ static __always_inline bool mend_quoted_checksum(struct __sk_buff *skb, const st
 		is = 0xffff;
 	*difference = bpf_csum_diff(&was, sizeof(was), &is, sizeof(is), *difference);
 	sum = is;
-	return !bpf_skb_store_bytes(skb, place, &sum, sizeof(sum), 0);
+	return !store_bytes(hull, place, &sum, sizeof(sum));
 }
 
 /* The packet that an error quotes, as its sender knows it. */
-__noinline int rewrite_quoted(struct __sk_buff *skb)
+__noinline int rewrite_quoted(hull_t *hull)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
@@ -151,10 +150,10 @@ __noinline int rewrite_quoted(struct __sk_buff *skb)
 	if (!course || !packet)
 		return DROP_TRANSLATION;
 	at = inner_ip(packet) + packet->headers;
-	if (bpf_skb_load_bytes(skb, at, &before.ip, sizeof(before.ip)) || before.ip.ihl < 5)
+	if (load_bytes(hull, at, &before.ip, sizeof(before.ip)) || before.ip.ihl < 5)
 		return DROP_TRANSLATION;
 	transport = at + before.ip.ihl * 4;
-	if (bpf_skb_load_bytes(skb, transport, before.word, sizeof(before.word)))
+	if (load_bytes(hull, transport, before.word, sizeof(before.word)))
 		return DROP_TRANSLATION;
 	now = before;
 	turn_quoted(&now, &course->directive);
@@ -162,20 +161,20 @@ __noinline int rewrite_quoted(struct __sk_buff *skb)
 	now.ip.check = mend(before.ip.check, difference);
 	/* A header with its own checksum sums up to the same as before. */
 	difference = bpf_csum_diff(before.word, 8, now.word, 8, 0);
-	if (bpf_skb_store_bytes(skb, at, &now.ip, sizeof(now.ip), 0) || bpf_skb_store_bytes(skb, transport, now.word, sizeof(now.word), 0))
+	if (store_bytes(hull, at, &now.ip, sizeof(now.ip)) || store_bytes(hull, transport, now.word, sizeof(now.word)))
 		return DROP_TRANSLATION;
-	if (!mend_quoted_checksum(skb, packet, &before, &now, transport, &difference))
+	if (!mend_quoted_checksum(hull, packet, &before, &now, transport, &difference))
 		return DROP_TRANSLATION;
-	return bpf_l4_csum_replace(skb, inner_transport(packet) + ICMP_CHECKSUM, 0, difference, 0) ? DROP_TRANSLATION : CONTINUE;
+	return mend_covered(hull, inner_transport(packet) + ICMP_CHECKSUM, difference, false) ? CONTINUE : DROP_TRANSLATION;
 }
 
 /* Where TCP's option of this kind has its value, with so many bytes at least; 0: there is none. */
-static __always_inline __u32 find_option(struct __sk_buff *skb, __u32 at, __u32 end, __u8 kind, __u32 bytes)
+static __always_inline __u32 find_option(hull_t *hull, __u32 at, __u32 end, __u8 kind, __u32 bytes)
 {
 	__u8 option[2];
 
 	for (__u32 i = 0; i < TCP_OPTIONS_MAX && at + 4 <= end; i++) {
-		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)) || option[0] == TCP_OPTION_END)
+		if (load_bytes(hull, at, option, sizeof(option)) || option[0] == TCP_OPTION_END)
 			return 0;
 		if (option[0] == kind)
 			return option[1] >= bytes + 2 && at + option[1] <= end ? at + 2 : 0;
@@ -186,38 +185,38 @@ static __always_inline __u32 find_option(struct __sk_buff *skb, __u32 at, __u32 
 	return 0;
 }
 
-/* Of a handshake: no larger segments than the cell takes. At an odd place a checksum counts the bytes the other way round. */
-__noinline int clamp_mss(struct __sk_buff *skb)
+/* Of a handshake: no larger segments than the cell takes, in either family. At an odd place a checksum counts the bytes the other way round. */
+__noinline int clamp_mss(hull_t *hull, __u32 largest)
 {
 	const struct packet *packet = this_packet();
 	__u32 tcp, at;
-	__be16 named, now = bpf_htons(CELL_NAT_MSS);
+	__be16 named, now = bpf_htons(largest);
 
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
-	tcp = inner_transport(packet);
-	at = find_option(skb, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
-	if (!at || bpf_skb_load_bytes(skb, at, &named, sizeof(named)) || bpf_ntohs(named) <= CELL_NAT_MSS)
+	tcp = inner_ip(packet) + ip_bytes(packet);
+	at = find_option(hull, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
+	if (!at || load_bytes(hull, at, &named, sizeof(named)) || bpf_ntohs(named) <= largest)
 		return CONTINUE;
-	if (bpf_skb_store_bytes(skb, at, &now, sizeof(now), 0))
+	if (store_bytes(hull, at, &now, sizeof(now)))
 		return DROP_TRANSLATION;
 	if ((at - tcp) & 1) {
 		named = named << 8 | named >> 8;
 		now = now << 8 | now >> 8;
 	}
-	return bpf_l4_csum_replace(skb, tcp + TCP_CHECKSUM, named, now, sizeof(now)) ? DROP_TRANSLATION : CONTINUE;
+	return mend_word(hull, tcp + TCP_CHECKSUM, named, now) ? CONTINUE : DROP_TRANSLATION;
 }
 
 /* Of what carries ports, and is whole. */
-static __always_inline bool rewrite_ends(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline bool rewrite_ends(hull_t *hull, const struct packet *packet)
 {
 	struct iphdr ip = packet->head.ip;
 
-	return mend_addresses(skb, packet, &ip) && write_ports(skb, packet) && write_tail(skb, packet, &ip, ip.ttl - 1);
+	return mend_addresses(hull, packet, &ip) && write_ports(hull, packet, inner_transport(packet)) && write_tail(hull, packet, &ip, ip.ttl - 1);
 }
 
 /* `packet` says already what is to be in it; its head, what still is. */
-__noinline int rewrite(struct __sk_buff *skb)
+__noinline int rewrite(hull_t *hull)
 {
 	const struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -227,12 +226,12 @@ __noinline int rewrite(struct __sk_buff *skb)
 		return DROP_TRANSLATION;
 	ip = packet->head.ip;
 	if (quotes(packet)) {
-		if (rewrite_quoted(skb))
+		if (rewrite_quoted(hull))
 			return DROP_TRANSLATION;
-	} else if (!write_transport(skb, packet, &course->directive, &ip)) {
+	} else if (!write_transport(hull, packet, &course->directive, &ip)) {
 		return DROP_TRANSLATION;
 	}
-	return write_tail(skb, packet, &ip, ip.ttl - 1) ? CONTINUE : DROP_TRANSLATION;
+	return write_tail(hull, packet, &ip, ip.ttl - 1) ? CONTINUE : DROP_TRANSLATION;
 }
 
 #endif

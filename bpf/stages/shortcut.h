@@ -34,8 +34,10 @@ struct shortcut {
 	__u16 passed;                      /* enum measure: where the way's packets are counted, ... */
 	__u32 measured;                    /* ... in these rows */
 	__u32 exit_measured;
+	struct wire_ends ends;                  /* of the neighbour, as the kernel knew it; zero: it has not been asked */
+	__u32 padding;
 };
-_Static_assert(sizeof(struct shortcut) == 112, "no holes");
+_Static_assert(sizeof(struct shortcut) == 128, "no holes");
 
 /* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Of a CPU, as flows mostly are:
  * nobody else writes a row while it is read, but that it is over. */
@@ -127,18 +129,32 @@ static __always_inline void follow_shortcut(struct packet *packet, const struct 
 	__builtin_memcpy(hop->mac, row->to, ETH_ALEN);
 }
 
-static __always_inline enum verdict leave_by_shortcut(struct __sk_buff *skb, struct packet *packet, const struct shortcut *row,
+/* Until the flow's next heartbeat a neighbour is taken to be who it was. */
+static __always_inline enum verdict find_same_hop(hull_t *hull, struct packet *packet, struct shortcut *row,
+						  const struct substrate_config *config)
+{
+	enum verdict verdict;
+
+	if (meet_again(packet, &row->ends))
+		return CONTINUE;
+	if ((verdict = find_substrate_hop(hull, packet, config)))
+		return verdict;
+	keep_ends(packet, &row->ends);
+	return CONTINUE;
+}
+
+static __always_inline enum verdict leave_by_shortcut(hull_t *hull, struct packet *packet, struct shortcut *row,
 						      const struct substrate_config *config)
 {
 	struct next_hop hop = {};
 	enum verdict verdict;
 
 	follow_shortcut(packet, row, &hop);
-	if ((verdict = find_substrate_hop(skb, packet, config)))
+	if ((verdict = find_same_hop(hull, packet, row, config)))
 		return verdict;
-	if (!rewrite_ends(skb, packet))
+	if (!rewrite_ends(hull, packet))
 		return DROP_TRANSLATION;
-	return wrap(skb, packet, &hop, config);
+	return wrap(hull, packet, &hop, config);
 }
 
 /* From there it may leave a shortcut for the next one. */
@@ -171,13 +187,13 @@ static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u
 	return begin_long_way(&none, world);
 }
 
-__noinline int take_shortcut(struct __sk_buff *skb)
+__noinline int take_shortcut(hull_t *hull)
 {
 	const struct substrate_config *config = find_substrate();
 	__u64 world = world_now();         /* before anything is asked */
 	struct packet *packet = this_packet();
 	struct shortcut_key key = {};
-	const struct shortcut *row;
+	struct shortcut *row;
 	enum verdict verdict;
 
 	if (!packet || !config)
@@ -190,7 +206,7 @@ __noinline int take_shortcut(struct __sk_buff *skb)
 	row = shortcut_of(&key);
 	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
 		return begin_long_way(&key, world);
-	verdict = leave_by_shortcut(skb, packet, row, config);
+	verdict = leave_by_shortcut(hull, packet, row, config);
 	measure_shortcut(packet, row->measured, row->exit_measured, row->passed, verdict);
 	return verdict;
 }
@@ -229,6 +245,7 @@ static __always_inline void leave_shortcut(const struct packet *packet, const st
 	row->passed = passed(way_out_of(course), course->key.protocol);
 	row->measured = course->measured;
 	row->exit_measured = course->exit_measured;
+	row->ends = (struct wire_ends){};
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef ROOKERY_TOP_H
 #define ROOKERY_TOP_H
 
+#include "hull/copy.h"
 #include "stages/balancer_groups.h"
 #include "stages/chain.h"
 #include "stages/fragment.h"
@@ -12,7 +13,6 @@
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
 	TOLD_AGAIN = 100000000,            /* ... after one that found no way */
-	PROVISIONAL_SECONDS = 10,          /* ... a SYN that comes again asks again */
 	LARGEST_BEAT = 9216,               /* what is larger is no packet of a wire, and is not copied */
 };
 
@@ -69,13 +69,14 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
 	return CONTINUE;
 }
 
-/* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. */
+/* A handshake may be another connection's, on a port that an earlier one had: only a decision that is new itself is its. What comes later
+ * may be, too, where another top saw the handshake: what this one has not used of late it does not believe. */
 static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
-	if (may_have_outgrown_header(packet, &row->directive))
+	if (course->now - row->seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
 		return false;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
-		return course->now - row->seen < PROVISIONAL_SECONDS * SECOND;
+		return true;
 	return !course->shakes && course->now - row->leased < believed(&row->directive);
 }
 
@@ -84,10 +85,15 @@ static __always_inline bool closes(const struct packet *packet)
 	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
 }
 
+static __always_inline bool begins_again(const struct packet *packet, const struct course *course)
+{
+	return packet->protocol == IPPROTO_TCP && course->begins;
+}
+
 /* Used: a handshake that goes on is no longer provisional. */
 static __always_inline void touch(const struct packet *packet, struct course *course, struct cached_directive *row)
 {
-	if (packet->protocol == IPPROTO_TCP && course->begins)
+	if (begins_again(packet, course))
 		return;
 	course->established = row->directive.flags & DIRECTIVE_PROVISIONAL && row->directive.flags & DIRECTIVE_OUTWARD;
 	row->seen = course->now;
@@ -98,31 +104,18 @@ static __always_inline void touch(const struct packet *packet, struct course *co
 	}
 }
 
-/* Its first use at once, then once a second. */
+/* As the row is before it is touched: its first use at once, then once a second, and its end. */
 static __always_inline bool is_beat_due(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
-	if (packet->what_if || packet->segments > 1 || packet->length > LARGEST_BEAT || row->directive.flags & DIRECTIVE_PROVISIONAL)
-		return false;
-	return !row->told || course->now - row->told >= TOLD_EVERY;
-}
+	bool ends = closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING);
 
-/* A copy goes out by the frame's own addresses, and not by the kernel's neighbours: they are asked first. */
-static __always_inline bool name_neighbour(struct __sk_buff *skb, const struct packet *packet, const struct substrate_config *config)
-{
-	bool near = (packet->outer_destination & config->netmask) == config->network;
-	struct bpf_fib_lookup way = { .family = NEIGHBOUR_IPV4, .ifindex = config->ifindex, .ipv4_src = config->address,
-				      .ipv4_dst = near ? packet->outer_destination : config->gateway };
-	struct { __u8 to[ETH_ALEN], from[ETH_ALEN]; } ends;
-
-	if (bpf_fib_lookup(skb, &way, sizeof(way), BPF_FIB_LOOKUP_OUTPUT) != BPF_FIB_LKUP_RET_SUCCESS)
+	if (packet->what_if || packet->segments > 1 || packet->length > LARGEST_BEAT || begins_again(packet, course))
 		return false;
-	__builtin_memcpy(ends.to, way.dmac, ETH_ALEN);
-	__builtin_memcpy(ends.from, way.smac, ETH_ALEN);
-	return !bpf_skb_store_bytes(skb, 0, &ends, sizeof(ends), 0);
+	return ends || !row->told || course->now - row->told >= TOLD_EVERY;
 }
 
 /* The rest of the trackers is reached by a copy of the packet; it walks from one to the next, and ends at the last. */
-__noinline int beat(struct __sk_buff *skb)
+__noinline int beat(hull_t *hull)
 {
 	const struct substrate_config *config = find_substrate();
 	struct course *course = this_course();
@@ -131,7 +124,7 @@ __noinline int beat(struct __sk_buff *skb)
 	if (!course || !packet || !config)
 		return 0;
 	course->step = CHAIN_BEAT_FIRST;
-	for (__u32 i = 0; i < CHAIN_END - CHAIN_BEAT_FIRST && course->step < CHAIN_END; i++) {
+	for (__u32 i = CHAIN_BEAT_FIRST; i <= CHAIN_BEAT_ANSWERS_SECOND && course->step <= CHAIN_BEAT_ANSWERS_SECOND; i++) {
 		__u32 place = place_of_step();
 
 		if (place == course->self) {
@@ -139,18 +132,17 @@ __noinline int beat(struct __sk_buff *skb)
 		} else if (place == NOBODY) {
 			course->step++;
 		} else {
-			if (chain_to(skb, place) != SENT || !name_neighbour(skb, packet, config))
-				return 0;
-			return !bpf_clone_redirect(skb, config->ifindex, 0);
+			return chain_to(hull, place) == SENT && send_copy(hull, packet, config);
 		}
 	}
+	course->step = CHAIN_END;  /* the number after a heartbeat's last is another step's */
 	return 1;
 }
 
 /* `row` may be gone or another's by now, so it is looked up again. When that was: its trackers last heard of the flow. */
-static __always_inline __u64 send_beat(struct __sk_buff *skb, const struct course *course)
+static __always_inline __u64 send_beat(hull_t *hull, const struct course *course)
 {
-	__u64 told = beat(skb) ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
+	__u64 told = beat(hull) ? course->now : course->now - TOLD_EVERY + TOLD_AGAIN;
 	struct cached_directive *row = bpf_map_lookup_elem(&directives, &course->key);
 
 	if (row)
@@ -169,46 +161,50 @@ static __noinline enum verdict ask_groups_of(struct packet *packet, struct cours
 }
 
 /* A shortcut ends when the next heartbeat is due. Who has had none yet takes the long way. */
-static __always_inline enum verdict follow_for(struct __sk_buff *skb, const struct packet *packet, const struct course *course, __u64 told)
+static __always_inline enum verdict follow_for(hull_t *hull, const struct packet *packet, const struct course *course, __u64 told)
 {
 	const struct substrate_config *config = find_substrate();
-	enum verdict verdict = follow(skb);
+	enum verdict verdict = follow(hull);
 
 	if (verdict == SENT && told && config)
 		leave_shortcut(packet, course, config, told + TOLD_EVERY);
 	return verdict;
 }
 
-__noinline int follow_cached(struct __sk_buff *skb)
+__noinline int follow_cached(hull_t *hull)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	struct cached_directive *row;
 	__u64 told;
+	bool due;
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = bpf_map_lookup_elem(&directives, &course->key);
 	if (!row || !is_fresh(packet, course, row) || is_target_gone(course, &row->directive))
 		return CONTINUE;
+	due = is_beat_due(packet, course, row);
+	if (due && !can_copy())
+		return DEFERRED;
 	if (!packet->what_if)
 		touch(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_DIRECTIVE_CACHED, CONTINUE, row->directive.version);
 	told = row->told;
-	if (is_beat_due(packet, course, row))
-		told = send_beat(skb, course);
-	return follow_for(skb, packet, course, told);
+	if (due)
+		told = send_beat(hull, course);
+	return follow_for(hull, packet, course, told);
 }
 
-static __always_inline enum verdict ask_trackers(struct __sk_buff *skb, struct packet *packet, struct course *course)
+static __always_inline enum verdict ask_trackers(hull_t *hull, struct packet *packet, struct course *course)
 {
 	enum verdict verdict;
 
 	if ((verdict = ask_groups_of(packet, course)))
 		return verdict;
 	course->step = CHAIN_ASK;
-	return walk_chain(skb, false);
+	return walk_chain(hull, false);
 }
 
 #endif

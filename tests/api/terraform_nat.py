@@ -39,6 +39,11 @@ resource "aws_route" "by_the_private_one" {
   destination_cidr_block = "10.51.0.0/16"
   nat_gateway_id         = aws_nat_gateway.private.id
 }
+resource "aws_route" "nat64" {
+  route_table_id              = aws_route_table.data.id
+  destination_ipv6_cidr_block = "64:ff9b::/96"
+  nat_gateway_id              = aws_nat_gateway.public.id
+}
 resource "aws_route_table_association" "behind" {
   subnet_id      = aws_subnet.box.id
   route_table_id = aws_route_table.behind.id
@@ -54,7 +59,7 @@ def check_nat_gateways(ec2):
     routed = [{"Name": "route.nat-gateway-id", "Values": [one["NatGatewayId"] for one in found]}]
     tables = ec2.describe_route_tables(Filters=routed)["RouteTables"]
     states = [route["State"] for table in tables for route in table["Routes"] if "NatGatewayId" in route]
-    assert states == ["active"] * 3
+    assert states == ["active"] * 4
 
 
 def check_nat_gateways_are_gone(ec2):

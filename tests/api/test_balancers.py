@@ -330,6 +330,7 @@ def test_a_name_has_letters_digits_and_hyphens(here, name):
     ],
 )
 def test_balancers_of_other_kinds_are_not_built(here, asked):
+    """T7-20, T7-21: those of gateways."""
     assert refusal(here, "CreateLoadBalancer", Name="web", Subnets=[here.a.id], **asked) == "UnsupportedOperation"
 
 

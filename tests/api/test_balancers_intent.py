@@ -18,6 +18,7 @@ from tests.api.balancer_scene import (
     address_of,
     balance,
     balanced_account,
+    checks_find,
     deregister,
     elb,
     fronts,
@@ -28,6 +29,7 @@ from tests.api.balancer_scene import (
     register,
     stored_balancer,
     stored_group,
+    target_health,
     web_instances,
 )
 
@@ -125,6 +127,18 @@ def test_when_all_are_unhealthy_all_get_flows_and_keep_them(here):  # T7-09
     assert takers(here, found) == {here.one, here.three}
     assert not target(here, here.one, found).terminates
     assert not target(here, here.one, found).healthy
+
+
+def test_each_address_sends_to_whom_it_finds_healthy_itself(here):
+    """A target that another of the balancer's addresses does not reach is told to be unhealthy, and keeps its flows."""
+    by_a = f"{here.one}:80@{fronts(here)['us-east-1a'].number}"
+    found = words(here, failed=[here.one]) | {by_a: HEALTHY}
+    assert takers(here, found) == {here.one, here.three}
+    assert (target(here, here.one, found).terminates, target(here, here.one, found).healthy) == (False, True)
+    checks_find(here, here.group, found)
+    assert target_health(here, here.group)[here.instances[0], 80] == FAILED
+    by_a = f"{here.three}:80@{fronts(here)['us-east-1a'].number}"
+    assert takers(here, words(here) | {by_a: FAILED}) == {here.one}
 
 
 def test_too_few_healthy_targets_are_as_good_as_none(here):
@@ -231,6 +245,12 @@ def test_a_targets_check_is_its_groups(here):
     )
     wanted = HealthCheckIntent(protocol="HTTP", port=8080, path="/up", interval=5, timeout=2, listener=80)
     assert target(here, here.one).check == replace(wanted, matcher="200-204,301")
+
+
+def test_a_check_has_the_proxy_protocols_header_where_the_group_wants_it(here):
+    on = [{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
+    elb(here, "ModifyTargetGroupAttributes", TargetGroupArn=here.group, Attributes=on)
+    assert target(here, here.one).check == HealthCheckIntent(listener=80, proxy_protocol=True)
 
 
 def checked_by(here, cell="cell-0"):

@@ -134,6 +134,15 @@ def test_a_deregistered_target_drains_for_its_delay_and_is_then_unknown(here):  
     assert [one.id for one in stored_group(here, here.group).targets] == [here.two]
 
 
+@pytest.mark.parametrize("delay", ["0", "300"])
+def test_a_drained_target_whose_flows_end_with_it_is_forgotten_at_once(here, delay):
+    said = {"deregistration_delay.timeout_seconds": delay, "deregistration_delay.connection_termination.enabled": "true"}
+    modify(here, "ModifyTargetGroupAttributes", said, TargetGroupArn=here.group)
+    deregister(here, here.group, here.one)
+    pass_time(here, float(delay))
+    assert [one.id for one in stored_group(here, here.group).targets] == [here.two]
+
+
 def test_a_draining_target_is_registered_again(here):
     deregister(here, here.group, here.one)
     deregister(here, here.group, here.one)
@@ -174,6 +183,18 @@ def test_with_zones_crossed_one_healthy_target_keeps_both_in_the_name(here):
     find(here, one=FAILED, two=HEALTHY)
     pass_time(here, 1)
     assert len(records(here)[""]) == 2
+
+
+def test_a_zone_whose_own_address_reaches_no_target_leaves_the_name(here):
+    """T7-22: though all pass by the other zone's, and zones are crossed."""
+    crossed = {"load_balancing.cross_zone.enabled": "true"}
+    modify(here, "ModifyTargetGroupAttributes", crossed, TargetGroupArn=here.group)
+    first, second = fronts(here).values()
+    good = words(here, one=HEALTHY, two=HEALTHY)
+    checks_find(here, here.group, good)
+    checks_find(here, here.group, good | {f"{place}@{second.number}": FAILED for place in good}, "cell-1")
+    pass_time(here, 1)
+    assert records(here)[""] == (first.primary,)
 
 
 def test_a_group_may_ask_for_more_healthy_targets_before_a_zone_answers(here):

@@ -324,7 +324,7 @@ def test_prometheus_reads_the_same_numbers_and_shows_the_regions_token(running, 
     assert len(zones) == 1 and 'availability_zone="us-east-1a"' in zones[0]
     assert len(lines) == len(set(lines))
     kinds = {line.split()[3] for line in lines if line.startswith("# TYPE")}
-    assert kinds == {"counter", "gauge"} and {Fold.SUM, Fold.LEVEL, Fold.PEAK} == set(Fold)
+    assert kinds == {"counter", "gauge"} and {Fold.SUM, Fold.LEVEL, Fold.OBSERVED, Fold.PEAK} == set(Fold)
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer ", "Bearer wrong", "Basic abc"])

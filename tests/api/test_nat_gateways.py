@@ -148,6 +148,7 @@ def test_a_public_gateway_begins_with_two_addresses(here):
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(here, asked, code):
+    """T6-20: regional gateways are not built."""
     one = allocate(here)
     filled = {name: [one.id] if value == ["{same}"] else value for name, value in asked.items()}
     wanted = {"SubnetId": here.a.id, "AllocationId": one.id, **filled}
@@ -170,6 +171,7 @@ def test_a_held_private_address_is_refused(here):
 
 @pytest.mark.parametrize("why", ["no gateway", "busy", "full"])
 def test_what_aws_finds_out_later_fails_after_the_call_succeeded(here, why):
+    """T6-10, T6-11: and is `pending` in the answer."""
     one, home = allocate(here), here.a
     if why == "no gateway":
         here.view.call("DetachInternetGateway", InternetGatewayId=here.gateway, VpcId=here.vpc.id)
@@ -278,6 +280,7 @@ def route(here, table, to="0.0.0.0/0"):
 
 
 def test_a_deleted_gateway_leaves_a_black_hole_a_free_address_and_its_record(here):
+    """T6-12."""
     one = allocate(here)
     gateway = available(here, AllocationId=one.id)
     table = routed(here, gateway)
@@ -356,11 +359,29 @@ def test_a_route_to_a_gateway_is_replaced_and_may_be_inside_the_vpc(here):
     assert found["RouteTableId"] == table
 
 
-def test_no_route_of_ipv6_and_no_table_of_a_gateway_leads_to_it(here):
+@pytest.mark.parametrize("destination", ["64:ff9b::/96", "64:ff9b::a00:0/104"])
+def test_a_route_to_what_it_translates_leads_to_it(here, destination):
+    """NAT64: behaviour/03, and the route of T6-18."""
     gateway = available(here)
     table = here.view.call("CreateRouteTable", VpcId=here.vpc.id)["RouteTable"]["RouteTableId"]
-    nat64 = {"DestinationIpv6CidrBlock": "64:ff9b::/96", "NatGatewayId": gateway.id}
-    assert here.view.refusal("CreateRoute", RouteTableId=table, **nat64) == "UnsupportedOperation"
+    nat64 = {"RouteTableId": table, "DestinationIpv6CidrBlock": destination}
+    here.view.call("CreateRoute", **nat64, NatGatewayId=gateway.id)
+    (shown,) = [one for one in here.view.call("DescribeRouteTables", RouteTableIds=[table])["RouteTables"][0]["Routes"] if one.get("NatGatewayId")]
+    assert (shown["DestinationIpv6CidrBlock"], shown["State"]) == (destination, "active")
+    here.view.call("ReplaceRoute", **nat64, NatGatewayId=private(here).id)
+    here.view.call("DeleteRoute", **nat64)
+
+
+@pytest.mark.parametrize("destination", ["::/0", "2001:db8::/32", "64:ff9b::/95", "64:ff9b:1::/48"])
+def test_no_other_route_of_ipv6_leads_to_it(here, destination):
+    gateway = available(here)
+    table = here.view.call("CreateRouteTable", VpcId=here.vpc.id)["RouteTable"]["RouteTableId"]
+    asked = {"DestinationIpv6CidrBlock": destination, "NatGatewayId": gateway.id}
+    assert here.view.refusal("CreateRoute", RouteTableId=table, **asked) == "InvalidParameterValue"
+
+
+def test_no_table_of_a_gateway_leads_to_it(here):
+    gateway = available(here)
     routed_table = routed(here, gateway)
     code = here.view.refusal("AssociateRouteTable", RouteTableId=routed_table, GatewayId=here.gateway)
     assert code == "InvalidParameterValue"
@@ -420,6 +441,7 @@ def test_its_secondary_address_does_not_move_to_an_interface(here):
 
 
 def test_an_elastic_ip_joins_and_drains_away(here):
+    """T6-15."""
     first, second = allocate(here), allocate(here)
     gateway = available(here, AllocationId=first.id)
     answer = here.view.call("AssociateNatGatewayAddress", NatGatewayId=gateway.id, AllocationIds=[second.id])

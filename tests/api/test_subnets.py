@@ -96,3 +96,12 @@ def test_a_subnet_with_an_interface_is_not_deleted(ec2, refused, vpc_id):
         ec2.delete_subnet(SubnetId=subnet_id)
     (subnet,) = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"]
     assert subnet["AvailableIpAddressCount"] == 250
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_its_resolver_makes_addresses_of_ipv6_when_told_so(ec2, vpc_id, on):
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    ec2.modify_subnet_attribute(SubnetId=subnet_id, EnableDns64={"Value": on})
+    assert ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["EnableDns64"] is on
+    found = ec2.describe_subnets(Filters=[{"Name": "enable-dns64", "Values": [str(on).lower()]}])["Subnets"]
+    assert subnet_id in [one["SubnetId"] for one in found]

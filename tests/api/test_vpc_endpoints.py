@@ -230,6 +230,7 @@ def test_subnets_and_groups_of_an_endpoint_change(here):
     ],
 )
 def test_an_endpoint_that_cannot_be_is_refused(here, asked, code):
+    """T8-11, T8-12, T8-13, T8-14: of gateway endpoints there are none."""
     service = offer(here)
     words = {"a": here.in_a.id, "again": here.again_in_a.id, "c": here.in_c.id, "provider": here.a.id}
     filled = {
@@ -271,6 +272,7 @@ def test_an_endpoint_has_a_name_for_all_and_one_for_each_zone(here):
 
 
 def test_a_private_name_is_one_endpoints_in_a_vpc(here):
+    """T8-08."""
     service = offer(here, PrivateDnsName=PRIVATE_NAME.upper(), AcceptanceRequired=False)
     first = connect(here, service, PrivateDnsEnabled=True)
     primary = tuple(here.view.get(NetworkInterface, one).primary for one in first.interfaces.values())
@@ -372,6 +374,7 @@ def test_a_balancer_serves_one_service(here):
 
 
 def test_a_service_with_connections_keeps_its_balancers_and_is_not_deleted(here):
+    """T8-16."""
     service = offer(here)
     named = {"ServiceId": service.id}
     here.view.call("ModifyVpcEndpointServiceConfiguration", **named, AddNetworkLoadBalancerArns=[arn("more")])

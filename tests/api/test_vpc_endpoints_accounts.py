@@ -71,6 +71,7 @@ def sound(api):
 
 
 def test_who_is_not_permitted_learns_nothing_of_a_service(provider, consumer, refused):
+    """T8-04."""
     service = offer(provider)
     with refused("InvalidServiceName"):
         connect(consumer, service)

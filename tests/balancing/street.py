@@ -11,6 +11,7 @@ one, two, three and kept are targets; everybody is open to all, but kept, which 
 
 from __future__ import annotations
 
+import datetime
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,8 @@ PLACES = {
 TARGETS = ("one", "two", "three", "kept")
 CHECKED = 7  # where everybody is well
 ENDS = 8  # where those are well who have not left it
-PORTS = (CHECKED, ENDS, 53, 80, 81, 82)
+APART = 9  # where the balancer's address in zone b does not reach three
+PORTS = (CHECKED, ENDS, APART, 53, 80, 81, 82)
 EVERYTHING = [rule("-1")]
 SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
 LONG = 3.0
@@ -58,7 +60,7 @@ class Street:
     """Ids and ARNs by name. The buyer and the friend are of another account than the shop."""
 
     region: Any
-    clients: dict[str, Any]  # "ec2", "elb" and "buyer": EC2 of the other account
+    clients: dict[str, Any]  # "ec2", "elb" and "buyer": EC2 of the other account; "shop's metrics" and "buyer's metrics"
     buyers_account: str
     vpcs: dict[str, str] = field(default_factory=dict)
     subnets: dict[str, str] = field(default_factory=dict)
@@ -116,6 +118,38 @@ class Street:
         self.groups[name] = made
         return made
 
+    def let_nothing_out(self, group: str) -> None:
+        everywhere = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+        self.ec2.revoke_security_group_egress(GroupId=self.groups[group], IpPermissions=everywhere)
+
+    def keep_apart(self, subnet: str, to: str, port: int) -> None:
+        """The subnet's network ACL lets TCP to this port of an instance no longer out."""
+        made = self.ec2.create_network_acl(VpcId=self.vpcs["shop"])["NetworkAcl"]["NetworkAclId"]
+        everything = {"NetworkAclId": made, "Protocol": "-1", "CidrBlock": "0.0.0.0/0"}
+        for egress in (True, False):
+            self.ec2.create_network_acl_entry(**everything, RuleNumber=100, RuleAction="allow", Egress=egress)
+        denied = {**everything, "Protocol": "6", "CidrBlock": f"{address(to)}/32", "PortRange": {"From": port, "To": port}}
+        self.ec2.create_network_acl_entry(**denied, RuleNumber=50, RuleAction="deny", Egress=True)
+        of_subnet = [{"Name": "association.subnet-id", "Values": [self.subnets[subnet]]}]
+        (before,) = self.ec2.describe_network_acls(Filters=of_subnet)["NetworkAcls"]
+        (association,) = [one for one in before["Associations"] if one["SubnetId"] == self.subnets[subnet]]
+        self.ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=made)
+
+    def measured(self, whose: str, namespace: str, name: str, statistic: str, **dimensions: str) -> float:
+        """In the last hour: what was counted, or the highest. `whose`: "shop" or "buyer"; in dimensions' names __ stands for a blank."""
+        now = datetime.datetime.now(datetime.UTC)
+        found = self.clients[f"{whose}'s metrics"].get_metric_statistics(
+            Namespace=namespace,
+            MetricName=name,
+            Dimensions=[{"Name": key.replace("__", " "), "Value": value} for key, value in dimensions.items()],
+            StartTime=now - datetime.timedelta(hours=1),
+            EndTime=now + datetime.timedelta(minutes=1),
+            Period=60,
+            Statistics=[statistic],
+        )["Datapoints"]
+        values = [one[statistic] for one in found]
+        return sum(values) if statistic == "Sum" else max(values, default=0)
+
     def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED) -> str:
         """`check`: port of the health checks."""
         asked = {"Protocol": protocol, "Port": port, "VpcId": self.vpcs["shop"], "TargetType": by}
@@ -136,6 +170,18 @@ class Street:
     def listen(self, balancer: str, port: int, group: str, protocol: str = "TCP") -> None:
         forward = [{"Type": "forward", "TargetGroupArn": self.targets[group]}]
         self.elb.create_listener(LoadBalancerArn=self.balancers[balancer], Protocol=protocol, Port=port, DefaultActions=forward)
+
+    def weigh(self, balancer: str, port: int, **weights: int) -> None:
+        """A listener with so many shares of new connections for each target group, made or changed."""
+        rows = [{"TargetGroupArn": self.targets[name], "Weight": weight} for name, weight in weights.items()]
+        actions = [{"Type": "forward", "ForwardConfig": {"TargetGroups": rows}}]
+        found = self.elb.describe_listeners(LoadBalancerArn=self.balancers[balancer])["Listeners"]
+        there = next((one["ListenerArn"] for one in found if one["Port"] == port), None)
+        if there:
+            self.elb.modify_listener(ListenerArn=there, DefaultActions=actions)
+        else:
+            asked = {"LoadBalancerArn": self.balancers[balancer], "Protocol": "TCP", "Port": port}
+            self.elb.create_listener(**asked, DefaultActions=actions)
 
     def set_group(self, name: str, **values: str) -> None:
         """A target group's attributes; __ stands for a dot."""
@@ -159,7 +205,9 @@ class Street:
 def built(region: Any) -> Street:
     _, key = region.new_account()
     account, other = region.new_account()
-    street = Street(region, {"ec2": region.client(key=key), "elb": region.client("elbv2", key=key), "buyer": region.client(key=other)}, account)
+    clients = {"ec2": region.client(key=key), "elb": region.client("elbv2", key=key), "buyer": region.client(key=other)}
+    watching = {f"{whose}'s metrics": region.client("cloudwatch", key=of) for whose, of in (("shop", key), ("buyer", other))}
+    street = Street(region, clients | watching, account)
     for name, cidr in VPCS.items():
         street.vpcs[name] = street.ec2_of(name).create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     for name, (vpc, cidr, zone) in SUBNETS.items():

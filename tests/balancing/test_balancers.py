@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from rookery.region.layout import PAGE_ADDRESSES
@@ -86,6 +88,33 @@ def test_a_targets_group_may_admit_the_balancers_group_alone(shop: Street):
     assert shop.ask("client", private, 80).startswith(f"kept sees {address('client')} ")
     assert shop.ask("client", address("kept"), 80, SHORT) == "silent"
     assert shop.ask("one", private, 80, SHORT) == "silent"
+
+
+MANY = 240  # connections: a third of them is 80, give or take 7
+
+
+def test_weights_of_target_groups_share_new_connections(shop: Street):
+    """T7-17: 10 and 20; then nothing and all."""
+    private = shop.fronts("inner")["a"][0]
+    seen = Counter(shop.ask("client", private, 81).split()[0] for _ in range(MANY))
+    assert seen.keys() == {"one", "three"} and abs(seen["one"] - MANY / 3) < 36, seen  # five times that
+    shop.weigh("inner", 81, light=0, heavy=20)
+    until(lambda: shop.asks("client", private, 81, 40) == {"three"}, "nothing new goes to the one, by any node")
+    assert shop.asks("client", private, 81, 40) == {"three"}
+
+
+def test_a_balancer_that_may_send_nothing_finds_its_targets_unhealthy(shop: Street):
+    """T7-14. And T7-13: whose group admits no client but one hears its targets all the same."""
+
+    def health(group: str) -> tuple[str, str]:
+        (found,) = shop.elb.describe_target_health(TargetGroupArn=shop.targets[group])["TargetHealthDescriptions"]
+        return found["TargetHealth"]["State"], found["TargetHealth"].get("Reason", "")
+
+    until(lambda: health("unheard") == ("unhealthy", "Target.Timeout"), "its checks do not leave", 30)
+    assert health("kept") == ("healthy", "")
+    guarded = shop.balancers["guarded"].partition("loadbalancer/")[2]
+    blocked = "AWS/NetworkELB", "SecurityGroupBlockedFlowCount_Inbound_TCP", "Sum"
+    until(lambda: shop.measured("shop", *blocked, LoadBalancer=guarded) > 0, "who was not admitted is counted", 15)
 
 
 def test_what_goes_through_a_balancer_arrives_whole(shop: Street):

@@ -108,6 +108,29 @@ def test_a_peer_reaches_an_endpoint(doors: Doors):
     assert " sees " in doors.street.ask("friend", doors.address("door"), 80)
 
 
+def test_what_goes_through_an_endpoint_is_measured_for_its_consumer_and_for_its_provider(doors: Doors):
+    """Three megabytes each way, and two endpoints that may send; each account is told of its own."""
+    street, endpoint, megabytes = doors.street, doors.ids["door"], 6_000_000
+    (described,) = doors.buyer.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
+    name, vpc, arn = described["ServiceName"], street.vpcs["buyer"], street.balancers["counter"]
+
+    def consumed(metric: str, door: str = "door") -> float:
+        of = {"Endpoint__Type": "Interface", "Service__Name": name, "VPC__Endpoint__Id": doors.ids[door], "VPC__Id": vpc}
+        return street.measured("buyer", "AWS/PrivateLinkEndpoints", metric, "Sum", **of)
+
+    def provided(metric: str, statistic: str = "Sum", **more: str) -> float:
+        return street.measured("shop", "AWS/PrivateLinkServices", metric, statistic, Service__Id=doors.service, **more)
+
+    until(lambda: consumed("BytesProcessed") >= megabytes, "the consumer is told", 25)
+    for more in ({}, {"Az": "us-east-1a"}, {"Load__Balancer__Arn": arn}, {"VPC__Endpoint__Id": endpoint}):
+        assert provided("BytesProcessed", **more) >= megabytes, more
+    until(lambda: provided("EndpointsCount", "Maximum") == 2, "both are counted", 15)
+    assert consumed("NewConnections") >= 2
+    until(lambda: consumed("PacketsDropped", "shut") > 0, "what a group does not admit is counted", 15)
+    spoken = {one["Namespace"] for one in street.clients["buyer's metrics"].list_metrics()["Metrics"]}
+    assert spoken == {"AWS/PrivateLinkEndpoints"}
+
+
 def test_a_rejected_endpoint_carries_nothing_more(doors: Doors):
     """T8-05."""
     street, door = doors.street, doors.address("door")

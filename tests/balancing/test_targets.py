@@ -37,6 +37,15 @@ def test_connections_of_a_target_that_becomes_unhealthy_are_reset_and_new_ones_a
     assert changed.state_of("fails", "three") == "unhealthy"
 
 
+def test_each_address_of_a_balancer_sends_to_whom_it_reaches_itself(changed: Changed):
+    """Who asks about the target is told that something is wrong."""
+    street = changed.street
+    fronts = {zone: private for zone, (private, _) in street.fronts("parted").items()}
+    until(lambda: changed.state_of("parted", "three") == "unhealthy", "one address does not reach it", 30)
+    until(lambda: street.asks("client", fronts["b"], 80, 20) == {"one"}, "that one avoids it")
+    assert street.asks("client", fronts["a"], 80, 20) == {"one", "three"}
+
+
 def test_a_zone_without_a_healthy_target_leaves_the_name(changed: Changed):
     """T7-22."""
     until(lambda: changed.street.talk("client")("look_up", changed.name) == [changed.failing], "zone b is gone")

@@ -26,7 +26,8 @@ from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.host.control import Drain, EdgeReply, GetEdge, GetStatus, StatusReply, WhatIf, WhatIfReply
 from rookery.host.instances import namespace
-from rookery.mapping.certificates import HOST, MAPPING, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING
 from rookery.region import agents
 from tests.netns.fake_mapping_service import FakeMappingService
 from tests.netns.two_hosts import CHECKOUT, OBJECTS, SERVICE, run

@@ -120,11 +120,13 @@ def _add_node(made: CellWorld, place: int, mode: AttachMode) -> None:
     edge_world._pair((name, "u0"), (wire, f"node-{place}"), 1700)
     run("ip", "-n", wire, "link", "set", "dev", f"node-{place}", "master", "bridge")
     run("ip", "-n", name, "address", "add", f"{plan_cell.NODES[place]}/16", "dev", "u0")
+    run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.conf.u0.forwarding=1")
     run("ip", "netns", "exec", name, "ethtool", "-K", "u0", "tx-udp-segmentation", "off")
     pins = Path("/sys/fs/bpf") / name
-    real = CellDataplane.open(pins, built_objects(), 256, plan_cell.SIZES)
-    real.use_attach_mode(mode)
+    real = CellDataplane.open(pins, built_objects(), 256, plan_cell.SIZES, mode)
+    if mode == "xdp":
+        edge_world.be_a_wire((wire, f"node-{place}"), (name, "u0"))
     checks = f"{name}-checks"
     inside(name, lambda: check_link.hold(real, checks))
     made.nodes.append(NodeSpace(name, place, pins, real, plan_edge.ifindex(name, "u0"), CheckWays(real, checks)))
@@ -167,6 +169,8 @@ def cell_world(mode: AttachMode = "tcx") -> Iterator[CellWorld]:
 def _lead_through_nat(made: CellWorld) -> None:
     private = address_bytes(plan_cell.NAT_ADDRESS)
     made.around.host.routes.put_many(plan_edge.default_route(1, RouteKind.INTERFACE, target=plan_cell.NAT))
+    nat64 = formats.RouteKey(formats.RouteConstant.TABLE_BITS + 96, 1, address_bytes("64:ff9b::"))
+    made.around.host.routes.put_many({nat64: formats.Route(RouteKind.INTERFACE, plan_cell.NAT)})
     for edge in made.around.edges.values():
         assert edge.real
         edge.real.publics.put_many({PublicKey(address_bytes(NAT_PUBLIC)): formats.Public(plan.VPC, plan_cell.NAT, private)})

@@ -1,28 +1,43 @@
-"""A cell's nodes for test runs: bytes that leave one are given to the next, until they leave the cell."""
+"""A cell's nodes for test runs: bytes that leave one are given to the next, until they leave the cell.
+
+Of either build. Where XDP runs, TC goes on with what that leaves, which must be what came, byte by byte."""
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+import pytest
+from _pytest.mark import ParameterSet
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.formats import CachedDirective, CellConstant, CellPresence, FlowKey, Tracker, Verdict
-from rookery.dataplane.node import WhatIf
-from rookery.dataplane.syscall import RunContext
+from rookery.dataplane.node import XDP_BUILD, WhatIf
+from rookery.dataplane.syscall import RunContext, RunResult
 from tests.dataplane import plan, plan_cell, plan_edge
 from tests.dataplane.edges import HOME
+from tests.dataplane.namespaces import inside
 from tests.dataplane.objects import built_objects
 from tests.dataplane.packets import GENEVE_PORT, IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text
 from tests.dataplane.packets_edge import INSIDE, NOWHERE
+from tests.faults.size import SIZE
 
 ANY_TRACE = 4
 REDIRECTED, DROPPED = 7, 2  # TC_ACT_REDIRECT, TC_ACT_SHOT
+XDP_PASSED = 2
+AS_TC_SAYS = {1: DROPPED, 4: REDIRECTED}  # XDP_DROP, XDP_REDIRECT
+T = TypeVar("T")
 SECOND = 1_000_000_000
+PAUSE = 0.1  # seconds between two packets that count as none: a machine that is busy elsewhere must not make a flow rest
 HOPS_MAX = 24  # of two chains, one after the other
 ENTERS_AGAIN = 0x43450001  # what the kernel keeps of a packet that a node gives to itself
 FLOW_TABLES = ("directives", "trackers", "fragments")
@@ -37,11 +52,36 @@ def ends_here(verdict: int) -> bool:
 class Node:
     real: CellDataplane
     place: int
+    device: int = plan.DEVICE  # from which packets come: its substrate device where XDP runs, for that asks who is there
     ended: dict[Verdict, int] = field(default_factory=dict)
+    deferred: int = 0  # packets that XDP left to TC
 
     @property
     def address(self) -> str:
         return str(plan_cell.NODES[self.place])
+
+    @property
+    def xdp(self) -> bool:
+        return self.real.attach_mode == "xdp"
+
+    def run(self, wire: bytes, mark: int = 0) -> RunResult:
+        """As TC puts it. `mark`: what the kernel keeps of a packet that a node gives to itself, behind XDP."""
+        context = RunContext(mark=mark, ifindex=self.device)
+        if self.xdp and not mark:
+            result = self.real.test_run(f"hyperplane{XDP_BUILD}", wire, context._replace(xdp=True))
+            if result.action != XDP_PASSED:
+                return self.as_tc(result)
+            assert result.frame == wire
+            self.deferred += 1
+        return self.real.test_run("hyperplane", wire, context)
+
+    def as_tc(self, result: RunResult) -> RunResult:
+        """TC leaves the ends of the wire to the kernel."""
+        action, frame = AS_TC_SAYS[result.action], result.frame
+        if action == REDIRECTED:
+            assert frame[:12] == plan_cell.ends_to(self.place, frame[30:34])
+            frame = bytes(12) + frame[12:]
+        return result._replace(action=action, frame=frame)
 
     def why(self) -> Verdict:
         """Why the last packet ended here."""
@@ -65,7 +105,7 @@ class Journey:
     @property
     def packet(self) -> Packet:
         """What the frame carries."""
-        return IP(self.frame[80:])
+        return IPv6(self.frame[80:]) if self.frame[80] >> 4 == 6 else IP(self.frame[80:])
 
     @property
     def claim(self) -> RookeryGeneve:
@@ -79,8 +119,33 @@ class Journey:
 @dataclass
 class Cell:
     nodes: list[Node]
+    namespace: str = ""  # of the nodes' devices; empty: there are none
+    moved: float = field(default_factory=time.monotonic)  # when the last packet had
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Where the devices are, and always on one processor: shortcuts are of one."""
+        if not self.namespace:
+            return work()
+        processor = min(os.sched_getaffinity(0))
+
+        def there() -> T:
+            os.sched_setaffinity(0, {processor})
+            return work()
+
+        return inside(self.namespace, there)
+
+    @property
+    def deferred(self) -> int:
+        return sum(node.deferred for node in self.nodes)
 
     def travel(self, wire: bytes) -> Journey:
+        if time.monotonic() - self.moved > PAUSE:
+            age(self, self.moved - time.monotonic())
+        journey = self.within(lambda: self._travel(wire))
+        self.moved = time.monotonic()
+        return journey
+
+    def _travel(self, wire: bytes) -> Journey:
         """From the node that the wire names to where the cell sends it; state moves as it does with real packets."""
         at = {node.address: node for node in self.nodes}
         path: list[int] = []
@@ -89,8 +154,7 @@ class Cell:
             again = path[-1:] == [node.place]
             path.append(node.place)
             wires.append(wire)
-            context = RunContext(mark=ENTERS_AGAIN if again else 0, ifindex=plan.DEVICE)
-            result = node.real.test_run("hyperplane", wire, context)
+            result = node.run(wire, ENTERS_AGAIN if again else 0)
             wire = result.frame
             if result.action != REDIRECTED:
                 assert result.action == DROPPED
@@ -100,10 +164,13 @@ class Cell:
 
     def what_if(self, wire: bytes) -> list[WhatIf]:
         """At each node; nothing is left behind."""
+        return self.within(lambda: self._what_if(wire))
+
+    def _what_if(self, wire: bytes) -> list[WhatIf]:
         at = {node.address: node for node in self.nodes}
         told: list[WhatIf] = []
         while (node := at.get(IP(wire[14:34]).dst)) and len(told) < HOPS_MAX:
-            told.append(node.real.what_if("hyperplane", wire, plan.DEVICE, ANY_TRACE))
+            told.append(node.real.what_if("hyperplane", wire, node.device, ANY_TRACE))
             wire = told[-1].frame
             if told[-1].verdict is not Verdict.SENT:
                 break
@@ -124,35 +191,56 @@ class Cell:
                 table = getattr(node.real, name)
                 table.delete_many([key for key, _ in table.items()])
             node.real.tenants.delete_many([key for key, _ in node.real.tenants.items() if key.tenant])
-            plan_cell.fill_node(node.real, node.place, len(self.nodes))
+            plan_cell.fill_node(node.real, node.place, len(self.nodes), node.device if node.xdp else plan_cell.NO_DEVICE)
             node.real.cell_living = 0
             node.real.note_presence(dict.fromkeys(range(CellConstant.NODES_MAX), CellPresence(0, 0)))
+            node.deferred = 0
             node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
 
 
-def earlier(row: CachedDirective, seconds: int) -> CachedDirective:
-    """Had and used so long before."""
-    seen, told, leased = (max(at - seconds * SECOND, 0) for at in (row.seen, row.told, row.leased))
-    return row._replace(seen=max(seen, 1), told=told, leased=leased)
+def earlier(row: CachedDirective, seconds: float) -> CachedDirective:
+    """Had and used so long before; never is never."""
+    seen, told, leased = (max(at - int(seconds * SECOND), 1) if at else 0 for at in (row.seen, row.told, row.leased))
+    return row._replace(seen=seen, told=told, leased=leased)
 
 
-def age(cell: Cell, seconds: int) -> None:
+def age(cell: Cell, seconds: float) -> None:
     """As if so much time had passed since anything was seen."""
     for node in cell.nodes:
         rows = {one: earlier(row, seconds) for one, row in node.real.directives.items()}
         node.real.directives.put_many(rows)
-        kept = {one: row._replace(deadline=max(row.deadline - seconds * SECOND, 1)) for one, row in node.real.trackers.items()}
+        kept = {one: row._replace(deadline=max(row.deadline - int(seconds * SECOND), 1)) for one, row in node.real.trackers.items()}
         node.real.trackers.put_many(kept)
 
 
+def kinds(*counts: int, always: Collection[int] = ()) -> list[ParameterSet]:
+    """What `cell` makes: of so many nodes, of either build. XDP's `always` of these counts, and of all where `make faults` asks for it."""
+    by_xdp = (pytest.param((n, "xdp"), id=f"{n} nodes, xdp") for n in counts if SIZE or n in always)
+    return [*(pytest.param((n, "tc"), id=f"{n} nodes") for n in counts), *by_xdp]
+
+
 @contextmanager
-def cell(count: int) -> Iterator[Cell]:
+def cell(count: int, build: str = "tc") -> Iterator[Cell]:
+    """`build`: "tc", or "xdp" in front of it."""
+    if build == "tc":
+        with _nodes(count) as nodes:
+            yield Cell(nodes)
+        return
+    namespace = f"rookery-t{secrets.token_hex(4)}"
+    with plan_cell.lonely_nodes(namespace, count) as devices, _nodes(count, "xdp") as nodes:
+        for node, device in zip(nodes, devices, strict=True):
+            node.device = device
+        yield Cell(nodes, namespace)
+
+
+@contextmanager
+def _nodes(count: int, mode: AttachMode | None = None) -> Iterator[list[Node]]:
     made: dict[Path, Node] = {}
     try:
         for place in range(count):
             path = Path("/sys/fs/bpf") / f"rookery-t{secrets.token_hex(4)}"
-            made[path] = Node(CellDataplane.open(path, built_objects(), max_mappings=256, sizes=plan_cell.SIZES), place)
-        yield Cell(list(made.values()))
+            made[path] = Node(CellDataplane.open(path, built_objects(), 256, plan_cell.SIZES, mode), place)
+        yield list(made.values())
     finally:
         for path, node in made.items():
             node.real.close()

@@ -146,15 +146,15 @@ def _build_edge(made: EdgeWorld, number: int, mode: AttachMode, substrate_mtu: i
     space.real = EdgeDataplane.open(space.pins, built_objects(), 256, 256)
     space.real.use_attach_mode(mode)
     if mode == "xdp":
-        _be_a_wire(made, number)
+        be_a_wire(*((made.name(node), f"edge-{number}") for node in ("wire", "router")), (made.name("a"), "u0"))
     load_edge(space, substrate_mtu)
 
 
-def _be_a_wire(made: EdgeWorld, number: int) -> None:
-    """What a network card's cable is by nature: nothing on it is joined, or still wants a checksum. And what the edge sends is taken only
-    by a device that polls, which a veth does with GRO."""
-    for node, device in (("wire", f"edge-{number}"), ("router", f"edge-{number}"), ("a", "u0")):
-        run("ip", "netns", "exec", made.name(node), "ethtool", "-K", device, "tx", "off", "gro", "on")
+def be_a_wire(*ends: tuple[str, str]) -> None:
+    """Of namespaces, devices. What a network card's cable is by nature: nothing on it is joined, or still wants a checksum. And what XDP sends is
+    taken only by a device that polls, which a veth does with GRO."""
+    for namespace, device in ends:
+        run("ip", "netns", "exec", namespace, "ethtool", "-K", device, "tx", "off", "gro", "on")
 
 
 def load_edge(space: EdgeSpace, substrate_mtu: int = 1700) -> None:

@@ -101,6 +101,7 @@ class Hop:
     led_to: int = 0
     outside: bool = False
     at_cell: bool = False
+    to_endpoint: bool = False
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,8 @@ def owner(host: Host, vni: int, inner: Inner) -> Hop:
     if place is None:
         raise Dropped("DROP_NO_MAPPING")
     at = top_for(host, place.host, inner) if place.at_cell else place.host
-    return Hop(at, vni, place.subnet, place.mac, at_cell=place.at_cell)
+    endpoint = place.at_cell and place.source_check
+    return Hop(at, vni, place.subnet, place.mac, at_cell=place.at_cell, to_endpoint=endpoint)
 
 
 def top_for(host: Host, number: IPv4Address, inner: Inner) -> IPv4Address:
@@ -483,6 +485,8 @@ def forward(host: Host, me: Interface, inner: Inner, hop: Hop, ifindex: int) -> 
     mtu = min(me.mtu, max(substrate.mtu - WRAPPING, 0), 8500 if hop.at_cell else 1 << 16)
     most = min(mtu, 1500) if hop.outside and inner.dont_fragment else mtu
     if inner.largest > most:
+        if hop.to_endpoint and mtu == 8500:
+            raise Dropped("DROP_TOO_BIG")
         return fragmentation_needed(me, inner, most, ifindex)
     if hop.host == substrate.address:
         return deliver(host, Claim(hop.vni, me.vni, me.number, hop.led_to), inner, substrate.address)

@@ -52,14 +52,16 @@ def seed(place: int) -> int:
     return mix64(0x5EED + place)
 
 
-def block_key(key: FlowKey) -> FlowKey:
-    """Of a flow to a port that the cell handed out."""
-    port = int.from_bytes(key.destination_port, "big") // CellConstant.PORT_BLOCK * CellConstant.PORT_BLOCK
-    return key._replace(source=bytes(16), protocol=0, source_port=bytes(2), destination_port=port.to_bytes(2, "big"))
+def place_hash(secret: bytes, key: FlowKey, handed_out: bool) -> int:
+    """`handed_out`: it leads to a port that the cell handed out, of which the block counts."""
+    if not handed_out:
+        return siphash13(secret, LAYOUTS[FlowKey].pack(*key))
+    address = key._replace(source=bytes(16), protocol=0, source_port=bytes(2), destination_port=bytes(2))
+    block = int.from_bytes(key.destination_port, "big") // CellConstant.PORT_BLOCK
+    return mix64(siphash13(secret, LAYOUTS[FlowKey].pack(*address)) ^ block)
 
 
 def keepers(secret: bytes, key: FlowKey, places: Iterable[int], handed_out: bool = False) -> list[int]:
     """Primary, then secondary, of those places."""
-    place_key = block_key(key) if handed_out else key
-    flow = siphash13(secret, LAYOUTS[FlowKey].pack(*place_key))
+    flow = place_hash(secret, key, handed_out)
     return sorted(places, key=lambda place: (-mix64(flow ^ seed(place)), place))[:2]

@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 from rookery.dataplane import formats
@@ -38,8 +40,9 @@ from rookery.dataplane.formats import (
     ServiceFlag,
     TargetFlag,
 )
-from tests.dataplane import plan, plan_edge, rule_rows
+from tests.dataplane import plan, plan_edge, plan_ipv6, rule_rows
 from tests.dataplane.model_cell import seed
+from tests.dataplane.namespaces import run
 
 NODES = tuple(IPv4Address(f"100.64.1.{31 + place}") for place in range(4))
 NAT, BALANCER, ENDPOINT = 51, 61, 71
@@ -47,6 +50,7 @@ MEASURED = {NAT: 1, BALANCER: 2, ENDPOINT: 3}  # rows
 ENDPOINT_ID = b"vpce-0123456789abcdef0"
 NAT_ADDRESS, NAT_SECOND, BALANCER_ADDRESS, ENDPOINT_ADDRESS = "10.7.8.10", "10.7.8.11", "10.7.9.10", "10.6.1.50"
 SECRET = bytes(range(16))
+NO_DEVICE = 77
 ACCOUNT = 700
 TARGETS = (("10.7.1.6", 8001, 12), ("10.7.2.7", 8002, 13))
 SIZES = CellSizes(attachments=8, nat_addresses=16, services=8, targets=8, flows=1 << 16, directives=1 << 14, flows_per_tenant=1 << 15)
@@ -129,18 +133,53 @@ def fill_file(real: CellDataplane, place: int, count: int, half: int = 0) -> Non
     real.switch(config(place, half=half))
 
 
-def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = 77) -> None:
+def neighbour_mac(address: IPv4Address) -> str:
+    """Of a lonely node's neighbour on the substrate."""
+    return f"02:00:00:00:bb:{address.packed[3]:02x}"
+
+
+def ends_to(place: int, address: bytes) -> bytes:
+    """Between whom a frame goes from the lonely node at `place` to this neighbour."""
+    macs = neighbour_mac(IPv4Address(address)), neighbour_mac(NODES[place])
+    return b"".join(bytes.fromhex(one.replace(":", "")) for one in macs)
+
+
+@contextmanager
+def lonely_nodes(namespace: str, count: int) -> Iterator[list[int]]:
+    """A namespace with the substrate devices of so many nodes, and nobody at their other ends: for test runs. Their numbers. Each knows its
+    neighbours, and none is its own."""
+    near = (*NODES, plan.HOST_A, plan.HOST_B, plan.HOST_C, plan_edge.EDGE_1)
+    run("ip", "netns", "add", namespace)
+    here = ("ip", "-n", namespace)
+    try:
+        for place in range(count):
+            device = f"u{place}"
+            run(*here, "link", "add", device, "address", neighbour_mac(NODES[place]), "type", "veth", "peer", "name", f"{device}-end")
+            for end in (device, f"{device}-end"):
+                run(*here, "link", "set", end, "up")
+            run("ip", "netns", "exec", namespace, "sysctl", "-qw", f"net.ipv4.conf.{device}.forwarding=1")
+            run(*here, "route", "add", str(plan.SUBSTRATE), "dev", device, "metric", str(1 + place))
+            for address in near:
+                if address != NODES[place]:
+                    run(*here, "neighbour", "add", str(address), "lladdr", neighbour_mac(address), "dev", device, "nud", "permanent")
+        yield [plan_edge.ifindex(namespace, f"u{place}") for place in range(count)]
+    finally:
+        run("ip", "netns", "delete", namespace)
+
+
+def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = NO_DEVICE) -> None:
     """Everything."""
     tables = plan.host_a()
     real.configure_substrate(formats.SubstrateConfig(NODES[place].packed, plan.SUBSTRATE.network_address.packed,
                                                      plan.SUBSTRATE.netmask.packed, bytes(4), ifindex, 1700))  # fmt: skip
-    real.mappings.put_many(plan.mapping_rows(tables) | at_cell())
+    real.mappings.put_many(plan.mapping_rows(tables) | plan_ipv6.mapping_rows() | at_cell())
     real.delegated.put_many(plan.delegated_rows(tables))
     real.forwarders.put_many(plan.forwarder_rows(tables))
     real.peerings.put_many(plan.peering_rows(tables))
     real.routes.put_many(plan.route_rows(tables))
     bits = RouteConstant.TABLE_BITS + RouteConstant.IPV4_BITS
     real.routes.put_many({RouteKey(bits + 16, 8, address_bytes("10.7.0.0")): formats.Route(RouteKind.LOCAL, 0)})
+    real.routes.put_many({RouteKey(RouteConstant.TABLE_BITS + 56, 8, address_bytes("2001:db8:7::")): formats.Route(RouteKind.LOCAL, 0)})
     real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERNET))
     real.choose_edges(plan_edge.living(plan_edge.EDGE_1))
     real.edge_nodes.put_many({formats.EdgeAddress(plan_edge.EDGE_1.packed): formats.EdgeNode(1)})

@@ -36,9 +36,9 @@ PLACES = {(address, port) for address, port, _ in TARGETS}
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=(1, 2, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 2, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -220,10 +220,18 @@ def test_the_balancers_groups_are_asked_for_the_way_to_a_target(cell: Cell) -> N
     assert ask(cell, TCP(sport=1111, dport=PRESERVED, flags="A")).verdict is Verdict.SENT
 
 
-@pytest.mark.parametrize(("sees", "verdict"), [(AttachmentFlag.GROUPS_SEE_CLIENT, Verdict.DROP_SECURITY_GROUP_INGRESS), (0, Verdict.SENT)])
-def test_the_balancer_behind_an_endpoint_may_ask_its_groups_for_the_consumer(cell: Cell, sees: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("sees", "admitted", "verdict"),
+    [
+        (AttachmentFlag.GROUPS_SEE_CLIENT, "10.6.1.0/28", Verdict.SENT),
+        (AttachmentFlag.GROUPS_SEE_CLIENT, "10.6.2.0/24", Verdict.DROP_SECURITY_GROUP_INGRESS),
+        (0, "10.6.2.0/24", Verdict.SENT),
+    ],
+    ids=["it is admitted", "others are", "nobody asks"],
+)
+def test_the_balancer_behind_an_endpoint_may_ask_its_groups_for_the_consumer(cell: Cell, sees: int, admitted: str, verdict: Verdict) -> None:
     """T8-10."""
-    guard(cell, [into(TCP_ONLY, 443, "192.0.2.0/24"), out()], flags=sees)
+    guard(cell, [into(TCP_ONLY, 443, admitted), out()], flags=sees)
     assert ask(cell, syn(443), CONSUMER, ENDPOINT_ADDRESS).verdict is verdict
 
 

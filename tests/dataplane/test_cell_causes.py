@@ -31,9 +31,9 @@ from tests.dataplane.plan_edge import SERVER
 CLIENT = "10.7.1.5"
 
 
-@pytest.fixture(scope="module")
-def one_cell() -> Iterator[Cell]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -149,14 +149,14 @@ def test_a_what_if_tells_its_steps_with_the_attachment_and_resets_nobody(cell: C
 def test_counters_of_one_device_and_of_drops_say_what_all_of_them_say(cell: Cell) -> None:
     out(cell)
     to_balancer(cell, dport=81)
-    node = cell.nodes[0].real
+    node, device = cell.nodes[0].real, cell.nodes[0].device
     for reserved in (False, True):  # in the table that is searched, and in the one that is not
         if reserved:
-            node.reserve_counters(plan.DEVICE)
+            node.reserve_counters(device)
             out(cell, sport=1112)
         every = node.counters()
-        assert node.counters_of(plan.DEVICE) == {key: row for key, row in every.items() if key.ifindex == plan.DEVICE}
-        assert node.counters_of(plan.DEVICE)[CounterKey(plan.DEVICE, Verdict.SENT)].packets
-        assert node.counters_of(plan.DEVICE + 1) == {}
+        assert node.counters_of(device) == {key: row for key, row in every.items() if key.ifindex == device}
+        assert node.counters_of(device)[CounterKey(device, Verdict.SENT)].packets
+        assert node.counters_of(device + 1) == {}
         assert node.drops() == {key: row for key, row in every.items() if key.verdict >= Verdict.DROP_NOT_CONFIGURED} != {}
-    node.forget_counters(plan.DEVICE)
+    node.forget_counters(device)

@@ -34,9 +34,9 @@ FIRST = ports_of(CHECKER)[0]
 POLICY = 77
 
 
-@pytest.fixture(scope="module")
-def one_cell() -> Iterator[Cell]:
-    with cells.cell(4) as made:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 

@@ -14,7 +14,8 @@ from rookery.dataplane.addresses import address_bytes, address_text
 from rookery.dataplane.formats import CellNodeFlag, FlowKey, LeavingKey, TargetFlag
 from rookery.host.control import FlowRow
 from rookery.hyperplane import flows
-from rookery.hyperplane.flow_search import End, search
+from rookery.hyperplane.flow_end import End
+from rookery.hyperplane.flow_search import search
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
 from tests.dataplane.packets import TCP, UDP
@@ -26,9 +27,9 @@ CLIENT, OTHER = "10.7.1.5", "10.7.1.8"
 PLACES = range(4)
 
 
-@pytest.fixture(scope="module")
-def one_cell() -> Iterator[Cell]:
-    with cells.cell(4) as made:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 

@@ -26,9 +26,9 @@ PRESERVED = 80
 IDLE, UDP_IDLE = 60, 120  # seconds
 
 
-@pytest.fixture(scope="module", params=(1, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 

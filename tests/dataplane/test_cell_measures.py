@@ -17,7 +17,7 @@ from scapy.packet import Packet, Raw
 from rookery.dataplane import formats
 from rookery.dataplane.formats import Measure, MeasureProtocol, MeasureWay, Verdict
 from tests.dataplane import cells, plan_cell, rule_rows
-from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.cells import Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, ENDPOINT, ENDPOINT_ADDRESS, MEASURED, NAT
 from tests.dataplane.plan_edge import SERVER
@@ -77,9 +77,9 @@ class Watched:
         return formats.FlowsHeld(*map(sum, zip(*found, strict=True)))
 
 
-@pytest.fixture(scope="module", params=(1, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(1, 4))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
@@ -89,9 +89,9 @@ def watched(one_cell: Watched) -> Watched:
     return one_cell
 
 
-@pytest.fixture(scope="module")
-def one_node() -> Iterator[Watched]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1))
+def one_node(request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with cells.cell(*request.param) as made:
         yield Watched(made)
 
 
@@ -212,10 +212,26 @@ def test_a_segment_of_no_connection_is_answered_with_a_reset(watched: Watched) -
 
 
 def test_a_flow_that_gets_no_port(watched: Watched) -> None:
-    """No address is left that new flows may leave by."""
+    """T6-03: no address is left that new flows may leave by. It is AWS's ErrorPortAllocation."""
     rows(watched, "attachments", {plan_cell.attachment_key(NAT): plan_cell.attachment(NAT, addresses=0)})
     assert leave(watched, syn()).verdict is Verdict.DROP_PORTS_EXHAUSTED
     assert watched.only(NAT) == {"tcp_outward_in": 1, "tcp_outward_bytes_in": 40, "dropped": 1, "refused_tcp": 1, "no_port": 1}
+
+
+def test_a_balancer_that_hides_its_clients_runs_out_of_ports_towards_a_target(alone: Watched) -> None:
+    """PortAllocationErrorCount: as if all had been handed out. Another target has all of them, and who preserves its clients needs none."""
+    node = alone.cell.nodes[0].real
+    rows(alone, "cell_choices", {node.choices_row(0, service): plan_cell.choices(0) for service in (0, 1)})
+    sent = ask(alone, syn(HIDDEN)).packet
+    ((key, row),) = ((key, row) for key, row in node.trackers.items() if key.destination_port == sent.sport.to_bytes(2, "big"))
+    ports = (port.to_bytes(2, "big") for port in range(1024, 65536))
+    rows(alone, "trackers", dict.fromkeys((key._replace(destination_port=port) for port in ports), row))
+    assert ask(alone, syn(HIDDEN, 1112)).verdict is Verdict.DROP_PORTS_EXHAUSTED
+    counted = alone.only(BALANCER)
+    assert (counted["no_port"], counted["refused_tcp"], counted["dropped"], counted["flows_tcp"]) == (1, 1, 1, 1)
+    assert ask(alone, syn(PRESERVED, 1113)).verdict is Verdict.SENT
+    rows(alone, "cell_choices", {node.choices_row(0, 1): plan_cell.choices(1)})
+    assert ask(alone, syn(HIDDEN, 1114)).verdict is Verdict.SENT
 
 
 def test_a_what_if_is_not_counted(watched: Watched) -> None:
@@ -285,6 +301,20 @@ def test_a_balancer_that_preserves_its_clients(watched: Watched) -> None:
         "established": 1,
         "resets_outward": 1,
     }
+
+
+def test_after_its_idle_time_both_ends_of_a_connection_are_reset_in_the_balancers_name(watched: Watched) -> None:
+    """T7-05: TCP_ELB_Reset_Count."""
+    went = ask(watched, syn(PRESERVED)).packet
+    answer(watched, TCP(sport=went.dport, dport=1111, flags="SA"), went.dst, CLIENT, led_to=BALANCER)
+    ask(watched, TCP(sport=1111, dport=PRESERVED, flags="A"))
+    age(watched.cell, 351)
+    for told in (
+        ask(watched, TCP(sport=1111, dport=PRESERVED, flags="PA", ack=3)),
+        answer(watched, TCP(sport=went.dport, dport=1111, flags="PA", ack=4), went.dst, CLIENT, led_to=BALANCER),
+    ):
+        assert str(told.packet[TCP].flags) == "R"
+    assert watched.only(BALANCER)["resets_own"] == 2
 
 
 def test_a_target_that_resets(watched: Watched) -> None:

@@ -28,9 +28,9 @@ OWN = (NAT_ADDRESS, NAT_SECOND)
 SIZES = (1, 2, 4)
 
 
-@pytest.fixture(scope="module", params=SIZES, ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=cells.kinds(*SIZES, always=(4,)))
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 
@@ -226,21 +226,31 @@ def test_from_outside_the_last_hop_is_not_told(cell: Cell) -> None:
 @pytest.mark.parametrize(("named", "leaves"), [(8961, 8460), (8460, 8460), (1460, 1460)])
 @pytest.mark.parametrize("before", [[], [("NOP", None)]], ids=["even", "odd"])
 def test_a_handshake_names_no_larger_segments_than_the_cell_takes(cell: Cell, named: int, leaves: int, before: list[tuple[str, None]]) -> None:
+    """T6-21."""
     sent = out(cell, tcp(options=[*before, ("MSS", named)])).packet
     assert dict(sent[TCP].options)["MSS"] == leaves and as_sent(sent) == bytes(sent)
 
 
+def in_fragments(whole: Packet) -> list[dict[str, object]]:
+    """Of a datagram of three: content and fields of the header."""
+    content = bytes(whole)[20:]
+    cuts = ((content[:1480], "MF", 0), (content[1480:2960], "MF", 185), (content[2960:], 0, 370))
+    return [{"content": Raw(part), "flags": flags, "frag": offset, "proto": 17, "id": 99} for part, flags, offset in cuts]
+
+
 def test_the_fragments_of_a_datagram_follow_the_first(cell: Cell) -> None:
-    """T6-08."""
-    whole = bytes(UDP(sport=1111, dport=53) / Raw(b"x" * 3000))
-    whole = bytes(ip(CLIENT, SERVER, flags=0) / UDP(sport=1111, dport=53) / Raw(b"x" * 3000))[20:]
-    first = out(cell, Raw(whole[:1480]), flags="MF", proto=17, id=99)
-    later = out(cell, Raw(whole[1480:2960]), flags="MF", frag=185, proto=17, id=99)
-    last = out(cell, Raw(whole[2960:]), flags=0, frag=370, proto=17, id=99)
-    assert {journey.packet.src for journey in (first, later, last)} == {first.packet.src}
-    together = b"".join(bytes(journey.packet.payload) for journey in (first, later, last))
-    arrived = ip(first.packet.src, SERVER, proto=17, flags=0) / Raw(together)
+    """T6-08: out, and those of the answer back. Put together, their checksum is right."""
+    question = ip(CLIENT, SERVER, flags=0) / UDP(sport=1111, dport=53) / Raw(b"x" * 3000)
+    went = [out(cell, **part).packet for part in in_fragments(question)]  # type: ignore[arg-type]
+    (source,) = {one.src for one in went}
+    arrived = ip(source, SERVER, proto=17, flags=0) / Raw(b"".join(bytes(one.payload) for one in went))
     assert as_sent(IP(bytes(arrived))) == bytes(arrived)
+    port = IP(bytes(arrived))[UDP].sport
+    answer = ip(SERVER, source, flags=0) / UDP(sport=53, dport=port) / Raw(b"y" * 3000)
+    came = [back(cell, to=source, **part).packet for part in in_fragments(answer)]  # type: ignore[arg-type]
+    assert {one.dst for one in came} == {CLIENT}
+    arrived = ip(SERVER, CLIENT, proto=17, flags=0) / Raw(b"".join(bytes(one.payload) for one in came))
+    assert (as_sent(IP(bytes(arrived))), IP(bytes(arrived))[UDP].dport) == (bytes(arrived), 1111)
 
 
 @pytest.mark.parametrize("protocol", [1, 6])

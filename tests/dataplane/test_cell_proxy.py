@@ -39,9 +39,9 @@ OF_AWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Cell]:
-    with cells.cell(4) as four:
+@pytest.fixture(scope="module", params=cells.kinds(4))
+def made(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as four:
         yield four
 
 
@@ -140,6 +140,7 @@ def test_the_header_is_that_of_aws(said: Said, crc: str) -> None:
     ids=("preserved", "hidden", "through an endpoint"),
 )
 def test_what_ends_the_handshake_carries_the_header(cell: Cell, source: str, to: str, port: int, said: Said) -> None:
+    """T7-16, T8-03: of an endpoint the consumer's own address, and the endpoint's id."""
     wire = Wire(cell, source=source, to=to, port=port)
     assert wire.offset(wire.syn().seq) == -1 - LENGTH
     accepted = wire.heard(ISN - LENGTH + 1, "SA", options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 8))])

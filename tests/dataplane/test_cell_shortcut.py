@@ -53,9 +53,9 @@ class Flow:
         return self.send(TCP(sport=self.ports[0], dport=self.ports[1], flags=flags, **fields) / Raw(b"penguins"), ttl)
 
 
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Cell]:
-    with cells.cell(1) as made:
+@pytest.fixture(scope="module", params=cells.kinds(1, always=(1,)))
+def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
+    with cells.cell(*request.param) as made:
         yield made
 
 

@@ -162,27 +162,48 @@ def test_a_rule_may_name_the_groups_of_a_balancer(gated: Gated) -> None:
     assert gated.verdict(leaving(tcp(1, 443, "S"), ADDRESS[ENDPOINT])) == "DROP_SECURITY_GROUP_EGRESS"
 
 
-def outcome(gated: Gated, segment: int, to: str, **fields: object) -> Verdict:
+def outcome(gated: Gated, segment: int, to: str, through: str = ROUTER, **fields: object) -> Verdict:
     """What becomes of a super-packet of such segments: a test run takes no frame as large as these. Nor can the kernel wrap a made one:
     DROP_ENCAPSULATION says that it was asked to, so the size was right."""
     before = {verdict: gated.counted(verdict) for verdict in Verdict}
-    _, frame = leaving(tcp(1111, 443, "A") / Raw(b"x" * 2000), to, **fields)
+    _, frame = leaving(tcp(1111, 443, "A") / Raw(b"x" * 2000), to, through, **fields)
     context = RunContext(ifindex=plan.DEVICE, gso_segments=2, gso_size=segment)
     gated.real.test_run("host_egress", frame, context)
     (counted,) = [verdict for verdict in Verdict if gated.counted(verdict) != before[verdict]]
     return counted
 
 
+def told_mtu(gated: Gated, segment: int, to: str) -> int:
+    """What the sender is told by ICMP."""
+    _, frame = leaving(tcp(1111, 443, "A") / Raw(b"x" * 2000), to)
+    result = gated.real.test_run("host_egress", frame, RunContext(ifindex=plan.DEVICE, gso_segments=2, gso_size=segment))
+    said = IP(result.frame[14:])[ICMP]
+    assert (said.type, said.code) == (3, 4)
+    return int(said.nexthopmtu)
+
+
 def test_a_cell_takes_no_packet_larger_than_8500(gated: Gated) -> None:
-    """T6-21."""
+    """T6-21: a balancer's, or a NAT gateway on the way elsewhere."""
     row = plan.interface_row(plan.interface(11, 9001))
     gated.real.interfaces.put_many({Ifindex(plan.DEVICE): row})
     gated.real.configure_substrate(gated.real.substrate._replace(mtu=9101))
     headers = 40
     assert outcome(gated, 8501 - headers, ADDRESS[BALANCER]) is Verdict.ANSWERED
+    assert told_mtu(gated, 8501 - headers, ADDRESS[BALANCER]) == told_mtu(gated, 8501 - headers, SERVER) == 8500
     assert outcome(gated, 8501 - headers, ADDRESS[BALANCER], flags=0) is Verdict.DROP_TOO_BIG
     assert outcome(gated, 8500 - headers, ADDRESS[BALANCER]) is Verdict.DROP_ENCAPSULATION
     assert outcome(gated, 8501 - headers, "10.7.2.7") is Verdict.DROP_ENCAPSULATION  # within the VPC larger ones go on
+
+
+def test_an_endpoint_tells_nobody_that_a_packet_is_too_large(gated: Gated) -> None:
+    """T8-17: 9,000 bytes that may not be fragmented. What is too large for the way there is told all the same."""
+    gated.real.interfaces.put_many({Ifindex(plan.DEVICE): plan.interface_row(plan.interface(11, 9001))})
+    gated.real.configure_substrate(gated.real.substrate._replace(mtu=9101))
+    headers, through = 40, plan.mac(ENDPOINT).hex(":")
+    assert outcome(gated, 9000 - headers, ADDRESS[ENDPOINT], through) is Verdict.DROP_TOO_BIG
+    assert outcome(gated, 8500 - headers, ADDRESS[ENDPOINT], through) is Verdict.DROP_ENCAPSULATION
+    gated.real.configure_substrate(gated.real.substrate._replace(mtu=1566))
+    assert outcome(gated, 1501 - headers, ADDRESS[ENDPOINT], through) is Verdict.ANSWERED
 
 
 # Flows with a cell are tracked, whatever the rules

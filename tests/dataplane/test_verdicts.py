@@ -206,9 +206,9 @@ TESTED_ON_OTHER_PAGES = {  # where there are rules, IPv6, or services
     "DROP_NOT_A_CHECK": "test_cell_checks",
     "DROP_PROXY_PROTOCOL": "test_cell_proxy",
 }
-STEPS_OF_CELLS = {  # told in test_cell_chain.py and test_cell_proxy.py, but what hosts tell of cells
+STEPS_OF_CELLS = {  # told in test_cell_chain.py, test_cell_proxy.py and test_cell_nat64.py, but what hosts tell of cells
     Step.TOP_CHOSEN, Step.FROM_TOP, Step.ATTACHMENT_FOUND, Step.DIRECTIVE_CACHED, Step.ASKED, Step.TRACKED, Step.DECIDED, Step.STORED,
-    Step.TOLD, Step.PASSED_ON, Step.RESET, Step.HEADER_SENT,
+    Step.TOLD, Step.PASSED_ON, Step.RESET, Step.HEADER_SENT, Step.FAMILY_TRANSLATED,
 }  # fmt: skip
 STEPS_OF_CHECKS = {Step.CHECK_FOUND, Step.CHECK_ANSWERED}  # told in test_cell_checks.py
 STEPS_OF_EDGES = {  # told in tests/journeys/test_through_the_edge.py

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from rookery.dataplane.formats import LAYOUTS, DirectiveFlag, FlowKey, Tracker
+from rookery.dataplane.formats import DirectiveFlag, FlowKey, Tracker
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.ring import ranked, seed
 from rookery.intent.cell import BALANCER, NAT, AttachmentIntent
@@ -25,12 +25,14 @@ from rookery.testing.cell_stage import Tenant, both_tenants
 from rookery.testing.cell_wire import Capture, Reader
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
-from tests.dataplane.model_cell import block_key, siphash13
+from tests.dataplane.model_cell import place_hash
+from tests.executing import execute
 from tests.faults.size import IS_WHOLE
 from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
 MEMORY = Path("/dev/shm")
+PORTS, REST = "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_tw_reuse"
 
 
 class Scale(NamedTuple):
@@ -44,13 +46,15 @@ class Scale(NamedTuple):
     rounds: int  # of nodes that come and go
     frozen: float  # seconds
     flood: int  # SYNs
+    weathers: int  # floods, and as often none
+    visits: int  # in each
     tried: int  # visits while a way between two trackers loses packets
     gap: float  # seconds that datagrams may be silent
     extra: int  # connections that may break, because both of their trackers die
 
 
-USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, tried=300, gap=1.5, extra=200)
-WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=200_000, tried=3000, gap=0.3, extra=1000)
+USUAL = Scale(held=1000, every=2.0, flows=2, rate=10, deaths=1, rounds=1, frozen=2.5, flood=10_000, weathers=2, visits=100, tried=300, gap=1.5, extra=200)
+WHOLE = Scale(held=5000, every=2.5, flows=4, rate=200, deaths=6, rounds=12, frozen=60, flood=100_000, weathers=7, visits=200, tried=3000, gap=0.3, extra=1000)
 SCALE = WHOLE if IS_WHOLE else USUAL
 
 
@@ -76,6 +80,18 @@ class Scene:
         self._secret = file.key
         self._capture = capture
         self._reader = Reader({node.address for node in self.cell.nodes.values()}, numbered(balancers))
+
+    @contextmanager
+    def few_ports(self, first: int, last: int) -> Iterator[None]:
+        """wren's client uses its ports again before long, and has none rest for a minute that it closed itself."""
+        before = execute(self.region.name, self.wren.client, "cat", PORTS, REST).stdout.decode().split()
+        self._set_ports(first, last, 1)
+        yield
+        self._set_ports(*before)
+
+    def _set_ports(self, first: object, last: object, rest: object) -> None:
+        done = execute(self.region.name, self.wren.client, "sh", "-c", f"echo {first} {last} > {PORTS}; echo {rest} > {REST}")
+        assert done.returncode == 0, done.stderr.decode()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -103,7 +119,7 @@ class Scene:
         """The two nodes that keep it, while all live: by the papers (tests/dataplane/model_cell.py), not by the programs."""
         nat = self._nats.get(key.interface)
         handed_out = nat is not None and key.destination[12:] == IPv4Address(nat.primary).packed
-        flow = siphash13(self._secret, LAYOUTS[FlowKey].pack(*(block_key(key) if handed_out else key)))
+        flow = place_hash(self._secret, key, handed_out)
         names = {node.place: name for name, node in self.cell.nodes.items()}
         first, second = ranked(flow, {place: seed(name) for place, name in names.items()})[:2]
         return names[first], names[second]

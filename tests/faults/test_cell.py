@@ -6,16 +6,22 @@ With ROOKERY_FAULTS=small a thousand connections, in `make faults` five thousand
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from rookery.dataplane.formats import TenantNumber
-from rookery.hyperplane.cell_file import CellFile, decode
+from rookery.files import write_whole
+from rookery.hyperplane.cell_file import CellFile, decode, encode
 from rookery.hyperplane.object_store import file_key, report_key
+from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.hyperplane.rows import tenant_number
 from rookery.region import namespaces
@@ -25,21 +31,22 @@ from rookery.region.status import current
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
-from rookery.testing.cell_stage import STREAMS
+from rookery.testing.cell_stage import BALANCER, STREAMS
 from rookery.testing.ends import End, at_server
+from rookery.testing.history import Knocks
 from tests.faults.cell_scene import SCALE, Scene, cell_scene
-from tests.faults.harm import frozen, until
+from tests.faults.dying import BACK, begin_anew, die, wait_in_use
+from tests.faults.harm import frozen, kill, process_of, until
 from tests.faults.size import IS_WHOLE, only_if_asked
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.timeout(1800 if IS_WHOLE else 120),
+    pytest.mark.timeout(3600 if IS_WHOLE else 600),
     only_if_asked,
 ]
 
 SERVER = PAGE_ADDRESSES[0]
 TWO_TICKS = 4.0  # seconds
-BACK = 60.0  # seconds in which who died is in use again
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +54,7 @@ def scene() -> Iterator[Scene]:
     with cell_scene() as made:
         yield made
         history = made.finish_history()
-        assert history.broken == []
+        assert history.broken == [], history.told()
         assert history.begun > SCALE.held and history.crossed > 100 * history.of_the_cell
 
 
@@ -68,8 +75,8 @@ def finish(load: CellLoad) -> None:
     callers, servers = load.finish()
     for end, other in ((callers, servers), (servers, callers)):
         assert end["broken"] == 0
-        assert end["received"] == other["sent"] > SCALE.held
-        assert end["connections"] == other["connections"] > 1.1 * SCALE.held
+        assert end["received"] == other["sent"] > load.held
+        assert end["connections"] == other["connections"] >= 1.1 * load.held
 
 
 @pytest.fixture(autouse=True)
@@ -79,34 +86,8 @@ def remembered(scene: Scene) -> Iterator[None]:
     for node in scene.nodes:
         revive(scene.region.name, node)
     wait_in_use(scene, *scene.nodes)
-    assert scene.hear().broken == []
-
-
-def wait_in_use(scene: Scene, *nodes: str) -> None:
-    until(lambda: all(map(scene.cell.is_in_use, nodes)), f"{nodes} are in use", within=BACK)
-
-
-def kept(scene: Scene, node: str) -> int:
-    """Flows, each direction counted."""
-    return len(cell_flows.trackers(scene.region.name, node))
-
-
-def wait_refilled(scene: Scene, node: str) -> None:
-    """A node knows again what it is to keep: each flow has two directions, and two of four nodes for each."""
-    until(lambda: kept(scene, node) > SCALE.held, lambda: f"{node} knows only {kept(scene, node)} flows")
-
-
-def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
-    """How long datagrams were silent."""
-    load.settle()
-    DEATHS[how](scene.region.name, node)
-    until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
-    gap = max(load.silence().values())
-    scene.hear()
-    revive(scene.region.name, node)
-    wait_in_use(scene, node)
-    wait_refilled(scene, node)
-    return gap
+    history = scene.hear()
+    assert history.broken == [], history.told()
 
 
 ONE_EACH = [("cable", "node-1"), ("program", "node-2"), ("cable", "node-3"), ("program", "node-4")]  # memory: below
@@ -139,18 +120,10 @@ def another_ring(scene: Scene) -> Iterator[Callable[[str], None]]:
     until(lambda: len(cell_flows.file_of(scene.region.name).current) == len(scene.nodes), "all are in the ring", within=BACK)
 
 
-def begin_anew(scene: Scene, node: str) -> None:
-    """It dies, and comes without a memory."""
-    DEATHS["memory"](scene.region.name, node)
-    until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
-    wait_in_use(scene, node)
-    wait_refilled(scene, node)
-
-
 def test_nodes_come_and_go_and_no_connection_breaks(scene: Scene, load: CellLoad):
     for _ in range(SCALE.rounds):
         for node in sorted(scene.shard()):
-            begin_anew(scene, node)
+            begin_anew(scene, load, node)
     assert max(load.broken().values()) == 0
 
 
@@ -162,10 +135,10 @@ def test_nodes_come_and_go_while_the_ring_changes_and_no_connection_breaks(scene
         another_ring(leaving)
         until(lambda leaving=leaving: leaving not in scene.shard(), "wren is served by others", within=BACK)
         until(lambda: len(cell_flows.file_of(scene.region.name).current) < len(scene.nodes), "it is in the ring no more", within=BACK)
-        begin_anew(scene, next(node for node in scene.nodes if node != leaving))
+        begin_anew(scene, load, next(node for node in scene.nodes if node != leaving))
         assert scene.region.rookery("cell", "undrain", leaving).returncode == 0
         until(lambda: len(cell_flows.file_of(scene.region.name).current) == len(scene.nodes), "it is again", within=BACK)
-        begin_anew(scene, leaving)
+        begin_anew(scene, load, leaving)
     assert max(load.broken().values()) == 0
 
 
@@ -184,15 +157,31 @@ def loses(scene: Scene, sender: str, receiver: str, percent: int) -> Iterator[No
     assert "packets 0" not in lost, "the way was never used"
 
 
+def pairs(scene: Scene) -> list[tuple[str, str]]:
+    """All of them have their turn: those between two tops of one account lose the most connections."""
+    every = list(itertools.permutations(scene.nodes, 2))
+    tops = [pair for pair in every if set(pair) <= scene.shard()]
+    return every if IS_WHOLE else [tops[0], next(pair for pair in every if not set(pair) & scene.shard())]
+
+
 def test_a_way_between_two_nodes_that_loses_packets_misleads_none(scene: Scene, load: CellLoad, record_property: Callable[..., None]):
-    """And a connection is made with one of three SYNs: at least 99 of a hundred are."""
-    with loses(scene, "node-1", "node-2", 30), load.visiting(SERVER, STREAMS, SCALE.tried / 3) as visitor:
-        until(lambda: visitor.asked()["connections"] >= SCALE.tried, "so many visits")
-    told = load.left[-1]
-    record_property("visits", f"{told['failed']} of {told['connections'] + told['failed']} failed")
-    print(f"\nwhile a way loses 30%: {told['failed']} of {told['connections'] + told['failed']} visits failed")
-    assert told["broken"] == 0
-    assert told["failed"] <= (0.01 if IS_WHOLE else 0.02) * told["connections"]
+    """And a SYN gets through within three tries: 99 of a hundred, or as many as chance can make of that (three deviations).
+
+    A chain of five steps among four nodes passes a certain way once in three connections, and 0.3 of 0.3 of 0.3 are then lost three times:
+    1 % of all, 0.7 on a way that no top is at, 1.5 between two tops."""
+    scene.hear().knocks = Knocks()
+    ways = pairs(scene)
+    for sender, receiver in ways:
+        with loses(scene, sender, receiver, 30), load.visiting(SERVER, STREAMS, 100) as visitor:
+            until(lambda visitor=visitor: visitor.asked()["connections"] >= SCALE.tried / len(ways), "so many visits")
+        assert load.left[-1]["broken"] == 0
+        scene.hear()
+    through, lost = scene.hear().knocks.within(3)
+    told = f"{lost} of {through + lost} SYNs did not get through within three tries, {sum(one['failed'] for one in load.left)} visits failed"
+    record_property("while a way loses 30%", told)
+    print(f"\nwhile one of {len(ways)} ways loses 30%: {told}")
+    expected = 0.01 * (through + lost)
+    assert lost <= expected + 3 * math.sqrt(expected)
     assert max(load.broken().values()) == 0
 
 
@@ -228,12 +217,16 @@ def refused(scene: Scene) -> bool:
     return all("the object store does not answer" in (plan.logs / f"{node}.log").read_text() for node in scene.nodes)
 
 
+def report_of(scene: Scene, node: str) -> NodeReport:
+    return decode_report((Layout(scene.region.name).objects / report_key(CELL, node)).read_bytes())
+
+
 def all_use_the_newest(scene: Scene, differs: Callable[[CellFile], bool]) -> bool:
     plan = Layout(scene.region.name)
     packed = (plan.objects / file_key(CELL)).read_bytes()
     if not differs(decode(packed)):
         return False
-    reports = [decode_report((plan.objects / report_key(CELL, node)).read_bytes()) for node in scene.nodes]
+    reports = [report_of(scene, node) for node in scene.nodes]
     return all(report.hash and decode(packed).epoch - report.epoch <= 1 and report.generation == decode(packed).intent.generation for report in reports)
 
 
@@ -285,20 +278,104 @@ def refusals(scene: Scene) -> int:
     return sum(one.status.counters.get("drop_flows_full", {}).get("packets", 0) for one in states if one.status)
 
 
-def test_a_flood_of_one_account_takes_no_room_of_others(scene: Scene, load: CellLoad, record_property: Callable[..., None]):
-    """It meets its own limit."""
+class Round(NamedTuple):
+    """What a visit of wren's waited for its connection, in seconds."""
+
+    calm: float
+    stormy: float
+
+
+def visits(visitor: End, count: int) -> float:
+    """So many more; what the one in the middle waited."""
+    before = visitor.asked()["connections"]
+    until(lambda: visitor.asked()["connections"] >= before + count, "visits", within=60)
+    return visitor.asked()["waited"]
+
+
+def weather(scene: Scene, visitor: End) -> Round:
+    calm = visits(visitor, SCALE.visits)
+    with closing(flood(scene, SCALE.flood, SCALE.flood / 2)) as attack:
+        stormy = visits(visitor, SCALE.visits)
+        assert attack.heard() == f"sent {SCALE.flood}"
+    return Round(calm, stormy)
+
+
+def test_a_flood_of_one_account_takes_no_room_of_others_and_slows_none_of_them(scene: Scene, load: CellLoad, record_property: Callable[..., None]):
+    """It meets its own limit. Calm and flood take turns; wren has other nodes than owl."""
     allowed, before = SCALE.flood // 20, refusals(scene)
-    with allowance(scene, allowed) as taken, load.visiting(SERVER, STREAMS, 50) as visitor:
-        until(lambda: visitor.asked()["connections"] > 50, "visits")
-        calm = visitor.asked()["waited"]
-        with closing(flood(scene, SCALE.flood, SCALE.flood / 2)) as attack:
-            assert attack.heard() == f"sent {SCALE.flood}"
-        stormy = visitor.asked()["waited"]
+    assert not scene.shard() & scene.shard(scene.owl)
+    with allowance(scene, allowed) as taken, load.visiting(SERVER, STREAMS, 100) as visitor:
+        rounds = [weather(scene, visitor) for _ in range(SCALE.weathers)]
         until(lambda: refusals(scene) > before, "some were refused")
         assert 0 < max(taken()) <= 1.02 * allowed
-    record_property("a visit waits", f"{1000 * calm:.1f} ms, and {1000 * stormy:.1f} ms beside a flood of {SCALE.flood / 2:.0f} SYNs a second")
-    print(f"\na visit waits {1000 * calm:.1f} ms, and {1000 * stormy:.1f} ms beside a flood")
+    calm, stormy = ([1000 * one[n] for one in rounds] for n in (0, 1))
+    told = f"{statistics.median(calm):.1f} ms ({min(calm):.1f} to {max(calm):.1f}), beside a flood {statistics.median(stormy):.1f} ({min(stormy):.1f} to {max(stormy):.1f})"
+    record_property("a visit waits", told)
+    print(f"\na visit waits {told}: {SCALE.flood / 2:.0f} SYNs a second of another account at its limit")
     assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
+    assert not IS_WHOLE or statistics.median(stormy) <= max(calm)
+    assert max(load.broken().values()) == 0
+
+
+PARTS = ("cell-controller", "cell-metrics", "node-1", "node-2", "node-3", "node-4")
+
+
+def test_controller_metrics_and_all_agents_with_their_health_checks_die_at_once_and_nobody_notices(scene: Scene, load: CellLoad):
+    """The programs go on by what is pinned; agents that begin anew find it."""
+    load.settle()
+    epoch = cell_flows.file_of(scene.region.name).epoch
+    with load.visiting(SERVER, STREAMS, 50) as visitor:
+        killed = [kill(scene.region, part) for part in PARTS]
+        until(lambda: all(process_of(scene.region, part).pid not in {one.pid for one in killed} for part in PARTS), "all begin anew")
+        until(lambda: cell_flows.file_of(scene.region.name).epoch > epoch, "there is a new file")
+        until(lambda: all_use_the_newest(scene, lambda file: True), "all nodes use it")
+        visits(visitor, 100)
+    assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
+    assert {way: (told["lost"], told["never"]) for way, told in load.told().items()} == {"nat": (0, 0), "balancer": (0, 0)}
+    assert max(load.broken().values()) == 0
+
+
+def test_a_file_that_removes_too_much_is_refused_and_all_goes_on(scene: Scene, load: CellLoad):
+    """Whoever writes it: the controller stands still."""
+    load.settle()
+    path = Layout(scene.region.name).objects / file_key(CELL)
+    with frozen(scene.region, "cell-controller"):
+        whole = decode(path.read_bytes())
+        without = msgspec.structs.replace(whole.intent, attachments=())
+        write_whole(path, encode(msgspec.structs.replace(whole, epoch=whole.epoch + 1, intent=without)))
+        with load.visiting(SERVER, STREAMS, 50) as visitor:
+            wanted = f"{len(whole.intent.attachments)} of {len(whole.intent.attachments)} attachments would go"
+            until(lambda: all(wanted in report_of(scene, node).refused for node in scene.nodes), "all nodes refuse it")
+            visits(visitor, 100)
+        assert {report_of(scene, node).epoch for node in scene.nodes} == {whole.epoch}
+    until(lambda: all_use_the_newest(scene, lambda file: len(file.intent.attachments) == len(whole.intent.attachments)), "all use a whole one")
+    assert (load.left[-1]["failed"], load.left[-1]["broken"]) == (0, 0)
+    assert {way: (told["lost"], told["never"]) for way, told in load.told().items()} == {"nat": (0, 0), "balancer": (0, 0)}
+    assert max(load.broken().values()) == 0
+
+
+def test_a_node_dies_while_another_is_added_and_no_connection_breaks(scene: Scene, load: CellLoad, another_ring: Callable[[str], None]):
+    coming = min(set(scene.nodes) - scene.shard())
+    another_ring(coming)
+    until(lambda: len(cell_flows.file_of(scene.region.name).current) < len(scene.nodes), "it is in the ring no more", within=BACK)
+    assert scene.region.rookery("cell", "undrain", coming).returncode == 0
+    begin_anew(scene, load, min(scene.shard()))
+    until(lambda: len(cell_flows.file_of(scene.region.name).current) == len(scene.nodes), "all are in the ring", within=BACK)
+    assert max(load.broken().values()) == 0
+
+
+def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_whoever_dies(scene: Scene, load: CellLoad):
+    """The nodes that its packets pass through have seen other connections of it."""
+    few = range(40_000, 40_000 + 2 * SCALE.extra)
+    with scene.few_ports(few[0], few[-1]):
+        for _ in range(3):
+            callers = [load.call(address, SCALE.extra // 2, 0.5) for address in (SERVER, BALANCER)]
+            for node in sorted(scene.shard()):
+                die(scene, load, "cable", node)
+            load.left += [caller.asked("end") for caller in callers]
+            assert [one["broken"] for one in load.left[-2:]] == [0, 0]
+    again = [flow for flow in scene.hear().flows.values() if flow.before and flow.key.source_port in few]
+    assert len(again) > SCALE.extra / 4
     assert max(load.broken().values()) == 0
 
 

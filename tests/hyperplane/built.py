@@ -190,8 +190,9 @@ class World(protocol.World):
         for key, row in list(node.records.items()) if node.alive else ():
             ranks = self.ranks(node, key)[:2]
             left = row.until - self.now - protocol.LIFE
-            if row.decision and left > 0 and node.place in ranks and len(ranks) == 2:
-                other = ranks[1 - ranks.index(node.place)]
+            back = all(self.now - self.came.get((node.place, place), LONG_AGO) < LEASE for place in ranks)
+            if row.decision and left > 0 and len(ranks) == 2 and (node.place in ranks or back):
+                other = ranks[1 - ranks.index(node.place)] if node.place in ranks else ranks[0]
                 self.net.append(Message("copy", other, self.now, key, decision=row.decision, left=left))  # type: ignore[arg-type]
 
     # Who is asked
@@ -274,8 +275,7 @@ class World(protocol.World):
             waits = self.built.blocks_wait_for_leases and not self.keeps_of_late(node, back, LEASE + protocol.LIFE)
             if owns and not waits and self.record(node, back) is None:
                 self.clock += 1
-                decision = Decision(flow, back.port, 16 * self.clock + node.place)
-                return decision
+                return Decision(flow, back.port, 16 * self.clock + node.place)
         return None
 
     # Who writes it down

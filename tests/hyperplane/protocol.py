@@ -361,7 +361,8 @@ class World:
 
     def _take_decide(self, node: Node, message: Message) -> None:
         assert isinstance(message.key, Flow)
-        decision = self._decide(node, message.key)
+        wanted = message.top if message.tail == node.place else message.tail  # writes, or is told, anyway
+        decision = self._decide(node, message.key, wanted)
         if decision is None:
             return  # no port is free here: counted, the client tries again
         second = self.next_to(node, decision.back)
@@ -371,13 +372,14 @@ class World:
         alone = len(self.living(node)) == 1
         self._walk(node, replace(message, decision=decision, walk=tuple(steps), decider=node.place, alone=alone), decision.back)
 
-    def _decide(self, node: Node, flow: Flow) -> Decision | None:
+    def _decide(self, node: Node, flow: Flow, wanted: int | None) -> Decision | None:
+        """A port whose second keeper is `wanted`, if one is free."""
         known = node.by_flow.get(flow)
         held = self.record(node, known.back) if known else None
         if known and held and held.decision == known and self.rules.decider_remembers_flows:
             return known
-        for number in range(PORTS):
-            back = Back((number + node.born) % PORTS, flow.destination)  # as if by chance: another after it came back
+        by_chance = [Back((number + node.born) % PORTS, flow.destination) for number in range(PORTS)]  # another after it came back
+        for back in sorted(by_chance, key=lambda back: self.next_to(node, back) != wanted):
             first = self.ranks(node, back)[0] == node.place
             if first and self.may_lead(node, back) and self.record(node, back) is None:
                 node.by_flow[flow] = decision = Decision(flow, back.port, node.place)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rookery.dataplane.formats import CellConstant
 from rookery.hyperplane.choices import NOBODY, PLACES, _in_order, _scores, seed_of, shares, table
 from rookery.hyperplane.ring import mix64
+from rookery.hyperplane.rows import NOBODY as NOBODY_PACKED
 
 WEIGHTS = st.lists(st.integers(1, 999), min_size=1, max_size=30)
 
@@ -27,6 +28,7 @@ def test_its_numbers_are_those_of_the_format():
 
 def test_without_targets_nobody_is_chosen():
     assert set(made([])) == {NOBODY}
+    assert made([]).tobytes() == NOBODY_PACKED
 
 
 @settings(max_examples=60, deadline=None)

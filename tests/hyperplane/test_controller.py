@@ -70,11 +70,12 @@ class Scene:
     def __init__(self, folder):
         self.store = MemoryStore()
         self.objects = opened(str(folder))
+        self.now = 0.0
         self.controller = self.another()
         self.epochs: dict[str, int] = {}
 
     def another(self, *products) -> Controller:
-        return Controller(self.store, self.objects, products=products or (product,))
+        return Controller(self.store, self.objects, products=products or (product,), clock=lambda: self.now)
 
     async def put(self, *things) -> None:
         rows = {}
@@ -118,93 +119,71 @@ def scene(tmp_path):
     return Scene(tmp_path)
 
 
-def run(work) -> None:
-    asyncio.run(work)
+async def test_every_tick_writes_the_next_epoch_of_the_same_length(scene):
+    await scene.begin()
+    seen = []
+    for _ in range(3):
+        await scene.controller.tick()
+        seen.append(await scene.file())
+    assert [one.epoch for one in seen] == [1, 2, 3]
+    assert seen[0].key == seen[2].key and len(seen[0].intent.attachments) == 10
+    assert len({len(encode(one)) for one in seen}) == 1
 
 
-def test_every_tick_writes_the_next_epoch_of_the_same_length(scene):
-    async def work():
-        await scene.begin()
-        seen = []
-        for _ in range(3):
-            await scene.controller.tick()
-            seen.append(await scene.file())
-        assert [one.epoch for one in seen] == [1, 2, 3]
-        assert seen[0].key == seen[2].key and len(seen[0].intent.attachments) == 10
-        assert len({len(encode(one)) for one in seen}) == 1
-
-    run(work())
+async def test_a_controller_that_starts_again_goes_on(scene):
+    await scene.begin()
+    await scene.ticks(3)
+    key = (await scene.file()).key
+    await scene.another().tick()
+    file = await scene.file()
+    assert (file.epoch, file.key) == (4, key)
 
 
-def test_a_controller_that_starts_again_goes_on(scene):
-    async def work():
-        await scene.begin()
-        await scene.ticks(3)
-        key = (await scene.file()).key
-        await scene.another().tick()
+async def test_two_controllers_at_once_take_turns(scene):
+    await scene.begin()
+    other, held = scene.another(), None
+    for turn in range(6):
+        await (other if turn % 2 else scene.controller).tick()
         file = await scene.file()
-        assert (file.epoch, file.key) == (4, key)
-
-    run(work())
-
-
-def test_two_controllers_at_once_take_turns(scene):
-    async def work():
-        await scene.begin()
-        other, held = scene.another(), None
-        for turn in range(6):
-            await (other if turn % 2 else scene.controller).tick()
-            file = await scene.file()
-            check(file, held)
-            held = file
-        await asyncio.gather(other.tick(), scene.controller.tick())
-        assert (await scene.file()).epoch > held.epoch
-
-    run(work())
+        check(file, held)
+        held = file
+    await asyncio.gather(other.tick(), scene.controller.tick())
+    assert (await scene.file()).epoch > held.epoch
 
 
-def test_a_controller_that_lags_leaves_the_newer_file_alone(scene):
-    async def work():
-        await scene.begin()
-        await scene.controller.tick()
-        old = await scene.controller._reader.read()
-        await scene.put(interface(77))
-        lagging = scene.another()
-        lagging._reader.read = lambda: _done(old)
-        lagging._reader.reached = old.generation
-        await scene.controller.tick()
-        before = await scene.file()
-        await lagging.tick()
-        assert await scene.file() == before
-
-    run(work())
+async def test_a_controller_that_lags_leaves_the_newer_file_alone(scene):
+    await scene.begin()
+    await scene.controller.tick()
+    old = await scene.controller._reader.read()
+    await scene.put(interface(77))
+    lagging = scene.another()
+    lagging._reader.read = lambda: _done(old)
+    lagging._reader.reached = old.generation
+    await scene.controller.tick()
+    before = await scene.file()
+    await lagging.tick()
+    assert await scene.file() == before
 
 
 async def _done(value):
     return value
 
 
-def test_a_lost_file_comes_back_above_every_epoch_that_a_node_knows(scene):
-    async def work():
-        await scene.begin()
-        await scene.ticks(5, *NODES)
-        await scene.objects.put(file_key("cell-1"), b"damaged")
-        key = scene.controller._read["cell-1"].key
-        await scene.controller.tick()
-        file = await scene.file()
-        assert (file.epoch, file.key) == (6, key)
-
-    run(work())
+async def test_a_lost_file_comes_back_above_every_epoch_that_a_node_knows(scene):
+    await scene.begin()
+    await scene.ticks(5, *NODES)
+    await scene.objects.put(file_key("cell-1"), b"damaged")
+    key = scene.controller._read["cell-1"].key
+    await scene.controller.tick()
+    file = await scene.file()
+    assert (file.epoch, file.key) == (6, key)
 
 
-def test_a_damaged_file_that_nobody_remembers_is_left_alone(scene):
-    async def work():
-        await scene.begin()
-        await scene.objects.put(file_key("cell-1"), b"damaged")
-        await scene.controller.tick()
-        assert await scene.objects.get(file_key("cell-1")) == b"damaged"
-
-    run(work())
+async def test_a_damaged_file_that_nobody_remembers_is_left_alone(scene):
+    await scene.begin()
+    await scene.objects.put(file_key("cell-1"), b"damaged")
+    await scene.controller.tick()
+    assert await scene.objects.get(file_key("cell-1")) == b"damaged"
 
 
 def of_another_version(epoch, generation=1, version=VERSION - 1) -> bytes:
@@ -215,162 +194,132 @@ def of_another_version(epoch, generation=1, version=VERSION - 1) -> bytes:
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
-def test_a_file_of_another_version_is_replaced_above_its_epoch_and_all_reports(scene, version):
-    async def work():
-        await scene.begin()
-        await scene.objects.put(file_key("cell-1"), of_another_version(70, version=version))
-        await scene.controller.tick()
-        file = await scene.file()
-        assert (file.epoch, file.current, file.previous, file.ring_since) == (71, (0, 1, 2, 3), (0, 1, 2, 3), 71)
-        assert len(file.intent.attachments) == 10
-        await scene.report("node-1", epoch=90)
-        await scene.objects.put(file_key("cell-1"), of_another_version(80, version=version))
-        await scene.another().tick()
-        assert (await scene.file()).epoch == 91
-
-    run(work())
+async def test_a_file_of_another_version_is_replaced_above_its_epoch_and_all_reports(scene, version):
+    await scene.begin()
+    await scene.objects.put(file_key("cell-1"), of_another_version(70, version=version))
+    await scene.controller.tick()
+    file = await scene.file()
+    assert (file.epoch, file.current, file.previous, file.ring_since) == (71, (0, 1, 2, 3), (0, 1, 2, 3), 71)
+    assert len(file.intent.attachments) == 10
+    await scene.report("node-1", epoch=90)
+    await scene.objects.put(file_key("cell-1"), of_another_version(80, version=version))
+    await scene.another().tick()
+    assert (await scene.file()).epoch == 91
 
 
-def test_a_file_of_another_version_and_a_newer_state_is_left_alone(scene):
-    async def work():
-        await scene.begin()
-        newer = of_another_version(70, generation=1000)
-        await scene.objects.put(file_key("cell-1"), newer)
-        await scene.controller.tick()
-        assert await scene.objects.get(file_key("cell-1")) == newer
-
-    run(work())
+async def test_a_file_of_another_version_and_a_newer_state_is_left_alone(scene):
+    await scene.begin()
+    newer = of_another_version(70, generation=1000)
+    await scene.objects.put(file_key("cell-1"), newer)
+    await scene.controller.tick()
+    assert await scene.objects.get(file_key("cell-1")) == newer
 
 
-def test_a_damaged_file_of_another_version_is_damaged(scene):
-    async def work():
-        await scene.begin()
-        damaged = of_another_version(70)[:-1] + b"x"
-        await scene.objects.put(file_key("cell-1"), damaged)
-        await scene.controller.tick()
-        assert await scene.objects.get(file_key("cell-1")) == damaged
-
-    run(work())
+async def test_a_damaged_file_of_another_version_is_damaged(scene):
+    await scene.begin()
+    damaged = of_another_version(70)[:-1] + b"x"
+    await scene.objects.put(file_key("cell-1"), damaged)
+    await scene.controller.tick()
+    assert await scene.objects.get(file_key("cell-1")) == damaged
 
 
-def test_what_has_no_room_stays_out_and_is_named_and_other_changes_go_on(scene):
-    async def work():
-        await scene.begin(interfaces=ATTACHMENTS.rows)
-        await scene.ticks(2, *NODES)
-        before = await scene.file()
-        await scene.put(interface(9001), interface(9002))
-        await scene.ticks(1, *NODES)
-        file = await scene.file()
-        assert file.epoch > before.epoch and file.intent.attachments == before.intent.attachments
-        await scene.ticks(1, *NODES)
-        assert len((await scene.status()).left_out) == 2
-        assert interface(9001).id in (await scene.status()).left_out[0]
-        check(file, before)
-        await scene.store.txn([], {}, [key_of(interface(7))])
-        await scene.ticks(2, *NODES)
-        held = {one.id for one in (await scene.file()).intent.attachments}
-        assert interface(9001).id in held and not {interface(7).id, interface(9002).id} & held
-        await scene.store.txn([], {}, [key_of(interface(9002))])
-        await scene.ticks(2, *NODES)
-        assert (await scene.status()).left_out == ()
-
-    run(work())
+async def test_what_has_no_room_stays_out_and_is_named_and_other_changes_go_on(scene):
+    await scene.begin(interfaces=ATTACHMENTS.rows)
+    await scene.ticks(2, *NODES)
+    before = await scene.file()
+    await scene.put(interface(9001), interface(9002))
+    await scene.ticks(1, *NODES)
+    file = await scene.file()
+    assert file.epoch > before.epoch and file.intent.attachments == before.intent.attachments
+    await scene.ticks(1, *NODES)
+    assert len((await scene.status()).left_out) == 2
+    assert interface(9001).id in (await scene.status()).left_out[0]
+    check(file, before)
+    await scene.store.txn([], {}, [key_of(interface(7))])
+    await scene.ticks(2, *NODES)
+    held = {one.id for one in (await scene.file()).intent.attachments}
+    assert interface(9001).id in held and not {interface(7).id, interface(9002).id} & held
+    await scene.store.txn([], {}, [key_of(interface(9002))])
+    await scene.ticks(2, *NODES)
+    assert (await scene.status()).left_out == ()
 
 
-def test_what_users_delete_is_meant_to_go(scene):
-    async def work():
-        await scene.begin(interfaces=2)
-        await scene.ticks(1)
-        held = await scene.file()
-        await scene.store.txn([], {}, [key_of(interface(1)), key_of(interface(2))])
-        await scene.ticks(2)
+async def test_what_users_delete_is_meant_to_go(scene):
+    await scene.begin(interfaces=2)
+    await scene.ticks(1)
+    held = await scene.file()
+    await scene.store.txn([], {}, [key_of(interface(1)), key_of(interface(2))])
+    await scene.ticks(2)
+    check(await scene.file(), held)
+    assert (await scene.file()).intent.attachments == ()
+
+
+async def test_what_only_the_controller_has_lost_is_not_meant_to_go(scene):
+    await scene.begin()
+    await scene.ticks(1)
+    held = await scene.file()
+    await scene.put(interface(99))
+    await scene.another(lambda *_: Part()).tick()
+    with pytest.raises(Refused, match="attachments"):
         check(await scene.file(), held)
-        assert (await scene.file()).intent.attachments == ()
-
-    run(work())
 
 
-def test_what_only_the_controller_has_lost_is_not_meant_to_go(scene):
-    async def work():
-        await scene.begin()
-        await scene.ticks(1)
-        held = await scene.file()
-        await scene.put(interface(99))
-        await scene.another(lambda *_: Part()).tick()
-        with pytest.raises(Refused, match="attachments"):
-            check(await scene.file(), held)
+async def test_a_cell_is_as_far_as_its_slowest_living_node(scene):
+    await scene.begin()
+    await scene.ticks(2, *NODES)
+    await scene.put(interface(50))
+    await scene.controller.tick()
+    await scene.report(*NODES)
+    await scene.report("node-3", generation=1)
+    await scene.controller.tick()
+    assert (await scene.status()).generation == 1
+    await scene.report(*NODES)
+    await scene.controller.tick()
+    assert (await scene.status()).generation == (await scene.file()).intent.generation
+    assert set((await scene.status()).nodes) == set(NODES)
 
-    run(work())
 
-
-def test_a_cell_is_as_far_as_its_slowest_living_node(scene):
-    async def work():
-        await scene.begin()
-        await scene.ticks(2, *NODES)
-        await scene.put(interface(50))
+async def test_the_ring_waits_for_a_node_that_others_see_and_that_reads_nothing(scene):
+    await scene.begin(NODES[:3])
+    await scene.ticks(2, *NODES[:3])
+    await scene.report("node-3", epoch=1, time=0.0)  # it lives: the others see it
+    await scene.begin(NODES)
+    for _ in range(8):
         await scene.controller.tick()
-        await scene.report(*NODES)
-        await scene.report("node-3", generation=1)
+        await scene.report("node-1", "node-2", living=NODES[:3])
+    file = await scene.file()
+    assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
+    await scene.ticks(18, *NODES)
+    file = await scene.file()
+    assert file.current == file.previous == (0, 1, 2, 3)
+
+
+async def test_a_node_that_drains_leaves_the_ring_and_the_shards_and_stays_in_the_file(scene):
+    await scene.begin()
+    for n, nodes in enumerate([("node-1", "node-2"), ("node-3", "node-4"), ("node-1", "node-3")]):
+        await scene.store.txn([], {shard_key("cell-1", f"{n:012d}"): encode_thing(Shard(cell="cell-1", account=f"{n:012d}", nodes=nodes))})
+    await scene.ticks(2, *NODES)
+    await scene.put(Cell(name="cell-1", zones=(0, 1), nodes=NODES, draining=("node-1",)))
+    await scene.ticks(20, *NODES)
+    file = await scene.file()
+    assert file.current == file.previous == (1, 2, 3)
+    assert [node.draining for node in file.intent.nodes] == [True, False, False, False]
+    shards = [decode_thing(Shard, one.value).nodes for one in (await scene.store.range("infrastructure/shard/")).entries]
+    assert all(len(nodes) == 2 and "node-1" not in nodes for nodes in shards)
+
+
+async def test_an_object_store_that_is_away_stops_nothing_but_the_next_file(scene, monkeypatch):
+    await scene.begin()
+    await scene.ticks(1)
+
+    async def away(*_):
+        raise StoreAway("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.objects, "put", away)
         await scene.controller.tick()
-        assert (await scene.status()).generation == 1
-        await scene.report(*NODES)
-        await scene.controller.tick()
-        assert (await scene.status()).generation == (await scene.file()).intent.generation
-        assert set((await scene.status()).nodes) == set(NODES)
-
-    run(work())
-
-
-def test_the_ring_waits_for_a_node_that_others_see_and_that_reads_nothing(scene):
-    async def work():
-        await scene.begin(NODES[:3])
-        await scene.ticks(2, *NODES[:3])
-        await scene.report("node-3", epoch=1, time=0.0)  # it lives: the others see it
-        await scene.begin(NODES)
-        for _ in range(8):
-            await scene.controller.tick()
-            await scene.report("node-1", "node-2", living=NODES[:3])
-        file = await scene.file()
-        assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
-        await scene.ticks(18, *NODES)
-        file = await scene.file()
-        assert file.current == file.previous == (0, 1, 2, 3)
-
-    run(work())
-
-
-def test_a_node_that_drains_leaves_the_ring_and_the_shards_and_stays_in_the_file(scene):
-    async def work():
-        await scene.begin()
-        for n, nodes in enumerate([("node-1", "node-2"), ("node-3", "node-4"), ("node-1", "node-3")]):
-            await scene.store.txn([], {shard_key("cell-1", f"{n:012d}"): encode_thing(Shard(cell="cell-1", account=f"{n:012d}", nodes=nodes))})
-        await scene.ticks(2, *NODES)
-        await scene.put(Cell(name="cell-1", zones=(0, 1), nodes=NODES, draining=("node-1",)))
-        await scene.ticks(20, *NODES)
-        file = await scene.file()
-        assert file.current == file.previous == (1, 2, 3)
-        assert [node.draining for node in file.intent.nodes] == [True, False, False, False]
-        shards = [decode_thing(Shard, one.value).nodes for one in (await scene.store.range("infrastructure/shard/")).entries]
-        assert all(len(nodes) == 2 and "node-1" not in nodes for nodes in shards)
-
-    run(work())
-
-
-def test_an_object_store_that_is_away_stops_nothing_but_the_next_file(scene, monkeypatch):
-    async def work():
-        await scene.begin()
-        await scene.ticks(1)
-
-        async def away(*_):
-            raise StoreAway("gone")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(scene.objects, "put", away)
-            await scene.controller.tick()
-        await scene.controller.tick()
-        assert (await scene.file()).epoch == 2
-
-    run(work())
+    await scene.controller.tick()
+    assert (await scene.file()).epoch == 2
 
 
 # Targets
@@ -402,173 +351,155 @@ def says(**words):
     return {"health": {GROUP: {{"one": ONE, "two": TWO}[name].place: word for name, word in words.items()}}}
 
 
-def test_a_target_gets_flows_by_the_very_file_that_its_first_pass_makes(scene):
-    async def work():
-        await balanced(scene, ONE, TWO)
-        assert (await scene.file()).intent.services[0].choices == ()
-        await scene.report("node-1", living=NODES, **says(one=PASSED))
-        await scene.controller.tick(early=True)
-        assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
-        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
-
-    run(work())
+async def test_a_target_gets_flows_by_the_very_file_that_its_first_pass_makes(scene):
+    await balanced(scene, ONE, TWO)
+    assert (await scene.file()).intent.services[0].choices == ()
+    await scene.report("node-1", living=NODES, **says(one=PASSED))
+    await scene.controller.tick(early=True)
+    assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 
 
-def test_the_majority_of_those_who_reported_lately_counts(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.report(*NODES, **says(one=PASSED))
+async def test_the_majority_of_those_who_reported_lately_counts(scene):
+    await balanced(scene, ONE)
+    await scene.report(*NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    for number, healthy in ((1, True), (2, True), (3, False)):  # two of four leave it as it was
+        await scene.report(NODES[number], living=NODES, **says(one=TIMEOUT))
         await scene.controller.tick()
-        for number, healthy in ((1, True), (2, True), (3, False)):  # two of four leave it as it was
-            await scene.report(NODES[number], living=NODES, **says(one=TIMEOUT))
-            await scene.controller.tick()
-            assert (await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}) == healthy
-        assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
-        await scene.report("node-2", "node-3", living=NODES, time=time.time() - 60, **says(one=TIMEOUT))
-        await scene.report("node-4", living=NODES, **says(one=PASSED))
-        await scene.controller.tick()
-        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
-
-    run(work())
+        assert (await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}) == healthy
+    assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
+    scene.now += 60
+    await scene.report("node-1", "node-4", living=NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 
 
-def test_a_node_that_is_of_the_cell_no_more_has_no_word(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.report("node-1", living=NODES, **says(one=PASSED))
-        await scene.report("node-8", "node-9", **says(one=FAILED))
-        await scene.controller.tick()
-        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
-
-    run(work())
-
-
-def test_a_node_that_sees_none_of_the_others_has_no_word(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.report("node-1", "node-2", **says(one=PASSED))
-        await scene.controller.tick()
-        for name in NODES[1:]:
-            await scene.report(name, **says(one=TIMEOUT))
-        await scene.controller.tick()
-        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
-
-    run(work())
+@pytest.mark.parametrize("ahead", [-3600, 3600], ids=["behind", "ahead"])
+async def test_a_node_whose_time_of_day_is_wrong_has_its_word_for_as_long_as_it_reports(scene, ahead):
+    await balanced(scene, ONE)
+    await scene.report(*NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    for name in NODES[1:]:
+        await scene.report(name, living=NODES, time=time.time() + ahead, **says(one=TIMEOUT))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("unhealthy", TIMEOUT)}}
+    scene.now += 60
+    await scene.report("node-1", living=NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 
 
-def test_what_is_known_of_targets_survives_agents_and_controllers_that_begin_anew(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.report(*NODES, **says(one=PASSED))
-        await scene.controller.tick()
-        scene.controller = scene.another(balancer(ONE))
-        await scene.ticks(2, *NODES)
-        assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
-        assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
-
-    run(work())
+async def test_a_node_that_is_of_the_cell_no_more_has_no_word(scene):
+    await balanced(scene, ONE)
+    await scene.report("node-1", living=NODES, **says(one=PASSED))
+    await scene.report("node-8", "node-9", **says(one=FAILED))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 
 
-def test_a_target_that_went_is_forgotten_and_begins_anew(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.report(*NODES, **says(one=PASSED))
-        await scene.controller.tick()
-        scene.controller = scene.another(balancer(msgspec.structs.replace(ONE, checked_by=(), draining=True)))
-        await scene.controller.tick()
-        assert await scene.health() == {}
-        await scene.report(*NODES)
-        scene.controller = scene.another(balancer(ONE))
-        await scene.controller.tick()
-        assert await scene.health() == {}
-
-    run(work())
+async def test_a_node_that_sees_none_of_the_others_has_no_word(scene):
+    await balanced(scene, ONE)
+    await scene.report("node-1", "node-2", **says(one=PASSED))
+    await scene.controller.tick()
+    for name in NODES[1:]:
+        await scene.report(name, **says(one=TIMEOUT))
+    await scene.controller.tick()
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
 
 
-def test_health_is_written_only_when_it_changed(scene):
-    async def work():
-        await balanced(scene, ONE, TWO)
-        await scene.report(*NODES, **says(one=PASSED, two=FAILED))
-        await scene.ticks(2)
-        before = await scene.store.revision()
-        await scene.report(*NODES, **says(one=PASSED, two=FAILED))
-        await scene.ticks(3)
-        assert await scene.store.revision() == before
+async def test_what_is_known_of_targets_survives_agents_and_controllers_that_begin_anew(scene):
+    await balanced(scene, ONE)
+    await scene.report(*NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    scene.controller = scene.another(balancer(ONE))
+    await scene.ticks(2, *NODES)
+    assert await scene.health() == {GROUP: {ONE.place: ("healthy", "")}}
+    assert [key for key, _ in (await scene.file()).intent.services[0].choices] == [ONE.key]
 
-    run(work())
+
+async def test_a_target_that_went_is_forgotten_and_begins_anew(scene):
+    await balanced(scene, ONE)
+    await scene.report(*NODES, **says(one=PASSED))
+    await scene.controller.tick()
+    scene.controller = scene.another(balancer(msgspec.structs.replace(ONE, checked_by=(), draining=True)))
+    await scene.controller.tick()
+    assert await scene.health() == {}
+    await scene.report(*NODES)
+    scene.controller = scene.another(balancer(ONE))
+    await scene.controller.tick()
+    assert await scene.health() == {}
+
+
+async def test_health_is_written_only_when_it_changed(scene):
+    await balanced(scene, ONE, TWO)
+    await scene.report(*NODES, **says(one=PASSED, two=FAILED))
+    await scene.ticks(2)
+    before = await scene.store.revision()
+    await scene.report(*NODES, **says(one=PASSED, two=FAILED))
+    await scene.ticks(3)
+    assert await scene.store.revision() == before
 
 
 # News
 
 
-def test_news_are_of_the_state_or_of_targets_and_not_what_comes_with_every_report(scene):
-    async def work():
-        await balanced(scene, ONE)
-        await scene.ticks(3, *NODES)
-        await scene.controller.tick()
-        assert not await scene.controller._has_news()
-        await scene.report(*NODES)  # as every two seconds
-        await scene.store.txn([], {"observed/host/host-1": b"{}"})
-        assert not await scene.controller._has_news()
-        await scene.report("node-2", **says(one=PASSED))
-        assert await scene.controller._has_news()
+async def test_news_are_of_the_state_or_of_targets_and_not_what_comes_with_every_report(scene):
+    await balanced(scene, ONE)
+    await scene.ticks(3, *NODES)
+    await scene.controller.tick()
+    assert not await scene.controller._has_news()
+    await scene.report(*NODES)  # as every two seconds
+    await scene.store.txn([], {"observed/host/host-1": b"{}"})
+    assert not await scene.controller._has_news()
+    await scene.report("node-2", **says(one=PASSED))
+    assert await scene.controller._has_news()
+    await scene.controller.tick(early=True)
+    assert not await scene.controller._has_news()
+    await scene.put(interface(70))
+    assert await scene.controller._has_news()
+    await scene.controller.tick(early=True)
+    assert not await scene.controller._has_news()
+
+
+async def test_rings_wait_for_beats_however_many_files_come_early(scene):
+    await scene.begin(NODES[:3])
+    await scene.ticks(2, *NODES[:3])
+    await scene.begin(NODES)
+    await scene.ticks(2, *NODES)
+    for _ in range(40):
         await scene.controller.tick(early=True)
-        assert not await scene.controller._has_news()
-        await scene.put(interface(70))
-        assert await scene.controller._has_news()
-        await scene.controller.tick(early=True)
-        assert not await scene.controller._has_news()
-
-    run(work())
-
-
-def test_rings_wait_for_beats_however_many_files_come_early(scene):
-    async def work():
-        await scene.begin(NODES[:3])
-        await scene.ticks(2, *NODES[:3])
-        await scene.begin(NODES)
-        await scene.ticks(2, *NODES)
-        for _ in range(40):
-            await scene.controller.tick(early=True)
-            await scene.report(*NODES)
-        file = await scene.file()
-        assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
-        await scene.ticks(18, *NODES)
-        file = await scene.file()
-        assert file.current == file.previous == (0, 1, 2, 3)
-
-    run(work())
+        await scene.report(*NODES)
+    file = await scene.file()
+    assert (file.current, file.previous) == ((0, 1, 2, 3), (0, 1, 2))
+    await scene.ticks(18, *NODES)
+    file = await scene.file()
+    assert file.current == file.previous == (0, 1, 2, 3)
 
 
-def test_an_address_is_drained_when_every_node_says_that_no_flow_leaves_by_it(scene):
-    async def work():
-        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9", "10.1.0.10")),))
-        scene.controller = scene.another(lambda *_: going)
-        await scene.begin(interfaces=1)
-        await scene.ticks(2, *NODES)
-        assert (await scene.status()).drained == ()
-        busy, free, other = (LeavingAddress(interface="eni-1", address=one, flows=flows) for one, flows in (("10.1.0.9", 1), ("10.1.0.9", 0), ("10.1.0.10", 0)))
-        await scene.report(*NODES[:3], leaving=(free, other))
-        await scene.report(NODES[3], leaving=(busy, other), living=NODES)
-        await scene.controller.tick()
-        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"),)
-        await scene.report(*NODES, leaving=(free, other))
-        await scene.controller.tick()
-        assert (await scene.status()).drained == (("eni-1", "10.1.0.10"), ("eni-1", "10.1.0.9"))
-
-    run(work())
+async def test_an_address_is_drained_when_every_node_says_that_no_flow_leaves_by_it(scene):
+    going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9", "10.1.0.10")),))
+    scene.controller = scene.another(lambda *_: going)
+    await scene.begin(interfaces=1)
+    await scene.ticks(2, *NODES)
+    assert (await scene.status()).drained == ()
+    busy, free, other = (LeavingAddress(interface="eni-1", address=one, flows=flows) for one, flows in (("10.1.0.9", 1), ("10.1.0.9", 0), ("10.1.0.10", 0)))
+    await scene.report(*NODES[:3], leaving=(free, other))
+    await scene.report(NODES[3], leaving=(busy, other), living=NODES)
+    await scene.controller.tick()
+    assert (await scene.status()).drained == (("eni-1", "10.1.0.10"),)
+    await scene.report(*NODES, leaving=(free, other))
+    await scene.controller.tick()
+    assert (await scene.status()).drained == (("eni-1", "10.1.0.10"), ("eni-1", "10.1.0.9"))
 
 
-def test_as_long_as_a_node_is_silent_nothing_is_drained(scene):
-    async def work():
-        going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9",)),))
-        scene.controller = scene.another(lambda *_: going)
-        await scene.begin(interfaces=1)
-        await scene.ticks(1, *NODES)
-        free = LeavingAddress(interface="eni-1", address="10.1.0.9", flows=0)
-        await scene.report(*NODES[:3], leaving=(free,))
-        await scene.report(NODES[3], leaving=(free,), time=time.time() - 60)
-        await scene.controller.tick()
-        assert (await scene.status()).drained == ()
-
-    run(work())
+async def test_as_long_as_a_node_is_silent_nothing_is_drained(scene):
+    going = Part(attachments=(attachment(1, id="eni-1", draining_addresses=("10.1.0.9",)),))
+    scene.controller = scene.another(lambda *_: going)
+    await scene.begin(interfaces=1)
+    await scene.ticks(1, *NODES)
+    free = LeavingAddress(interface="eni-1", address="10.1.0.9", flows=0)
+    await scene.report(*NODES[:3], leaving=(free,))
+    await scene.report(NODES[3], leaving=(free,), time=time.time() - 60)
+    await scene.controller.tick()
+    assert (await scene.status()).drained == ()

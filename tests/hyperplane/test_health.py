@@ -16,8 +16,9 @@ from rookery.hyperplane.health import (
     cell_word,
     cell_words,
     node_word,
+    ways_that_differ,
 )
-from rookery.intent.balanced_targets import HEALTHY, INITIAL, UNHEALTHY
+from rookery.intent.balanced_targets import HEALTHY, INITIAL, UNHEALTHY, by_way
 from rookery.intent.cell import HealthCheckIntent
 from tests.hyperplane.files import target
 
@@ -100,6 +101,12 @@ def test_unhealthy_by_one_way_is_unhealthy():
     assert node_word([Health(HEALTHY), Health()]) == PASSED
 
 
+def test_a_node_says_how_each_way_finds_a_target_only_where_they_differ():
+    assert ways_that_differ({7: Health(HEALTHY), 8: Health(UNHEALTHY, TIMEOUT), 9: Health()}) == {7: PASSED, 8: TIMEOUT}
+    assert ways_that_differ({7: Health(UNHEALTHY, FAILED), 8: Health(UNHEALTHY, TIMEOUT), 9: Health()}) == {}
+    assert ways_that_differ({7: Health(HEALTHY), 8: Health()}) == {}
+
+
 # A cell
 
 
@@ -132,6 +139,19 @@ def test_the_same_said_again_changes_nothing(said, before):
 
 
 ONE, TWO = (msgspec.structs.replace(target(number), checked_by=(7,)) for number in (1, 2))
+
+
+def test_a_way_has_a_word_of_its_own_while_most_nodes_find_it_otherwise_than_is_told():
+    """The target is told to be unhealthy. One node has lost the other way, too; one finds nothing wrong."""
+    both = msgspec.structs.replace(ONE, checked_by=(7, 8))
+    by_7, by_8 = by_way(ONE.place, 7), by_way(ONE.place, 8)
+    differ = {ONE.group: {ONE.place: TIMEOUT, by_7: PASSED, by_8: TIMEOUT}}
+    lost, well = {ONE.group: {ONE.place: TIMEOUT}}, {ONE.group: {ONE.place: PASSED}}
+    found = cell_words([both], [differ, differ, lost], {})
+    assert found == {ONE.group: {ONE.place: (UNHEALTHY, TIMEOUT), by_7: GOOD}}
+    assert cell_words([both], [differ, well], found) == found  # as many on either side
+    assert cell_words([both], [lost, lost, differ], found) == {ONE.group: {ONE.place: (UNHEALTHY, TIMEOUT)}}
+    assert cell_words([both], [well, well, differ], found) == {ONE.group: {ONE.place: GOOD}}
 
 
 def test_a_target_whom_nobody_checks_any_more_is_forgotten():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from rookery.dataplane.errors import DataplaneError
@@ -39,51 +37,39 @@ def told(port: int, *checked_by: int):
     return file(intent=CellIntent(cell="cell-1", generation=1, attachments=(attachment(7), attachment(8)), targets=in_order([one])))
 
 
-def test_a_node_checks_in_the_name_of_those_for_whom_it_speaks():
-    async def work():
-        ways = Ways(7)
-        async with serving() as server, NodeChecks(ways, lambda: None) as checks:
-            checks.follow(told(server.port, 7, 8))
-            await until(lambda: server.connections == 1, "the one check is made")
-            assert ways.kept == {(1, 7, target(1).address)}
-
-    asyncio.run(work())
+async def test_a_node_checks_in_the_name_of_those_for_whom_it_speaks():
+    ways = Ways(7)
+    async with serving() as server, NodeChecks(ways, lambda: None) as checks:
+        checks.follow(told(server.port, 7, 8))
+        await until(lambda: server.connections == 1, "the one check is made")
+        assert ways.kept == {(1, 7, target(1).address)}
 
 
-def test_a_node_that_comes_to_a_shard_begins_and_one_that_leaves_it_ends_and_has_no_word():
-    async def work():
-        ways = Ways()
-        async with serving() as server, NodeChecks(ways, lambda: None) as checks:
-            checks.follow(told(server.port, 7))
-            assert (checks.words, ways.kept) == ({}, set())
-            ways.spoken = {7}
-            checks.follow(told(server.port, 7))  # the same file
-            await until(lambda: checks.words, "it has a word")
-            assert [*checks.words.values()] == [{f"{target(1).address}:{server.port}": PASSED}]
-            ways.spoken = set()
-            checks.follow(told(server.port, 7))
-            assert (checks.words, ways.kept) == ({}, set())
-
-    asyncio.run(work())
+async def test_a_node_that_comes_to_a_shard_begins_and_one_that_leaves_it_ends_and_has_no_word():
+    ways = Ways()
+    async with serving() as server, NodeChecks(ways, lambda: None) as checks:
+        checks.follow(told(server.port, 7))
+        assert (checks.words, ways.kept) == ({}, set())
+        ways.spoken = {7}
+        checks.follow(told(server.port, 7))  # the same file
+        await until(lambda: checks.words, "it has a word")
+        assert [*checks.words.values()] == [{f"{target(1).address}:{server.port}": PASSED}]
+        ways.spoken = set()
+        checks.follow(told(server.port, 7))
+        assert (checks.words, ways.kept) == ({}, set())
 
 
-def test_a_kernel_that_does_not_answer_changes_nothing():
-    async def work():
-        ways = Ways(7)
-        async with serving() as server, NodeChecks(ways, lambda: None) as checks:
-            checks.follow(told(server.port, 7))
-            await until(lambda: checks.words, "it has a word")
-            before, ways.is_broken = checks.words, True
-            checks.follow(told(server.port, 8))
-            assert checks.words == before
-
-    asyncio.run(work())
+async def test_a_kernel_that_does_not_answer_changes_nothing():
+    ways = Ways(7)
+    async with serving() as server, NodeChecks(ways, lambda: None) as checks:
+        checks.follow(told(server.port, 7))
+        await until(lambda: checks.words, "it has a word")
+        before, ways.is_broken = checks.words, True
+        checks.follow(told(server.port, 8))
+        assert checks.words == before
 
 
-def test_a_node_without_ways_makes_no_checks():
-    async def work():
-        async with NodeChecks(None, lambda: None) as checks:
-            checks.follow(told(80, 7))
-            assert checks.words == {}
-
-    asyncio.run(work())
+async def test_a_node_without_ways_makes_no_checks():
+    async with NodeChecks(None, lambda: None) as checks:
+        checks.follow(told(80, 7))
+        assert checks.words == {}

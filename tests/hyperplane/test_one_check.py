@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from rookery.hyperplane.health import FAILED, PASSED, TIMEOUT, WRONG_CODE
 from rookery.hyperplane.one_check import result_of
-from tests.hyperplane.target_servers import LOOPBACK, SILENCE, check, closed_port, loopback, serving
+from tests.dataplane.proxy_header import CRC32C, LENGTH, NOTHING, SIGNATURE, crc32c, tlv
+from tests.hyperplane.target_servers import (
+    LOOPBACK,
+    SILENCE,
+    certificate,
+    check,
+    closed_port,
+    loopback,
+    serving,
+)
 
 
 def result(asked) -> str:
@@ -122,3 +132,38 @@ def test_plain_http_is_no_answer_to_https():
             return await result_of(asked, *loopback(*asked.key.way))
 
     assert asyncio.run(work()) in {FAILED, TIMEOUT}
+
+
+def answer_behind_header(listening: socket.socket, protocol: str, heard: list[bytes]) -> None:
+    """One connection: its first bytes, then what it asks, by TLS or not."""
+    connection, _ = listening.accept()
+    with connection:
+        heard.append(connection.recv(LENGTH, socket.MSG_WAITALL))
+        if protocol == "TCP":
+            heard.append(connection.recv(1))
+            return
+        with certificate().wrap_socket(connection, server_side=True) if protocol == "HTTPS" else connection as plain:
+            heard.append(plain.recv(1000))
+            plain.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+@pytest.mark.parametrize(("protocol", "then"), [("TCP", b""), ("HTTP", b"GET / HTTP/1.1\r\n"), ("HTTPS", b"GET / HTTP/1.1\r\n")])
+def test_the_proxy_protocols_header_comes_first_and_names_no_client(protocol, then):
+    """7.3; before TLS, and by TCP alone, too. Its checksum is right."""
+    heard: list[bytes] = []
+
+    async def work():
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            listening.settimeout(5)
+            asked = check(listening.getsockname()[1], protocol=protocol, proxy_protocol=True)
+            served = asyncio.create_task(asyncio.to_thread(answer_behind_header, listening, protocol, heard))
+            found = await result_of(asked, *loopback(*asked.key.way))
+            await served
+            return found
+
+    assert asyncio.run(work()) == PASSED
+    header, rest = heard
+    assert (header[:12], header[12], header[14:16], len(header)) == (SIGNATURE, 0x20, b"\x00\x54", LENGTH)
+    assert header[16:] == tlv(CRC32C, header[19:23]) + tlv(NOTHING, bytes(74))
+    assert int.from_bytes(header[19:23], "big") == crc32c(header[:19] + bytes(4) + header[23:])
+    assert rest[: len(then)] == then and bool(then) is bool(rest)

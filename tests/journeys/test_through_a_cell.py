@@ -13,11 +13,13 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
+from rookery.dataplane import formats
+from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import RouteKind, Step, Verdict
 from rookery.dataplane.syscall import RunContext
 from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
-from tests.dataplane import edges, plan, plan_cells, plan_edge
+from tests.dataplane import edges, plan, plan_cells, plan_edge, plan_ipv6
 from tests.dataplane.edges import HOME, Region
 from tests.dataplane.gated import DROPPED
 from tests.dataplane.packets import IP, ROUTER, mac_text
@@ -118,6 +120,19 @@ def test_out_through_a_nat_gateway_and_back(celled: Region) -> None:
     assert inward.verdict is Verdict.SENT
     back = FakeNode(inward.frame).emit(NAT, plan.HOST_A, dst=CLIENT, dport=1111)
     assert take_in(celled, back) == handed_over(11, ip(SERVER, CLIENT) / tcp(443, 1111, "SA"))
+
+
+def test_ipv6_goes_to_the_nat_gateway_and_comes_from_behind_its_prefix(celled: Region) -> None:
+    """NAT64: its host sees nothing but IPv6; what the node makes of it: tests/dataplane/test_cell_nat64.py."""
+    client, there = plan_ipv6.address(11), f"64:ff9b::{SERVER}"
+    way = formats.RouteKey(formats.RouteConstant.TABLE_BITS + 96, 1, address_bytes("64:ff9b::"))
+    celled.hosts[HOME[11]].routes.put_many({way: formats.Route(RouteKind.INTERFACE, NAT)})
+    asked = to_node(celled, 11, ip(client, there) / tcp(1111, 443))
+    assert (asked.claim.target, asked.claim.interface) == (NAT, 11)
+    answer = ip(there, client) / tcp(443, 1111, "SA")
+    assert take_in(celled, plan_cells.from_node(answer, NAT)) == handed_over(11, answer)
+    refused = celled.arrive(plan_cells.from_node(answer, NAT, sender=str(plan.HOST_B)))
+    assert refused.verdict is Verdict.DROP_SOURCE_NOT_MAPPED
 
 
 def test_an_error_from_outside_comes_back_through_the_nat_gateway(celled: Region) -> None:

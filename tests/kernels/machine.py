@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 INIT = Path(__file__).with_name("init.sh")
 SHARE = Path("/usr/lib/qemu/virtiofsd")  # of Debian's qemu-system-common
 BUSYBOX = "busybox"
-MEMORY = "2G"
+MEMORY = "3G"
 LINES = ("console", "output", "code")  # what comes out of each serial line
 MODULES = (
     *("virtio_pci", "virtiofs", "overlay"),  # to come up

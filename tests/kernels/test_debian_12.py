@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(SUITE + BOOT)
 
 
 def pytest_in(kernel: Kernel, *words: str) -> Ended:
-    """No cache and no workers: there is one machine, and it is forgotten."""
-    options = ("-n", "0", "-q", "-p", "no:cacheprovider", f"--timeout={PATIENCE}")
+    """A worker for each of its processors. No cache: it is forgotten."""
+    options = ("-n", "2", "--dist", "loadfile", "-q", "-p", "no:cacheprovider", f"--timeout={PATIENCE}")
     return run(kernel, (".venv/bin/python", "-m", "pytest", *options, *words), SUITE)
 
 

@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from rookery.intent.host import HostIntent
 from rookery.intent.state import State
 from rookery.intent.whole import host_intent
-from rookery.mapping import certificates
-from rookery.mapping.certificates import HOST
+from rookery.mapping.authority import issue
+from rookery.mapping.certificates import HOST, client_context
 from rookery.testing.mapping_world import MTU, FakeAgent, MappingWorld, without_generation
 from rookery.testing.things import subnet, vpc
 
@@ -46,6 +46,6 @@ async def settled(world: MappingWorld, *agents: FakeAgent) -> None:
 @contextlib.asynccontextmanager
 async def raw_host(world: MappingWorld, name: str, **options):
     """A connection in a host's name, that says and hears frames itself."""
-    context = certificates.client_context(certificates.issue(world.certificates, HOST, name))
+    context = client_context(issue(world.certificates, HOST, name))
     async with connect(f"wss://127.0.0.1:{world.port}/", ssl=context, proxy=None, **options) as connection:
         yield connection

@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from rookery.mapping import certificates
-from rookery.mapping.certificates import HOST, MAPPING, CertificateError
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING, CertificateError, client_context
 from rookery.mapping.protocol import Hello
 from rookery.model.keys import host_key
 from rookery.testing.mapping_world import FakeAgent, MappingWorld, host_config
@@ -20,9 +20,9 @@ from tests.mapping.scene import has_intent, raw_host
 
 def test_a_certificate_of_another_region_is_refused(play, tmp_path):
     async def scene(world: MappingWorld) -> None:
-        certificates.make_authority(tmp_path / "other", "test")
-        stranger = certificates.issue(tmp_path / "other", HOST, "host-1")
-        context = certificates.client_context(stranger)
+        make_authority(tmp_path / "other", "test")
+        stranger = issue(tmp_path / "other", HOST, "host-1")
+        context = client_context(stranger)
         context.load_verify_locations(world.certificates / "authority.pem")
         with pytest.raises((OSError, WebSocketException)):
             async with connect(f"wss://127.0.0.1:{world.port}/", ssl=context, proxy=None) as connection:
@@ -34,7 +34,7 @@ def test_a_certificate_of_another_region_is_refused(play, tmp_path):
 @pytest.mark.parametrize("role, name", [(HOST, "host-9"), (MAPPING, "")])
 def test_who_is_no_host_of_the_region_is_refused(play, role, name):
     async def scene(world: MappingWorld) -> None:
-        context = certificates.client_context(certificates.issue(world.certificates, role, name))
+        context = client_context(issue(world.certificates, role, name))
         with pytest.raises(Exception, match="403"):
             async with connect(f"wss://127.0.0.1:{world.port}/", ssl=context, proxy=None):
                 pass
@@ -71,10 +71,10 @@ def test_a_host_that_talks_nonsense_is_cut_alone(play):
 def test_an_agent_does_not_listen_to_a_service_that_the_region_did_not_name(play, caplog):
     async def scene(world: MappingWorld) -> None:
         impostor = MappingWorld(world.directory / "impostor")
-        certificates.make_authority(impostor.certificates, "other")
+        make_authority(impostor.certificates, "other")
         await impostor.store.txn([], rows(*hosts(1)))
         async with impostor:
-            identity = certificates.issue(world.certificates, HOST, "host-1")
+            identity = issue(world.certificates, HOST, "host-1")
             agent = FakeAgent(host_config(world.directory, "host-1", impostor.port, identity))
             async with agent.running():
                 async with asyncio.timeout(10):
@@ -97,7 +97,7 @@ def test_an_agent_without_its_files_says_which_are_missing(play, tmp_path):
 def test_a_renewed_certificate_is_shown_to_who_comes_next(play):
     async def scene(world: MappingWorld) -> None:
         async with raw_host(world, "host-1") as before, raw_host(world, "host-2") as same:
-            certificates.issue(world.certificates, MAPPING)
+            issue(world.certificates, MAPPING)
             world.service.take_renewed_certificate()
             async with raw_host(world, "host-3") as after:
                 serials = [

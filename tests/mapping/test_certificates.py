@@ -6,18 +6,9 @@ import stat
 import pytest
 from cryptography import x509
 
-from rookery.mapping import certificates
-from rookery.mapping.certificates import (
-    HOST,
-    LIFETIME,
-    MAPPING,
-    CertificateError,
-    identity_of,
-    issue,
-    make_authority,
-    renew,
-    server_context,
-)
+from rookery.mapping import authority
+from rookery.mapping.authority import LIFETIME, issue, make_authority, renew
+from rookery.mapping.certificates import HOST, MAPPING, CertificateError, identity_of, server_context
 
 
 @pytest.fixture
@@ -77,7 +68,7 @@ def test_a_certificate_is_renewed_when_it_is_missing_or_about_to_end(directory, 
     first = loaded(identity.certificate)
     assert not renew(directory, HOST, "host-1")
     later = datetime.datetime.now(datetime.UTC) + LIFETIME - datetime.timedelta(days=9)
-    monkeypatch.setattr(certificates, "_now", lambda: later)
+    monkeypatch.setattr(authority, "_now", lambda: later)
     assert renew(directory, HOST, "host-1")
     assert loaded(identity.certificate).not_valid_after_utc > first.not_valid_after_utc
 

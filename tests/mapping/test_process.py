@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rookery.mapping.certificates import HOST, MAPPING, Identity, identity_of, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING, Identity, identity_of
 from rookery.store.sqlite import SqliteStore
 from rookery.testing.mapping_world import FakeAgent, host_config
 from rookery.testing.things import address, hosts, launch, rows, subnet, vpc

@@ -21,10 +21,18 @@ from rookery.metrics.collector import Collector
 from rookery.metrics.points import place_of, statistics_of
 from rookery.metrics.resources import Measured
 from rookery.metrics.series import Series, SeriesAway
-from rookery.model.balancers import BalancerZone, Forward, Listener, LoadBalancer, TargetGroup
+from rookery.model.balancers import BalancerZone, Forward, Listener, LoadBalancer, Target, TargetGroup
 from rookery.model.codec import encode as encode_thing
 from rookery.model.keys import cell_key, key_of, target_health_key
-from rookery.model.objects import Cell, NatGateway, TargetHealth, VpcEndpoint, VpcEndpointService
+from rookery.model.objects import (
+    Cell,
+    CellAttachment,
+    NatGateway,
+    NetworkInterface,
+    TargetHealth,
+    VpcEndpoint,
+    VpcEndpointService,
+)
 from rookery.testing.memory_store import MemoryStore
 from tests.hyperplane import files
 from tests.metrics import made
@@ -32,18 +40,24 @@ from tests.metrics.made import T, node
 
 OWNER = {"account": "123456789012", "region": "us-east-1"}
 CONSUMER = {"account": "210987654321", "region": "eu-west-1"}
+FRONT, DOOR, OTHER_FRONT = (f"eni-{number:017x}" for number in (2, 3, 4))
 GATEWAY = NatGateway(**OWNER, id="nat-1", vpc_id="vpc-1", subnet_id="subnet-1")
-WEB = LoadBalancer(**OWNER, id="lb-00000000000000007", name="web", vpc_id="vpc-1", is_internal=True, zones=(BalancerZone(zone="us-east-1a", subnet_id="subnet-1", interface_id="eni-2"),))  # fmt: skip
+WEB = LoadBalancer(**OWNER, id="lb-00000000000000007", name="web", vpc_id="vpc-1", is_internal=True, zones=(BalancerZone(zone="us-east-1a", subnet_id="subnet-1", interface_id=FRONT),))  # fmt: skip
 GROUP = TargetGroup(**OWNER, id="tg-00000000000000008", name="servers", vpc_id="vpc-1", protocol="TCP", port=80, target_type="ip")
 LISTENER = Listener(**OWNER, id="listener-1", balancer_id=WEB.id, port=80, protocol="TCP", forwards=(Forward(GROUP.id),))
 SERVICE = VpcEndpointService(**OWNER, id="vpce-svc-1", balancers=(WEB.arn,))
-INTERFACE = VpcEndpoint(**CONSUMER, id="vpce-1", vpc_id="vpc-9", service_id=SERVICE.id, service_account=SERVICE.account, service_name=SERVICE.name, interfaces={"subnet-9": "eni-3"})  # fmt: skip
+INTERFACE = VpcEndpoint(**CONSUMER, id="vpce-1", vpc_id="vpc-9", service_id=SERVICE.id, service_account=SERVICE.account, service_name=SERVICE.name, interfaces={"subnet-9": DOOR}, accepted=True)  # fmt: skip
 ATTACHED = (
     files.attachment(1, id="eni-1", of=GATEWAY.id, kind=NAT),
-    files.attachment(2, id="eni-2", of=WEB.id, kind=BALANCER),
-    files.attachment(3, id="eni-3", of=INTERFACE.id, kind=ENDPOINT, account=CONSUMER["account"]),
+    files.attachment(2, id=FRONT, of=WEB.id, kind=BALANCER),
+    files.attachment(3, id=DOOR, of=INTERFACE.id, kind=ENDPOINT, account=CONSUMER["account"]),
 )
 ZONE, WHOLE = (("AvailabilityZone", "us-east-1a"), ("LoadBalancer", WEB.path)), (("LoadBalancer", WEB.path),)
+
+
+def interface(id: str, zone: str, **owner: str) -> NetworkInterface:
+    home = {"vpc_id": "vpc-9", "subnet_id": "subnet-9", "mac": "02:00:00:00:00:09", "addresses": ("10.9.1.4",)}
+    return NetworkInterface(**owner, **home, id=id, zone=zone, cell_attachment=CellAttachment(cell="cell-1", of="lb-1"))
 
 
 class Scene:
@@ -54,12 +68,13 @@ class Scene:
         self.series = Series.open(self.path)
         self.now = float(T)
         self.collector = self.another()
+        run(self.collector.tick())  # a new file takes totals as it finds them, and there are none yet
 
     def another(self) -> Collector:
         return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now)
 
     async def begin(self, attachments=ATTACHED) -> None:
-        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE)
+        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, interface(DOOR, "us-east-1a", **CONSUMER))
         rows = {key_of(thing): encode_thing(thing) for thing in things}
         cell = Cell(name="cell-1", zones=(0,), nodes=("node-1", "node-2"))
         await self.store.txn([], rows | {cell_key("cell-1"): encode_thing(cell)})
@@ -142,11 +157,13 @@ def test_whose_the_counts_are(scene):
         assert dict(consumer[0].dimensions)["VPC Endpoint Id"] == "vpce-1"
         provider = [one for one in scene.series.measured(**OWNER) if one.namespace == catalogue.SERVICES]
         assert [dict(one.dimensions) for one in provider] == [
+            {"Az": "us-east-1a", "Load Balancer Arn": WEB.arn, "Service Id": "vpce-svc-1"},
             {"Az": "us-east-1a", "Service Id": "vpce-svc-1"},
+            {"Load Balancer Arn": WEB.arn, "Service Id": "vpce-svc-1"},
             {"Service Id": "vpce-svc-1"},
             {"Service Id": "vpce-svc-1", "VPC Endpoint Id": "vpce-1"},
         ]
-        assert [scene.value(one, "BytesProcessed").sum for one in provider] == [100, 100, 100]
+        assert [scene.value(one, "BytesProcessed").sum for one in provider] == [100] * 5
 
     run(work())
 
@@ -204,6 +221,77 @@ def test_targets_are_counted_as_the_checks_find_them(scene):
         for dimensions in ((*WHOLE, ("TargetGroup", group)), (*ZONE, ("TargetGroup", group))):
             assert scene.value(balancer(dimensions), "HealthyHostCount").maximum == 1
             assert scene.value(balancer(dimensions), "UnHealthyHostCount").maximum == 1
+
+    run(work())
+
+
+def service_of(id: str = SERVICE.id) -> Measured:
+    return Measured(OWNER["account"], OWNER["region"], catalogue.SERVICES, (("Service Id", id),))
+
+
+def test_a_service_counts_the_endpoints_that_may_send_to_it(scene):
+    """Of three: one is accepted by itself, one by its provider, and nobody has answered the third."""
+
+    async def work():
+        await scene.begin()
+        more = [msgspec.structs.replace(INTERFACE, id=f"vpce-{n}", accepted=False, interfaces={}) for n in (2, 3)]
+        service = msgspec.structs.replace(SERVICE, accepted=("vpce-2",))
+        await scene.store.txn([], {key_of(one): encode_thing(one) for one in (*more, service)})
+        await scene.collector.tick()
+        assert scene.value(service_of(), "EndpointsCount") == (2, 2, 2, 1)
+        scene.now += 60
+        rejected = msgspec.structs.replace(service, rejected=("vpce-1",))
+        await scene.store.txn([], {key_of(rejected): encode_thing(rejected)})
+        await scene.collector.tick()
+        assert scene.value(service_of(), "EndpointsCount", T + 60).maximum == 1
+
+    run(work())
+
+
+def test_zones_are_healthy_or_not_by_what_the_name_of_a_balancer_leads_to(scene):
+    """T7-22: a one for each zone that is, a zero for each that is not. Zone b has no target that passes."""
+
+    def target(n: int, zone: str) -> Target:
+        return Target(id=f"10.9.{n}.9", port=80, zone=zone)
+
+    async def work():
+        await scene.begin()
+        zones = (*WEB.zones, BalancerZone(zone="us-east-1b", subnet_id="subnet-2", interface_id=OTHER_FRONT))
+        group = msgspec.structs.replace(GROUP, targets=(target(1, "us-east-1a"), target(2, "us-east-1b")))
+        fronts = (interface(FRONT, "us-east-1a", **OWNER), interface(OTHER_FRONT, "us-east-1b", **OWNER))
+        for changed in (msgspec.structs.replace(WEB, zones=zones), group, *fronts):
+            await scene.store.txn([], {key_of(changed): encode_thing(changed)})
+        words = {"10.9.1.9:80": ("healthy", ""), "10.9.2.9:80": ("unhealthy", "Target.Timeout")}
+        found = TargetHealth(cell="cell-1", targets={GROUP.id: words})
+        await scene.store.txn([], {target_health_key("cell-1"): encode_thing(found)})
+        await scene.collector.tick()
+        other = (("AvailabilityZone", "us-east-1b"), ("LoadBalancer", WEB.path))
+        assert [scene.value(balancer(one), "ZonalHealthStatus").maximum for one in (ZONE, other)] == [1, 0]
+        assert scene.value(balancer(WHOLE), "ZonalHealthStatus") == (1, 0, 1, 2)
+
+    run(work())
+
+
+@pytest.mark.parametrize("is_running", [True, False], ids=["it runs", "another one begins"])
+def test_what_was_counted_before_the_file_was_made_is_not_counted_again(scene, is_running):
+    """Somebody deleted it."""
+
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, dropped=900))
+        await scene.collector.tick()
+        for file in scene.path.parent.glob("metrics.db*"):
+            file.unlink()
+        if not is_running:
+            scene.series.close()
+            scene.series = Series.open(scene.path)
+            scene.collector = scene.another()
+        await scene.collector.tick()
+        assert scene.value(nat(), "PacketsDropCount").sum == 0
+        await scene.say(made.attachment(1, dropped=905))
+        await scene.say(made.attachment(1, dropped=7), name="node-2")  # which has begun since
+        await scene.collector.tick()
+        assert scene.value(nat(), "PacketsDropCount").sum == 12
 
     run(work())
 

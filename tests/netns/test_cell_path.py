@@ -22,15 +22,16 @@ from tests.dataplane.edge_world import traffic
 from tests.dataplane.namespaces import heard, inside, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.dataplane.traffic import data, told
+from tests.faults.size import SIZE
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 TRAFFIC = Path(namespaces.TRAFFIC)
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[CellWorld]:
-    with cell_world() as made:
+@pytest.fixture(scope="module", params=("tcx", "xdp") if SIZE else ("tcx",))
+def world(request: pytest.FixtureRequest) -> Iterator[CellWorld]:
+    with cell_world(request.param) as made:
         yield made
 
 
@@ -61,6 +62,39 @@ def test_what_leaves_arrives_whole(world: CellWorld, send: tuple[str, ...], serv
     server = listening(world.around.begin_outside(*traffic(serve[0], SERVER, *serve[1:])))
     sent = world.around.inside.execute(11, *traffic(send[0], SERVER, *send[1:]))
     assert heard(server) == sent, dropped(world)
+
+
+THROUGH_NAT64 = [kind for kind in KINDS if kind[0] != ("udp", "4000", "20")]
+
+
+@pytest.mark.parametrize(("send", "serve"), [*THROUGH_NAT64, (("udp", "4000", "5"), ("serve-udp", "5"))], ids=[*(IDS[:3]), IDS[4], IDS[3]])
+def test_what_leaves_as_ipv6_arrives_as_ipv4(world: CellWorld, send: tuple[str, ...], serve: tuple[str, ...]) -> None:
+    """T6-18. Super-packets are cut by the node's kernel, and their checksums are right."""
+    world.lead_to(0)
+    server = listening(world.around.begin_outside(*traffic(serve[0], SERVER, *serve[1:])))
+    sent = world.around.inside.execute(11, *traffic(send[0], f"64:ff9b::{SERVER}", *send[1:]))
+    assert heard(server) == sent, dropped(world)
+
+
+def test_what_is_fetched_through_nat64_arrives_whole_while_tops_change(world: CellWorld) -> None:
+    world.lead_to(0)
+    server = listening(world.around.begin_outside(*traffic("offer", SERVER, "4000000")))
+    client = world.around.inside.begin(11, *traffic("fetch", f"64:ff9b::{SERVER}", "100"))
+    assert client.stdout
+    for place in (1, 2, 0):
+        assert client.stdout.readline() == "another part\n", dropped(world)
+        world.lead_to(place)
+    arrived, complaint = client.communicate(timeout=30)
+    assert client.returncode == 0, complaint
+    assert arrived.splitlines()[-1] == told(data(4000000))
+    heard(server)
+    assert any(node.counted(Verdict.DEFERRED) for node in world.nodes)  # to be cut: what they sent were super-packets
+
+
+def test_an_ipv6_echo_is_answered_by_a_server_of_ipv4(world: CellWorld) -> None:
+    world.lead_to(1)
+    assert " 0% packet loss" in ping(world.around.inside, 11, f"64:ff9b::{SERVER}")
+    assert " 0% packet loss" in ping(world.around.inside, 11, f"64:ff9b::{SERVER}", "-s", "1400")
 
 
 def test_what_is_fetched_arrives_whole_while_tops_change(world: CellWorld) -> None:

@@ -42,7 +42,8 @@ from rookery.intent.host import (
     RouteIntent,
     RuleIntent,
 )
-from rookery.mapping.certificates import HOST, MAPPING, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING
 from rookery.model.objects import NAMESPACE
 from tests.netns.fake_mapping_service import FakeMappingService
 from tests.waiting import until

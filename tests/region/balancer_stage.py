@@ -21,7 +21,8 @@ from tests.region.gateway_stage import printed
 VPC = "10.62.0.0/16"
 PLACES = {"client": ("a", 10), "one": ("a", 11), "two": ("b", 11)}
 NUMBERS = {"a": 1, "b": 2}
-WAIT = {"Delay": 0.2, "MaxAttempts": 200}
+WAIT = {"Delay": 0.2, "MaxAttempts": 600}
+PATIENCE = 10.0  # seconds
 SERVE = """#!/bin/sh
 exec python3 -c '
 import pathlib, threading
@@ -43,14 +44,15 @@ CHECK = {
     "HealthCheckProtocol": "HTTP",
     "HealthCheckPath": "/up",
     "HealthCheckIntervalSeconds": 5,
-    "HealthCheckTimeoutSeconds": 2,
+    "HealthCheckTimeoutSeconds": 4,  # a busy machine is no failing target
     "HealthyThresholdCount": 2,
     "UnhealthyThresholdCount": 2,
 }
 
 
 class Stage:
-    """`instances`: by name; `group`: behind port 80; `hopeless`: behind port 82, nobody listens where it is checked."""
+    """`instances`: by name; `group`: behind port 80; `hopeless`: behind port 82, nobody listens where it is checked; `unknown`: behind port 83,
+    the same, and the check that would prove it comes after five minutes."""
 
     def __init__(self, region: RunningRegion):
         self.region, self.ec2, self.elb = region, region.client(), region.client("elbv2")
@@ -66,6 +68,8 @@ class Stage:
         self.listen(80, self.group)
         self.hopeless = self.new_group("hopeless", **{**CHECK, "HealthCheckPort": "9999"})
         self.listen(82, self.hopeless)
+        self.unknown = self.new_group("unknown", **{**CHECK, "HealthCheckPort": "9999", "HealthCheckIntervalSeconds": 300})
+        self.listen(83, self.unknown)
 
     def _subnet(self, name: str) -> str:
         zone, cidr = f"us-east-1{name}", f"10.62.{NUMBERS[name]}.0/24"
@@ -138,7 +142,8 @@ class Stage:
         return self.run("client", "curl", "-s", "-m", str(patience), f"http://{self.addresses[subnet]}:{port}/")
 
     def answers(self, times: int, subnet: str = "a", port: int = 80) -> set[str]:
-        return {self.answer(subnet, port) for _ in range(times)}
+        """Of so many connections one after the other; each has the time that a busy machine takes."""
+        return {self.answer(subnet, port, PATIENCE) for _ in range(times)}
 
     def checks_seen_by(self, name: str) -> set[tuple[str, ...]]:
         """(who asked, Host, user agent, path)"""

@@ -19,14 +19,14 @@ from rookery.hyperplane.health import FAILED, WRONG_CODE
 from rookery.region.layout import Layout
 from rookery.region.supervisor import read_records
 from tests.conftest import RunningRegion
-from tests.region.balancer_stage import Stage
+from tests.region.balancer_stage import CHECK, Stage
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 HEALTHY = ("healthy", "")
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 ZONES = ({"AvailabilityZone": "us-east-1a"}, {"AvailabilityZone": "us-east-1b"})
-SOON = 15.0  # seconds from a change of targets to its effect, however busy the machine (bench.target_changes measures it)
+LONG = 60.0  # seconds for what takes a few, with other regions beside this one (bench.target_changes measures how long it takes)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,11 @@ def stage(module_region: Callable[..., RunningRegion]) -> Stage:
 
 def test_a_target_gets_its_first_connection_soon_after_it_was_registered(stage: Stage):
     stage.register("one", group=stage.hopeless)
-    assert (stage.answer(), stage.answer(port=82)) == ("", "")
-    assert stage.health(stage.hopeless)["one"][0] == "initial"  # of whom nothing is known gets nothing
+    stage.register("one", group=stage.unknown)
+    assert (stage.answer(), stage.answer(port=83)) == ("", "")
+    assert stage.health(stage.unknown)["one"][0] == "initial"  # of whom nothing is known gets nothing
     stage.register("one")
-    until(lambda: stage.answer() == "one", "the client reaches it", SOON)
+    until(lambda: stage.answer() == "one", "the client reaches it", LONG)
     assert stage.health() == {"one": HEALTHY}
 
 
@@ -52,14 +53,14 @@ def test_checks_come_from_the_balancers_address_and_name_it(stage: Stage):
 def test_each_zones_address_checks_its_own_targets_and_all_of_them_across_zones(stage: Stage):
     """T7-03."""
     stage.register("two")
-    until(lambda: stage.answer("b") == "two", "the other zone's target is healthy")
+    until(lambda: stage.answer("b") == "two", "the other zone's target is healthy", LONG)
     assert (stage.answers(6), stage.answers(6, "b")) == ({"one"}, {"two"})
     assert {who for who, *_ in stage.checks_seen_by("two")} == {stage.addresses["b"]}
     on = [{"Key": CROSS_ZONE, "Value": "true"}]
     stage.elb.modify_load_balancer_attributes(LoadBalancerArn=stage.balancer, Attributes=on)
-    until(lambda: stage.answer("b") == "one", "flows cross zones")
+    until(lambda: stage.answer("b") == "one", "flows cross zones", LONG)
     everybody = {*stage.addresses.values()}
-    until(lambda: {who for who, *_ in stage.checks_seen_by("two")} == everybody, "checks cross zones")
+    until(lambda: {who for who, *_ in stage.checks_seen_by("two")} == everybody, "checks cross zones", LONG)
 
 
 def test_a_group_that_gets_a_listener_later_is_checked_from_then_on(stage: Stage):
@@ -68,28 +69,28 @@ def test_a_group_that_gets_a_listener_later_is_checked_from_then_on(stage: Stage
     stage.register("one", group=group)
     assert stage.health(group) == {"one": ("unused", "Target.NotInUse")}
     stage.listen(81, group)
-    until(lambda: stage.health(group) == {"one": HEALTHY}, "it is checked")
-    until(lambda: stage.answer(port=81) == "one", "it gets flows")
+    until(lambda: stage.health(group) == {"one": HEALTHY}, "it is checked", LONG)
+    until(lambda: stage.answer(port=81) == "one", "it gets flows", LONG)
 
 
 def test_the_targets_of_udp_are_checked_by_tcp(stage: Stage):
     group = stage.new_group("names", Protocol="UDP", Port=5353, HealthCheckPort="8080")
     stage.listen(5353, group, "UDP")
     stage.register("two", group=group)
-    until(lambda: stage.health(group) == {"two": HEALTHY}, "it is healthy by the check's port")
+    until(lambda: stage.health(group) == {"two": HEALTHY}, "it is healthy by the check's port", LONG)
 
 
 def test_whoever_fails_gets_no_flows_any_more(stage: Stage):
     """T7-08."""
     stage.run("one", "sh", "-c", "echo 503 > /tmp/code")
-    until(lambda: stage.health()["one"] == ("unhealthy", WRONG_CODE), "one is unhealthy", within=60)
-    until(lambda: stage.answers(6) == {"two"}, "flows avoid it")
+    until(lambda: stage.health()["one"] == ("unhealthy", WRONG_CODE), "one is unhealthy", LONG)
+    until(lambda: stage.answers(6) == {"two"}, "flows avoid it", LONG)
 
 
 def test_where_all_fail_all_get_flows(stage: Stage):
     """T7-09: the group of which nobody passes, since the first of these tests."""
-    until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", within=60)
-    until(lambda: stage.answer(port=82) == "one", "it is reached nevertheless")
+    until(lambda: stage.health(stage.hopeless) == {"one": ("unhealthy", FAILED)}, "it is unhealthy", LONG)
+    until(lambda: stage.answer(port=82) == "one", "it is reached nevertheless", LONG)
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +124,11 @@ def test_what_the_balancer_does_is_measured(stage: Stage, cloudwatch: Any):
     def flows() -> list[float]:
         return [of("Sum", "NewFlowCount_TCP", **more) for more in ({}, *ZONES)]
 
-    until(lambda: of("Sum", "UnhealthyRoutingFlowCount") > 0, "it is counted", 20)
-    until(lambda: (found := flows())[0] == sum(found[1:]) > 0 < min(found), lambda: f"each zone has flows: {flows()}", 20)
+    until(lambda: of("Sum", "UnhealthyRoutingFlowCount") > 0, "it is counted", LONG)
+    until(lambda: (found := flows())[0] == sum(found[1:]) > 0 < min(found), lambda: f"each zone has flows: {flows()}", LONG)
     targets = stage.group.rpartition(":")[2]
-    assert of("Maximum", "HealthyHostCount", TargetGroup=targets) == 2
-    until(lambda: of("Maximum", "UnHealthyHostCount", TargetGroup=targets) == 1, "one fails", 20)
+    until(lambda: of("Maximum", "HealthyHostCount", TargetGroup=targets) == 2, "both were healthy", LONG)
+    until(lambda: of("Maximum", "UnHealthyHostCount", TargetGroup=targets) == 1, "one fails", LONG)
     assert of("Sum", "NewFlowCount_UDP") == 0
 
 
@@ -141,19 +142,19 @@ def test_agents_that_begin_anew_forget_nothing_and_check_by_other_settings_at_on
     health, before = stage.health(), agents(stage)
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
-    until(lambda: len(agents(stage)) == 4 and not before.items() & agents(stage).items(), "others take their places")
+    until(lambda: len(agents(stage)) == 4 and not before.items() & agents(stage).items(), "others take their places", LONG)
     assert (stage.health(), stage.answers(4)) == (health, {"two"})
     stage.elb.modify_target_group(
-        TargetGroupArn=stage.group, HealthCheckProtocol="TCP", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2
+        TargetGroupArn=stage.group, HealthCheckProtocol="TCP", HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=4
     )
-    until(lambda: stage.health() == {"one": HEALTHY, "two": HEALTHY}, "one passes", within=60)
-    until(lambda: stage.answers(6) == {"one", "two"}, "flows go there again")
+    until(lambda: stage.health() == {"one": HEALTHY, "two": HEALTHY}, "one passes", LONG)
+    until(lambda: stage.answers(6) == {"one", "two"}, "flows go there again", LONG)
 
 
 def test_a_target_gets_its_last_new_connection_soon_after_it_was_deregistered(stage: Stage):
     stage.deregister("one")
     assert stage.health()["one"] == ("draining", "Target.DeregistrationInProgress")
-    until(lambda: stage.answers(8) == {"two"}, "nothing new goes there", SOON)
+    until(lambda: stage.answers(8) == {"two"}, "nothing new goes there", LONG)
 
 
 TELLS = """
@@ -161,20 +162,21 @@ import socket
 with socket.create_server(("", 7000)) as here:
     while True:
         connection, (seen, _) = here.accept()
-        header, _ = connection.recv(100), connection.recv(1000)
-        told = ".".join(map(str, header[16:20]))
+        header, _ = connection.recv(100, socket.MSG_WAITALL), connection.recv(1000)
+        told = {0x20: "nobody", 0x21: ".".join(map(str, header[16:20]))}[header[12]]
         connection.sendall(f"HTTP/1.0 200\\r\\n\\r\\n{told} {seen}".encode())
         connection.close()
 """
 
 
 def test_a_target_is_told_its_clients_address_by_proxy_protocol(stage: Stage):
-    """Though it sees the balancer's."""
+    """T7-16: though it sees the balancer's. Its checks come to the same port, and tell of nobody."""
     told = {"proxy_protocol_v2.enabled": "true", "preserve_client_ip.enabled": "false"}
-    group = stage.new_group("told", Port=7000, HealthCheckPort="8080")
+    group = stage.new_group("told", Port=7000, **CHECK)
     attributes = [{"Key": name, "Value": value} for name, value in told.items()]
     stage.elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=attributes)
     stage.listen(7000, group)
-    stage.register("two", group=group)
     stage.run("two", "sh", "-c", f"python3 -c '{TELLS}' > /tmp/tells 2>&1 &")
-    until(lambda: stage.answer("b", 7000) == f"10.62.1.10 {stage.addresses['b']}", "it is told")
+    stage.register("two", group=group)
+    until(lambda: stage.health(group) == {"two": HEALTHY}, "it reads a check's header, and what is asked behind it", LONG)
+    until(lambda: stage.answer("b", 7000) == f"10.62.1.10 {stage.addresses['b']}", "it is told", LONG)

@@ -10,6 +10,8 @@ import pytest
 from rookery.region import servers
 from rookery.region.errors import BadName, CannotStart
 from rookery.region.layout import SERVERS, SUBSTRATE, UPLINKS, UPLINKS_IPV6, Layout, uplink_addresses
+from rookery.region.owned import names_region
+from rookery.region.parts import parts_of
 from rookery.region.settings import Settings, check, check_name
 from rookery.region.substrate import members
 
@@ -19,6 +21,13 @@ def test_every_address_on_the_substrate_is_given_once():
     addresses = [member.address for member in members(settings)]
     assert len(set(addresses)) == 234
     assert all(ipaddress.ip_address(address) in SUBSTRATE for address in addresses)
+
+
+def test_every_part_of_a_region_is_known_by_its_command_line_alone_and_is_no_other_regions():
+    settings = Settings(name="dev", hosts=2, edges=2, nodes=2)
+    parts = parts_of(settings)
+    assert {part.name for part in parts if names_region(part.command, settings.layout)} == {part.name for part in parts}
+    assert not [part.name for part in parts if names_region(part.command, Layout("de"))]
 
 
 def test_the_third_octet_of_a_host_tells_its_zone():

@@ -3,6 +3,8 @@
     inner 10.60.2.10 (private) -- host-1 --+-- node-1 .. node-4 (cell-1) --+-- edge-1 -- router -- page 192.0.2.80
       0.0.0.0/0 -> nat in 10.60.1.0/24     +-----------substrate-----------+
       10.60.1.0/24: 0.0.0.0/0 -> internet gateway
+
+    modern, without IPv4 (10.60.3.0/24 and a /64, DNS64): 64:ff9b::/96 -> nat
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from rookery.region import namespaces
 from rookery.region.inside import entering
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import OLD_PAGE_NAME, PAGE_ADDRESSES, Layout
 from rookery.region.parts import CONTROLLER
 from rookery.region.status import live_generation
 from rookery.region.supervisor import read_records
@@ -31,6 +34,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
+RESOLVER_IPV6 = "fd00:ec2::253"
 MEGABYTE = 1 << 20
 SIZE = 24 * MEGABYTE
 CONNECTIONS = 3  # at least: the page asked twice, and the download
@@ -46,7 +50,7 @@ class Stage:
     def __init__(self, region: RunningRegion):
         self.region, self.ec2 = region, region.client()
         self.plan = Layout(region.name)
-        self.vpc = self.ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.60.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
         self.gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
         outer, self.inner_table = self.subnet(1), ""
@@ -59,9 +63,24 @@ class Stage:
         self.instance = self.launch(self.subnet(2))
         self.inner_table = self.table
         self.now(self.lead(self.table, NatGatewayId=self.nat))
+        self.modern = ""
 
-    def subnet(self, number: int) -> str:
-        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone="us-east-1a")
+    def begin_modern(self) -> None:
+        """An instance that speaks IPv6 alone."""
+        (vpc,) = self.ec2.describe_vpcs(VpcIds=[self.vpc])["Vpcs"]
+        block = next(ip_network(vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]).subnets(new_prefix=64))
+        subnet = self.subnet(3, Ipv6CidrBlock=str(block))
+        self.ec2.modify_subnet_attribute(SubnetId=subnet, EnableDns64={"Value": True})
+        self.ec2.create_route(RouteTableId=self.table, DestinationIpv6CidrBlock="64:ff9b::/96", NatGatewayId=self.nat)
+        self.modern = self.launch(subnet, PrivateIpAddress="10.60.3.10", Ipv6AddressCount=1)
+        self.in_modern("sh", "-c", f"ip -4 address flush dev eth0 && echo nameserver {RESOLVER_IPV6} > /etc/resolv.conf")
+
+    def in_modern(self, *words: str) -> str:
+        enter, environment = entering(self.region.name, self.modern, list(words))
+        return printed(enter, environment)
+
+    def subnet(self, number: int, **more: str) -> str:
+        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone="us-east-1a", **more)
         self.table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
         self.ec2.associate_route_table(RouteTableId=self.table, SubnetId=made["Subnet"]["SubnetId"])
         return made["Subnet"]["SubnetId"]
@@ -69,9 +88,9 @@ class Stage:
     def lead(self, table: str, **target: str) -> Any:
         return self.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
 
-    def launch(self, subnet: str) -> str:
+    def launch(self, subnet: str, **more: Any) -> str:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
-        asked = {"ImageId": image, "SubnetId": subnet, "PrivateIpAddress": "10.60.2.10", "MinCount": 1, "MaxCount": 1}
+        asked = {"ImageId": image, "SubnetId": subnet, "PrivateIpAddress": "10.60.2.10", "MinCount": 1, "MaxCount": 1, **more}
         (made,) = self.ec2.run_instances(**asked)["Instances"]
         self.ec2.get_waiter("instance_running").wait(InstanceIds=[made["InstanceId"]], WaiterConfig=WAIT)
         return made["InstanceId"]
@@ -151,6 +170,12 @@ def test_nobody_outside_begins_anything(stage: Stage):
     assert stage.outside("curl", "-s", "-m", "0.7", f"http://{stage.public}/") == ""
     told = until(lambda: [one for one in stage.region.asked("cell")["causes"] if one["what"] == "drop_no_flow"], "the cell says why")
     assert told[0]["cause"] == f"{stage.nat}: no node knows the flow: idle for more than 350 s, or never begun here"
+
+
+def test_the_gateway_answers_no_ping_from_inside(stage: Stage):
+    """T6-09: of neither address."""
+    inner = stage.address_of_nat()["PrivateIp"]
+    assert [stage.run("ping", "-n", "-c", "1", "-W", "0.7", one) for one in (inner, stage.public)] == ["", ""]
 
 
 def test_an_address_that_no_flow_uses_is_gone_long_before_its_time_is_over(stage: Stage):
@@ -273,6 +298,23 @@ def test_open_connections_are_held(stage: Stage, cloudwatch: Any):
         until(lambda: measured(cloudwatch, stage, "ActiveConnectionCount", statistic="Maximum") >= [HELD], "they are held", 20)
         assert measured(cloudwatch, stage, "ActiveConnectionCount", statistic="Maximum") <= [HELD + 1]
         holding.communicate(b"enough\n", timeout=10)
+
+
+def test_an_instance_without_ipv4_reaches_a_page_that_has_nothing_else(stage: Stage):
+    """T6-18: by its name, of which the resolver makes an address behind 64:ff9b::/96."""
+    stage.begin_modern()
+    until(lambda: stage.in_modern("curl", "-s", "-m", "3", f"http://{OLD_PAGE_NAME}/") == f"{PAGE} sees you as {stage.public}\n", "the page answers")
+    assert int(stage.in_modern("curl", "-s", "-m", "20", "-o", "/dev/null", "-w", "%{size_download}", f"http://{OLD_PAGE_NAME}/bytes/{MEGABYTE}")) == MEGABYTE
+    assert " 0% packet loss" in stage.in_modern("ping", "-n", "-c", "2", "-i", "0.1", "-W", "2", OLD_PAGE_NAME)
+
+
+def test_what_is_translated_between_families_is_seen_like_everything(stage: Stage):
+    told = stage.region.asked("trace", stage.modern, f"64:ff9b::{PAGE}", "--tcp", "80")
+    steps = [step["step"] for leg in told["legs"] for step in leg["steps"]]
+    assert told["seen_as"] == stage.public and "family_translated" in steps
+    flows = stage.region.asked("flow", stage.modern)["flows"]
+    found = next(one for one in flows if one["destination_port"] == 80)
+    assert (found["destination"], found["new_destination"], found["public_source"]) == ("64:ff9b::c000:250", PAGE, stage.public)
 
 
 def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):

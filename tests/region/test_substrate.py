@@ -41,6 +41,14 @@ def test_laying_it_again_changes_nothing_and_mends_a_cable_that_was_cut(settings
     assert "1 received" in ping(settings, "host-1", "100.64.2.11", 84)
 
 
+def test_packets_on_its_bridge_pass_no_hook_of_netfilter(settings: Settings):
+    substrate.lay(settings)
+    centre = settings.layout.substrate_namespace
+    hooks = [f"net.bridge.bridge-nf-call-{tables}" for tables in ("iptables", "ip6tables", "arptables")]
+    shown = namespaces.run(*namespaces.inside(centre, "sysctl", "-e", "-n", *hooks))
+    assert set(shown.split()) <= {"0"}
+
+
 def test_the_machines_own_namespace_sees_no_device_of_it(settings: Settings):
     before = os.listdir("/sys/class/net")
     substrate.lay(settings)

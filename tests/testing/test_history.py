@@ -4,6 +4,7 @@ balancer at 10.0.1.40 with the targets .21 and .22."""
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import pytest
@@ -88,6 +89,24 @@ def test_a_syn_that_comes_again_is_led_as_before():
     assert again.passes(OUT, OUT_AS._replace(source_port=2001), SYN, 5).broken == [history.SynChanged]
 
 
+def test_how_often_a_connection_was_tried_is_counted():
+    tale = Tale().passes(OUT, None, SYN, 5).passes(OUT, None, SYN, 5).passes(OUT, OUT_AS, SYN, 5).passes(OUT, OUT_AS, SYN, 5)
+    other = ends(SECOND, 4000, SERVER, 80)
+    for _ in range(3):
+        tale.passes(other, None, SYN, 6)
+    assert tale.history.knocks.within(3) == (1, 1)
+    assert tale.history.knocks.within(2) == (0, 2)
+    assert tale.history.knocks.within(4) == (1, 0)
+
+
+def test_a_syn_that_comes_late_when_its_connection_is_over_begins_anew():
+    elsewhere = OUT_AS._replace(source_port=2001)
+    assert closed(Tale().talks(OUT, OUT_AS, 5)).passes(OUT, elsewhere, SYN, 5).broken == []
+    assert Tale().passes(OUT, OUT_AS, SYN, 5).rest(31).passes(OUT, elsewhere, SYN, 5).broken == []
+    half_closed = Tale().talks(OUT, OUT_AS, 5).passes(OUT, OUT_AS, FIN | ACK)
+    assert half_closed.passes(OUT, elsewhere, SYN, 5).broken == [history.SynChanged]
+
+
 def test_a_syn_that_vanished_at_first_has_been_decided_nowhere():
     assert Tale().passes(OUT, None, SYN, 5).talks(OUT, OUT_AS, 5).broken == []
 
@@ -128,7 +147,7 @@ def reset(tale: Tale) -> Tale:
         (lambda tale: tale.rest(351), []),
         (closed, []),
         (reset, []),
-        (lambda tale: tale.told(OUT.reverse, RST), []),
+        (lambda tale: tale.told(OUT.reverse, RST), [history.ResetAlive]),
     ],
     ids=["lives", "idle", "half closed", "expired", "closed", "reset", "reset by the cell"],
 )
@@ -167,6 +186,23 @@ def test_datagrams_that_are_led_elsewhere_begin_anew_only_where_all_that_keep_th
     assert tale.talks(OUT, OUT_AS).passes(OUT, OUT_AS._replace(source_port=3001)).broken == [history.TwoTargets]
 
 
+def used_again(tale: Tale) -> Tale:
+    return closed(tale.talks(OUT, OUT_AS, 1)).talks(OUT, OUT_AS._replace(source_port=2001), 2)
+
+
+def test_a_port_that_is_used_again_leads_to_where_it_led_before_only_where_all_that_keep_it_may_die():
+    assert used_again(Tale()).passes(OUT, OUT_AS).broken == [history.TwoTargets]
+    tale = used_again(Tale())
+    tale.history.forgets = True
+    assert tale.passes(OUT, OUT_AS).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert tale.passes(OUT, OUT_AS._replace(source_port=2002)).broken == [history.TwoTargets]
+
+
+def test_what_still_comes_for_a_connection_that_is_over_goes_to_who_asked():
+    assert used_again(Tale()).passes(OUT_AS.reverse, OUT.reverse, RST).broken == []
+    assert used_again(Tale()).passes(OUT_AS.reverse, ends(SERVER, 80, SECOND, 4000), RST).broken == [history.OthersAnswer]
+
+
 def vanishing(tale: Tale, key: Ends, times: int = 6) -> Tale:
     for _ in range(times):
         tale.rest(1).passes(key, None)
@@ -181,8 +217,28 @@ def test_a_connection_whose_packets_vanish_is_reset(key: Ends):
 
 def test_a_connection_that_was_reset_is_not_silent():
     tale = vanishing(Tale().talks(OUT, OUT_AS), OUT, 3).told(OUT.reverse, RST)
-    assert vanishing(tale, OUT, 3).broken == []
+    assert vanishing(tale, OUT, 3).broken == [history.ResetAlive]
     assert tale.history.resets == 1
+
+
+@pytest.mark.parametrize("ends_by", [closed, lambda tale: tale.rest(351)], ids=["closed", "idle"])
+def test_the_cell_resets_what_is_over(ends_by: Callable[[Tale], Tale]):
+    assert ends_by(Tale().talks(OUT, OUT_AS)).told(OUT.reverse, RST).broken == []
+
+
+def test_the_cell_resets_what_lives_only_where_all_that_keep_it_may_die():
+    tale = Tale().talks(OUT, OUT_AS)
+    tale.history.forgets = True
+    assert tale.told(OUT.reverse, RST).broken == []
+
+
+def test_what_was_broken_is_told_with_the_packets_around_it():
+    tale = Tale().talks(ends(SECOND, 4000, SERVER, 80), ends(NAT, 2001, SERVER, 80)).talks(OUT, OUT_AS)
+    tale.passes(OUT, OUT_AS._replace(source_port=2002)).passes(OUT_AS.reverse, OUT.reverse)
+    around = tale.history.broken[0].around
+    assert len(around) == 10 + 2 + 2
+    assert {seen.ends.source_port for seen in around if seen.ends.source == number(NAT)} == {2000, 2002}
+    assert around == sorted(around, key=lambda seen: seen.time)
 
 
 def test_a_while_without_a_node_is_no_silence():

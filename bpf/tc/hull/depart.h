@@ -10,6 +10,12 @@ enum depart_constant {
 	NEIGHBOUR_IPV4 = 2,                /* AF_INET */
 };
 
+/* Between whom a frame goes. */
+struct wire_ends {
+	__u8 to[ETH_ALEN];
+	__u8 from[ETH_ALEN];
+};
+
 /* On the substrate. Its address is enough: no route of this node is asked. */
 static __always_inline enum verdict meet(hull_t *hull, struct packet *packet, const struct substrate_config *config, __be32 neighbour)
 {
@@ -17,6 +23,18 @@ static __always_inline enum verdict meet(hull_t *hull, struct packet *packet, co
 	packet->kept.departure.hop.nh_family = NEIGHBOUR_IPV4;
 	packet->kept.departure.hop.ipv4_nh = neighbour;
 	return CONTINUE;
+}
+
+/* The kernel keeps what it knows of its neighbours. */
+static __always_inline bool meet_again(struct packet *packet, const struct wire_ends *ends)
+{
+	(void)packet, (void)ends;
+	return false;
+}
+
+static __always_inline void keep_ends(const struct packet *packet, struct wire_ends *ends)
+{
+	(void)packet, (void)ends;
 }
 
 /* Outside: a router that the kernel's routes name. What must be cut is cut by the kernel, which sends it on itself. */
@@ -57,6 +75,12 @@ static __always_inline void depart_by_kernel(struct packet *packet, __u32 ifinde
 {
 	packet->target = ifindex;
 	packet->action = HULL_LEAVES;
+}
+
+/* To a device of this node's own. */
+static __always_inline bool can_hand_over(void)
+{
+	return true;
 }
 
 #endif

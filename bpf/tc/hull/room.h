@@ -86,4 +86,10 @@ static __always_inline bool stretch(hull_t *hull, __s32 more)
 	return !more || !bpf_skb_adjust_room(hull, more, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }
 
+/* To another length, of what is all written anew. The kernel cuts no tail off a tunnel's packet: what is too much is taken away in front. */
+static __always_inline bool change_length(hull_t *hull, __s32 more)
+{
+	return stretch(hull, more);
+}
+
 #endif

@@ -25,4 +25,10 @@ static __always_inline bool shrink(hull_t *hull, const struct packet *packet)
 	return stretch(hull, -(__s32)packet->offset);
 }
 
+/* To another length, of what is all written anew. What is too much goes from the end, where a large frame's other pieces are. */
+static __always_inline bool change_length(hull_t *hull, __s32 more)
+{
+	return more < 0 ? !bpf_xdp_adjust_tail(hull, more) : stretch(hull, more);
+}
+
 #endif

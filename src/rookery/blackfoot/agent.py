@@ -13,7 +13,7 @@ import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rookery.blackfoot import card, uplink
+from rookery.blackfoot import uplink
 from rookery.blackfoot.announcer import Announcer
 from rookery.blackfoot.answers import Answers
 from rookery.blackfoot.config import EdgeConfig
@@ -25,8 +25,9 @@ from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.edge import EdgeDataplane
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import UplinkConfig, UplinkFlag
-from rookery.host import substrate
+from rookery.host import card, substrate
 from rookery.host.alarms import Alarm, AlarmBook
+from rookery.host.card import CardError
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
 from rookery.host.following import Follower
@@ -61,7 +62,7 @@ def assemble(config: EdgeConfig) -> EdgeState:
         dataplane.configure_uplink(_uplink_row(state))
         dataplane.attach_uplink(outside.ifindex)
         dataplane.attach_substrate(link.ifindex)
-    except (SubstrateError, UplinkError, DataplaneError, OSError, ValueError) as error:
+    except (SubstrateError, UplinkError, CardError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyroute2 import IPRoute
-
 from rookery.blackfoot.config import EdgeConfig
 from rookery.dataplane.addresses import mac_bytes
 from rookery.dataplane.formats import UplinkConfig, UplinkFlag
 from rookery.host import kernel_settings
+from rookery.host.netlink import IPRoute
 
 
 class UplinkError(Exception):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from rookery.dataplane import syscall
+from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.errors import DataplaneError, IncompatiblePins
 from rookery.dataplane.formats import (
     LAYOUTS,
@@ -47,15 +48,18 @@ from rookery.dataplane.formats import (
     Tracker,
 )
 from rookery.dataplane.measures import Measures
-from rookery.dataplane.node import ONLY_KEY, ROOM, LoadedPrograms, check_pins, load
+from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, check_pins, load
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
 from rookery.dataplane.table import Table
+from rookery.dataplane.two_builds import TwoBuildsDataplane
 
-ProgramName = Literal["hyperplane", "hyperplane_checks", "flow_sweep", "flow_rest", "flow_copy"]
+ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep", "flow_rest", "flow_copy"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
+ON_CARDS = (f"hyperplane{XDP_BUILD}",)  # a check's way is never a card
 # What stages of hosts declare and nodes never ask for.
 UNUSED = ("interfaces", "local_interfaces", "connections", "allowances", "service_budgets", "interface_devices")
+LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 # What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
@@ -75,7 +79,7 @@ class CellSizes(NamedTuple):
     checks: int = 1 << 14  # that a node makes: a target's from each of its balancer's attachments is one
 
 
-class CellDataplane(SenderDataplane):
+class CellDataplane(TwoBuildsDataplane, SenderDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms, sizes: CellSizes):
@@ -134,8 +138,11 @@ class CellDataplane(SenderDataplane):
             self._raise_world()
 
     @classmethod
-    def open(cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes) -> CellDataplane:
-        """Load both objects of the folder `objects` (rookery.dataplane.node.load). Sizes count when a map is made; one that is pinned
+    def open(
+        cls, pins: Path, objects: Path, max_mappings: int, sizes: CellSizes, mode: AttachMode | None = None
+    ) -> CellDataplane:
+        """Load the objects of the folder `objects` (rookery.dataplane.node.load). `mode`: as of use_attach_mode(); the XDP build is loaded
+        for "xdp" only. Sizes count when a map is made; one that is pinned
         keeps its own, and is refused where a half of it would not have as many rows as the cell's file. Raises LoadFailed, IncompatiblePins, DataplaneError."""
         halves = CellConstant.HALVES
         rows = dict.fromkeys(UNUSED, 1) | {
@@ -153,7 +160,10 @@ class CellDataplane(SenderDataplane):
             "check_numbers": ROOM * sizes.checks,
         }
         cls.check_halves(pins, sizes.services, sizes.targets)
-        return cls(pins, load(pins, objects, PROGRAMS, rows), sizes)
+        made = cls(pins, load(pins, objects, PROGRAMS + ON_CARDS * (mode == "xdp"), rows), sizes)
+        if mode:
+            made.use_attach_mode(mode)
+        return made
 
     @staticmethod
     def check_pins(pins: Path, objects: Path) -> None:
@@ -225,8 +235,10 @@ class CellDataplane(SenderDataplane):
         self._presence.put_many({RowNumber(place): row for place, row in rows.items()})
 
     def attach_substrate(self, ifindex: int) -> None:
-        """hyperplane on the substrate device. Idempotent; swaps what is attached in one step."""
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what
+        is attached in one step."""
         self.reserve_counters(ifindex)
+        self._attach("hyperplane_cut", LOOPBACK)
         self._attach("hyperplane", ifindex)
 
     def configure_checks(self, config: ChecksConfig) -> None:

@@ -6,10 +6,7 @@ What the programs want of the edge's network namespace, for they ask its kernel 
     net.ipv4.conf.{all,u0}.rp_filter = 0                              what comes from u0 has addresses that lie beyond x0
 and routes that lead outside (BGP, or a default route) by x0.
 
-Both programs are built twice, of the same stages (bpf/tc/hull, bpf/xdp/hull). TC alone is for veth, where super-packets and unfinished
-checksums survive it. On a network card XDP goes in front of it, which spares each packet its socket buffer, and leaves to TC as it came whatever must wait for
-a neighbour's MAC or be cut. XDP sees one packet at a time with all its checksums: what sends to it over veth must not leave either to a device
-(ethtool -K tx off), and the card must join no packets and take out no VLAN tags (ethtool -K u0 lro off gro-hw off rxvlan off)."""
+Both programs are built twice (rookery.dataplane.two_builds); XDP leaves to TC whatever must wait for a neighbour's MAC or be cut."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rookery.dataplane import syscall
-from rookery.dataplane.attach import AttachMode, XdpAttachments, attachments, xdp_links
 from rookery.dataplane.formats import (
     LAYOUTS,
     Block,
@@ -27,19 +23,17 @@ from rookery.dataplane.formats import (
     PublicKey,
     Translation,
     UplinkConfig,
-    Verdict,
 )
 from rookery.dataplane.node import (
     ONLY_KEY,
     ROOM,
     XDP_BUILD,
     LoadedPrograms,
-    NodeDataplane,
-    WhatIf,
     check_pins,
     load,
 )
 from rookery.dataplane.table import Table
+from rookery.dataplane.two_builds import TwoBuildsDataplane
 
 ProgramName = Literal["blackfoot_outward", "blackfoot_inward"]
 PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
@@ -48,7 +42,7 @@ MAX_PUBLIC_ADDRESSES = 1 << 20
 UPLINK_LAYOUT = LAYOUTS[UplinkConfig]
 
 
-class EdgeDataplane(NodeDataplane):
+class EdgeDataplane(TwoBuildsDataplane):
     """Make it with `open`."""
 
     def __init__(self, pins: Path, programs: LoadedPrograms):
@@ -58,7 +52,6 @@ class EdgeDataplane(NodeDataplane):
         self.translations = Table("translations", maps.map_fd("translations"), MappingKey, Translation)
         self.blocks = Table("blocks", maps.map_fd("blocks"), BlockKey, Block)
         self._uplink = maps.map_fd("uplink")
-        self._xdp: XdpAttachments | None = None  # TC alone
 
     @classmethod
     def open(
@@ -98,41 +91,3 @@ class EdgeDataplane(NodeDataplane):
         """blackfoot_inward on the uplink. Idempotent; swaps what is attached in one step."""
         self.reserve_counters(ifindex)
         self._attach("blackfoot_inward", ifindex)
-
-    @property
-    def attach_mode(self) -> AttachMode:
-        return "xdp" if self._xdp else super().attach_mode
-
-    def use_attach_mode(self, mode: AttachMode) -> None:
-        """Instead of what the kernel's features suggest, which never is "xdp": that is the operator's to say, who knows the devices. Before
-        anything is attached."""
-        self._xdp = XdpAttachments(self.pins, self._attachments) if mode == "xdp" else None
-        if mode != "xdp":
-            self._attachments = attachments(mode, self.pins)
-
-    def _attach(self, program: str, ifindex: int) -> None:
-        if self._xdp:
-            self._xdp.attach(self._programs[program + XDP_BUILD], self._programs[program], ifindex)
-        else:
-            super()._attach(program, ifindex)
-            xdp_links(self.pins).detach(ifindex)  # an earlier agent's
-
-    def detach(self, ifindex: int) -> None:
-        if self._xdp:
-            self._xdp.detach(ifindex)
-        super().detach(ifindex)
-
-    def attached_program(self, ifindex: int) -> int:
-        return self._xdp.program(ifindex) if self._xdp else super().attached_program(ifindex)
-
-    def _first(self, program: str) -> str:
-        """The build that meets a packet first."""
-        return program + XDP_BUILD if self._xdp else program
-
-    def program_id(self, program: str) -> int:
-        return super().program_id(self._first(program))
-
-    def what_if(self, program: str, frame: bytes, ifindex: int, trace: int) -> WhatIf:
-        """As of any node. What XDP defers TC tells from the start."""
-        told = super().what_if(self._first(program), frame, ifindex, trace)
-        return super().what_if(program, frame, ifindex, trace) if told.verdict is Verdict.DEFERRED else told

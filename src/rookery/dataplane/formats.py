@@ -720,12 +720,14 @@ class CellConstant(IntEnum):
     CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
     DOUBT_SECONDS = 5
-    LEASE_SECONDS = 60
+    ABSENCE_SECONDS = 60
+    LEASE_SECONDS = 1
     SETTLED_SECONDS = 3
     COPIED_SECONDS = 2
     NAT_IDLE_SECONDS = 350
     EPOCHS_APART = 8
     NAT_MSS = 8460
+    NAT64_MSS = 8440
     CHECK_PORT_FIRST = 1024
     CHECK_PORTS = 64
     CHECK_BLOCKS = 16
@@ -785,9 +787,9 @@ class ChainStep(IntEnum):
     BEAT_SECOND = 8
     BEAT_ANSWERS_FIRST = 9
     BEAT_ANSWERS_SECOND = 10
-    END = 11
-    CHECK = 12
-    COPY = 13
+    CHECK = 11
+    COPY = 12
+    END = 13
 
 
 class ChainFlag(IntFlag):
@@ -795,6 +797,7 @@ class ChainFlag(IntFlag):
     OWN_ADDRESS = 2
     TAKEN = 4
     UNKNOWN = 8
+    KEPT = 16
     TARGET_GONE = 32
 
 
@@ -1034,6 +1037,7 @@ class Step(IntEnum):
     TOLD = 39
     PASSED_ON = 40
     RESET = 41
+    FAMILY_TRANSLATED = 42
     CHECK_FOUND = 44
     CHECK_ANSWERED = 45
     HEADER_SENT = 46

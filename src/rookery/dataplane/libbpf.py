@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rookery.dataplane.errors import DataplaneError, LoadFailed
 
 EEXIST = 17
 ENOENT = 2
-LOG_BYTES = 1 << 18
-LOG_LINES_SHOWN = 12
+WARNING = 0  # LIBBPF_WARN
+LOG_BYTES_KEPT = 1 << 13  # a verifier's log may have tens of millions; what was refused stands at its end
+LOG_LINES_SHOWN = 16
+SUMMARY = 4  # BPF_LOG_STATS
+SUMMARY_BYTES = 1 << 16
 TC_INGRESS = 1
 TC_REPLACE = 1
 TC_HANDLE = 1
@@ -42,6 +47,8 @@ SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map__max_entries": (ctypes.c_uint32, (Pointer,)),
     "bpf_map__map_flags": (ctypes.c_uint32, (Pointer,)),
     "bpf_program__fd": (ctypes.c_int, (Pointer,)),
+    "bpf_program__insns": (Pointer, (Pointer,)),
+    "bpf_program__insn_cnt": (ctypes.c_size_t, (Pointer,)),
     "bpf_program__set_log_buf": (ctypes.c_int, (Pointer, ctypes.c_char_p, ctypes.c_size_t)),
     "bpf_program__set_log_level": (ctypes.c_int, (Pointer, ctypes.c_uint32)),
     "ring_buffer__new": (Pointer, (ctypes.c_int, Sample, Pointer, Pointer)),
@@ -82,12 +89,44 @@ class TcOptions(ctypes.Structure):
     ]
 
 
-def _say_nothing(_level: int, _format: bytes, _arguments: int) -> int:
-    """Errors come back as codes and verifier logs; libbpf's own prints would go to the agent's stderr."""
+_c = ctypes.CDLL(None)
+_c.vasprintf.argtypes = [ctypes.POINTER(Pointer), ctypes.c_char_p, Pointer]
+_c.free.argtypes = [Pointer]
+_heard = threading.local()  # .warnings: of the load that this thread is in
+
+
+def _hear(level: int, form: bytes, arguments: int) -> int:
+    """Warnings are part of the error that is raised; libbpf's own prints would go to the agent's stderr."""
+    warnings = getattr(_heard, "warnings", None)
+    if level == WARNING and warnings is not None:
+        warnings.append(_tail_of(form, arguments))
     return 0
 
 
-_PRINT = Print(_say_nothing)  # the library keeps a pointer to it
+def _tail_of(form: bytes, arguments: int) -> str:
+    """The end of a formatted text. `arguments`: a va_list, which all our processors hand over as a pointer."""
+    text = Pointer()
+    length = _c.vasprintf(ctypes.byref(text), form, arguments)
+    if length < 0 or text.value is None:
+        return ""
+    kept = min(length, LOG_BYTES_KEPT)
+    try:
+        return ctypes.string_at(text.value + length - kept, kept).decode(errors="replace")
+    finally:
+        _c.free(text)
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """What libbpf warns of in this thread, the ends of long ones: the verifier's whole log comes as one warning."""
+    _heard.warnings = []
+    try:
+        yield _heard.warnings
+    finally:
+        del _heard.warnings
+
+
+_PRINT = Print(_hear)  # the library keeps a pointer to it
 
 
 def _open_library() -> ctypes.CDLL:
@@ -173,19 +212,43 @@ class BpfObject:
             if name in fds:
                 _check(library().bpf_map__reuse_fd(handle, fds[name]), f"reuse of map {name}")
 
-    def load(self, program: str) -> int:
-        """Load everything. Returns the descriptor of `program`, valid until close()."""
-        handle = library().bpf_object__find_program_by_name(self.handle, program.encode())
+    def has(self, program: str) -> bool:
+        return bool(library().bpf_object__find_program_by_name(self.handle, program.encode()))
+
+    def _find(self, program: str) -> int:
+        handle: int | None = library().bpf_object__find_program_by_name(self.handle, program.encode())
         if not handle:
             raise LoadFailed(f"{self.path} has no program {program}")
-        log = ctypes.create_string_buffer(LOG_BYTES)
-        library().bpf_program__set_log_buf(handle, log, LOG_BYTES)
-        error = library().bpf_object__load(self.handle)
+        return handle
+
+    def load(self, program: str) -> int:
+        """Load everything. Returns the descriptor of `program`, valid until close().
+
+        Raises LoadFailed. libbpf asks for the verifier's log when a load fails, with as much room as it turns out to need."""
+        handle = self._find(program)
+        with _warnings() as said:
+            error = library().bpf_object__load(self.handle)
         if error:
-            tail = "\n".join(log.value.decode(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
-            raise LoadFailed(f"{self.path} does not load: {os.strerror(-error)}\n{tail}")
-        library().bpf_program__set_log_buf(handle, None, 0)
+            lines = "".join(said).splitlines()[-LOG_LINES_SHOWN:]
+            raise LoadFailed("\n".join((f"{self.path} does not load: {os.strerror(-error)}", *lines)))
         return library().bpf_program__fd(handle)
+
+    def load_summed_up(self, program: str) -> str:
+        """As `load`, for the verifier's summary of what `program` cost it. LoadFailed says less here: of libbpf's the log is not."""
+        handle, summary = self._find(program), ctypes.create_string_buffer(SUMMARY_BYTES)
+        library().bpf_program__set_log_buf(handle, summary, SUMMARY_BYTES)
+        library().bpf_program__set_log_level(handle, SUMMARY)
+        self.load(program)
+        library().bpf_program__set_log_buf(handle, None, 0)
+        return summary.value.decode()
+
+    def program_fd(self, program: str) -> int:
+        return library().bpf_program__fd(self._find(program))
+
+    def instructions(self, program: str) -> bytes:
+        """As they were loaded, eight bytes each, what it calls behind it."""
+        handle = self._find(program)
+        return ctypes.string_at(library().bpf_program__insns(handle), 8 * library().bpf_program__insn_cnt(handle))
 
     def map_fd(self, name: str) -> int:
         return library().bpf_map__fd(self.maps[name])

@@ -16,7 +16,7 @@ from rookery.dataplane.libbpf import BpfObject
 
 BPFFS = Path("/sys/fs/bpf")
 BPFFS_MAGIC = 0xCAFE4A11
-UNPINNED = ("scratch", "scratch_course", "scratch_told", "shortcuts")  # what only one run of a program reads: another version has another
+UNPINNED = ("scratch", "scratch_course", "scratch_told", "scratch_told_ipv6", "scratch_crossing", "shortcuts")  # what only one run of a program reads: another version has another
 
 
 def _filesystem_type(path: Path) -> int:

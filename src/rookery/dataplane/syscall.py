@@ -21,6 +21,7 @@ LINK_CREATE, LINK_UPDATE = 28, 29
 XDP, TCX_INGRESS = 37, 46
 ATTRIBUTE_BYTES = 128
 OUTPUT_ROOM = 256
+PROGRAM_INFO_BYTES = 232
 CONTEXT = struct.Struct("=192x")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -134,6 +135,17 @@ def program_id(fd: int) -> int:
     info = Buffer(64)
     call(OBJECT_INFO, _attribute("IIQ", fd, 64, info.address))
     return struct.unpack_from("=2I", info.bytes())[1]
+
+
+def function_types(fd: int) -> list[int]:
+    """Numbers in the program's BTF of its functions, in the order of their code."""
+    info = Buffer(PROGRAM_INFO_BYTES)
+    call(OBJECT_INFO, _attribute("IIQ", fd, PROGRAM_INFO_BYTES, info.address))
+    (count,) = struct.unpack_from("=I", info.bytes(), 144)
+    rows = Buffer(max(8 * count, 8))
+    asked = Buffer(struct.pack("=132xIQI", 8, rows.address, count).ljust(PROGRAM_INFO_BYTES, b"\0"))
+    call(OBJECT_INFO, _attribute("IIQ", fd, PROGRAM_INFO_BYTES, asked.address))
+    return [number for _offset, number in struct.iter_unpack("=II", rows.bytes(8 * count))]
 
 
 class LinkInfo(NamedTuple):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from rookery.mapping.certificates import Identity
 from rookery.model.defaults import INSTANCE_MTU, SUBSTRATE_MTU
-
-if TYPE_CHECKING:
-    from rookery.mapping.certificates import Identity
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +35,6 @@ class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> Identity:
-        from rookery.mapping.certificates import Identity  # noqa: PLC0415 - the services load no cryptography
-
         return Identity(Path(self.ca_certificate), Path(self.certificate), Path(self.private_key))
 
     @property

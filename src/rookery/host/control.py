@@ -137,7 +137,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool  # to a mapping service
     instances: int
     mappings: int
-    attach: str  # tcx or clsact
+    attach: str  # tcx or clsact; xdp in front of one of both
     counters: dict[str, dict[str, int]] = {}  # verdict -> packets, bytes
     alarms: list[str] = []
     healed: int = 0  # rows that a full pass had to mend

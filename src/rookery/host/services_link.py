@@ -13,14 +13,12 @@ from __future__ import annotations
 import os
 import socket
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from rookery.dataplane.addresses import mac_bytes
 from rookery.dataplane.formats import CallerConstant, Service, ServicesConfig
 from rookery.host.instances import namespace, network
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
+from rookery.host.netlink import IPRoute, NetlinkError
 from rookery.host.services.caller import service_address
 from rookery.host.veth_way import Pair, VethWay, WayGone
 

@@ -9,11 +9,10 @@ import ipaddress
 import subprocess
 from typing import NamedTuple
 
-from pyroute2 import IPRoute
-
 from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.formats import SubstrateConfig
 from rookery.host.config import NodeConfig
+from rookery.host.netlink import IPRoute
 
 OVERHEAD = 66  # outer IPv4 20, UDP 8, Geneve 8, option "origin" 16, inner Ethernet 14
 UDP_SEGMENTATION = "tx-udp-segmentation"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pyroute2 import IPRoute
-
 from rookery.host.instances import namespace, network
+from rookery.host.netlink import IPRoute
 
 IFF_UP, IFF_NOARP = 0x1, 0x80
 

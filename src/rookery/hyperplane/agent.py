@@ -15,8 +15,9 @@ import msgspec
 
 from rookery.dataplane.cell import CellDataplane, CellSizes
 from rookery.dataplane.errors import DataplaneError
-from rookery.host import edge_probes, kernel_settings, substrate
+from rookery.host import card, edge_probes, kernel_settings, substrate
 from rookery.host.alarms import AlarmBook
+from rookery.host.card import CardError
 from rookery.host.control import EventLine
 from rookery.host.control_socket import ControlServer
 from rookery.host.event_watch import EventWatch
@@ -57,14 +58,16 @@ def assemble(config: CellNodeConfig) -> NodeState:
     try:
         link = substrate.look_at(config)
         substrate.segment_udp_in_software(config.substrate_device)
-        dataplane = CellDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings, sizes(config))
+        if config.attach == "xdp":
+            card.hand_over_as_received(config.substrate_device)
+        dataplane = CellDataplane.open(Path(config.pins), Path(config.bpf_objects), config.max_mappings, sizes(config), config.attach)
         state = _parts(config, link, dataplane)
         dataplane.configure_substrate(substrate.row(config, link))
         kernel_settings.hold(wanted_of_the_kernel(config))
         if config.checks_namespace:
             check_link.hold(dataplane, config.checks_namespace)
         dataplane.attach_substrate(link.ifindex)
-    except (SubstrateError, CheckLinkError, DataplaneError, OSError, ValueError) as error:
+    except (SubstrateError, CardError, CheckLinkError, DataplaneError, OSError, ValueError) as error:
         raise StartRefused(str(error)) from error
     return state
 

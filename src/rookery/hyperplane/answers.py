@@ -12,7 +12,7 @@ from rookery.host.control_socket import CannotAnswer
 from rookery.host.lines import Explain, Said
 from rookery.host.node_answers import NodeAnswers
 from rookery.hyperplane import flows
-from rookery.hyperplane.flow_search import End
+from rookery.hyperplane.flow_end import End
 from rookery.hyperplane.state import NodeState
 
 PROGRAM = "hyperplane"

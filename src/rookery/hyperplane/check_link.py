@@ -15,14 +15,12 @@ import socket
 from ipaddress import IPv4Network
 from typing import Protocol
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from rookery.dataplane.addresses import mac_bytes
 from rookery.dataplane.formats import CellConstant, ChecksConfig
 from rookery.host.instances import namespace, network
 from rookery.host.instances.namespace import NamespaceError
 from rookery.host.instances.network import NetworkError
+from rookery.host.netlink import IPRoute, NetlinkError
 from rookery.host.veth_way import Pair, VethWay, WayGone
 from rookery.hyperplane.check_ways import local_address
 

@@ -17,8 +17,9 @@ from typing import Self
 from rookery.dataplane.errors import DataplaneError
 from rookery.hyperplane.check_ways import NoWay
 from rookery.hyperplane.checks import Check, CheckKey, Way
-from rookery.hyperplane.health import Health, Words, after, node_word
+from rookery.hyperplane.health import Health, Words, after, node_word, ways_that_differ
 from rookery.hyperplane.one_check import result_of
+from rookery.intent.balanced_targets import by_way
 
 FIRST_SECONDS = 0.2  # within which a check is made first
 AT_ONCE = 256  # checks under way: what waits for its turn is late, not failed
@@ -70,14 +71,15 @@ class Checker:
     @property
     def words(self) -> Words:
         """This node's, as its report carries them."""
-        ways: dict[tuple[str, str], list[Health]] = {}
+        ways: dict[tuple[str, str], dict[int, Health]] = {}
         for key, health in self._seen.items():
-            ways.setdefault((key.group, f"{key.way.address}:{key.target_port}"), []).append(health)
+            ways.setdefault((key.group, f"{key.way.address}:{key.target_port}"), {})[key.way.interface] = health
         found: Words = {}
         for (group, place), seen in sorted(ways.items()):
-            word = node_word(seen)
+            word = node_word(seen.values())
             if word is not None:
                 found.setdefault(group, {})[place] = word
+                found[group].update({by_way(place, number): said for number, said in ways_that_differ(seen).items()})
         return found
 
     async def _keep_checking(self, check: Check) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from rookery.dataplane.attach import AttachMode
 from rookery.host.config import NodeConfig
 
 
@@ -19,6 +20,7 @@ class CellNodeConfig(NodeConfig, frozen=True, kw_only=True):
     flows: int = 1 << 20  # that it keeps as a tracker, both directions counted
     directives: int = 1 << 18  # that it has at hand as a top
     flows_per_tenant: int = 1 << 18
+    attach: AttachMode | None = None  # None: tcx or clsact, whichever the kernel has; xdp: on a network card
 
 
 def read_config(path: Path) -> CellNodeConfig:

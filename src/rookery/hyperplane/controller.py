@@ -11,39 +11,35 @@ back, and two controllers at once take turns, each going on from the other's fil
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
-from rookery.ending import until_told
+from rookery.hyperplane.beside_cells import begin, options
 from rookery.hyperplane.cell_file import CellFile, Damaged, Head, OtherVersion, TooLarge, decode, encode
 from rookery.hyperplane.drained import drained
 from rookery.hyperplane.health import Words, cell_words
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
-from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, opened
+from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key
 from rookery.hyperplane.pace import keep_pace
 from rookery.hyperplane.report import NodeReport
-from rookery.hyperplane.report_book import ReportBook, fresh, news_of, words_of
+from rookery.hyperplane.report_book import ReportBook, news_of, words_of
 from rookery.hyperplane.room import Fitted, fitted
 from rookery.hyperplane.shards import rebalanced
 from rookery.intent.cell import CellIntent
 from rookery.intent.cell_whole import PRODUCTS, Product, cell_intent
 from rookery.intent.state import State
-from rookery.log import log_to_stderr
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode as encode_thing
 from rookery.model.defaults import INSTANCE_MTU
 from rookery.model.keys import cell_status_key, shard_key, target_health_key
 from rookery.model.objects import Cell, CellStatus, Shard, TargetHealth
 from rookery.store.interface import Compacted, Compare, Conflict, Store, StoreUnavailable
-from rookery.store.sqlite import opened as opened_store
 
 WATCHED = "in"  # intended/ and infrastructure/, in one read
 
@@ -85,13 +81,21 @@ class StateReader:
 
 
 class Controller:
-    """`products`: what may be at a cell."""
+    """`products`: what may be at a cell. `clock`: by which reports grow old (ReportBook)."""
 
-    def __init__(self, store: Store, objects: ObjectStore, mtu: int = INSTANCE_MTU, products: Sequence[Product] = PRODUCTS):
+    def __init__(
+        self,
+        store: Store,
+        objects: ObjectStore,
+        mtu: int = INSTANCE_MTU,
+        products: Sequence[Product] = PRODUCTS,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._store = store
         self._objects = objects
         self._reader = StateReader(store, mtu)
         self._products = products
+        self._clock = clock
         self._told: dict[str, CellStatus] = {}
         self._books: dict[str, ReportBook] = {}
         self._seen: dict[str, dict[str, tuple[int, Words]]] = {}  # by cell: the news that its file knows of
@@ -118,7 +122,7 @@ class Controller:
 
     def _book(self, cell: str) -> ReportBook:
         if cell not in self._books:
-            self._books[cell] = ReportBook(self._objects, cell)
+            self._books[cell] = ReportBook(self._objects, cell, self._clock)
         return self._books[cell]
 
     async def tick(self, early: bool = False) -> None:
@@ -139,7 +143,7 @@ class Controller:
         reports = await self._book(cell.name).newest()
         self._seen[cell.name] = news_of(reports)
         members = {name for name in cell.nodes if name}
-        speaking = fresh(reports, time.time())
+        speaking = self._book(cell.name).fresh(reports)
         living = living_nodes(speaking) & members
         present = {name: one for name, one in speaking.items() if name in living}
         held, other = await self._held(cell.name)
@@ -256,28 +260,12 @@ def status_of(cell: str, living: Mapping[str, NodeReport]) -> CellStatus:
 
 
 def main() -> int:
-    arguments = _arguments()
-    log_to_stderr(region_name=arguments.name)
-    try:
-        asyncio.run(until_told(_run(arguments), log, "told to end; nodes go on by the files that they have"))
-    except (StoreUnavailable, OSError, ValueError) as error:
-        print(f"the controller of cells cannot start: {error}", file=sys.stderr)
-        return 1
-    return 0
+    what = options("rookery.hyperplane.controller", "Writes the files of cells.")
+    return begin(what, _run, log, "told to end; nodes go on by the files that they have")
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m rookery.hyperplane.controller", description="Writes the files of cells.")
-    parser.add_argument("--name", required=True, help="of the Rookery region")
-    parser.add_argument("--database", required=True, type=Path, help="of the store")
-    parser.add_argument("--objects", required=True, help="object store: a folder, or s3://bucket/prefix")
-    parser.add_argument("--mtu", type=int, default=INSTANCE_MTU, help="of instances")
-    return parser.parse_args()
-
-
-async def _run(arguments: argparse.Namespace) -> None:
-    async with opened_store(arguments.database) as store:
-        await Controller(store, opened(arguments.objects), arguments.mtu).run()
+async def _run(arguments: argparse.Namespace, store: Store, objects: ObjectStore) -> None:
+    await Controller(store, objects, arguments.mtu).run()
 
 
 if __name__ == "__main__":

@@ -15,18 +15,11 @@ from numpy.typing import NDArray
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import LAYOUTS, Directive, FlowKey
 from rookery.dataplane.table import Table
+from rookery.hyperplane.flow_end import End
 
 V = TypeVar("V", bound=tuple)
 Rows = NDArray[np.uint8]  # row x byte
 Fits = NDArray[np.bool_]
-
-
-class End(NamedTuple):
-    """Of a flow, as somebody who asks knows it."""
-
-    address: str
-    port: int = 0  # 0: any
-    vni: int = 0  # 0: of any VPC
 
 
 class Found(NamedTuple):

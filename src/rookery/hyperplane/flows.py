@@ -18,7 +18,7 @@ from rookery.dataplane.formats import (
     Tracker,
 )
 from rookery.host.control import FlowRow, FlowsReply
-from rookery.hyperplane.flow_search import End, search
+from rookery.hyperplane.flow_end import End
 from rookery.hyperplane.placement import Placement
 
 MOST = 256  # rows of a table that are told
@@ -29,6 +29,8 @@ TABLES = ("trackers", "directives")
 
 def find(node: str, dataplane: CellDataplane, ends: Sequence[End]) -> FlowsReply:
     """Blocks: a second for a million rows. Raises ValueError for what is no address, DataplaneError."""
+    from rookery.hyperplane.flow_search import search  # noqa: PLC0415 - loads numpy, which few nodes are ever asked for
+
     found = {name: search(getattr(dataplane, name), ends, MOST) for name in TABLES}
     told = _Told(dataplane, Placement.of(dataplane), time.monotonic_ns())
     rows = [told.tracker(key, row) for key, row in found["trackers"].rows]

@@ -1,4 +1,5 @@
-"""One health check over a socket: TCP (it connects), HTTP and HTTPS (the answer's code is among those that are wanted)."""
+"""One health check over a socket: TCP (it connects), HTTP and HTTPS (the answer's code is among those that are wanted). Targets that
+want the proxy protocol's header get one in front of all else, at whatever port they are checked, TLS included."""
 
 from __future__ import annotations
 
@@ -16,13 +17,20 @@ from rookery.intent.matcher import codes
 READ_BYTES = 16_384
 HEAD_BYTES = 65_536  # of an answer: more is no answer
 
+# Byte for byte what AWS's network balancers begin a health check with (a capture in github.com/kubernetes/kubernetes/issues/57250):
+# LOCAL, so that nobody looks for a client in it, a checksum (CRC32C), and a filler up to 100 bytes.
+_LOCAL = bytes.fromhex("0d0a0d0a000d0a515549540a 2011 0054")
+_CHECKSUM = bytes.fromhex("030004 bce5951f")
+_FILLER = bytes.fromhex("04004a").ljust(77, b"\0")
+PROXY_HEADER = _LOCAL + _CHECKSUM + _FILLER
+
 
 async def result_of(check: Check, way: socket.socket, address: str) -> str:
     """PASSED, or why it failed. `way`: bound and non-blocking, closed afterwards; `address`: where it connects to. It takes no longer than
     the settings say."""
     try:
         async with asyncio.timeout(check.settings.timeout):
-            await _connect(way, (address, check.port))
+            await _connect(way, (address, check.port), PROXY_HEADER if check.settings.proxy_protocol else b"")
             if check.settings.protocol == "TCP":
                 way.close()
                 return PASSED
@@ -34,10 +42,12 @@ async def result_of(check: Check, way: socket.socket, address: str) -> str:
     return PASSED if code in _passing(check.settings.matcher) else WRONG_CODE
 
 
-async def _connect(way: socket.socket, place: tuple[str, int]) -> None:
-    """Raises OSError."""
+async def _connect(way: socket.socket, place: tuple[str, int], first: bytes) -> None:
+    """`first`: what is said as soon as somebody listens. Raises OSError."""
+    loop = asyncio.get_running_loop()
     try:
-        await asyncio.get_running_loop().sock_connect(way, place)
+        await loop.sock_connect(way, place)
+        await loop.sock_sendall(way, first)
     except BaseException:
         way.close()
         raise

@@ -8,9 +8,7 @@ from typing import NamedTuple
 
 from rookery.dataplane.cell import CellDataplane
 from rookery.dataplane.formats import LAYOUTS, CellConfig, CellConstant, CellNode, CellNodeFlag, FlowKey
-from rookery.hyperplane.ring import MASK, ranked
-
-BLOCK_MASK = 0xFFFF & ~(CellConstant.PORT_BLOCK - 1)
+from rookery.hyperplane.ring import MASK, mix64, ranked
 
 
 def siphash(key: bytes, message: bytes) -> int:
@@ -39,10 +37,13 @@ def _rotated(word: int, bits: int) -> int:
     return (word << bits | word >> 64 - bits) & MASK
 
 
-def without_flow(key: FlowKey) -> FlowKey:
+def place_hash(secret: bytes, key: FlowKey, handed_out: bool) -> int:
     """Of a flow to a port that the cell handed out only the attachment, its address and the block of ports count."""
-    block = int.from_bytes(key.destination_port, "big") & BLOCK_MASK
-    return key._replace(protocol=0, source_port=bytes(2), destination_port=block.to_bytes(2, "big"), source=bytes(16))
+    if not handed_out:
+        return siphash(secret, LAYOUTS[FlowKey].pack(*key))
+    address = key._replace(protocol=0, source_port=bytes(2), destination_port=bytes(2), source=bytes(16))
+    block = int.from_bytes(key.destination_port, "big") // CellConstant.PORT_BLOCK
+    return mix64(siphash(secret, LAYOUTS[FlowKey].pack(*address)) ^ block)
 
 
 class Placement(NamedTuple):
@@ -62,6 +63,6 @@ class Placement(NamedTuple):
 
     def keepers(self, key: FlowKey, handed_out: bool, ring: CellNodeFlag = CellNodeFlag.CURRENT) -> list[int]:
         """Places, the primary first, at most two."""
-        flow = siphash(self.config.key, LAYOUTS[FlowKey].pack(*(without_flow(key) if handed_out else key)))
+        flow = place_hash(self.config.key, key, handed_out)
         living = self.living | 1 << self.config.self
         return ranked(flow, {place: row.seed for place, row in self.nodes.items() if row.flags & ring and living >> place & 1})[:2]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -17,10 +18,14 @@ log = logging.getLogger("rookery.hyperplane.controller")
 
 
 class ReportBook:
-    def __init__(self, objects: ObjectStore, cell: str):
+    """`clock`: seconds that go on whatever becomes of the time of day, which a node may have wrong, or set."""
+
+    def __init__(self, objects: ObjectStore, cell: str, clock: Callable[[], float] = time.monotonic):
         self._objects = objects
+        self._clock = clock
         self._prefix = reports_prefix(cell)
         self._read: dict[str, tuple[str, NodeReport | None]] = {}  # by key: tag, and what it says; None: nobody can read it
+        self._came: dict[str, float] = {}  # when, by the clock here
 
     async def newest(self) -> dict[str, NodeReport]:
         """By node. Raises StoreAway."""
@@ -28,8 +33,19 @@ class ReportBook:
         self._read = {key: one for key, one in self._read.items() if key in tags}
         for key, tag in tags.items():
             if key not in self._read or self._read[key][0] != tag:
-                self._read[key] = (tag, self._decoded(key, await self._objects.get(key)))
+                self._take(key, tag, self._decoded(key, await self._objects.get(key)))
         return {report.node: report for _, report in self._read.values() if report}
+
+    def _take(self, key: str, tag: str, report: NodeReport | None) -> None:
+        """One that was there before us is as old as it says."""
+        if report and (key in self._read or time.time() - report.time < FRESH_SECONDS):
+            self._came[report.node] = self._clock()
+        self._read[key] = (tag, report)
+
+    def fresh(self, reports: Mapping[str, NodeReport]) -> dict[str, NodeReport]:
+        """Of these newest ones."""
+        since = self._clock() - FRESH_SECONDS
+        return {name: one for name, one in reports.items() if self._came.get(name, since) > since}
 
     def _decoded(self, key: str, packed: bytes | None) -> NodeReport | None:
         try:
@@ -42,10 +58,6 @@ class ReportBook:
 def news_of(reports: Mapping[str, NodeReport]) -> dict[str, tuple[int, Words]]:
     """What may not wait: how far each node is, and its words on targets."""
     return {name: (report.generation, report.health) for name, report in reports.items()}
-
-
-def fresh(reports: Mapping[str, NodeReport], now: float) -> dict[str, NodeReport]:
-    return {name: one for name, one in reports.items() if now - one.time < FRESH_SECONDS}
 
 
 def words_of(reports: Mapping[str, NodeReport]) -> list[Words]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,6 @@ from rookery.dataplane.formats import (
     TargetFlag,
 )
 from rookery.hyperplane.cell_file import CellFile, TargetRow, row_numbers
-from rookery.hyperplane.choices import seed_of, table
 from rookery.hyperplane.ring import seed
 from rookery.intent.cell import BALANCER, ENDPOINT, NAT, AttachmentIntent, NodeIntent, ServiceIntent
 
@@ -36,7 +35,10 @@ KINDS = {NAT: AttachmentKind.NAT, BALANCER: AttachmentKind.BALANCER, ENDPOINT: A
 NO_NODE = CellNode(address=bytes(4), flags=0, seed=0)
 NO_TARGET = CellTarget(address=bytes(16), vni=0, interface=0, port=bytes(2), flags=0, generation=0)
 ENDPOINT_BYTES = 24  # a whole number of words
-CHOICES_PADDING = formats.LAYOUTS[CellChoices].size - 2 * CellConstant.CHOICES
+CHOICES_PADDING = bytes(formats.LAYOUTS[CellChoices].size - 2 * CellConstant.CHOICES)
+NOBODY = CellConstant.NO_TARGET.to_bytes(2, "little") * CellConstant.CHOICES
+
+TargetKey = tuple[str, str, int]
 
 
 class Numbering(Protocol):
@@ -160,15 +162,23 @@ def _service(one: ServiceIntent, number: int) -> CellService:
 def _choices(file: CellFile, half: int, numbering: Numbering, services: int) -> dict[RowNumber, CellChoices]:
     """Services that choose alike (both protocols of a listener, zones that are crossed, a balancer and its endpoints) have one table to compute."""
     numbers, held, found = row_numbers(file), file.intent.services, {}
-    made: dict[tuple[Any, ...], CellChoices] = {}
+    made: dict[tuple[tuple[TargetKey, int], ...], CellChoices] = {}
     for number in range(services):
         choices = held[number].choices if number < len(held) else ()
         if choices not in made:
-            targets = [target for target, _ in choices]
-            places = table([numbers[one] for one in targets], [seed_of(one) for one in targets], [weight for _, weight in choices])
-            made[choices] = CellChoices(places.tobytes(), bytes(CHOICES_PADDING))
+            made[choices] = CellChoices(_places(choices, numbers), CHOICES_PADDING)
         found[numbering.choices_row(half, number)] = made[choices]
     return found
+
+
+def _places(choices: tuple[tuple[TargetKey, int], ...], numbers: Mapping[TargetKey, int]) -> bytes:
+    """A node without services never loads numpy."""
+    if not choices:
+        return NOBODY
+    from rookery.hyperplane.choices import seed_of, table  # noqa: PLC0415
+
+    targets = [target for target, _ in choices]
+    return table([numbers[one] for one in targets], [seed_of(one) for one in targets], [weight for _, weight in choices]).tobytes()
 
 
 def _target(row: TargetRow | None) -> CellTarget:

@@ -3,7 +3,7 @@ still answers. The same for the cells, which send, and for the API, which tells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from rookery.intent.balancer_attributes import (
@@ -23,6 +23,11 @@ NOT_CHECKED = (INITIAL, "Elb.InitialHealthChecking")  # nobody has said anything
 _WEIGHTS = (INITIAL, HEALTHY, UNHEALTHY)  # of two cells' words, the later one in here counts
 
 Word = tuple[str, str]  # state and reason, as ELBv2 names them
+
+
+def by_way(place: str, interface: int) -> str:
+    """Names what the address of a balancer that this interface has finds of a target ("address:port")."""
+    return f"{place}@{interface}"
 
 
 class Lookup(Protocol):
@@ -61,27 +66,34 @@ class Found:
     unhealthy: a cell that has not checked it yet says nothing."""
 
     def __init__(self, group: TargetGroup, health: Iterable[TargetHealth]):
-        self._words: dict[str, list[Word]] = {}
-        for one in health:
-            for name, word in one.targets.get(group.id, {}).items():
-                self._words.setdefault(name, []).append(word)
+        self._words = {one.cell: one.targets.get(group.id, {}) for one in health}
 
     def of(self, place: Place, port: int) -> Word:
-        words = self._words.get(f"{place.address}:{port}", [])
+        name = f"{place.address}:{port}"
+        words = [said[name] for said in self._words.values() if name in said]
         return max(words, key=lambda word: _WEIGHTS.index(word[0]), default=NOT_CHECKED)
+
+    def by(self, front: NetworkInterface, place: Place, port: int) -> Word:
+        """As the address of the balancer that this interface has finds it: the word of its own cell, if that has one."""
+        said = self._words.get(front.cell_attachment.cell if front.cell_attachment else "", {})
+        name = f"{place.address}:{port}"
+        return said.get(by_way(name, front.number)) or said.get(name) or self.of(place, port)
 
 
 class Placed(NamedTuple):
-    """A registered target that is somewhere."""
+    """A registered target that is somewhere, and how each of the balancer's addresses finds it."""
 
     target: Target
     place: Place
-    state: str
+    states: Mapping[str, str]  # by the zone of the balancer's address
 
 
-def placed_targets(group: TargetGroup, lookup: Lookup, found: Found) -> list[Placed]:
+def placed_targets(
+    balancer: LoadBalancer, group: TargetGroup, lookup: Lookup, found: Found
+) -> list[Placed]:
+    fronts = {zone.zone: front for zone in balancer.zones if (front := lookup.interface(zone.interface_id))}
     return [
-        Placed(target, place, found.of(place, target.port)[0])
+        Placed(target, place, {zone: found.by(front, place, target.port)[0] for zone, front in fronts.items()})
         for target in group.targets
         if target.state == REGISTERED and (place := place_of(group, target, lookup))
     ]
@@ -98,10 +110,20 @@ def reached_from(
 def takers(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: Iterable[Placed]) -> list[Placed]:
     """Who gets new flows that come to the balancer's address in `zone`. Too few healthy ones: all that were ever checked do."""
     reached = reached_from(balancer, group, zone, placed)
-    healthy = [one for one in reached if one.state == HEALTHY]
+    healthy = [one for one in reached if one.states[zone] == HEALTHY]
     if healthy and are_enough(group_attributes(group), LEAST_FOR_ROUTING, len(healthy), len(reached)):
         return healthy
-    return [one for one in reached if one.state != INITIAL]
+    return [one for one in reached if one.states[zone] != INITIAL]
+
+
+def healthy_zones(balancer: LoadBalancer, groups: Iterable[tuple[TargetGroup, list[Placed]]]) -> list[str]:
+    """By name: those in which every group lets the balancer's name lead to its address."""
+    known = list(groups)
+    return [
+        zone.zone
+        for zone in balancer.zones
+        if all(answers_in(balancer, group, zone.zone, placed) for group, placed in known)
+    ]
 
 
 def answers_in(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: list[Placed]) -> bool:
@@ -109,5 +131,5 @@ def answers_in(balancer: LoadBalancer, group: TargetGroup, zone: str, placed: li
     if not placed:
         return True
     reached = reached_from(balancer, group, zone, placed)
-    healthy = sum(one.state == HEALTHY for one in reached)
+    healthy = sum(one.states.get(zone) == HEALTHY for one in reached)
     return bool(reached) and are_enough(group_attributes(group), LEAST_FOR_NAMES, healthy, len(reached))

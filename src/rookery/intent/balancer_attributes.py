@@ -9,6 +9,7 @@ OF_BALANCER = "use_load_balancer_configuration"
 
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 DELETION_PROTECTION = "deletion_protection.enabled"
+IPV6_BLOCKED = "ipv6.deny_all_igw_traffic"
 IDLE_SECONDS = "tcp.idle_timeout.seconds"
 UDP_IDLE_SECONDS = 120  # nobody can change it
 DRAIN_SECONDS = "deregistration_delay.timeout_seconds"
@@ -34,7 +35,7 @@ _OF_BALANCERS = {
 
 
 def balancer_attributes(balancer: LoadBalancer) -> dict[str, str]:
-    blocked = {"ipv6.deny_all_igw_traffic": "true" if balancer.is_internal else "false"}
+    blocked = {IPV6_BLOCKED: "true" if balancer.is_internal else "false"}
     return {**_OF_BALANCERS, **blocked, **balancer.attributes}
 
 

@@ -189,6 +189,14 @@ def _choices(front: _Front, listener: Listener, groups: _Groups) -> tuple[tuple[
     )
 
 
+class _Used(NamedTuple):
+    """What follows for a group's targets from what uses it."""
+
+    busy: set[TargetKey]  # who gets new flows
+    passing: set[tuple[str, int]]  # keys of whom some address of the balancer finds healthy, whatever is told of them
+    check: HealthCheckIntent
+
+
 _OF_NOTHING = {PRESERVE_CLIENT: "false", STICKY: "false", PROXY_PROTOCOL: "false"}
 
 
@@ -218,9 +226,10 @@ class _Groups:
             self._attributes[group_id] = group_attributes(group) if group else _OF_NOTHING
         return self._attributes[group_id]
 
-    def _places(self, group: TargetGroup) -> list[Placed]:
+    def _places(self, balancer: LoadBalancer, group: TargetGroup) -> list[Placed]:
+        """One balancer uses it."""
         if group.id not in self._placed:
-            self._placed[group.id] = placed_targets(group, self._lookup, self._words(group))
+            self._placed[group.id] = placed_targets(balancer, group, self._lookup, self._words(group))
         return self._placed[group.id]
 
     def takers(self, front: _Front, group_id: str) -> list[Placed]:
@@ -229,7 +238,9 @@ class _Groups:
             return []
         asked = (front.interface.id, group_id)
         if asked not in self._takers:
-            self._takers[asked] = takers(front.balancer, group, front.interface.zone, self._places(group))
+            self._takers[asked] = takers(
+                front.balancer, group, front.interface.zone, self._places(front.balancer, group)
+            )
         return self._takers[asked]
 
     def rows(self, group_id: str, use: _Use, busy: set[TargetKey]) -> Iterator[TargetIntent]:
@@ -238,10 +249,12 @@ class _Groups:
         vpc = self._state.vpcs.get(group.vpc_id) if group else None
         if group is None or vpc is None:
             return
-        check, senders = check_intent(group.check, use.port), self._senders(group, use.fronts)
+        headed = is_on(self.attributes(group_id), PROXY_PROTOCOL)
+        senders, passing = self._senders(group, use.fronts), self._pass(group, use.fronts)
+        used = _Used(busy, passing, check_intent(group.check, use.port, headed))
         rows: dict[TargetKey, TargetIntent] = {}
         for target in sorted(group.targets, key=lambda one: one.state == REGISTERED):
-            row = self._row(group, vpc, target, busy, check)
+            row = self._row(group, vpc, target, used)
             if row is not None:
                 rows[row.key] = replace(row, checked_by=senders.get(target.key, ()))
         yield from rows.values()
@@ -250,17 +263,24 @@ class _Groups:
         """By a registered target's key: numbers of the interfaces through which flows may reach it."""
         found: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         for front in sorted(fronts, key=lambda one: one.interface.number):
-            for one in reached_from(front.balancer, group, front.interface.zone, self._places(group)):
+            for one in self._reached(front, group):
                 found[one.target.key].append(front.interface.number)
         return {key: tuple(numbers) for key, numbers in found.items()}
 
-    def _row(
-        self, group: TargetGroup, vpc: Vpc, target: Target, busy: set[TargetKey], check: HealthCheckIntent
-    ) -> TargetIntent | None:
+    def _reached(self, front: _Front, group: TargetGroup) -> list[Placed]:
+        placed = self._places(front.balancer, group)
+        return reached_from(front.balancer, group, front.interface.zone, placed)
+
+    def _pass(self, group: TargetGroup, fronts: Iterable[_Front]) -> set[tuple[str, int]]:
+        """Keys of targets that some address of the balancer finds healthy."""
+        found = ((front, one) for front in fronts for one in self._reached(front, group))
+        return {one.target.key for front, one in found if one.states[front.interface.zone] == HEALTHY}
+
+    def _row(self, group: TargetGroup, vpc: Vpc, target: Target, used: _Used) -> TargetIntent | None:
         place = place_of_target(group, target, self._lookup)
         if place is None:
             return None
-        state, _ = self._words(group).of(place, target.port)
+        state = HEALTHY if target.key in used.passing else self._words(group).of(place, target.port)[0]
         return TargetIntent(
             group=group.id,
             vni=vpc.vni,
@@ -269,9 +289,9 @@ class _Groups:
             interface=place.interface,
             zone=None if place.zone == ALL_ZONES else zone_number(place.zone),
             draining=target.state != REGISTERED,
-            terminates=self._ends(group, target, state) and (group.id, place.address, target.port) not in busy,
+            terminates=self._ends(group, target, state) and (group.id, place.address, target.port) not in used.busy,
             healthy=target.state == REGISTERED and state == HEALTHY,
-            check=check,
+            check=used.check,
         )
 
     def _ends(self, group: TargetGroup, target: Target, state: str) -> bool:
@@ -282,7 +302,7 @@ class _Groups:
         return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)
 
 
-def check_intent(check: HealthCheck, listener: int = 0) -> HealthCheckIntent:
+def check_intent(check: HealthCheck, listener: int = 0, proxy_protocol: bool = False) -> HealthCheckIntent:
     return HealthCheckIntent(
         protocol=check.protocol,
         port=check.port,
@@ -293,6 +313,7 @@ def check_intent(check: HealthCheck, listener: int = 0) -> HealthCheckIntent:
         healthy=check.healthy,
         unhealthy=check.unhealthy,
         listener=listener,
+        proxy_protocol=proxy_protocol,
     )
 
 

@@ -57,6 +57,7 @@ class HealthCheckIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     healthy: int = 5  # in a row
     unhealthy: int = 2
     listener: int = 0  # a port that leads to the group: the Host header names it
+    proxy_protocol: bool = False  # its header comes first, and speaks of no client
 
 
 class TargetIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -66,6 +66,7 @@ class InterfaceServices(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     groups: tuple[tuple[str, str], ...] = ()  # (sg-..., name), in the order of the interface
     dns_support: bool = True
     dns_hostnames: bool = False
+    dns64: bool = False  # names without an AAAA get one, behind 64:ff9b::/96
     dhcp: DhcpIntent = DhcpIntent()
     public: tuple[tuple[str, str], ...] = ()  # (private address, its public one)
 

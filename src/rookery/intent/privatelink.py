@@ -32,10 +32,14 @@ class Held(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether packets pass: its service's word."""
-        if self.service is None or self.endpoint.id in self.service.rejected:
-            return False
-        return self.endpoint.accepted or self.endpoint.id in self.service.accepted
+        return is_admitted(self.endpoint, self.service)
+
+
+def is_admitted(endpoint: VpcEndpoint, service: VpcEndpointService | None) -> bool:
+    """Whether packets pass: its service's word."""
+    if service is None or endpoint.id in service.rejected:
+        return False
+    return endpoint.accepted or endpoint.id in service.accepted
 
 
 def endpoint_attachments(state: State, cell: Cell) -> tuple[AttachmentIntent, ...]:

@@ -30,6 +30,7 @@ def interface_services(
         groups=_named(interface.groups, things),
         dns_support=vpc.enable_dns_support,
         dns_hostnames=vpc.enable_dns_hostnames,
+        dns64=subnet.enable_dns64,
         dhcp=_dhcp(vpc, things),
         public=public_addresses(interface, things.elastic_ips_of(interface.id)),
     )

@@ -61,6 +61,9 @@ class SubnetThing(Protocol):
     @property
     def ipv6_cidr_associations(self) -> tuple[CidrAssociation, ...]: ...
 
+    @property
+    def enable_dns64(self) -> bool: ...
+
 
 class TableThing(Protocol):
     @property

@@ -84,6 +84,7 @@ class SubnetFacts(Numbered):
     vpc_id: str
     cidr: str
     ipv6_cidr_associations: tuple[CidrAssociation, ...] = ()
+    enable_dns64: bool = False
 
     def __post_init__(self) -> None:
         ipaddress.IPv4Network(self.cidr)

@@ -5,7 +5,8 @@
     AWS/NetworkELB     LoadBalancer [AvailabilityZone]                        the balancer's
                        LoadBalancer TargetGroup [AvailabilityZone]
     AWS/PrivateLinkEndpoints  Endpoint Type, Service Name, VPC Endpoint Id, VPC Id [Subnet Id]    the consumer's
-    AWS/PrivateLinkServices   Service Id [Az | VPC Endpoint Id]               the provider's
+    AWS/PrivateLinkServices   Service Id [Az] [Load Balancer Arn]             the provider's
+                              Service Id VPC Endpoint Id
 
 What nobody here can count is in no list: TLS, QUIC, LCUs."""
 
@@ -23,6 +24,7 @@ TCP, UDP, OTHER = MeasureProtocol.TCP, MeasureProtocol.UDP, MeasureProtocol.OTHE
 ALL = (TCP, UDP, OTHER)
 OUTWARD, INWARD = MeasureWay.OUTWARD, MeasureWay.INWARD
 PACKETS_IN, BYTES_IN, PACKETS_OUT, BYTES_OUT = range(4)
+ZONE_HEALTH, ENDPOINTS_OF_SERVICE = "ZonalHealthStatus", "EndpointsCount"
 PEAK_SECONDS = 10  # AWS: the highest average of ten seconds within the minute
 
 
@@ -32,10 +34,11 @@ class Fold(Enum):
     SUM = "sum"  # one value: what was counted
     PEAK = "peak"  # one value: the highest average of PEAK_SECONDS
     LEVEL = "level"  # as many as were looked at
+    OBSERVED = "observed"  # the same, of what is in no node's counts
 
 
 class Metric(NamedTuple):
-    """`of`: of what was counted since the last look, or (LEVEL) of what is held now."""
+    """`of`: of what was counted since the last look, or (LEVEL) of what is held now; OBSERVED: nothing of it."""
 
     name: str
     unit: str  # as CloudWatch names units
@@ -76,6 +79,10 @@ def _by_protocol(first: int, *protocols: int) -> tuple[int, ...]:
 def _level(name: str, *fields: str) -> Metric:
     places = [FlowsHeld._fields.index(field) for field in fields]
     return Metric(name, "Count", Fold.LEVEL, lambda held: sum(held[place] for place in places))
+
+
+def _observed(name: str) -> Metric:
+    return Metric(name, "Count", Fold.OBSERVED, lambda _: 0)
 
 
 def _balanced(counts: Counts, packets_or_bytes: int, protocols: Sequence[int] = ALL) -> int:
@@ -137,6 +144,7 @@ BALANCER = (
     _count("TCP_ELB_Reset_Count", Measure.RESETS_OWN),
     _count("TCP_Target_Reset_Count", Measure.RESETS_INWARD),
     _count("UnhealthyRoutingFlowCount", Measure.UNHEALTHY),
+    _observed(ZONE_HEALTH),
 )
 
 
@@ -177,8 +185,10 @@ OF_HOSTS = Family(BALANCERS, ("LoadBalancer", "TargetGroup"), HOSTS, finest=Fals
 OF_HOSTS_ZONE = Family(BALANCERS, ("AvailabilityZone", "LoadBalancer", "TargetGroup"), HOSTS)
 OF_ENDPOINT = Family(ENDPOINTS, ("Endpoint Type", "Service Name", "VPC Endpoint Id", "VPC Id"), ENDPOINT, finest=False)
 OF_ENDPOINT_SUBNET = Family(ENDPOINTS, ("Endpoint Type", "Service Name", "Subnet Id", "VPC Endpoint Id", "VPC Id"), ENDPOINT)
-OF_SERVICE = Family(SERVICES, ("Service Id",), SERVICE, finest=False)
+OF_SERVICE = Family(SERVICES, ("Service Id",), (*SERVICE, _observed(ENDPOINTS_OF_SERVICE)), finest=False)
 OF_SERVICE_ZONE = Family(SERVICES, ("Az", "Service Id"), SERVICE, finest=False)
+OF_SERVICE_BALANCER = Family(SERVICES, ("Load Balancer Arn", "Service Id"), SERVICE, finest=False)
+OF_SERVICE_BALANCER_ZONE = Family(SERVICES, ("Az", "Load Balancer Arn", "Service Id"), SERVICE, finest=False)
 OF_SERVICE_ENDPOINT = Family(SERVICES, ("Service Id", "VPC Endpoint Id"), SERVICE)
 
 FAMILIES = {
@@ -193,6 +203,8 @@ FAMILIES = {
         OF_ENDPOINT_SUBNET,
         OF_SERVICE,
         OF_SERVICE_ZONE,
+        OF_SERVICE_BALANCER,
+        OF_SERVICE_BALANCER_ZONE,
         OF_SERVICE_ENDPOINT,
     )
 }

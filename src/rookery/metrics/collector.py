@@ -4,7 +4,7 @@
 
 It keeps nothing that is not in the file: what each node said last is committed with what was made of it. So it may die at any time: the
 next one goes on where the file ends. Nodes say totals, so what is read late is not lost; what a node counted since it last said something
-dies with it."""
+dies with it. What they counted before the file was made is in no minute of it: totals begin where they are found."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key, me
 from rookery.hyperplane.report_book import ReportBook
 from rookery.intent.cell import AttachmentIntent
 from rookery.intent.state import State
+from rookery.metrics.catalogue import ENDPOINTS_OF_SERVICE, ZONE_HEALTH
 from rookery.metrics.folding import Key, Minutes, differences, levels
-from rookery.metrics.resources import Measured, hosts_found, measured_by
+from rookery.metrics.resources import Measured, endpoints_found, hosts_found, measured_by, zones_found
 from rookery.metrics.series import Series, SeriesAway
 from rookery.model.codec import decode as decode_thing
 from rookery.model.keys import target_health_key
@@ -80,7 +81,7 @@ class Collector:
     async def tick(self) -> None:
         """All cells once."""
         try:
-            if self._said is None:
+            if await asyncio.to_thread(self._series.make_if_deleted) or self._said is None:
                 self._go_on()
             state = await self._reader.read()
             cells = [found for cell in list(state.cells.values()) if (found := await self._gathered(cell))]
@@ -135,7 +136,7 @@ class Collector:
         new = {node: one for node, one in told.items() if self._said.get(node) != one}
         self._know(cells, told.values())
         whose = _Whose(state, self._attachments)
-        for node, one in new.items():
+        for node, one in new.items() if self._series.is_begun else ():
             for key, counts in differences(self._said.get(node), one):
                 for measured in whose.of(key):
                     self._minutes.count(measured, one.time, counts)
@@ -155,6 +156,11 @@ class Collector:
         for cell in cells:
             for measured, hosts in hosts_found(state, cell.file.intent, cell.health).items():
                 self._minutes.look(measured, now, hosts)
+        intents, health = [cell.file.intent for cell in cells], [cell.health for cell in cells if cell.health]
+        for measured, value in zones_found(state, intents, health):
+            self._minutes.observe(measured, now, ZONE_HEALTH, value)
+        for measured, value in endpoints_found(state):
+            self._minutes.observe(measured, now, ENDPOINTS_OF_SERVICE, value)
 
     def _know(self, cells: Sequence[_Gathered], told: Iterable[NodeMeasures]) -> None:
         """Whose each attachment is, also for as long as nodes still tell of one that has gone."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rookery.hyperplane.measured import NodeMeasures
 from rookery.metrics.catalogue import PEAK_SECONDS, Counts, Fold
-from rookery.metrics.points import MINUTE, Content, Packed, more_of
+from rookery.metrics.points import MINUTE, Content, Packed, more_of, place_of
 from rookery.metrics.resources import Measured
 
 Key = tuple[int, int]  # VNI and number of an attachment's interface
@@ -52,7 +52,7 @@ class Minutes:
         row = self.row(measured, time)
         totals = self._totals.setdefault(measured, {})
         for place, metric in enumerate(measured.family.metrics):
-            value = 0 if metric.fold is Fold.LEVEL else metric.of(counts)
+            value = metric.of(counts) if metric.fold in (Fold.SUM, Fold.PEAK) else 0
             if metric.fold is Fold.SUM and value:
                 totals[place] = totals.get(place, 0) + value
                 row[place] = more_of(Fold.SUM, row.get(place), value)
@@ -71,6 +71,13 @@ class Minutes:
         for place, metric in enumerate(measured.family.metrics):
             if metric.fold is Fold.LEVEL:
                 row[place] = more_of(metric.fold, row.get(place), metric.of(level))
+
+    def observe(self, measured: Measured, time: float, name: str, value: int) -> None:
+        """Of one metric, by name; as often as there are parts of what is measured."""
+        row = self.row(measured, time)
+        place = place_of(measured.family.metrics, name)
+        assert place is not None
+        row[place] = more_of(Fold.OBSERVED, row.get(place), value)
 
     def row(self, measured: Measured, time: float) -> dict[int, Packed]:
         """Of the minute; there is one from now on, if only to say that nothing happened."""

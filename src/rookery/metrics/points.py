@@ -45,7 +45,7 @@ STATISTICS: dict[str, Callable[[Statistics], float]] = {
 
 def more_of(fold: Fold, before: Packed | None, value: float) -> Packed:
     """What a minute says after one more value: of a sum what is added, of a peak one more average, of a level one more look."""
-    if fold is Fold.LEVEL:
+    if fold in (Fold.LEVEL, Fold.OBSERVED):
         seen = Statistics(value, value, value, 1)
         return tuple(Statistics(*before) | seen) if isinstance(before, tuple | list) else tuple(seen)  # type: ignore[return-value]
     held = before if isinstance(before, int | float) else 0

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from rookery.intent.balanced_targets import UNHEALTHY
+from rookery.intent.balanced_targets import UNHEALTHY, Found, healthy_zones, placed_targets
+from rookery.intent.balancing import StateLookup
 from rookery.intent.cell import BALANCER, ENDPOINT, NAT, AttachmentIntent, CellIntent
+from rookery.intent.privatelink import exit_among, is_admitted
 from rookery.intent.state import State
 from rookery.metrics import catalogue
 from rookery.metrics.catalogue import Family, HostsFound
 from rookery.model.balancers import Listener, LoadBalancer, TargetGroup
-from rookery.model.objects import NatGateway, TargetHealth, VpcEndpoint, VpcEndpointService
+from rookery.model.objects import NatGateway, NetworkInterface, TargetHealth, VpcEndpoint, VpcEndpointService
 
 
 class Measured(NamedTuple):
@@ -66,10 +69,23 @@ def _endpoint(state: State, one: AttachmentIntent) -> Iterator[Measured]:
     service = state.get(VpcEndpointService, endpoint.service_id)
     if service is None:
         return
-    home = (service.account, service.region)
+    home, zone = (service.account, service.region), service.region + string.ascii_lowercase[one.zone]
     yield _named(*home, catalogue.OF_SERVICE, service.id)
-    yield _named(*home, catalogue.OF_SERVICE_ZONE, service.region + string.ascii_lowercase[one.zone], service.id)
+    yield _named(*home, catalogue.OF_SERVICE_ZONE, zone, service.id)
     yield _named(*home, catalogue.OF_SERVICE_ENDPOINT, service.id, endpoint.id)
+    for balancer in _balancer_behind(state, one, service):
+        yield _named(*home, catalogue.OF_SERVICE_BALANCER, balancer.arn, service.id)
+        yield _named(*home, catalogue.OF_SERVICE_BALANCER_ZONE, zone, balancer.arn, service.id)
+
+
+def _balancer_behind(state: State, one: AttachmentIntent, service: VpcEndpointService) -> Iterator[LoadBalancer]:
+    """That to which flows of this interface of an endpoint go; none: the service has none in its zone."""
+    interface = state.get(NetworkInterface, one.id)
+    balancers = {found.arn: found for found in state.all(LoadBalancer) if found.arn in service.balancers}
+    if interface is None:
+        return
+    leads_to = exit_among(balancers, interface, lambda arn: balancers[arn].interfaces)
+    yield from (found for found in balancers.values() if leads_to in found.interfaces.values())
 
 
 _OF_KIND = {NAT: _nat, BALANCER: _balancer, ENDPOINT: _endpoint}
@@ -83,6 +99,30 @@ def hosts_found(state: State, intent: CellIntent, health: TargetHealth | None) -
             for measured, zone in _places(balancer, group):
                 found[measured] = _hosts_of(intent, health, group, zone)
     return found
+
+
+def zones_found(state: State, intents: Iterable[CellIntent], health: Iterable[TargetHealth]) -> Iterator[tuple[Measured, int]]:
+    """Of every balancer at these cells and zone of it: 1: the balancer's name leads there; 0: it does not, unless no zone is better. As
+    AWS tells it: of the balancer as a whole once for each zone. `health`: of all cells."""
+    words, lookup = list(health), StateLookup(state)
+    for balancer in {one.id: one for intent in intents for one in _balancers_at(state, intent)}.values():
+        groups = [(group, placed_targets(balancer, group, lookup, Found(group, words))) for group in _groups_of(state, balancer)]
+        healthy = healthy_zones(balancer, groups)
+        for zone in balancer.interfaces:
+            home, value = (balancer.account, balancer.region), int(zone in healthy)
+            yield _named(*home, catalogue.OF_BALANCER, balancer.path), value
+            yield _named(*home, catalogue.OF_BALANCER_ZONE, zone, balancer.path), value
+
+
+def endpoints_found(state: State) -> Iterator[tuple[Measured, int]]:
+    """How many endpoints each service has that may send to it."""
+    found = Counter(
+        one.service_id
+        for one in state.all(VpcEndpoint)
+        if not one.deleted and is_admitted(one, state.get(VpcEndpointService, one.service_id))
+    )
+    for service in state.all(VpcEndpointService):
+        yield _named(service.account, service.region, catalogue.OF_SERVICE, service.id), found[service.id]
 
 
 def _balancers_at(state: State, intent: CellIntent) -> list[LoadBalancer]:
@@ -104,11 +144,12 @@ def _places(balancer: LoadBalancer, group: TargetGroup) -> Iterator[tuple[Measur
 
 
 def _hosts_of(intent: CellIntent, health: TargetHealth | None, group: TargetGroup, zone: str) -> HostsFound:
-    """Targets of all zones count in each. A target that has not been checked yet is neither."""
+    """Targets of all zones count in each. A target that has not been checked yet is neither; one that some of the balancer's addresses
+    find unhealthy is told so."""
     words = health.targets.get(group.id, {}) if health else {}
     there = [one for one in intent.targets if one.group == group.id and not one.draining and _is_in(one.zone, zone)]
-    bad = [one for one in there if words.get(f"{one.address}:{one.port}", ("", ""))[0] == UNHEALTHY]
-    return HostsFound(sum(one.healthy for one in there), len(bad))
+    bad = [one for one in there if words.get(one.place, ("", ""))[0] == UNHEALTHY]
+    return HostsFound(sum(one.healthy and one not in bad for one in there), len(bad))
 
 
 def _is_in(number: int | None, zone: str) -> bool:

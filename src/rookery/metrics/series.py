@@ -4,6 +4,7 @@
     points     a minute of one of them: all its metrics in one row
     totals     of what is summed: since the file was made
     seen       what each node said last, committed with what was made of it: nothing is counted twice, or never
+    user_version    BEGUN: somebody has looked at the nodes since the file was made
 
 It is no part of the store: what is measured is nobody's intent, and a minute's points would wake everybody who watches. Bounded: DAYS of
 minutes, and MOST_ROWS altogether; the oldest go first.
@@ -27,6 +28,7 @@ DAYS = 15  # as CloudWatch keeps minutes
 DAY_SECONDS = 86_400
 MOST_ROWS = 2_000_000  # some 200 MB
 BUSY_MILLISECONDS = 2_000
+BEGUN = 1
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS measured (
@@ -47,6 +49,18 @@ class SeriesAway(Exception):
     """Caught by the collector, which tries again, and by the API, which says so."""
 
 
+def _opened(path: Path) -> apsw.Connection:
+    """To write. Raises SeriesAway."""
+    with _answering():
+        path.touch(mode=0o600)
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", 1)  # NORMAL: a power cut may take the last seconds
+        connection.execute(TABLES)
+        return connection
+
+
 @contextlib.contextmanager
 def _answering() -> Iterator[None]:
     try:
@@ -58,21 +72,15 @@ def _answering() -> Iterator[None]:
 class Series:
     """Make it with `open` (the writer) or `reading`. Blocks; of one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection):
+    def __init__(self, connection: apsw.Connection, path: Path):
         self._connection = connection
+        self._path = path
         self._ids: dict[Measured, int] = {}
 
     @classmethod
     def open(cls, path: Path) -> Series:
         """Makes the file (0600). Raises SeriesAway."""
-        with _answering():
-            path.touch(mode=0o600)
-            connection = apsw.Connection(str(path))
-            connection.set_busy_timeout(BUSY_MILLISECONDS)
-            connection.pragma("journal_mode", "wal")
-            connection.pragma("synchronous", 1)  # NORMAL: a power cut may take the last seconds
-            connection.execute(TABLES)
-            return cls(connection)
+        return cls(_opened(path), path)
 
     @classmethod
     def reading(cls, path: Path) -> Series:
@@ -81,15 +89,29 @@ class Series:
             connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)  # a reader in write-ahead mode writes its marks
             connection.set_busy_timeout(BUSY_MILLISECONDS)
             connection.pragma("query_only", True)
-            return cls(connection)
+            return cls(connection, path)
 
     def close(self) -> None:
         self._connection.close()
+
+    def make_if_deleted(self) -> bool:
+        """Whether somebody has deleted the file, so that it was made anew. Raises SeriesAway."""
+        if self._path.exists():
+            return False
+        self._connection.close()
+        self._connection, self._ids = _opened(self._path), {}
+        return True
 
     def _ask(self, asked: str, *values: Any) -> list[tuple[Any, ...]]:
         return list(self._connection.execute(asked, values))
 
     # Written
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was ever put. Raises SeriesAway."""
+        with _answering():
+            return self._connection.pragma("user_version") == BEGUN or bool(self._ask("SELECT 1 FROM seen LIMIT 1"))
 
     def seen(self) -> dict[str, bytes]:
         """By node. Raises SeriesAway."""
@@ -111,6 +133,7 @@ class Series:
             for measured, more in totals.items():
                 self._add_totals(self._id(measured, 0), more)
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?)", seen.items())
+            self._connection.pragma("user_version", BEGUN)
 
     def _put_row(self, number: int, minute: int, content: Content) -> None:
         packed = _pack({place: value for place, value in content.items() if value})

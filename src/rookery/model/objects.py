@@ -549,7 +549,8 @@ class CellStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a cell's checks found (`observed/health/<cell>`), by target group's id and "address:port": state and reason as ELBv2
-    names them ("healthy", ""), ("unhealthy", "Target.FailedHealthChecks")."""
+    names them ("healthy", ""), ("unhealthy", "Target.FailedHealthChecks"). Where one of a balancer's addresses finds a target in
+    another state than is told of it, that by "address:port@number" of its interface."""
 
     cell: str
     targets: dict[str, dict[str, tuple[str, str]]] = {}

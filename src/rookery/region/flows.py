@@ -114,7 +114,7 @@ def ends_of(known: Directory, word: str, vpc: str) -> list[FlowEnd]:
     try:
         address = str(ipaddress.ip_address(place))
     except ValueError:
-        return [_end_of_instance(known, place, port)]
+        return _ends_of_instance(known, place, port)
     private = [FlowEnd(address=one, port=port, vni=number) for one, number in _behind(known, address) if vni in (0, number)]
     return [FlowEnd(address=address, port=port, vni=vni), *private]
 
@@ -130,10 +130,12 @@ def split_port(word: str) -> tuple[str, int]:
     return place, int(port or 0)
 
 
-def _end_of_instance(known: Directory, word: str, port: int) -> FlowEnd:
+def _ends_of_instance(known: Directory, word: str, port: int) -> list[FlowEnd]:
+    """Of both families: what a NAT gateway translates begins at an address of IPv6."""
     found: Instance = known.instance(word)
-    vpc = known.resources.get(found.vpc_id)
-    return FlowEnd(address=known.interface(found.interface_ids[0]).primary, port=port, vni=vpc.vni if isinstance(vpc, Vpc) else 0)
+    vpc, interface = known.resources.get(found.vpc_id), known.interface(found.interface_ids[0])
+    vni = vpc.vni if isinstance(vpc, Vpc) else 0
+    return [FlowEnd(address=one, port=port, vni=vni) for one in (interface.primary, *interface.ipv6_addresses)]
 
 
 def _behind(known: Directory, public: str) -> Iterator[tuple[str, int]]:

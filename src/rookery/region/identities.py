@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rookery.mapping.certificates import HOST, MAPPING, make_authority, renew
+from rookery.mapping.authority import make_authority, renew
+from rookery.mapping.certificates import HOST, MAPPING
 from rookery.region.settings import Settings
 
 

@@ -23,6 +23,7 @@ PAGE_ADDRESSES = ("192.0.2.80", "2001:db8:ff::80")
 NAMES_ADDRESSES = ("192.0.2.53", "2001:db8:fd::53")  # of the server that knows public names
 NAMES_SUBSTRATE_ADDRESS = "100.64.0.53"  # the same, where the hosts' services ask it
 PAGE_NAME = "www.example.com"  # RFC 2606
+OLD_PAGE_NAME = "old.example.com"  # the same page, by its IPv4 address alone
 EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
 CELL = "cell-1"  # of all zones
 DEFAULT_ACCOUNT = "123456789012"

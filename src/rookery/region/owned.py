@@ -12,7 +12,10 @@ from rookery.region import namespaces, processes
 from rookery.region.layout import Layout
 from rookery.region.processes import Process
 
-PROGRAMS = {"rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping", "rookery.hyperplane.controller"}
+PROGRAMS = {
+    *("rookery.region.supervisor", "rookery.region.page", "rookery.api", "rookery.mapping"),
+    *("rookery.hyperplane.controller", "rookery.metrics"),
+}
 OF_NODES = {"rookery.host", "rookery.host.services", "rookery.blackfoot", "rookery.hyperplane"}
 BIRD, DNSMASQ = "/usr/sbin/bird", "/usr/sbin/dnsmasq"
 OTHERS = {BIRD, DNSMASQ}  # programs, whose files lie in the region's folders
@@ -56,10 +59,11 @@ def region_folders(plan: Layout) -> list[Path]:
 def _belongs(pid: int, plan: Layout, inodes: set[int]) -> bool:
     if processes.network_namespace(pid) in inodes:
         return True
-    return _names_region(processes.arguments(pid), plan)
+    return names_region(processes.arguments(pid), plan)
 
 
-def _names_region(words: tuple[str, ...], plan: Layout) -> bool:
+def names_region(words: tuple[str, ...], plan: Layout) -> bool:
+    """By its command line alone: the namespace may be gone, and there are parts that live in the machine's own."""
     if OTHERS.intersection(words):
         return any(f"{plan.run}/" in word for word in words)
     if "-m" not in words:

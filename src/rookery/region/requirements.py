@@ -25,7 +25,7 @@ from rookery.vm.qemu import accelerator
 
 OBJECTS = (
     "host_egress.bpf.o", "host_ingress.bpf.o", "blackfoot_outward.bpf.o", "blackfoot_inward.bpf.o",
-    "blackfoot_outward.xdp.bpf.o", "blackfoot_inward.xdp.bpf.o",
+    "blackfoot_outward.xdp.bpf.o", "blackfoot_inward.xdp.bpf.o", "hyperplane.xdp.bpf.o",
 )  # fmt: skip
 LIBRARIES = ("apsw", "botocore", "cryptography", "msgspec", "pyroute2", "starlette", "uvicorn", "websockets")
 ENOUGH_DISK = 500 << 20

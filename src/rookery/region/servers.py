@@ -19,11 +19,18 @@ from rookery.api.handlers.places import REGIONS
 from rookery.files import write_whole
 from rookery.intent.names import public_domain
 from rookery.region import namespaces, router_link
-from rookery.region.layout import NAMES_ADDRESSES, NAMES_SUBSTRATE_ADDRESS, PAGE_ADDRESSES, PAGE_NAME
+from rookery.region.layout import (
+    NAMES_ADDRESSES,
+    NAMES_SUBSTRATE_ADDRESS,
+    OLD_PAGE_NAME,
+    PAGE_ADDRESSES,
+    PAGE_NAME,
+)
 from rookery.region.settings import Settings
 
 DEVICE = "x0"
 NAMES_NAME = "ns.example.com"
+NAT64_NAME, NAT64_ADDRESSES = "ipv4only.arpa", ("192.0.0.170", "192.0.0.171")  # RFC 7050: by what is made of it guests learn the prefix
 
 
 class Server(NamedTuple):
@@ -58,6 +65,8 @@ def names_config(settings: Settings) -> Iterator[str]:
     yield from (f"listen-address={address}" for address in (*NAMES_ADDRESSES, NAMES_SUBSTRATE_ADDRESS))
     yield "local=/#/"  # what it does not know does not exist
     yield f"host-record={PAGE_NAME},{','.join(PAGE_ADDRESSES)}"
+    yield f"host-record={OLD_PAGE_NAME},{PAGE_ADDRESSES[0]}"
+    yield from (f"host-record={NAT64_NAME},{address}" for address in NAT64_ADDRESSES)
     yield f"host-record={NAMES_NAME},{','.join(NAMES_ADDRESSES)}"
     for region in REGIONS:
         yield from (f"synth-domain={public_domain(region)},{pool},ec2-" for pool in settings.public_pools)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,11 @@ from rookery.host.rows import living_tops
 from rookery.hyperplane.cell_file import CellFile, decode
 from rookery.hyperplane.object_store import file_key
 from rookery.intent.tops import tops_number
+from rookery.model.codec import decode as decode_thing
+from rookery.model.keys import SHARDS
+from rookery.model.objects import Shard
 from rookery.region.layout import CELL, Layout
+from rookery.store.sqlite import opened
 
 
 def file_of(region: str) -> CellFile:
@@ -74,6 +79,16 @@ def leads_for(region: str, sender: str, account: str) -> frozenset[str]:
     return living_tops([found] if found else [])
 
 
+def shards(region: str) -> dict[TopsNumber, frozenset[str]]:
+    """Names of the nodes that serve an account, by the number of its set."""
+
+    async def stored() -> list[Shard]:
+        async with opened(Layout(region).database) as store:
+            return [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
+
+    return {TopsNumber(tops_number(CELL, shard.account)): frozenset(shard.nodes) for shard in asyncio.run(stored())}
+
+
 def living_places(region: str, node: str) -> frozenset[int]:
     """Of the cell, by what this node knows."""
     with table(region, node, "cell_living", RowNumber, RowNumber) as found:
@@ -110,15 +125,11 @@ class Cell:
         )
 
     def is_in_use(self, node: str) -> bool:
-        """The other nodes see it, and so does who sends to a set that it is in."""
+        """The other nodes see it, and who sends for an account that it serves leads there."""
         row = self.nodes[node]
         others = [name for name in self.nodes if name != node]
         if not all(row.place in living_places(self.region, one) for one in others):
             return False
-        serves = [one for one in self.senders if row.address in self._members(one)]
-        return all(row.address in leads_to(self.region, one) for one in serves)
-
-    def _members(self, sender: str) -> frozenset[str]:
-        """Of all sets that it knows, dead or alive."""
-        sets = rows(self.region, sender, "tops", TopsNumber, TopSet).values()
-        return living_tops(one._replace(living=one.members) for one in sets)
+        serves = {number for number, nodes in shards(self.region).items() if node in nodes}
+        sets = [rows(self.region, one, "tops", TopsNumber, TopSet) for one in self.senders]
+        return all(row.address in living_tops([known[number]]) for known in sets for number in serves & known.keys())

@@ -11,7 +11,8 @@ import msgspec
 
 from rookery.host.config import HostConfig
 from rookery.intent.host import HostIntent
-from rookery.mapping.certificates import HOST, MAPPING, Identity, identity_of, issue, make_authority
+from rookery.mapping.authority import issue, make_authority
+from rookery.mapping.certificates import HOST, MAPPING, Identity, identity_of
 from rookery.mapping.client import Subscription
 from rookery.mapping.observed import read_live
 from rookery.mapping.service import Service

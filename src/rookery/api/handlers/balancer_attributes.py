@@ -50,7 +50,7 @@ _OF_BALANCERS: dict[str, tuple[Rule, Rule]] = {
     ),
     "secondary_ips.auto_assigned.per_subnet": (_between(0, 7), _one_of("0")),
     "zonal_shift.config.enabled": (_BOOLEAN, _one_of("false")),
-    "ipv6.deny_all_igw_traffic": (_BOOLEAN, _any),  # of no consequence without IPv6
+    known.IPV6_BLOCKED: (_BOOLEAN, _any),
 }
 _OF_GROUPS: dict[str, tuple[Rule, Rule]] = {
     known.DRAIN_SECONDS: (_between(0, 3600), _any),
@@ -106,6 +106,8 @@ def describe_load_balancer_attributes(request: Request, view: View) -> Outcome:
 def modify_load_balancer_attributes(request: Request, view: View) -> Outcome:
     found = find_balancer(view, request.parameters["LoadBalancerArn"])
     asked = _asked(request, _OF_BALANCERS, "Load balancer")
+    if asked.get(known.IPV6_BLOCKED, before := balancer_attributes(found)[known.IPV6_BLOCKED]) != before:
+        raise unsupported("Load balancers have no IPv6 addresses that could be blocked in Rookery yet.")
     changed: LoadBalancer = replace(found, attributes={**found.attributes, **asked})
     return Outcome(result=_shape(balancer_attributes(changed)), puts=(changed,) if changed != found else ())
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from rookery.api.handlers.balancer_shape import Fronts, interface_in
 from rookery.api.handlers.public_addresses import primary_association
 from rookery.api.operation import View
-from rookery.intent.balanced_targets import Found, answers_in, placed_targets
+from rookery.intent.balanced_targets import Found, healthy_zones, placed_targets
 from rookery.intent.balancer_names import records_of, zone_name
 from rookery.model.balancers import BalancerZone, Listener, LoadBalancer, TargetGroup
 from rookery.model.objects import ElasticIp, Instance, NetworkInterface, PrivateZone, Subnet, Vpc
@@ -61,14 +61,10 @@ def _answering(view: View, balancer: LoadBalancer) -> list[str]:
     """Its zones in which every group has healthy targets."""
     lookup = ViewLookup(view)
     groups = [
-        (group, placed_targets(group, lookup, Found(group, view.target_health())))
+        (group, placed_targets(balancer, group, lookup, Found(group, view.target_health())))
         for group in groups_of(view, balancer)
     ]
-    return [
-        zone.zone
-        for zone in balancer.zones
-        if all(answers_in(balancer, group, zone.zone, placed) for group, placed in groups)
-    ]
+    return healthy_zones(balancer, groups)
 
 
 def groups_of(view: View, balancer: LoadBalancer) -> list[TargetGroup]:

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from rookery.api.handlers.cells import has_let_go, works_by
 from rookery.api.operation import Outcome, View
+from rookery.intent.privatelink import is_admitted
 from rookery.model.objects import (
     NetworkInterface,
     PrivateZone,
     Resource,
     VpcEndpoint,
-    VpcEndpointService,
 )
 
 PENDING_ACCEPTANCE, PENDING, AVAILABLE = "pendingAcceptance", "pending", "available"
@@ -33,13 +33,9 @@ def endpoint_state(view: View, endpoint: VpcEndpoint) -> str:
         return FAILED  # its account was reset
     if endpoint.id in service.rejected:
         return REJECTED
-    if not is_accepted(endpoint, service):
+    if not is_admitted(endpoint, service):
         return PENDING_ACCEPTANCE
     return AVAILABLE if endpoint.settled else PENDING
-
-
-def is_accepted(endpoint: VpcEndpoint, service: VpcEndpointService) -> bool:
-    return endpoint.id not in service.rejected and (endpoint.accepted or endpoint.id in service.accepted)
 
 
 def endpoints_proceed(view: View) -> Outcome:

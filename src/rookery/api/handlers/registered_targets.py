@@ -16,7 +16,7 @@ from rookery.api.handlers.target_limits import check_balancer, check_group
 from rookery.api.operation import ApiError, Outcome, Request, View, balancing_operation
 from rookery.api.zones import zones
 from rookery.intent.balanced_targets import ALL_ZONES
-from rookery.intent.balancer_attributes import drain_seconds
+from rookery.intent.balancer_attributes import DRAINED_ARE_CUT, drain_seconds, group_attributes, is_on
 from rookery.model.balancers import DRAINED, DRAINING, REGISTERED, Target, TargetGroup
 from rookery.model.objects import Instance, Subnet, Vpc
 
@@ -25,7 +25,7 @@ OUTSIDE = tuple(
     ipaddress.IPv4Network(block)
     for block in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 )
-KEPT_SECONDS = 3600.0  # a drained target's row at the cells: flows that it still has go on
+KEPT_SECONDS = 3600.0  # a drained target's row at the cells: flows that it still has go on (docs/decisions/0028)
 
 
 @balancing_operation("RegisterTargets")
@@ -149,20 +149,21 @@ def _deregistered(request: Request, group: TargetGroup, target: Target) -> Targe
 
 
 def aged(view: View, group: TargetGroup, now: float) -> TargetGroup:
-    """The group as time has made it: draining ends, and in the end nothing is known of a target any more. The same object
-    where nothing is due."""
+    """The group as time has made it: draining ends, and in the end nothing is known of a target any more; at once, where its flows
+    end with it: whoever has no row gets no packet. The same object where nothing is due."""
     is_used = (
         bool(balancers_of(view, group)) if any(one.state != REGISTERED for one in group.targets) else True
     )
-    targets = tuple(_aged(group.targets, drain_seconds(group), is_used, now))
+    keeps_flows = is_used and not is_on(group_attributes(group), DRAINED_ARE_CUT)
+    targets = tuple(_aged(group.targets, drain_seconds(group), keeps_flows, now))
     return replace(group, targets=targets) if targets != group.targets else group
 
 
-def _aged(targets: Iterable[Target], delay: float, is_used: bool, now: float) -> Iterable[Target]:
+def _aged(targets: Iterable[Target], delay: float, keeps_flows: bool, now: float) -> Iterable[Target]:
     for target in targets:
         if target.state == REGISTERED or target.state == DRAINING and now - target.since < delay:
             yield target
-        elif target.state == DRAINING and is_used:
+        elif target.state == DRAINING and keeps_flows:
             yield replace(target, state=DRAINED, since=now)
-        elif target.state == DRAINED and is_used and now - target.since < KEPT_SECONDS:
+        elif target.state == DRAINED and keeps_flows and now - target.since < KEPT_SECONDS:
             yield target

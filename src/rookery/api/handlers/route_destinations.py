@@ -11,10 +11,11 @@ from typing import Any
 
 from rookery.api.blocks import Block, block, is_ipv6, is_within, parse_block
 from rookery.api.cidr import network, parse_cidr
-from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter, unsupported
+from rookery.api.errors import invalid_combination, invalid_parameter, missing_parameter
 from rookery.api.handlers.route_targets import is_egress_only, is_interface, is_nat
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, View
+from rookery.model import nat64
 from rookery.model.objects import PrefixList, Route, RouteTable, Subnet, Vpc
 
 LINK_LOCAL_SERVICES = (network("169.254.168.0/22"), block("fd00:ec2::/32"))
@@ -87,12 +88,13 @@ def check_destination(
 
 
 def check_family(destination: str, target: str, view: View) -> None:
-    """An egress-only gateway is for IPv6, a NAT gateway for IPv4: NAT64 is not built. Raises InvalidParameterValue,
-    UnsupportedOperation."""
+    """An egress-only gateway is for IPv6; a NAT gateway for IPv4, and for what of IPv6 it translates. Raises InvalidParameterValue."""
     prefix_list = view.get(PrefixList, destination)
     is_of_ipv6 = prefix_list.family == "IPv6" if prefix_list else is_ipv6(destination)
-    if is_nat(target) and is_of_ipv6:
-        raise unsupported(f"A route to {destination} by the NAT gateway {target}: Rookery has no NAT64 yet.")
+    if is_nat(target) and is_of_ipv6 and not all(is_within(one, nat64.PREFIX) for one in spelled_out(destination, view)):
+        raise invalid_parameter(
+            f"The destination {destination} of a route to the NAT gateway {target} is not within {nat64.PREFIX}: it leads to IPv4 only."
+        )
     if is_egress_only(target) and not is_of_ipv6:
         raise invalid_parameter(
             f"The destination {destination} of a route to the egress-only internet gateway {target} is not one of IPv6."

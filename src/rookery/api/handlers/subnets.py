@@ -238,8 +238,6 @@ def modify_subnet_attribute(request: Request, view: View) -> Outcome:
     if len(given) != 1:
         raise invalid_combination("Exactly one attribute can be modified in a call.")
     value = _value(given[0], request.parameters[given[0]])
-    if given[0] == "EnableDns64" and value:
-        refuse_unbuilt({given[0]: value}, given[0])  # there is no NAT64
     if given[0] == "AssignIpv6AddressOnCreation" and value and not subnet.ipv6_cidr_associations:
         why = f"The subnet '{subnet.id}' has no IPv6 CIDR block associated with it."
         raise invalid_value("assignIpv6AddressOnCreation", "true", why)

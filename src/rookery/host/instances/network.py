@@ -10,10 +10,8 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from rookery.host.instances import namespace
+from rookery.host.netlink import IPRoute, NetlinkError
 from rookery.intent.host import InterfaceIntent
 
 DEVICE_PREFIX = "eni"

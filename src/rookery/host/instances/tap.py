@@ -7,10 +7,8 @@ import fcntl
 import os
 import struct
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from rookery.host.instances.network import Device, NetworkError, device_name, ifindex_of, without_ipv6
+from rookery.host.netlink import IPRoute, NetlinkError
 from rookery.intent.host import InterfaceIntent
 
 CONTROL = "/dev/net/tun"

@@ -10,7 +10,7 @@ import dns.rcode
 import dns.rdatatype
 from dns.edns import EDECode
 
-from rookery.host.services.dns import instance_names, reverse_names
+from rookery.host.services.dns import dns64, instance_names, reverse_names
 from rookery.host.services.dns.answer import Answer, Record
 from rookery.host.services.dns.found import Found, start_of_authority
 from rookery.host.services.dns.wire_name import depth, is_within, text_of
@@ -56,7 +56,7 @@ class Names:
     def _find(self, guest: Guest, wire: bytes) -> Found | None:
         name = text_of(wire)
         ipv6_names = self._ipv6_names(guest) if is_within(name, "ip6.arpa") else {}
-        found = reverse_names.find(guest, ipv6_names, name) or instance_names.find(self._view, guest, name)
+        found = dns64.find_reverse(guest, name) or reverse_names.find(guest, ipv6_names, name) or instance_names.find(self._view, guest, name)
         zone = self._zone(guest, name)
         if zone and (found is None or depth(zone.name) >= depth(found.zone)):
             return zone.find(wire)

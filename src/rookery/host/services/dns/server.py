@@ -11,6 +11,7 @@ from typing import NamedTuple
 import dns.rcode
 from dns.edns import EDECode
 
+from rookery.host.services.dns import dns64
 from rookery.host.services.dns.answer import IN, Answer, limit, refusal, write
 from rookery.host.services.dns.cache import Cache, Kept
 from rookery.host.services.dns.forward import Forwarder
@@ -59,7 +60,7 @@ class DnsServer:
             self._ready_of = self._view.version
             self._ready.clear()
         interface = guest.interface
-        key = (interface.vni, interface.mtu, over_tcp, query[IDENTIFIER:])
+        key = (interface.vni, interface.mtu, interface.services.dns64, over_tcp, query[IDENTIFIER:])
         if ready := self._ready.get(key, 0):
             return query[:IDENTIFIER] + ready.value
         return self._made_at_once(guest, query, over_tcp, key)
@@ -86,7 +87,7 @@ class DnsServer:
         except Refused as error:
             return refusal(wire, error.rcode)
         given = self._given(guest, query)
-        if isinstance(given, Onward):
+        if given is None:
             return None
         made = write(query, given.answer, limit(query, guest.interface.mtu, over_tcp))
         if given.lasting and len(wire) <= LONGEST_READY:
@@ -94,13 +95,29 @@ class DnsServer:
         return made
 
     async def _answer(self, guest: Guest, query: Query) -> Answer:
-        given = self._given(guest, query)
+        answer = await self._found(guest, query)
+        if not dns64.wants(guest, query, answer):
+            return answer
+        return dns64.synthesized(answer, await self._found(guest, dns64.of_ipv4(query)))
+
+    async def _found(self, guest: Guest, query: Query) -> Answer:
+        given = self._known(guest, query)
         if not isinstance(given, Onward):
             return given.answer
         found = await self._forwarder.ask(guest.interface.number, _world_question(query, given))
         return _behind(given, found)
 
-    def _given(self, guest: Guest, query: Query) -> Given | Onward:
+    def _given(self, guest: Guest, query: Query) -> Given | None:
+        """None: the world must be asked."""
+        known = self._known(guest, query)
+        if isinstance(known, Onward) or not dns64.wants(guest, query, known.answer):
+            return None if isinstance(known, Onward) else known
+        ipv4 = self._known(guest, dns64.of_ipv4(query))
+        if isinstance(ipv4, Onward):
+            return None
+        return Given(dns64.synthesized(known.answer, ipv4.answer), known.lasting and ipv4.lasting)
+
+    def _known(self, guest: Guest, query: Query) -> Given | Onward:
         if refused := _refused(guest, query):
             return Given(refused, lasting=True)
         resolved = self._names.resolve(guest, query.name, query.rtype)

@@ -1,0 +1,46 @@
+"""A node of a cell dies under load, and is back: how long its ways were gone."""
+
+from __future__ import annotations
+
+from rookery.testing import cell_flows
+from rookery.testing.cell_deaths import DEATHS, revive
+from rookery.testing.cell_load import CellLoad
+from tests.faults.cell_scene import Scene
+from tests.faults.harm import until
+
+BACK = 60.0  # seconds in which who died is in use again
+
+
+def wait_in_use(scene: Scene, *nodes: str) -> None:
+    until(lambda: all(map(scene.cell.is_in_use, nodes)), f"{nodes} are in use", within=BACK)
+
+
+def kept(scene: Scene, node: str) -> int:
+    """Flows, each direction counted."""
+    return len(cell_flows.trackers(scene.region.name, node))
+
+
+def wait_refilled(scene: Scene, load: CellLoad, node: str) -> None:
+    """A node knows again what it is to keep: each flow has two directions, and two of four nodes for each."""
+    until(lambda: kept(scene, node) > load.held, lambda: f"{node} knows only {kept(scene, node)} flows", within=BACK)
+
+
+def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
+    """How long datagrams were silent."""
+    load.settle()
+    DEATHS[how](scene.region.name, node)
+    until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
+    gap = max(load.silence().values())
+    scene.hear()
+    revive(scene.region.name, node)
+    wait_in_use(scene, node)
+    wait_refilled(scene, load, node)
+    return gap
+
+
+def begin_anew(scene: Scene, load: CellLoad, node: str) -> None:
+    """It dies, and comes without a memory."""
+    DEATHS["memory"](scene.region.name, node)
+    until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
+    wait_in_use(scene, node)
+    wait_refilled(scene, load, node)
