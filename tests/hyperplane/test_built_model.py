@@ -41,7 +41,7 @@ def violation(dice: int, weather: dict[str, float], built: Built) -> str:
 
 @pytest.mark.parametrize("weather", WEATHERS)
 def test_no_throw_of_dice_breaks_an_invariant(weather: str) -> None:
-    assert [found for dice in range(25) if (found := violation(dice, WEATHERS[weather], Built()))] == []
+    assert [found for dice in range(40) if (found := violation(dice, WEATHERS[weather], Built()))] == []
 
 
 class Chain(RuleBasedStateMachine):
@@ -109,17 +109,16 @@ def test_hypothesis_finds_no_history_that_breaks_an_invariant() -> None:
 
 # Where the dice find it: the weather, and the throw. Another model needs other throws.
 BREAKS: dict[str, tuple[str, int]] = {
-    "leases": ("two", 3),
-    "known_flows_walk": ("two", 23),
-    "the_last_keeps_what_it_has": ("two", 26),
-    "the_second_checks_ports": ("two", 97),
-    "who_begins_names_the_tail": ("two", 81),
-    "newcomers_do_not_decide": ("back", 56),
-    "the_tail_asks_its_own_decider": ("back", 53),
+    "leases": ("back", 7),
+    "known_flows_walk": ("back", 7),
+    "the_last_keeps_what_it_has": ("back", 15),
+    "the_second_checks_ports": ("back", 41),
+    "who_begins_names_the_tail": ("back", 72),
+    "newcomers_do_not_decide": ("back", 105),
 }
 # Of these no throw that was tried shows the need, for others stand in: programs have them, and their own tests (tests/dataplane/test_cell_*.py).
 NOT_SHOWN = {
-    "substitutes_walk", "the_tail_is_kept", "blocks_wait_for_leases", "doubt_is_left_to_keepers", "copies_are_no_sign_of_life",
+    "substitutes_walk", "the_tail_is_kept", "the_tail_asks_its_own_decider", "blocks_wait_for_leases", "doubt_is_left_to_keepers", "copies_are_no_sign_of_life",
     "copies_take_nobodys_place", "who_lost_a_port_is_forgotten",
 }  # fmt: skip
 
@@ -127,7 +126,7 @@ NOT_SHOWN = {
 @pytest.mark.parametrize("broken", BREAKS)
 def test_without_this_rule_the_model_fails(broken: str) -> None:
     weather, dice = BREAKS[broken]
-    assert any(violation(one, WEATHERS[weather], Built(**{broken: False})) for one in range(dice, dice + 20))
+    assert violation(dice, WEATHERS[weather], Built(**{broken: False})) and not violation(dice, WEATHERS[weather], Built())
 
 
 def test_of_every_rule_it_is_said_whether_the_dice_need_it() -> None:
