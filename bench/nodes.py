@@ -137,7 +137,7 @@ class Bench:
         counted = {Verdict(key.verdict): row.packets for key, row in self.real.counters().items()}
         dropped = {verdict.name: packets for verdict, packets in counted.items() if verdict >= Verdict.DROP_NOT_CONFIGURED}
         if dropped or counted.get(Verdict.DEFERRED, 0) > DEFERRED_AT_MOST * counted[Verdict.SENT]:
-            raise RuntimeError(f"the node dropped {dropped}, of {counted}")
+            raise RuntimeError(f"the node dropped {dropped}, or XDP left too much to TC, for heartbeats were due: {counted}")
 
     def _prepare(self, role: Role, numbers: list[int], build: str, fresh: bool) -> None:
         bare_node.ring(self.real, role.nodes, role.own)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Sends what this node keeps of the next queued flow (flow_rest.bpf.c) to the other node that is to keep it: heartbeats tell of flows that are
+/* Sends what this node keeps of the last flow of the list (flow_rest.bpf.c) to the other node that is to keep it: heartbeats tell of flows that are
  * used, and a node that lost its memory, or is new in the ring, must hear of those that rest as well. Never attached: the agent runs it by
  * BPF_PROG_TEST_RUN, on a frame of the right length, once for each flow; the frame becomes the copy. */
 #include "hull/copy.h"
@@ -8,14 +8,30 @@
 
 char program_license[] SEC("license") = "GPL";
 
+static __always_inline bool take_key(struct flow_key *key)
+{
+	const __u32 only = 0;
+	__u32 *left = bpf_map_lookup_elem(&resting_left, &only);
+	const struct flow_key *last;
+	__u32 at;
+
+	if (!left || !*left)
+		return false;
+	at = --*left;
+	last = bpf_map_lookup_elem(&resting, &at);
+	if (last)
+		*key = *last;
+	return last;
+}
+
 static __always_inline const struct tracker *next_resting(struct course *course)
 {
 	const struct tracker *row;
 
-	if (bpf_map_pop_elem(&resting, &course->key))
+	if (!take_key(&course->key))
 		return 0;
 	row = bpf_map_lookup_elem(&trackers, &course->key);
-	if (!row || row->pending || row->deadline <= course->now || !is_ipv4(&course->key.source))
+	if (!row || row->pending || row->deadline <= course->now)
 		return 0;
 	course->flags = is_handed_out(&course->key, &row->directive) ? CHAIN_HANDED_OUT : 0;
 	return row;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which flows does this node keep of which no heartbeat came lately? Their keys are queued for flow_copy.bpf.c. Never attached: the agent runs
+/* Which flows does this node keep of which no heartbeat came lately? Their keys are listed for flow_copy.bpf.c; what that has not sent of an earlier list is found
+ * again. Never attached: the agent runs
  * it by BPF_PROG_TEST_RUN. It may be interrupted by packets, whose scratch it leaves alone. */
 #include "stages/trackers.h"
 
@@ -29,7 +30,7 @@ static long look_at(__attribute__((unused)) void *map, const struct flow_key *ke
 {
 	if ((row->directive.version >> DECIDED_AT) % search->slices != search->slice || !rests(row, search->now))
 		return 0;
-	if (bpf_map_push_elem(&resting, key, 0))
+	if (search->found >= RESTING_MOST || bpf_map_update_elem(&resting, &search->found, key, BPF_ANY))
 		search->left++;
 	else
 		search->found++;
@@ -39,9 +40,11 @@ static long look_at(__attribute__((unused)) void *map, const struct flow_key *ke
 SEC("syscall")
 int flow_rest(struct rest_search *asked)
 {
+	const __u32 only = 0;
 	struct search search = { .now = bpf_ktime_get_ns(), .slices = asked->slices ? asked->slices : 1, .slice = asked->slice };
 
 	bpf_for_each_map_elem(&trackers, look_at, &search, 0);
+	bpf_map_update_elem(&resting_left, &only, &search.found, BPF_ANY);
 	asked->found = search.found;
 	asked->left = search.left;
 	return 0;

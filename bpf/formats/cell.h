@@ -317,7 +317,7 @@ struct flow_sweep_outcome {
 };
 _Static_assert(sizeof(struct flow_sweep_outcome) == 20, "shared format");
 
-/* The context of the program that looks for flows that rest, and puts their keys into the queue `resting`. Of every `slices` rows of
+/* The context of the program that looks for flows that rest, and lists their keys in `resting`. Of every `slices` rows of
  * `trackers` it looks at one, which `slice` names: the queue has no room for a million. */
 struct rest_search {
 	__u32 slices;

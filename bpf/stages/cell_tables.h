@@ -112,12 +112,25 @@ struct {
 	__type(value, struct tracker);
 } trackers SEC(".maps");
 
-/* Flows of which a copy is to be sent to another node. */
+enum cell_tables_constant {
+	RESTING_MOST = 1 << 14,
+};
+
+/* Flows of which a copy is to be sent to another node, from the first row on: so many as `resting_left` says. No queue, for Linux 6.1 gives none
+ * to a program that may sleep, as all that are run by name may. */
 struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 1 << 14);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RESTING_MOST);
+	__type(key, __u32);
 	__type(value, struct flow_key);
 } resting SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} resting_left SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -10,17 +10,31 @@
 
 enum resting_constant {
 	RESTING_TRANSPORT = 20,            /* bytes: enough for each protocol */
-	RESTING_IP = sizeof(struct iphdr) + RESTING_TRANSPORT,
+	RESTING_IP = sizeof(struct ipv6_header) + RESTING_TRANSPORT,   /* of both families: what IPv4 needs not is payload */
 	RESTING_ROUNDING = 2,              /* seconds: a copy is older than it says rather than younger, also when it arrives */
+};
+
+union resting_transport {
+	__be16 word[RESTING_TRANSPORT / 2];
+	__u8 byte[RESTING_TRANSPORT];
+};
+
+struct resting_ipv4 {
+	struct iphdr ip;
+	union resting_transport transport;
+};
+
+struct resting_ipv6 {
+	struct ipv6_header ip;
+	union resting_transport transport;
 };
 
 struct resting_packet {
 	__u16 padding;                     /* puts IP on a word boundary */
 	struct ethhdr ethernet;
-	struct iphdr ip;
 	union {
-		__be16 word[RESTING_TRANSPORT / 2];
-		__u8 byte[RESTING_TRANSPORT];
+		struct resting_ipv4 ipv4;
+		struct resting_ipv6 ipv6;
 	};
 };
 
@@ -34,14 +48,19 @@ static __always_inline bool is_handed_out(const struct flow_key *key, const stru
 	return !(directive->flags & DIRECTIVE_OUTWARD) && !same_address(&key->destination, &directive->destination);
 }
 
-static __always_inline void put_echo_head(struct resting_packet *inner, const struct flow_key *key)
+static __always_inline void put_echo_head(union resting_transport *inner, const struct flow_key *key)
 {
-	inner->byte[0] = key->source_port ? ICMP_ECHO : ICMP_ECHOREPLY;
+	bool ipv4 = is_ipv4(&key->source);
+
+	if (key->source_port)
+		inner->byte[0] = ipv4 ? ICMP_ECHO : ICMPV6_ECHO;
+	else
+		inner->byte[0] = ipv4 ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY;
 	inner->word[2] = key->source_port ? key->source_port : key->destination_port;
 }
 
 /* Begins no connection, and ends none. */
-static __always_inline void put_transport(struct resting_packet *inner, const struct flow_key *key)
+static __always_inline void put_transport(union resting_transport *inner, const struct flow_key *key)
 {
 	if (key->protocol == IPPROTO_ICMP) {
 		put_echo_head(inner, key);
@@ -57,20 +76,40 @@ static __always_inline void put_transport(struct resting_packet *inner, const st
 	}
 }
 
+static __always_inline void put_resting_ipv4(struct resting_ipv4 *inner, const struct flow_key *key)
+{
+	inner->ip.version = 4;
+	inner->ip.ihl = 5;
+	inner->ip.tot_len = bpf_htons(RESTING_IP);
+	inner->ip.ttl = SUBSTRATE_TTL;
+	inner->ip.protocol = key->protocol;
+	inner->ip.saddr = key->source.word[3];
+	inner->ip.daddr = key->destination.word[3];
+	inner->ip.check = internet_checksum(&inner->ip, sizeof(inner->ip), 0);
+	put_transport(&inner->transport, key);
+}
+
+/* What NAT64 leads to a gateway. */
+static __always_inline void put_resting_ipv6(struct resting_ipv6 *inner, const struct flow_key *key)
+{
+	begin_icmpv6(&inner->ip, RESTING_TRANSPORT, SUBSTRATE_TTL);
+	if (key->protocol != IPPROTO_ICMP)
+		inner->ip.next = key->protocol;
+	inner->ip.source = key->source;
+	inner->ip.destination = key->destination;
+	put_transport(&inner->transport, key);
+}
+
 static __always_inline bool write_resting(hull_t *hull, const struct flow_key *key)
 {
 	struct resting_packet inner = {};
+	bool ipv4 = is_ipv4(&key->source);
 
-	inner.ethernet.h_proto = bpf_htons(ETH_P_IP);
-	inner.ip.version = 4;
-	inner.ip.ihl = 5;
-	inner.ip.tot_len = bpf_htons(RESTING_IP);
-	inner.ip.ttl = SUBSTRATE_TTL;
-	inner.ip.protocol = key->protocol;
-	inner.ip.saddr = key->source.word[3];
-	inner.ip.daddr = key->destination.word[3];
-	inner.ip.check = internet_checksum(&inner.ip, sizeof(inner.ip), 0);
-	put_transport(&inner, key);
+	inner.ethernet.h_proto = bpf_htons(ipv4 ? ETH_P_IP : ETH_P_IPV6);
+	if (ipv4)
+		put_resting_ipv4(&inner.ipv4, key);
+	else
+		put_resting_ipv6(&inner.ipv6, key);
 	return !store_bytes(hull, CHAINED_HEAD, &inner.ethernet, RESTING_INNER);
 }
 

@@ -1,4 +1,4 @@
-"""NAT64: an instance that speaks IPv6 reaches servers that speak IPv4, through a NAT gateway at a cell of one and of four nodes.
+"""NAT64: an instance that speaks IPv6 reaches servers that speak IPv4, through a NAT gateway at a cell of four nodes, of both builds, and of one.
 
     instance 11 (2001:db8:7:1::5) -- host A -- cell, NAT gateway 10.7.8.10 (203.0.113.51) and 10.7.8.11 -- edge -- server 192.0.2.80
                 sends to 64:ff9b::192.0.2.80                                               tests/dataplane/plan_cell.py
@@ -45,9 +45,9 @@ THERE = beside(SERVER)
 ROUTER = "198.51.100.9"  # on the way outside
 
 
-@pytest.fixture(scope="module", params=(1, 4), ids=lambda count: f"{count} nodes")
+@pytest.fixture(scope="module", params=[*cells.kinds(4, always=(4,))])
 def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(request.param) as made:
+    with cells.cell(*request.param) as made:
         yield made
 
 

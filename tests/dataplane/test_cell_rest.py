@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
@@ -120,6 +121,29 @@ def test_what_one_node_lost_the_other_keeper_tells_it(cell: Cell) -> None:
         assert on_two_nodes(cell, key(), answers(sent))
     again = out(cell, segment("A"), top=3).packet
     assert (again.src, again.sport) == (sent.src, sent.sport)
+
+
+@pytest.mark.parametrize("content", [TCP(sport=1111, dport=443, flags="S"), UDP(sport=1111, dport=443), ICMPv6EchoRequest(id=1111)], ids=["TCP", "UDP", "echo"])
+def test_what_nat64_translates_is_told_too(cell: Cell, content: Packet) -> None:
+    """The flow is IPv6, and its answers IPv4."""
+    client, there = "2001:db8:7:1::5", f"64:ff9b::{SERVER}"
+    sent = cell.travel(to_top(IPv6(src=client, dst=there) / content, 0, led_to=NAT)).packet
+    (rows,) = {one: row for one, row in cell.nodes[0].real.directives.items() if one.source == address_bytes(client)}
+    inward = FlowKey(plan.VPC, NAT, rows.protocol, rows.destination_port, bytes(sent.payload)[4:6] if ICMP in sent else sent.sport.to_bytes(2, "big"), 0,
+                     address_bytes(SERVER), address_bytes(sent.src))  # fmt: skip
+    if TCP in content:
+        answered(cell, sent, TCP(sport=443, dport=sent.sport, flags="SA"))
+        content = segment("A")
+    cell.travel(to_top(IPv6(src=client, dst=there) / content, 0, led_to=NAT))
+    age(cell, QUIET)
+    for node in cell.nodes:  # heartbeats, which leave no node in a test run, would have told who asked a decider
+        node.real.trackers.delete_many([one for one, row in node.real.trackers.items() if row.pending])
+    tell_each_other(cell)
+    for place in ALL:
+        lose_memory(cell, place)
+        tell_each_other(cell)
+        assert set(model_cell.keepers(plan_cell.SECRET, rows, ALL)[:2]) <= kept(cell, rows).keys()
+        assert set(model_cell.keepers(plan_cell.SECRET, inward, ALL, handed_out=True)[:2]) <= kept(cell, inward).keys()
 
 
 def test_a_copy_ends_where_it_is_told(cell: Cell) -> None:

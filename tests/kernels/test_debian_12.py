@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(SUITE + BOOT)
 
 
 def pytest_in(kernel: Kernel, *words: str) -> Ended:
-    """A worker for each of its processors. No cache: it is forgotten."""
-    options = ("-n", "2", "--dist", "loadfile", "-q", "-p", "no:cacheprovider", f"--timeout={PATIENCE}")
+    """A worker for each of its processors. No cache: it is forgotten. Each test is named as it ends: time may be up before the last one's does."""
+    options = ("-n", "2", "--dist", "loadfile", "-v", "-p", "no:cacheprovider", f"--timeout={PATIENCE}")
     return run(kernel, (".venv/bin/python", "-m", "pytest", *options, *words), SUITE)
 
 

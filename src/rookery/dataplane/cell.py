@@ -63,7 +63,7 @@ LOOPBACK = 1  # ifindex, in every namespace
 CELL_LAYOUT = LAYOUTS[CellConfig]
 CHECKS_LAYOUT = LAYOUTS[ChecksConfig]
 # What a copy of a flow that rests is written into: as long as it will be (bpf/stages/resting.h), and to the kernel an IPv4 packet.
-COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(216, b"\0")
+COPY_FRAME = (bytes(12) + b"\x08\x00").ljust(236, b"\0")
 
 
 class CellSizes(NamedTuple):
@@ -269,8 +269,8 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         return FlowSweepOutcome._make(layout.unpack(left)), counted
 
     def find_resting(self, slices: int, slice_: int) -> RestSearch:
-        """Queue the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
-        so many the queue had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
+        """List the flows of which no heartbeat came lately for send_copies(), of every `slices` rows the one numbered `slice_`. `left`: for
+        so many the list had no room. Blocks, some ten milliseconds for a million of places. Raises DataplaneError."""
         layout = LAYOUTS[RestSearch]
         try:
             packed = syscall.run(self._programs["flow_rest"], layout.pack(slices, slice_, 0, 0))
