@@ -262,7 +262,7 @@ def cache(real: CellDataplane, kind: str, numbers: range | list[int]) -> None:
 
 def track(real: CellDataplane, kind: str, numbers: range | list[int]) -> None:
     late = time.monotonic_ns() + 3600 * 1_000_000_000
-    real.trackers.put_many({key: formats.Tracker(*directive, late, 1, 0, 0) for n in numbers for key, directive in flows_of(kind, n)})
+    real.trackers.put_many({key: formats.Tracker(*directive, late, 1, 0, 0, 0) for n in numbers for key, directive in flows_of(kind, n)})
 
 
 def forget(real: CellDataplane) -> None:

@@ -37,7 +37,7 @@ static __always_inline const struct tracker *next_resting(struct course *course)
 	return row;
 }
 
-static __always_inline bool write_copy(hull_t *hull, struct packet *packet, const struct course *course, const struct tracker *row,
+static __always_inline bool write_copy(hull_t *hull, struct packet *packet, struct course *course, const struct tracker *row,
 				       const struct substrate_config *config)
 {
 	const struct cell_node *node = node_at(course, place_of_copy(course));

@@ -56,6 +56,7 @@ struct formats {
 	enum uplink_flag uplink_flag;
 	struct top_set top_set;
 	struct cell_node cell_node;
+	struct cell_presence cell_presence;
 	struct cell_config cell_config;
 	struct attachment_key attachment_key;
 	struct attachment attachment;

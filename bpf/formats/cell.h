@@ -22,6 +22,8 @@ enum cell_constant {
 	CELL_REST_SECONDS = 120,           /* after a FIN or a reset: the port is not given to others meanwhile */
 	CELL_CLOSED_SECONDS = 10,          /* ... and nothing was heard for so long: the connection is over; half closed, it may go on */
 	CELL_YOUNG_SECONDS = 30,           /* so long the ring before is asked, too */
+	CELL_DOUBT_SECONDS = 5,            /* who lived within so long may live: nobody decides in its place but who keeps what it kept */
+	CELL_ABSENCE_SECONDS = 60,         /* ... and a top may use what only it kept; the longest that one believes what it was told */
 	CELL_LEASE_SECONDS = 1,            /* a heartbeat: who has not seen a flow for so long asks whether it is still the one it knew */
 	CELL_SETTLED_SECONDS = 3,          /* three heartbeats: then who is not known is reset, and no longer dropped in silence */
 	CELL_COPIED_SECONDS = 2,           /* no heartbeat for so long: what a node keeps of the flow is copied to who keeps it, too */
@@ -75,7 +77,13 @@ struct cell_config {
 };
 _Static_assert(sizeof(struct cell_config) == 48, "shared format");
 
-/* `cell_living`: one row, key 0: bit n: the node at place n answers probes. */
+/* `cell_living`: one row, key 0: bit n: the node at place n answers probes. `cell_presence`: place -> since when, and until when the last
+ * time; nanoseconds, CLOCK_MONOTONIC, 0: since long, or never. Of this node itself: since when it remembers anything. */
+struct cell_presence {
+	__u64 came;
+	__u64 left;
+};
+_Static_assert(sizeof(struct cell_presence) == 16, "shared format");
 
 enum attachment_kind {
 	ATTACHMENT_NAT = 1,
@@ -269,7 +277,8 @@ struct tracker {
 	struct directive directive;
 	__u64 deadline;                    /* nanoseconds, CLOCK_MONOTONIC: later it is not there any more */
 	__u32 tenant;
-	__u16 decider;                     /* place; of a pending one */
+	__u8 decider;                      /* places; of a pending one: who was asked ... */
+	__u8 tail;                         /* ... and who is to write it last; 255: nobody else is there */
 	__u16 pending;                     /* 1: no directive yet, `decider` was asked for one */
 };
 _Static_assert(sizeof(struct tracker) == 88, "shared format");

@@ -13,7 +13,7 @@ enum chain_step {
 	CHAIN_DECIDE = 2,                  /* a node that hands out ports: under which does it leave? */
 	CHAIN_ANSWERS_FIRST = 3,           /* primary of K': write it down */
 	CHAIN_ANSWERS_SECOND = 4,          /* its secondary: write it down */
-	CHAIN_SECOND = 5,                  /* secondary of K, or the primary, where only the secondary knew it: write it down */
+	CHAIN_SECOND = 5,                  /* the other keeper of K, as the one that began the chain named it: write it down */
 	CHAIN_TELL = 6,                    /* the top: that is what becomes of it */
 	CHAIN_BEAT_FIRST = 7,              /* a heartbeat, primary of K: it lives */
 	CHAIN_BEAT_SECOND = 8,
@@ -42,7 +42,8 @@ struct chain_option {
 	__u8 decider;
 	__u8 flags;                        /* enum chain_flag */
 	__u8 asked;                        /* so many trackers did not know it */
-	__u8 refused;                      /* so often a decision was taken back */
+	__u8 refused;                      /* so often a decision was taken back, or the question passed on; 8 times whose turn CHAIN_SECOND is:
+					      place and one, 0: nobody's */
 	__u16 seconds;                     /* when the top asked, by its clock. Of a copy: for so long nobody has said that the flow lives */
 	__be16 source_port;                /* of K: a later fragment has none */
 	__be16 destination_port;

@@ -27,6 +27,13 @@ struct {
 	__type(value, __u32);
 } cell_living SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CELL_NODES_MAX);
+	__type(key, __u32);
+	__type(value, struct cell_presence);
+} cell_presence SEC(".maps");
+
 /* Raised after every change of what packets are asked for; 0: no agent does that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -26,6 +26,12 @@ static __always_inline __u32 place_asked(struct course *course)
 	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
 }
 
+/* Of the two that keep K, here says, the one that this node is not. NOBODY: it is alone. */
+static __always_inline __u32 other_keeper(struct course *course)
+{
+	return keeper_of_key(course, keeper_of_key(course, false) == course->self);
+}
+
 __noinline __u32 place_of_step(void)
 {
 	struct course *course = this_course();
@@ -46,7 +52,7 @@ __noinline __u32 place_of_step(void)
 	case CHAIN_BEAT_FIRST:
 		return keeper_of_key(course, false);
 	case CHAIN_SECOND:
-		return place_of_other(course);
+		return course->tail;
 	case CHAIN_BEAT_SECOND:
 		return keeper_of_key(course, true);
 	case CHAIN_TELL:
@@ -74,7 +80,7 @@ static __always_inline void write_option(struct chain_option *option, const stru
 	option->decider = course->decider;
 	option->flags = course->flags;
 	option->asked = course->asked;
-	option->refused = course->refused;
+	option->refused = course->refused | (course->tail == NOBODY ? 0 : course->tail + 1) << REFUSED_BITS;
 	option->seconds = course->step == CHAIN_ASK && course->top == course->self ? asked_at(course) : course->seconds;
 	option->source_port = course->key.source_port;
 	option->destination_port = course->key.destination_port;
@@ -170,6 +176,29 @@ static __always_inline enum verdict refuse_gone(const struct packet *packet, str
 	return refuse_unknown(packet, course);
 }
 
+/* Somebody else keeps such flows, here says: whoever asked thinks those dead that do, or goes by another file. */
+static __always_inline enum verdict leave_to_keepers(struct course *course)
+{
+	if (course->refused >= CHAIN_REFUSALS)
+		return DROP_NO_TOP;
+	course->refused++;
+	course->asked = 0;
+	return place_asked(course) == course->self ? DROP_NO_TOP : CONTINUE;
+}
+
+static __always_inline bool is_living(const struct course *course, __u32 place)
+{
+	return place < CELL_NODES_MAX && course->living >> place & 1;
+}
+
+/* Who writes K last. Whoever asked before, and whom: the same. */
+static __always_inline __u32 tail_of(struct course *course)
+{
+	const struct tracker *row = tracker_of(course);
+
+	return row && row->pending && row->tail != NOBODY ? row->tail : other_keeper(course);
+}
+
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
 static __always_inline enum verdict begin_flow(struct course *course, bool what_if)
 {
@@ -181,12 +210,15 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT ? own : !own)
 		return DROP_NO_FLOW;
+	if (!is_keeper(course) || !keeps_of_late(course, course->hash, lately_left(CELL_DOUBT_SECONDS)))
+		return leave_to_keepers(course);
 	course->decider = course->self;
 	if (needs_port(course, attachment))
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
 	over = course->flags & CHAIN_TAKEN ? 0 : course->directive.version;
+	course->tail = tail_of(course);
 	course->flags &= ~CHAIN_TAKEN;
 	__builtin_memset(&course->directive, 0, sizeof(course->directive));
 	course->directive.version = over ? over : version_that_closed(course);
@@ -232,20 +264,32 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 		refresh_tracker(course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
-	course->flags &= ~CHAIN_TAKEN;
+	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
+	course->tail = other_keeper(course);
 	course->step = CHAIN_ANSWERS_FIRST;
 	return CONTINUE;
 }
 
-/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. */
+/* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
+	__u32 tail = row->tail;
+
 	course->directive.version = row->directive.version;
-	if (!(course->living >> (row->decider & 31) & 1))
-		return not_known(packet, course);
-	if (!packet->what_if)
+	if (!is_living(course, row->decider)) {
+		bool may_be_used = row->deadline + CELL_ABSENCE_SECONDS * SECOND > course->now + lifetime(&row->directive);
+
+		return may_be_used && tail != NOBODY && !is_living(course, tail) ? DROP_NO_TOP : not_known(packet, course);
+	}
+	if (!is_living(course, tail))
+		tail = other_keeper(course);
+	if (!packet->what_if) {
+		row->tail = tail;
 		row->deadline = course->now + lifetime(&row->directive);
+	}
 	course->decider = row->decider;
+	course->tail = tail;
 	course->step = CHAIN_DECIDE;
 	return CONTINUE;
 }
@@ -259,7 +303,7 @@ __noinline int take_ask(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	if (course->flags & CHAIN_TAKEN && !packet->what_if)
-		give_up(course);
+		give_up(course, &course->key);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
 		return not_known(packet, course);
@@ -271,8 +315,8 @@ __noinline int take_ask(void)
 static __always_inline void take_back(struct course *course)
 {
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
-	forget_tracker(&course->key);
-	forget_tracker(&course->answers);
+	give_up(course, &course->key);
+	give_up(course, &course->answers);
 }
 
 /* Who asks for a decision says by its version what is over, should there have been something. A decision that is taken back says it itself. */
@@ -284,6 +328,20 @@ static __always_inline bool follows_another(const struct course *course)
 static __always_inline void go_on_deciding(struct course *course)
 {
 	course->step = hides_source(&course->key, &course->directive) ? CHAIN_ANSWERS_SECOND : CHAIN_ANSWERS_FIRST;
+}
+
+/* This node has begun such a chain itself, for it thinks the primary dead, or thought so: of both decisions the one that it asked for counts,
+ * which its own tail may have told a top. */
+static __always_inline enum verdict ask_own_decider(struct course *course, const struct tracker *row)
+{
+	if (course->refused >= CHAIN_REFUSALS || !is_living(course, row->decider))
+		return DROP_CONFLICT;
+	course->refused++;
+	course->decider = row->decider;
+	course->tail = row->tail;
+	course->flags &= ~CHAIN_KEPT;
+	course->step = CHAIN_DECIDE;
+	return CONTINUE;
 }
 
 __noinline int take_decide(hull_t *hull)
@@ -307,13 +365,15 @@ __noinline int take_decide(hull_t *hull)
 		course->step = CHAIN_ANSWERS_FIRST;
 		return CONTINUE;
 	}
+	if (row && row->pending && row->decider != course->self && is_living(course, row->decider))
+		return ask_own_decider(course, row);
 	if (!course->begins)
 		return refuse_unknown(packet, course);
 	course->deciding = true;
 	if ((verdict = decide(hull)))
 		return verdict;
 	course->decided = true;
-	if (place_of_other(course) == course->self)
+	if (course->tail == course->self)
 		course->flags |= CHAIN_KEPT;
 	if (!packet->what_if && !remember_decision())
 		return DROP_FLOWS_FULL;
@@ -338,11 +398,11 @@ static __always_inline enum verdict refuse_answers(struct course *course)
 }
 
 /* The last to write is the secondary of K, unless that has done so when it decided. */
-static __always_inline enum chain_step after_answers(struct course *course)
+static __always_inline enum chain_step after_answers(const struct course *course)
 {
 	if (course->step == CHAIN_ANSWERS_FIRST)
 		return CHAIN_ANSWERS_SECOND;
-	return course->flags & CHAIN_KEPT && place_of_other(course) == course->decider ? CHAIN_TELL : CHAIN_SECOND;
+	return course->flags & CHAIN_KEPT && course->tail == course->decider ? CHAIN_TELL : CHAIN_SECOND;
 }
 
 __noinline int take_answers(void)
@@ -363,7 +423,8 @@ __noinline int take_answers(void)
 	return CONTINUE;
 }
 
-/* Who decided first counts: a decision that was taken twice is told as it was the first time. */
+/* Who decided first counts: a decision that was taken twice is told as it was the first time, once all that keep its answers have said that
+ * they do. */
 __noinline int take_second(void)
 {
 	struct course *course = this_course();
@@ -373,11 +434,14 @@ __noinline int take_second(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
+	row = tracker_of(course);
+	if (row && row->pending && course->decider != NOBODY)
+		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)
 		return DROP_FLOWS_FULL;
-	course->step = CHAIN_TELL;
 	if (stored == STORED) {
+		course->step = CHAIN_TELL;
 		tell(packet, STEP_STORED, CONTINUE, course->self);
 		return CONTINUE;
 	}
@@ -385,6 +449,10 @@ __noinline int take_second(void)
 	if (!row)
 		return DROP_CONFLICT;
 	know(course, &row->directive);
+	course->decider = NOBODY;
+	course->flags &= ~CHAIN_KEPT;
+	course->tail = course->self;
+	course->step = CHAIN_ANSWERS_FIRST;
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	return CONTINUE;
 }

@@ -46,7 +46,8 @@ static __always_inline void read_option(struct course *course, struct packet *pa
 	course->decider = option->decider;
 	course->flags = option->flags;
 	course->asked = option->asked;
-	course->refused = option->refused;
+	course->refused = option->refused & REFUSED_MASK;
+	course->tail = option->refused >> REFUSED_BITS ? (option->refused >> REFUSED_BITS) - 1 : NOBODY;
 	course->seconds = option->seconds;
 	course->directive = option->directive;
 	if (packet->fragment != FRAGMENT_LATER)

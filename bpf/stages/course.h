@@ -54,9 +54,11 @@ struct course {
 	__u32 decider;
 	__u32 asked;
 	__u32 refused;
+	__u32 tail;                        /* place: who writes K last */
 	__u64 hash;                        /* of K, once its keepers are known */
 	__u32 keepers;                     /* of K and of K', as rank() says them and ..._KNOWN; 0: nobody has asked */
 	__u32 answers_keepers;
+	__u32 absent;                      /* bits: who lived a minute ago, when ports are looked for */
 	__u32 wanted;                      /* place: who should be the second keeper of a port; NOBODY: whoever */
 	__u32 seconds;                     /* as struct chain_option has it */
 	bool attached;                     /* `as_attached` is there */
@@ -141,6 +143,7 @@ static __always_inline struct course *blank_course(const struct cell_config *con
 	course->self = config->self;
 	course->top = config->self;
 	course->decider = NOBODY;
+	course->tail = NOBODY;
 	course->living = living_nodes(config);
 	return course;
 }

@@ -160,9 +160,9 @@ static __always_inline bool owns_block(struct course *course, __u64 address, __u
 
 /* K' is kept by two, and so is K; whoever decides is one of the former, and which port it hands out is its own affair. One whose other
  * keeper has to write down K anyway, or is to be told in the end, saves the packet a way. */
-static __always_inline __u32 wanted_keeper(struct course *course)
+static __always_inline __u32 wanted_keeper(const struct course *course)
 {
-	__u32 second = place_of_other(course), wanted = second == course->self ? course->top : second;
+	__u32 wanted = course->tail == course->self ? course->top : course->tail;
 
 	return wanted == course->self ? NOBODY : wanted;
 }
@@ -194,6 +194,16 @@ __noinline __u32 find_block(__u32 random)
 	return spare;
 }
 
+/* Also of those that lived a minute ago this node keeps it: whoever may still use its ports is known here. */
+__noinline int kept_of_late(__u32 block)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return 0;
+	return keeps_of_late(course, hash_of_block(hash_of_answers_address(), CELL_PORT_FIRST + block * CELL_PORT_BLOCK), course->absent);
+}
+
 /* Random blocks of the address that `answers` leads to. Not the next one: full blocks would lie side by side. */
 __noinline int take_port_of_address(bool what_if)
 {
@@ -202,12 +212,15 @@ __noinline int take_port_of_address(bool what_if)
 	if (!course)
 		return NO_ROOM;
 	course->wanted = wanted_keeper(course);
+	course->absent = lately_left(CELL_ABSENCE_SECONDS);
 	for (__u32 i = 0; i < BLOCKS_TRIED; i++) {
 		__u32 random = bpf_get_prandom_u32(), block = find_block((__u16)random);
 		int stored;
 
 		if (block >= NO_BLOCK)
 			break;
+		if (course->absent && !kept_of_late(block))
+			continue;
 		stored = take_port_of_block(block, random >> 16, what_if);
 		if (stored != OTHER_THERE)
 			return stored;

@@ -58,12 +58,6 @@ static __always_inline __u32 keeper_of_key(struct course *course, bool second)
 	return half_of(course->keepers, second);
 }
 
-/* Of the two that keep K the secondary; of a flow that only that one knew, the primary. */
-static __always_inline __u32 place_of_other(struct course *course)
-{
-	return keeper_of_key(course, course->asked != 1);
-}
-
 static __always_inline __u32 keeper_of_answers(struct course *course, bool second)
 {
 	if (!course->answers_keepers)
@@ -71,13 +65,82 @@ static __always_inline __u32 keeper_of_answers(struct course *course, bool secon
 	return half_of(course->answers_keepers, second);
 }
 
-/* Who decides under which port a flow leaves. A node that is new waits until it has been told which ports of its blocks are taken. */
+static __always_inline const struct cell_presence *presence_of(__u32 place)
+{
+	return bpf_map_lookup_elem(&cell_presence, &place);
+}
+
+/* Bits: who lived a moment ago, and is not among the living. */
+__noinline __u32 lately_left(__u32 seconds)
+{
+	const struct course *course = this_course();
+	__u32 places = 0;
+
+	if (!course)
+		return 0;
+	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+		const struct cell_presence *row = presence_of(place);
+
+		if (row && row->left && course->now < row->left + seconds * SECOND)
+			places |= 1u << place;
+	}
+	return places;
+}
+
+/* ... who is back, or new, and may not have heard yet what it is to keep. */
+__noinline __u32 lately_came(void)
+{
+	const struct course *course = this_course();
+	__u32 places = 0;
+
+	if (!course)
+		return 0;
+	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+		const struct cell_presence *row = presence_of(place);
+
+		if (row && row->came && course->now < row->came + CELL_ABSENCE_SECONDS * SECOND)
+			places |= 1u << place;
+	}
+	return places;
+}
+
+static __always_inline __u32 rank_among(struct course *course, __u64 hash, __u32 flags, __u32 places)
+{
+	__u32 living = course->living, found;
+
+	course->living = places;
+	found = rank(hash, flags);
+	course->living = living;
+	return found;
+}
+
+/* Is this node one of the two that keep K? */
+static __always_inline bool is_keeper(struct course *course)
+{
+	return keeper_of_key(course, false) == course->self || keeper_of_key(course, true) == course->self;
+}
+
+/* ... or keeper of what has the hash, also when those lived that did a moment ago? Two that wrongly count as dead know more. */
+static __always_inline bool keeps_of_late(struct course *course, __u64 hash, __u32 absent)
+{
+	__u32 found;
+
+	if (!(absent & ~course->living))
+		return true;
+	found = rank_among(course, hash, CELL_NODE_CURRENT, course->living | absent);
+	return half_of(found, false) == course->self || half_of(found, true) == course->self;
+}
+
+/* Who decides under which port a flow leaves. A node that is new, or came back, waits until it has been told which ports of its blocks are
+ * taken; where there are no others it does not. */
 static __always_inline __u32 choose_decider(struct course *course)
 {
 	__u32 settled = CELL_NODE_CURRENT | CELL_NODE_DECIDES, both = settled | CELL_NODE_PREVIOUS;
 	__u64 hash = mix64(course->keepers ? course->hash : hash_of_key(false));
-	__u32 place = is_young(course) ? rank(hash, both) & 0xff : NOBODY;
+	__u32 came = lately_came(), place = rank_among(course, hash, is_young(course) ? both : settled, course->living & ~came) & 0xff;
 
+	if (place == NOBODY && is_young(course))
+		place = rank(hash, both) & 0xff;
 	return place == NOBODY ? rank(hash, settled) & 0xff : place;
 }
 

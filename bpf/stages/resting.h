@@ -159,21 +159,32 @@ static __always_inline bool write_resting_head(hull_t *hull, struct packet *pack
 	return write_head(hull, &outer.ethernet, OUTER_HEAD);
 }
 
-/* Who is to keep the flow, and is not this node: of two the other one. Who kept it in the ring before tells the first, who tells the
- * second. */
-static __always_inline __u32 place_of_copy(const struct course *course)
+static __always_inline bool kept_before(struct course *course)
 {
-	__u32 keepers = trackers_of_key(course, CELL_NODE_CURRENT), before;
+	__u32 keepers = is_young(course) ? trackers_of_key(course, CELL_NODE_PREVIOUS) : NOBODY << 8 | NOBODY;
+
+	return (keepers & 0xff) == course->self || keepers >> 8 == course->self;
+}
+
+/* Those that keep it now were dead, or not there: whoever kept it meanwhile may be the only one. */
+static __always_inline bool both_came(__u32 first, __u32 second)
+{
+	__u32 came = lately_came();
+
+	return first < CELL_NODES_MAX && second < CELL_NODES_MAX && came >> first & 1 && came >> second & 1;
+}
+
+/* Who is to keep the flow, and is not this node: of two the other one. Who kept it before tells the first, who tells the second. */
+static __always_inline __u32 place_of_copy(struct course *course)
+{
+	__u32 keepers = trackers_of_key(course, CELL_NODE_CURRENT);
 	__u32 first = keepers & 0xff, second = keepers >> 8;
 
 	if (first == course->self)
 		return second;
 	if (second == course->self)
 		return first;
-	if (!is_young(course))
-		return NOBODY;
-	before = trackers_of_key(course, CELL_NODE_PREVIOUS);
-	return (before & 0xff) == course->self || before >> 8 == course->self ? first : NOBODY;
+	return both_came(first, second) || kept_before(course) ? first : NOBODY;
 }
 
 #endif

@@ -84,6 +84,7 @@ static __always_inline struct tracker *make_row(struct course *course, const str
 	row->deadline = course->now + lifetime(directive);
 	row->tenant = tenant_of(course);
 	row->decider = 0;
+	row->tail = 0;
 	row->pending = 0;
 	return row;
 }
@@ -246,13 +247,13 @@ static __always_inline void forget_tracker(const struct flow_key *key)
 		__sync_fetch_and_add(&tenant->tracked, 1);
 }
 
-/* K turned out to be over, as it was decided then. */
-static __always_inline void give_up(const struct course *course)
+/* It turned out to be over, as it was decided then; what was decided otherwise stays. */
+static __always_inline void give_up(const struct course *course, const struct flow_key *key)
 {
-	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, key);
 
 	if (row && !row->pending && row->directive.version == course->directive.version)
-		forget_tracker(&course->key);
+		forget_tracker(key);
 }
 
 static __always_inline bool remember(const struct course *course, const struct tracker *row)
@@ -279,6 +280,7 @@ __noinline int remember_decider(__u32 idle_seconds)
 	row->directive.flags = provisional(course);
 	row->deadline = course->now + lifetime(&row->directive);
 	row->decider = course->decider;
+	row->tail = course->tail;
 	row->pending = 1;
 	return remember(course, row);
 }

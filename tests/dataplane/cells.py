@@ -21,7 +21,7 @@ from scapy.packet import Packet
 
 from rookery.dataplane.attach import AttachMode
 from rookery.dataplane.cell import CellDataplane
-from rookery.dataplane.formats import CachedDirective, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CachedDirective, CellConstant, CellPresence, FlowKey, Tracker, Verdict
 from rookery.dataplane.node import XDP_BUILD, WhatIf
 from rookery.dataplane.syscall import RunContext, RunResult
 from tests.dataplane import plan, plan_cell, plan_edge
@@ -194,6 +194,7 @@ class Cell:
             node.real.tenants.delete_many([key for key, _ in node.real.tenants.items() if key.tenant])
             plan_cell.fill_node(node.real, node.place, len(self.nodes), node.device if node.xdp else plan_cell.NO_DEVICE)
             node.real.cell_living = 0
+            node.real.note_presence(dict.fromkeys(range(CellConstant.NODES_MAX), CellPresence(0, 0)))
             node.deferred = 0
             node.ended = {Verdict(k.verdict): row.packets for k, row in node.real.counters().items() if ends_here(k.verdict)}
 

@@ -575,7 +575,7 @@ def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell
     place = next(place for place in ALL if str(NODES[place]) == IP(wire[14:34]).dst)
     flow = key(TCP(wire[INNER_AT + 34 :]).sport)
     newer = Tracker(address_bytes("10.7.8.10"), address_bytes(SERVER), b"\x08\0", b"\x01\xbb", plan.VPC, NAT, DirectiveFlag.OUTWARD,
-                    0xFFFF, 0, 350, 0, 0, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0)  # fmt: skip
+                    0xFFFF, 0, 350, 0, 0, 1 << 62, now() + 99 * SECOND, ACCOUNT, 0, 0, 0)  # fmt: skip
     cell.nodes[place].real.trackers.put_many({flow: newer})
     at_node(cell, with_chain(wire, step=ChainStep.BEAT_FIRST, version=5, source=address_bytes(NAT_SECOND)))
     assert cell.nodes[place].real.trackers.get(flow) == newer
@@ -583,7 +583,7 @@ def test_a_late_heartbeat_of_an_older_decision_changes_nothing(alone: Cell, cell
 
 def fill_ports(cell: Cell, protocol: int, addresses: tuple[str, ...], free: tuple[int, ...] = ()) -> None:
     """Everything towards the server's port 443 but `free`, where it is kept."""
-    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 0, 0, 1, now() + 99 * SECOND, 1, 0, 0)
+    row = Tracker(address_bytes(SERVER), address_bytes("10.7.1.8"), b"\x01\xbb", b"\0\x09", plan.VPC, NAT, 0, 0xFFFF, 0, 350, 0, 0, 1, now() + 99 * SECOND, 1, 0, 0, 0)
     taken = {}
     for address in addresses:
         packed = address_bytes(address)

@@ -14,7 +14,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellConstant, ChainStep, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CellConstant, CellPresence, ChainStep, FlowKey, Tracker, Verdict
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_chain import chain_of, with_chain
@@ -118,6 +118,7 @@ def test_a_lease_counts_from_when_it_was_asked_for(cell: Cell) -> None:
     when = int(chain_of(slow).seconds)
     for ago, path in ((LEASE + 1, None), (LEASE // 2, [2])):
         assert cell.travel(with_chain(slow, seconds=(when - ago) % 65536)).verdict is Verdict.SENT
+        age(cell, 0)  # no shortcut is left
         taken = out(cell, segment(sport=sport), top=2).path
         assert taken == path if path else len(taken) > 1
 
@@ -172,6 +173,83 @@ def test_what_was_decided_earlier_gives_way_to_a_flow_that_is_known(cell: Cell) 
     again = out(cell, segment(), top=3)
     assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
     assert back(cell, sent, top=2).packet.dst == CLIENT
+
+
+def suspect(cell: Cell, node: int, *places: int) -> None:
+    """It thinks them dead since a moment."""
+    real = cell.nodes[node].real
+    real.cell_living = sum(1 << place for place in ALL if place not in places)
+
+
+def leaves(cell: Cell, *places: int, ago: float = 0) -> None:
+    """All notice it."""
+    for node in cell.nodes:
+        node.real.note_presence({place: CellPresence(0, time.monotonic_ns() - int(ago * SECOND)) for place in places})
+        suspect(cell, node.place, *places)
+
+
+def one_of(places: list[int]) -> int:
+    """A flow's port, whose first two keepers are these, in this order."""
+    return next(port for port in range(2000, 4000) if keepers(key(port)) == places)
+
+
+def third_of(of: FlowKey) -> int:
+    """Who is next when nodes 1 and 2 are dead."""
+    return model_cell.keepers(plan_cell.SECRET, of, [0, 3])[0]
+
+
+@pytest.mark.parametrize("third", [3, 0], ids=["asks another node", "would be next itself"])
+def test_a_syn_that_comes_again_gets_no_other_decision_though_its_top_thinks_both_dead_that_know_it(cell: Cell, third: int) -> None:
+    """They live, say all others: whom it asks leaves the decision to them."""
+    ports = [port for port in range(2000, 4000) if keepers(key(port)) == [1, 2] and third_of(key(port)) == third]
+    for sport in ports[:6]:
+        sent = out(cell, segment("S", sport), top=1).packet
+        suspect(cell, 0, 1, 2)
+        cell.nodes[0].real.note_presence({place: CellPresence(0, time.monotonic_ns()) for place in (1, 2)})
+        again = out(cell, segment("S", sport), top=0)
+        if third:
+            assert again.verdict is Verdict.SENT and (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+        else:
+            assert again.verdict is Verdict.DROP_NO_TOP
+        suspect(cell, 0)
+
+
+def test_nobody_decides_in_the_place_of_two_that_may_live(cell: Cell) -> None:
+    """All think them dead, since two seconds: who begins anew waits. After five seconds, or where one of them lives, nobody does."""
+    sport = one_of([1, 2])
+    leaves(cell, 1, 2, ago=2)
+    assert out(cell, segment("S", sport), top=0).verdict is Verdict.DROP_NO_TOP
+    leaves(cell, 1, 2, ago=CellConstant.DOUBT_SECONDS + 1)
+    assert out(cell, segment("S", sport), top=0).verdict is Verdict.SENT
+    cell.restore()
+    leaves(cell, 1, ago=0)
+    assert out(cell, segment("S", sport), top=0).verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize("ago", [10, CellConstant.ABSENCE_SECONDS + 1])
+def test_ports_of_blocks_that_only_the_dead_knew_are_not_handed_out_as_long_as_a_top_may_use_them(cell: Cell, ago: int) -> None:
+    leaves(cell, 1, 2, ago=ago)
+    first = [keepers(answers(out(cell, segment("S", sport)).packet)) for sport in range(2000, 2040)]
+    assert any(set(places) == {1, 2} for places in first) is (ago > CellConstant.ABSENCE_SECONDS)
+
+
+def test_who_came_back_decides_nothing_for_a_minute(cell: Cell) -> None:
+    """Unless there are no others: a cell that begins works at once."""
+
+    def came(*places: int, ago: float = 0) -> None:
+        for node in cell.nodes:
+            node.real.note_presence({place: CellPresence(time.monotonic_ns() - int(ago * SECOND), 0) for place in places})
+
+    def deciders(first: int) -> set[int]:
+        return {keepers(answers(out(cell, segment("S", sport)).packet))[0] for sport in range(first, first + 40)}
+
+    came(2)
+    assert deciders(2000) == {0, 1, 3}
+    came(*ALL)
+    assert deciders(3000) == set(ALL)
+    came(2, ago=CellConstant.ABSENCE_SECONDS + 1)
+    came(0, 1, 3)
+    assert deciders(4000) == {2}
 
 
 def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: Cell) -> None:

@@ -14,8 +14,11 @@ ACTIONS = {"packet": 6, "data": 4, "back": 3, "deliver": 30, "lose": 2, "repeat"
 
 def history(dice: int, rules: Rules, steps: int = 250, only: dict[str, float] | None = None) -> World:
     """Raises Violation."""
-    random, world = Random(dice), World(rules)
-    weights = ACTIONS | (only or {})
+    return throw(Random(dice), World(rules), steps, only or {})
+
+
+def throw(random: Random, world: World, steps: int, only: dict[str, float]) -> World:
+    weights = ACTIONS | only
     for action in random.choices(list(weights), list(weights.values()), k=steps):
         act(world, action, random)
     return world
@@ -35,7 +38,7 @@ def act(world: World, action: str, random: Random) -> None:
         world.suspect(place, random.randrange(NODES))
     elif action == "ring":
         world.change_ring(place)
-    elif action in ("beat", "kill", "restart", "trust", "adopt"):
+    elif action in ("beat", "kill", "restart", "trust", "adopt", "copy"):
         getattr(world, action)(place)
 
 

@@ -10,7 +10,7 @@ substrate whose packets may be CELL_OVERHEAD larger than what hosts wrap (66 byt
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -28,6 +28,7 @@ from rookery.dataplane.formats import (
     CellConfig,
     CellConstant,
     CellNode,
+    CellPresence,
     CellService,
     CellServiceKey,
     CellTarget,
@@ -97,6 +98,7 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         self.check_numbers = Table("check_numbers", maps.map_fd("check_numbers"), CheckWay, RowNumber)
         self.tenants = Table("tenants", maps.map_fd("tenants"), TenantNumber, Allowance)
         self.measures = Measures(maps.map_fd("measures"), maps.map_fd("flows_held"))
+        self._presence = Table("cell_presence", maps.map_fd("cell_presence"), RowNumber, CellPresence)
         self._leaving = Table("leaving", maps.map_fd("leaving"), LeavingKey, Leaving)
         self._cell = maps.map_fd("cell")
         self._living = maps.map_fd("cell_living")
@@ -221,6 +223,16 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
     @cell_living.setter
     def cell_living(self, places: int) -> None:
         syscall.update(self._living, ONLY_KEY, places.to_bytes(4, "little"))
+
+    @property
+    def presence(self) -> dict[int, CellPresence]:
+        """By place; without those that are zero."""
+        found = {place: self._presence.get(RowNumber(place)) for place in range(CellConstant.NODES_MAX)}
+        return {place: row for place, row in found.items() if row and any(row)}
+
+    def note_presence(self, rows: Mapping[int, CellPresence]) -> None:
+        """Since when the nodes at these places have lived, and until when the last time, as this one saw it."""
+        self._presence.put_many({RowNumber(place): row for place, row in rows.items()})
 
     def attach_substrate(self, ifindex: int) -> None:
         """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what

@@ -357,6 +357,11 @@ class CellNode(NamedTuple):
     seed: int
 
 
+class CellPresence(NamedTuple):
+    came: int
+    left: int
+
+
 class CellConfig(NamedTuple):
     key: bytes
     ring_since: int
@@ -492,6 +497,7 @@ class Tracker(NamedTuple):
     deadline: int
     tenant: int
     decider: int
+    tail: int
     pending: int
 
 
@@ -626,6 +632,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     UplinkConfig: Struct("=II6sH"),
     TopSet: Struct("=HH64s"),
     CellNode: Struct("=4sIQ"),
+    CellPresence: Struct("=QQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
     Attachment: Struct("=IIIHH16s6s6sHHIIQQQIIIBBH24s"),
@@ -638,7 +645,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     FlowKey: Struct("=IIH2s2sH16s16s"),
     Directive: Struct("=16s16s2s2sIIHHIIIIQ"),
     CellChoices: Struct("=8186s6s"),
-    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIHH"),
+    Tracker: Struct("=16s16s2s2sIIHHIIIIQQIBBH"),
     CachedDirective: Struct("=16s16s2s2sIIHHIIIIQQQI4sQ"),
     LeavingKey: Struct("=II16s"),
     Leaving: Struct("=I"),
@@ -712,6 +719,8 @@ class CellConstant(IntEnum):
     REST_SECONDS = 120
     CLOSED_SECONDS = 10
     YOUNG_SECONDS = 30
+    DOUBT_SECONDS = 5
+    ABSENCE_SECONDS = 60
     LEASE_SECONDS = 1
     SETTLED_SECONDS = 3
     COPIED_SECONDS = 2

@@ -26,7 +26,7 @@ from rookery.host.probes import PROBE_SECONDS, Rounds
 from rookery.host.start import DeviceLost, StartRefused
 from rookery.host.substrate import SubstrateError
 from rookery.host.top_probes import TopProbes
-from rookery.hyperplane import cell_file, check_link
+from rookery.hyperplane import cell_file, check_link, presence
 from rookery.hyperplane.answers import PROGRAM, Answers
 from rookery.hyperplane.causes import Causes
 from rookery.hyperplane.cell_file import CellFile
@@ -236,9 +236,11 @@ class Agent(Follower[NodeState]):
             return
         me = [node.place for node in file.intent.nodes if node.name == state.config.name]
         there = [node.place for node in self._others() if node.address in addresses or not addresses]
-        living = sum(1 << place for place in (*me, *there))
-        if living != state.dataplane.cell_living:
-            state.dataplane.cell_living = living
+        dataplane, living = state.dataplane, sum(1 << place for place in (*me, *there))
+        before = dataplane.cell_living
+        if me and living != before:
+            dataplane.note_presence(presence.changes(before, living, dataplane.presence, me[0], time.monotonic_ns()))
+            dataplane.cell_living = living
             self._copies.hurry()
 
     async def _keep_probing(self) -> None:
