@@ -341,6 +341,7 @@ def test_a_file_that_removes_too_much_is_refused_and_all_goes_on(scene: Scene, l
     path = Layout(scene.region.name).objects / file_key(CELL)
     with frozen(scene.region, "cell-controller"):
         whole = decode(path.read_bytes())
+        until(lambda: {report_of(scene, node).epoch for node in scene.nodes} == {whole.epoch}, "all nodes use it")
         without = msgspec.structs.replace(whole.intent, attachments=())
         write_whole(path, encode(msgspec.structs.replace(whole, epoch=whole.epoch + 1, intent=without)))
         with load.visiting(SERVER, STREAMS, 50) as visitor:
