@@ -13,8 +13,20 @@
 enum chain_constant {
 	CHAIN_STEPS_AT_ONCE = 16,
 	CHAIN_REFUSALS = 3,
-	TRACKERS_ASKED = 4,                /* two of the ring, two of the ring before */
+	TRACKERS_ASKED = 4,                /* two of the ring, and two of the ring before or who would stand in for them */
 };
+
+/* Who would keep K if the two that do were dead: where nodes came and went of late others may have thought so, and have written it there. */
+static __noinline __u32 stand_ins(void)
+{
+	struct course *course = this_course();
+	__u32 keepers;
+
+	if (!course || !(lately_came() | lately_left(CELL_ABSENCE_SECONDS)))
+		return NOBODY << 8 | NOBODY;
+	keepers = 1u << (keeper_of_key(course, false) & 31) | 1u << (keeper_of_key(course, true) & 31);
+	return rank_among(course, course->hash, CELL_NODE_CURRENT, course->living & ~keepers);
+}
 
 /* Who is asked next: who keeps the flow, and while the ring is young who kept it before. */
 static __always_inline __u32 place_asked(struct course *course)
@@ -23,7 +35,7 @@ static __always_inline __u32 place_asked(struct course *course)
 		return keeper_of_key(course, false);
 	if (course->asked < 2)
 		return keeper_of_key(course, course->asked);
-	return is_young(course) ? half_of(trackers_of_key(course, CELL_NODE_PREVIOUS), course->asked & 1) : NOBODY;
+	return half_of(is_young(course) ? trackers_of_key(course, CELL_NODE_PREVIOUS) : stand_ins(), course->asked & 1);
 }
 
 /* Of the two that keep K, here says, the one that this node is not. NOBODY: it is alone. */
@@ -191,12 +203,18 @@ static __always_inline bool is_living(const struct course *course, __u32 place)
 	return place < CELL_NODES_MAX && course->living >> place & 1;
 }
 
-/* Who writes K last. Whoever asked before, and whom: the same. */
+/* Whom this node asked has died, and no top uses what that one may have decided without having said so by a heartbeat since. */
+static __always_inline bool came_to_nothing(const struct course *course, const struct tracker *row)
+{
+	return !is_living(course, row->decider) && row->deadline + CELL_LEASE_SECONDS * SECOND <= course->now + lifetime(&row->directive);
+}
+
+/* Who writes K last. Whoever asked before, and whom: the same, as long as that one lives. */
 static __always_inline __u32 tail_of(struct course *course)
 {
 	const struct tracker *row = tracker_of(course);
 
-	return row && row->pending && row->tail != NOBODY ? row->tail : other_keeper(course);
+	return row && row->pending && is_living(course, row->tail) ? row->tail : other_keeper(course);
 }
 
 /* Nobody begins a flow with a NAT's own address, or with a balancer where that does not listen. */
@@ -271,17 +289,14 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
- * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew. */
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
 	__u32 tail = row->tail;
 
 	course->directive.version = row->directive.version;
-	if (!is_living(course, row->decider)) {
-		bool may_be_used = row->deadline + CELL_ABSENCE_SECONDS * SECOND > course->now + lifetime(&row->directive);
-
-		return may_be_used && tail != NOBODY && !is_living(course, tail) ? DROP_NO_TOP : not_known(packet, course);
-	}
+	if (!is_living(course, row->decider))
+		return tail == NOBODY || is_living(course, tail) || came_to_nothing(course, row) ? not_known(packet, course) : DROP_NO_TOP;
 	if (!is_living(course, tail))
 		tail = other_keeper(course);
 	if (!packet->what_if) {
@@ -435,7 +450,7 @@ __noinline int take_second(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = tracker_of(course);
-	if (row && row->pending && course->decider != NOBODY)
+	if (row && row->pending && course->decider != NOBODY && !came_to_nothing(course, row))
 		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)

@@ -226,6 +226,53 @@ def test_nobody_decides_in_the_place_of_two_that_may_live(cell: Cell) -> None:
     assert out(cell, segment("S", sport), top=0).verdict is Verdict.SENT
 
 
+def test_a_syn_that_was_lost_with_who_decides_is_decided_by_the_next_when_it_comes_again(cell: Cell) -> None:
+    """The decider is the second keeper, too, and died before anybody noticed."""
+    for sport in range(2000, 2400):
+        cell.restore()
+        out(cell, segment("S", sport))
+        asked, decider = keepers(key(sport))
+        pending = cell.nodes[asked].real.trackers.get(key(sport))
+        if asked != 0 and pending and pending.pending and pending.decider == pending.tail == decider:
+            break
+    leaves(cell, decider)
+    assert out(cell, segment("S", sport), top=asked).verdict is Verdict.DROP_NO_TOP
+    age(cell, CellConstant.LEASE_SECONDS)
+    again = out(cell, segment("S", sport), top=asked)
+    assert again.verdict is Verdict.SENT and decider not in again.path
+    assert back(cell, again.packet, "SA", top=asked).packet.dst == CLIENT
+
+
+def test_a_second_keeper_that_asked_somebody_who_died_takes_the_next_decision(cell: Cell) -> None:
+    """When it thought the first keeper dead: of both decisions the later one counts, once nobody can be using the other."""
+    sport = one_of([1, 2])
+    out(cell, segment("S", sport))
+    pending = next(row for row in (cell.nodes[1].real.trackers.get(key(sport)),) if row)
+    cell.restore()
+    leaves(cell, 3)
+    cell.nodes[2].real.trackers.put_many({key(sport): pending._replace(pending=1, decider=3, tail=2)})
+    assert out(cell, segment("S", sport)).verdict is Verdict.DROP_CONFLICT
+    age(cell, CellConstant.LEASE_SECONDS)
+    assert out(cell, segment("S", sport)).verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize("ago", [0, CellConstant.ABSENCE_SECONDS + 1])
+def test_answers_are_found_with_who_would_keep_them_in_the_place_of_two_that_others_thought_dead(cell: Cell, ago: int) -> None:
+    """Two nodes come and go within a second, and not all notice it at once."""
+    sent = out(cell, segment("S")).packet
+    rows = [(cell.nodes[place].real.trackers, cell.nodes[place].real.trackers.get(answers(sent))) for place in keepers(answers(sent))]
+    for table, _ in rows:
+        table.delete_many([answers(sent)])
+    third = next(place for place in ALL if place not in keepers(answers(sent)))
+    cell.nodes[third].real.trackers.put_many({answers(sent): rows[0][1]})
+    for node in cell.nodes:
+        node.real.note_presence({place: CellPresence(time.monotonic_ns() - int(ago * SECOND), 0) for place in ALL})
+    journey = back(cell, sent, "SA")
+    assert journey.verdict is (Verdict.DROP_NO_FLOW if ago else Verdict.SENT)
+    if not ago:
+        assert max(left(cell, answers(sent))) > LEASE, "one of its keepers has it again"
+
+
 @pytest.mark.parametrize("ago", [10, CellConstant.ABSENCE_SECONDS + 1])
 def test_ports_of_blocks_that_only_the_dead_knew_are_not_handed_out_as_long_as_a_top_may_use_them(cell: Cell, ago: int) -> None:
     leaves(cell, 1, 2, ago=ago)
