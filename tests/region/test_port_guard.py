@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -35,17 +36,34 @@ def at(settings: Settings, host: str, *command: str) -> str:
     return namespaces.run(*namespaces.inside(settings.layout.host_namespace(host), *command))
 
 
-def datagram_arrives(settings: Settings, host: str, source: str) -> bool:
-    """From `source`, whether it is the host's own or not. A datagram of another host follows: when that one is there and
-    this one is not, it never comes."""
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
     with inside(settings.layout.control_namespace):
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with receiver:
         receiver.bind((CONTROL, 7000))
         receiver.settimeout(5)
+        yield receiver
+
+
+def overtakes(settings: Settings, host: str, source: str) -> bool:
+    """A datagram from `source`, whether it is the host's own or not, and one of another host behind it: is the first one's there first? Where
+    it never comes the other is."""
+    with listening(settings) as receiver:
         send(settings, host, source, b"claimed")
         send(settings, "host-1", HOST_1, b"honest")
         return receiver.recv(100) == b"claimed"
+
+
+def arrives(settings: Settings, host: str, source: str) -> bool:
+    """Sooner or later: neighbours may have to be asked for first, and a busy machine may lose one."""
+    with listening(settings) as receiver:
+        receiver.settimeout(0.5)
+        for _ in range(10):
+            send(settings, host, source, b"claimed")
+            with suppress(TimeoutError):
+                return receiver.recv(100) == b"claimed"
+    return False
 
 
 def send(settings: Settings, host: str, source: str, words: bytes) -> None:
@@ -64,14 +82,14 @@ def refused_by(settings: Settings, act: Callable[[], object]) -> int:
 
 
 def test_a_host_speaks_with_its_own_address(settings):
-    assert datagram_arrives(settings, "host-2", "100.64.2.11")
+    assert arrives(settings, "host-2", "100.64.2.11")
     assert port_guard.refused(settings.layout, "host-2") == 0
 
 
 def test_a_host_that_bears_the_address_of_another_is_not_let_in_and_counted(settings):
     at(settings, "host-2", "ping", "-c1", "-W2", CONTROL)  # its neighbour entry: what follows is IP, not ARP
-    assert refused_by(settings, lambda: datagram_arrives(settings, "host-2", HOST_1)) == 1
-    assert not datagram_arrives(settings, "host-2", HOST_1)
+    assert refused_by(settings, lambda: overtakes(settings, "host-2", HOST_1)) == 1
+    assert not overtakes(settings, "host-2", HOST_1)
 
 
 def test_a_host_can_not_take_over_the_mac_of_another(settings):
@@ -95,4 +113,4 @@ def test_laying_the_substrate_again_keeps_the_guard_and_a_new_cable_gets_a_new_o
     namespaces.run("ip", "-netns", settings.layout.substrate_namespace, "link", "delete", "host-2")
     substrate.lay(settings)
     assert port_guard.read(settings.layout, "host-2").mac != first.mac
-    assert datagram_arrives(settings, "host-2", "100.64.2.11")
+    assert arrives(settings, "host-2", "100.64.2.11")
