@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which flows does this node keep of which no heartbeat came lately? Their keys are listed for flow_copy.bpf.c; what that has not sent of an earlier list is found
- * again. Never attached: the agent runs
- * it by BPF_PROG_TEST_RUN. It may be interrupted by packets, whose scratch it leaves alone. */
+/* Which flows does this node keep of which no heartbeat came lately? Their keys are listed for flow_copy.bpf.c; what that has not sent of an
+ * earlier list is found again. Never attached: the agent runs it by BPF_PROG_TEST_RUN. It may be interrupted by packets, whose scratch it
+ * leaves alone. */
 #include "stages/trackers.h"
 
 char program_license[] SEC("license") = "GPL";

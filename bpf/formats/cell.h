@@ -319,12 +319,12 @@ struct flow_sweep_outcome {
 _Static_assert(sizeof(struct flow_sweep_outcome) == 20, "shared format");
 
 /* The context of the program that looks for flows that rest, and lists their keys in `resting`. Of every `slices` rows of
- * `trackers` it looks at one, which `slice` names: the queue has no room for a million. */
+ * `trackers` it looks at one, which `slice` names: the list has no room for a million. */
 struct rest_search {
 	__u32 slices;
 	__u32 slice;
 	__u32 found;
-	__u32 left;                        /* for which the queue had no room */
+	__u32 left;                        /* for which the list had no room */
 };
 _Static_assert(sizeof(struct rest_search) == 16, "shared format");
 

@@ -40,21 +40,27 @@ static __always_inline void write_ip(struct iphdr *ip, __u32 bytes, __u8 protoco
 	ip->check = internet_checksum(ip, sizeof(*ip), 0);
 }
 
-/* Back to the sender, from the attachment or in the name of `from`. */
-static __always_inline enum verdict turn_back_to_sender(hull_t *hull, struct packet *packet, struct course *course,
-							__be32 from, __u8 protocol)
+/* To whom the packet came from: `packet` says in whose name. */
+static __always_inline enum verdict go_back(hull_t *hull, struct packet *packet, struct course *course)
 {
 	enum verdict verdict;
 
-	packet->destination = ipv4_address(packet->head.ip.saddr);
-	packet->source = ipv4_address(from);
-	packet->protocol = protocol;
 	packet->source_port = 0;
 	packet->destination_port = 0;
 	packet->fragment = FRAGMENT_NONE;
 	if ((verdict = enter_exit(packet, course, &course->attachment)))
 		return verdict;
 	return find_way(hull);
+}
+
+/* Back to the sender, from the attachment or in the name of `from`. */
+static __always_inline enum verdict turn_back_to_sender(hull_t *hull, struct packet *packet, struct course *course,
+							__be32 from, __u8 protocol)
+{
+	packet->destination = ipv4_address(packet->head.ip.saddr);
+	packet->source = ipv4_address(from);
+	packet->protocol = protocol;
+	return go_back(hull, packet, course);
 }
 
 static __always_inline enum verdict send_answer(hull_t *hull, struct packet *packet, __u32 bytes)

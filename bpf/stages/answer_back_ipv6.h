@@ -28,15 +28,8 @@ struct {
 /* `packet` says from whom. */
 static __always_inline enum verdict turn_back_ipv6(hull_t *hull, struct packet *packet, struct course *course)
 {
-	enum verdict verdict;
-
 	packet->destination = course->key.source;
-	packet->source_port = 0;
-	packet->destination_port = 0;
-	packet->fragment = FRAGMENT_NONE;
-	if ((verdict = enter_exit(packet, course, &course->attachment)))
-		return verdict;
-	return find_way(hull);
+	return go_back(hull, packet, course);
 }
 
 static __always_inline bool write_told_ipv6(hull_t *hull, struct packet *packet, struct told_ipv6 *told, bool whole)

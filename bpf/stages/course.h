@@ -84,9 +84,9 @@ struct course {
 	struct tracker row;                /* as it is to be stored */
 	struct cached_directive cached;
 	struct shortcut_key came;          /* as the packet came (shortcut.h) */
+	__u64 world;                       /* ... and when */
 	__u32 crossed_rest;                /* of an ICMP error in the other family: MTU or pointer (cross_error.h) */
 	__u8 crossed_type;                 /* of an echo, in the family in which it came (cross.h) */
-	__u64 world;                       /* ... and when */
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */
 };
 

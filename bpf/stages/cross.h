@@ -35,15 +35,6 @@ static __always_inline __u8 icmp_of(const struct address *address)
 	return is_ipv4(address) ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 }
 
-static __always_inline __u8 echo_across(const struct packet *packet, bool to_ipv6)
-{
-	bool asks = is_echo_request(packet->protocol, packet->icmp_type);
-
-	if (to_ipv6)
-		return asks ? ICMPV6_ECHO : ICMPV6_ECHO_REPLY;
-	return asks ? ICMP_ECHO : ICMP_ECHOREPLY;
-}
-
 /* As it will be, for the stages that ask whether it may leave. */
 static __always_inline void readdress_across(struct packet *packet, const struct course *course, __s32 larger)
 {
@@ -54,7 +45,7 @@ static __always_inline void readdress_across(struct packet *packet, const struct
 		packet->source_port = directive->source_port;
 		packet->destination_port = directive->destination_port;
 	} else {
-		packet->icmp_type = echo_across(packet, to_ipv6);
+		packet->icmp_type = echo_type(is_echo_request(packet->protocol, packet->icmp_type), to_ipv6);
 		packet->source_port = packet->icmp_type == ICMP_ECHO || packet->icmp_type == ICMPV6_ECHO ? directive->source_port :
 													   directive->destination_port;
 		packet->protocol = icmp_of(&directive->source);
@@ -173,8 +164,7 @@ __noinline int front_to_ipv6(hull_t *hull, __u32 before)
 /* Nobody gave it a checksum, and IPv6 wants one: of all of it, piece by piece. Zeros at the end change no sum. */
 __noinline int make_checksum(hull_t *hull, __u32 at, __u32 bytes)
 {
-	const __u32 only = 0;
-	struct crossing *piece = bpf_map_lookup_elem(&scratch_crossing, &only);
+	struct crossing *piece = this_crossing();
 	const struct packet *packet = this_packet();
 	__be32 pseudo[2] = { bpf_htonl(bytes), bpf_htonl(IPPROTO_UDP) };
 	__u64 sum;

@@ -152,10 +152,7 @@ static __always_inline void turn_content_echo(const struct course *course, struc
 	bool to_ipv6 = !is_ipv4(&directive->source), asked = icmp->type == (to_ipv6 ? ICMP_ECHO : ICMPV6_ECHO);
 	struct echo before = { bpf_htonl((__u32)icmp->type << 24 | (__u32)icmp->code << 16), icmp->identifier }, now;
 
-	if (to_ipv6)
-		icmp->type = asked ? ICMPV6_ECHO : ICMPV6_ECHO_REPLY;
-	else
-		icmp->type = asked ? ICMP_ECHO : ICMP_ECHOREPLY;
+	icmp->type = echo_type(asked, to_ipv6);
 	icmp->identifier = asked ? directive->destination_port : directive->source_port;
 	now = (struct echo){ bpf_htonl((__u32)icmp->type << 24 | (__u32)icmp->code << 16), icmp->identifier };
 	mend_content(made, ICMP_CHECKSUM, echo_difference(course, &before, &now, made->quoted_bytes));

@@ -12,6 +12,13 @@ enum icmp_across_constant {
 	ICMPV6_TIME_EXCEEDED = 3,
 };
 
+static __always_inline __u8 echo_type(bool asks, bool in_ipv6)
+{
+	if (in_ipv6)
+		return asks ? ICMPV6_ECHO : ICMPV6_ECHO_REPLY;
+	return asks ? ICMP_ECHO : ICMP_ECHOREPLY;
+}
+
 struct icmp_error {
 	__u8 type;
 	__u8 code;

@@ -65,13 +65,8 @@ static __always_inline __u32 keeper_of_answers(struct course *course, bool secon
 	return half_of(course->answers_keepers, second);
 }
 
-static __always_inline const struct cell_presence *presence_of(__u32 place)
-{
-	return bpf_map_lookup_elem(&cell_presence, &place);
-}
-
-/* Bits: who lived a moment ago, and is not among the living. */
-__noinline __u32 lately_left(__u32 seconds)
+/* Bits: whose presence changed within so many seconds: who left, or who came. */
+__noinline __u32 changed_lately(bool left, __u32 seconds)
 {
 	const struct course *course = this_course();
 	__u32 places = 0;
@@ -79,29 +74,25 @@ __noinline __u32 lately_left(__u32 seconds)
 	if (!course)
 		return 0;
 	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
-		const struct cell_presence *row = presence_of(place);
+		const struct cell_presence *row = bpf_map_lookup_elem(&cell_presence, &place);
+		__u64 when = !row ? 0 : left ? row->left : row->came;
 
-		if (row && row->left && course->now < row->left + seconds * SECOND)
+		if (when && course->now < when + seconds * SECOND)
 			places |= 1u << place;
 	}
 	return places;
 }
 
-/* ... who is back, or new, and may not have heard yet what it is to keep. */
-__noinline __u32 lately_came(void)
+/* Who lived a moment ago, and is not among the living. */
+static __always_inline __u32 lately_left(__u32 seconds)
 {
-	const struct course *course = this_course();
-	__u32 places = 0;
+	return changed_lately(true, seconds);
+}
 
-	if (!course)
-		return 0;
-	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
-		const struct cell_presence *row = presence_of(place);
-
-		if (row && row->came && course->now < row->came + CELL_ABSENCE_SECONDS * SECOND)
-			places |= 1u << place;
-	}
-	return places;
+/* Who is back, or new, and may not have heard yet what it is to keep. */
+static __always_inline __u32 lately_came(void)
+{
+	return changed_lately(false, CELL_ABSENCE_SECONDS);
 }
 
 static __always_inline __u32 rank_among(struct course *course, __u64 hash, __u32 flags, __u32 places)

@@ -279,7 +279,7 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         return RestSearch._make(layout.unpack(packed))
 
     def send_copies(self, flows: int) -> bytes:
-        """Of the next `flows` in the queue to the other nodes that are to keep them; the last frame. A few microseconds for each. The
+        """Of the next `flows` in the list to the other nodes that are to keep them; the last frame. A few microseconds for each. The
         thread must be in the node's network namespace. Raises DataplaneError."""
         try:
             return syscall.test_run(self._programs["flow_copy"], COPY_FRAME, syscall.RunContext(), flows).frame
