@@ -23,7 +23,6 @@ from rookery.hyperplane.placement import Placement
 
 MOST = 256  # rows of a table that are told
 SECOND = 1_000_000_000
-PROVISIONAL_SECONDS = 10  # bpf/stages/top.h: a SYN that comes again asks again
 TABLES = ("trackers", "directives")
 
 
@@ -55,9 +54,10 @@ def lifetime(row: Tracker) -> int:
 
 
 def left_at_top(row: CachedDirective, now: int) -> float:
-    """Seconds until a top asks again; bpf/stages/top.h."""
+    """Seconds until a top asks again, however busy the flow is (bpf/stages/top.h); of a handshake's first packet, until it is silent for
+    so long."""
     if row.flags & DirectiveFlag.PROVISIONAL:
-        return PROVISIONAL_SECONDS - (now - row.seen) / SECOND
+        return CellConstant.LEASE_SECONDS - (now - row.seen) / SECOND
     return min(row.idle_seconds, CellConstant.REST_SECONDS) / 2 - (now - row.leased) / SECOND
 
 
