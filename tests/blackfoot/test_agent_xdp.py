@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.dataplane.attach import AttachMode
-from rookery.host import card
+from rookery.host import card, ethtool
 from rookery.host.card import CardError
 from rookery.intent.host import GatewayIntent
 from tests.blackfoot.one_edge import EDGE, POOL, OneEdge, built
@@ -65,6 +65,6 @@ def test_the_next_agent_may_attach_without_it_and_with_it_again(edge: OneEdge):
 
 
 def test_a_card_that_goes_on_joining_packets_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(card, "_ethtool", lambda *_words: "Features for u0:\nlarge-receive-offload: on [fixed]\nrx-gro-hw: off\n")
+    monkeypatch.setattr(ethtool, "_ethtool", lambda *_words: "Features for u0:\nlarge-receive-offload: on [fixed]\nrx-gro-hw: off\n")
     with pytest.raises(CardError, match="large-receive-offload"):
         card.hand_over_as_received("u0")

@@ -6,12 +6,12 @@ SubstrateError   it is not; the agent's main prints the sentence and exits with 
 from __future__ import annotations
 
 import ipaddress
-import subprocess
 from typing import NamedTuple
 
 from rookery.dataplane.addresses import substrate_bytes
 from rookery.dataplane.formats import SubstrateConfig
 from rookery.host.config import NodeConfig
+from rookery.host.ethtool import EthtoolError, switch_off
 from rookery.host.netlink import IPRoute
 
 OVERHEAD = 66  # outer IPv4 20, UDP 8, Geneve 8, option "origin" 16, inner Ethernet 14
@@ -75,18 +75,9 @@ def row(config: NodeConfig, link: Substrate) -> SubstrateConfig:
 def segment_udp_in_software(device: str) -> None:
     """A tenant's UDP_SEGMENT packet that left in one piece inside a tunnel would be lost whole, silently.
     Raises SubstrateError when the device goes on doing it."""
-    _ethtool("-K", device, UDP_SEGMENTATION, "off")
-    for line in _ethtool("-k", device).splitlines():
-        feature, _, state = line.strip().partition(": ")
-        if feature == UDP_SEGMENTATION and state.split()[0] != "off":
-            raise SubstrateError(f"{device} will not switch {UDP_SEGMENTATION} off: {state}")
-
-
-def _ethtool(*arguments: str) -> str:
     try:
-        done = subprocess.run(("ethtool", *arguments), capture_output=True, text=True, timeout=10, check=False)
-    except FileNotFoundError as error:
-        raise SubstrateError("ethtool is missing: apt install ethtool") from error
-    if done.returncode != 0:
-        raise SubstrateError(f"ethtool {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout
+        left = switch_off(device, UDP_SEGMENTATION)
+    except EthtoolError as error:
+        raise SubstrateError(str(error)) from error
+    if left:
+        raise SubstrateError(f"{device} will not switch {UDP_SEGMENTATION} off: {left[UDP_SEGMENTATION]}")
