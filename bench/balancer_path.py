@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.cell_path import first_packets, new_flows, wait_until_settled
+from bench.cell_path import first_packets, new_flows, table, wait_until_settled
 from bench.edge_topology import Shape
 from bench.load import FLOW_PORT, FLOW_PORTS, PORT
 from bench.path import LOADS, measure, ratios, wait_for_listener
@@ -198,17 +198,7 @@ def main() -> None:
         figures = measure(topologies, options.rounds, options.seconds, (*LOADS, new_flows, first_packets))
     against = {base: ratios(figures, base) for base in PEERS}
     told = {"nodes": options.nodes, "peers": list(PEERS), "figures": figures, "against": against}
-    print(json.dumps(told) if options.json else table(against))
-
-
-def table(summary: dict[str, Any]) -> str:
-    names = (*PEERS, "rookery")
-    lines = [f"{'figure':<26}" + "".join(f"{name:>14}" for name in (*names, *(f"/{base}" for base in PEERS)))]
-    for key in summary["plain"]["rookery"]:
-        values = [summary["plain"][name][key]["median"] for name in names]
-        values += [summary[base]["rookery"][key]["ratio"] for base in PEERS]
-        lines.append(f"{key:<26}" + "".join(f"{value:>14.4g}" for value in values))
-    return "\n".join(lines)
+    print(json.dumps(told) if options.json else table(against, PEERS))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import Any
@@ -160,20 +160,20 @@ def main() -> None:
         found = by_size(options.rounds)
         summary = {size: {base: ratios(figures, base) for base in PEERS} for size, figures in found.items()}
         told = {"sizes": found, "against": summary}
-        print(json.dumps(told) if options.json else "\n\n".join(f"{size} nodes\n{table(one)}" for size, one in summary.items()))
+        print(json.dumps(told) if options.json else "\n\n".join(f"{size} nodes\n{table(one, PEERS)}" for size, one in summary.items()))
         return
     with built(options.nodes) as topologies:
         figures = measure(topologies, options.rounds, options.seconds, (*LOADS, tcp_stream_in, new_flows, first_packets))
     against = {base: ratios(figures, base) for base in PEERS}
-    print(json.dumps({"nodes": options.nodes, "figures": figures, "against": against}) if options.json else table(against))
+    print(json.dumps({"nodes": options.nodes, "figures": figures, "against": against}) if options.json else table(against, PEERS))
 
 
-def table(summary: dict) -> str:
-    names = (*PEERS, "rookery")
-    lines = [f"{'figure':<26}" + "".join(f"{name:>14}" for name in (*names, *(f"/{base}" for base in PEERS)))]
+def table(summary: dict[str, Any], peers: Iterable[str]) -> str:
+    names = (*peers, "rookery")
+    lines = [f"{'figure':<26}" + "".join(f"{name:>14}" for name in (*names, *(f"/{base}" for base in peers)))]
     for key in summary["plain"]["rookery"]:
         values = [summary["plain"][name][key]["median"] for name in names]
-        values += [summary[base]["rookery"][key]["ratio"] for base in PEERS]
+        values += [summary[base]["rookery"][key]["ratio"] for base in peers]
         lines.append(f"{key:<26}" + "".join(f"{value:>14.4g}" for value in values))
     return "\n".join(lines)
 
