@@ -11,7 +11,6 @@ one, two, three and kept are targets; everybody is open to all, but kept, which 
 
 from __future__ import annotations
 
-import datetime
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from rookery.region.namespaces import inside
 from rookery.region.status import live_generation
 from rookery.tour.permission import rule
 from rookery.tour.talk import Talker, talker_in, talker_outside
+from tests.cloudwatch import measured
 from tests.waiting import until
 
 VPCS = {"shop": "10.80.0.0/16", "buyer": "10.80.0.0/16", "friend": "10.81.0.0/16"}
@@ -137,18 +137,8 @@ class Street:
 
     def measured(self, whose: str, namespace: str, name: str, statistic: str, **dimensions: str) -> float:
         """In the last hour: what was counted, or the highest. `whose`: "shop" or "buyer"; in dimensions' names __ stands for a blank."""
-        now = datetime.datetime.now(datetime.UTC)
-        found = self.clients[f"{whose}'s metrics"].get_metric_statistics(
-            Namespace=namespace,
-            MetricName=name,
-            Dimensions=[{"Name": key.replace("__", " "), "Value": value} for key, value in dimensions.items()],
-            StartTime=now - datetime.timedelta(hours=1),
-            EndTime=now + datetime.timedelta(minutes=1),
-            Period=60,
-            Statistics=[statistic],
-        )["Datapoints"]
-        values = [one[statistic] for one in found]
-        return sum(values) if statistic == "Sum" else max(values, default=0)
+        named = {key.replace("__", " "): value for key, value in dimensions.items()}
+        return measured(self.clients[f"{whose}'s metrics"], namespace, name, statistic, named)
 
     def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED) -> str:
         """`check`: port of the health checks."""

@@ -18,6 +18,7 @@ from rookery.dataplane.addresses import address_bytes, address_text
 from rookery.dataplane.formats import Direction, DirectiveFlag, FlowKey, RouteKind, Verdict
 from tests.dataplane import cells, model_cell, plan, plan_cell, plan_edge, rule_rows
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.guarded_gateway import legs
 from tests.dataplane.packets import IP
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import NAT, NAT_ADDRESS, NAT_SECOND
@@ -264,29 +265,17 @@ def test_a_later_fragment_without_its_first_belongs_to_nobody(cell: Cell) -> Non
     assert out(cell, Raw(b"x" * 40), flags=0, frag=3, proto=17, id=9).verdict is Verdict.DROP_UNKNOWN_FRAGMENT
 
 
-DENIED = 88
-
-
-@pytest.mark.parametrize(("denied", "legs"), [
+@pytest.mark.parametrize(("denied", "verdicts"), [
     (rule_rows.into(rule_rows.TCP, (1024, 65535)), ("SENT", "DROP_NETWORK_ACL_INGRESS")),
     (rule_rows.into(rule_rows.ALL, cidr="10.7.1.0/24"), ("DROP_NETWORK_ACL_INGRESS",)),
     (rule_rows.out(rule_rows.ALL, cidr="192.0.2.0/24"), ("DROP_NETWORK_ACL_EGRESS",)),
     (rule_rows.out(rule_rows.TCP, 1111, "10.7.1.0/24"), ("SENT", "DROP_NETWORK_ACL_EGRESS")),
 ], ids=["answers of the server", "the inside", "the server", "answers to the inside"])  # fmt: skip
-def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell, denied: rule_rows.Rule, legs: tuple[str, ...]) -> None:
+def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell, denied: rule_rows.Rule, verdicts: tuple[str, ...]) -> None:
     """T6-16."""
     open_rest = [replace(denied, allow=False), *(rule_rows.Rule(direction) for direction in Direction)]
-    for node in cell.nodes:
-        rule_rows.put_acl(node.real, DENIED, open_rest)
-        guarded = plan_cell.attachment(NAT, acl=DENIED, open_egress=0, open_ingress=0)
-        node.real.attachments.put_many({plan_cell.attachment_key(NAT): guarded})
-    went = out(cell, tcp())
-    verdicts = [went.verdict.name]
-    if went.verdict is Verdict.SENT:
-        verdicts.append(back(cell, tcp("SA", 443, went.packet.sport), went.packet.src).verdict.name)
-    for node in cell.nodes:
-        rule_rows.remove_lists(node.real, DENIED)
-    assert tuple(verdicts) == legs
+    answered = legs(cell, open_rest, lambda: out(cell, tcp()), lambda went: back(cell, tcp("SA", 443, went.packet.sport), went.packet.src))
+    assert answered == verdicts
 
 
 def test_the_routes_of_the_gateways_subnet_are_followed_packet_by_packet(cell: Cell) -> None:

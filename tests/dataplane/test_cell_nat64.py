@@ -34,6 +34,7 @@ from rookery.host.lines import line_of
 from rookery.trace.telling import step_line
 from tests.dataplane import cells, model_cell, model_nat64, plan, plan_cell, plan_edge, rule_rows
 from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.guarded_gateway import legs
 from tests.dataplane.model_nat64 import beside
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import NAT, NAT_ADDRESS, NAT_SECOND
@@ -421,29 +422,17 @@ def test_an_address_inside_the_vpc_is_reached_by_the_gateways_own_routes(cell: C
     assert (went.host, went.packet.dst) == (str(plan.HOST_B), "10.7.2.7")
 
 
-DENIED = 88
-
-
-@pytest.mark.parametrize(("denied", "legs"), [
+@pytest.mark.parametrize(("denied", "verdicts"), [
     (rule_rows.into(rule_rows.ALL, cidr="2001:db8:7:1::/64"), ("DROP_NETWORK_ACL_INGRESS",)),
     (rule_rows.into(rule_rows.ALL, cidr="192.0.2.0/24"), ("SENT", "DROP_NETWORK_ACL_INGRESS")),
     (rule_rows.out(rule_rows.ALL, cidr="192.0.2.0/24"), ("DROP_NETWORK_ACL_EGRESS",)),
     (rule_rows.out(rule_rows.TCP, 1111, "2001:db8:7:1::/64"), ("SENT", "DROP_NETWORK_ACL_EGRESS")),
 ], ids=["the inside", "answers of the server", "the server", "answers to the inside"])  # fmt: skip
-def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell, denied: rule_rows.Rule, legs: tuple[str, ...]) -> None:
+def test_the_network_acl_of_the_gateways_subnet_is_asked_on_both_legs(cell: Cell, denied: rule_rows.Rule, verdicts: tuple[str, ...]) -> None:
     """T6-16: each leg in its own family."""
     open_rest = [replace(denied, allow=False), *(rule_rows.Rule(direction) for direction in Direction), *(rule_rows.Rule(direction, cidr="::/0") for direction in Direction)]
-    for node in cell.nodes:
-        rule_rows.put_acl(node.real, DENIED, open_rest)
-        guarded = plan_cell.attachment(NAT, acl=DENIED, open_egress=0, open_ingress=0)
-        node.real.attachments.put_many({plan_cell.attachment_key(NAT): guarded})
-    went = asks(cell, tcp())
-    verdicts = [went.verdict.name]
-    if went.verdict is Verdict.SENT:
-        verdicts.append(back(cell, tcp("SA", 443, went.packet.sport), went.packet.src).verdict.name)
-    for node in cell.nodes:
-        rule_rows.remove_lists(node.real, DENIED)
-    assert tuple(verdicts) == legs
+    answered = legs(cell, open_rest, lambda: asks(cell, tcp()), lambda went: back(cell, tcp("SA", 443, went.packet.sport), went.packet.src))
+    assert answered == verdicts
 
 
 def test_a_trace_says_that_the_family_changes(alone: Cell) -> None:

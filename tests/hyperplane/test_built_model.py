@@ -11,16 +11,14 @@ from random import Random
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from tests.hyperplane.built import Built, World
-from tests.hyperplane.chance import FLOWS, throw
-from tests.hyperplane.protocol import NODES, Violation
+from tests.hyperplane.chain_histories import PLACES, Chain
+from tests.hyperplane.chance import throw
+from tests.hyperplane.protocol import Violation
 from tests.hyperplane.test_protocol_model import BEATS, DOUBT, STORM, TAILS
 
-PLACES = st.integers(0, NODES - 1)
-NUMBERS = st.integers(0, 60)
 CALM = {"packet": 20, "data": 10, "deliver": 40, "beat": 0.3, "copy": 4, "tick": 12, "kill": 0.3, "restart": 2, "lose": 8, "suspect": 0.2}
 MUTE = {"beat": 0, "packet": 20, "data": 12, "deliver": 50, "tick": 10}
 STILL = {"copy": 4, "ring": 0, "adopt": 0}
@@ -44,67 +42,18 @@ def test_no_throw_of_dice_breaks_an_invariant(weather: str) -> None:
     assert [found for dice in range(40) if (found := violation(dice, WEATHERS[weather], Built()))] == []
 
 
-class Chain(RuleBasedStateMachine):
+class BuiltChain(Chain):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-
-    @rule(flow=st.sampled_from(FLOWS), top=PLACES, begins=st.booleans())
-    def a_packet_comes_from_inside(self, flow, top, begins):
-        self.world.packet(flow, top, begins)
-
-    @precondition(lambda self: self.world.visible)
-    @rule(top=PLACES, number=NUMBERS)
-    def an_answer_comes_from_outside(self, top, number):
-        seen = sorted(self.world.visible)
-        self.world.answer_from_outside(seen[number % len(seen)].back, top)
-
-    @precondition(lambda self: self.world.net)
-    @rule(most=st.integers(1, 12))
-    def messages_arrive(self, most):
-        self.world.deliver_all(most)
-
-    @precondition(lambda self: self.world.net)
-    @rule(number=NUMBERS)
-    def a_message_overtakes_others(self, number):
-        self.world.deliver(number)
-
-    @precondition(lambda self: self.world.net)
-    @rule(number=NUMBERS)
-    def a_message_is_lost(self, number):
-        self.world.lose(number)
-
-    @rule(ticks=st.integers(1, 4))
-    def time_passes(self, ticks):
-        self.world.tick(ticks)
-
-    @rule(top=PLACES)
-    def a_top_sends_its_heartbeats(self, top):
-        self.world.beat(top)
 
     @rule(place=PLACES)
     def a_node_tells_the_other_keepers_what_it_keeps(self, place):
         self.world.copy(place)
 
-    @rule(place=PLACES)
-    def a_node_dies(self, place):
-        self.world.kill(place)
-
-    @rule(place=PLACES)
-    def a_node_comes_back_empty(self, place):
-        self.world.restart(place)
-
-    @rule(place=PLACES, other=PLACES)
-    def a_node_wrongly_thinks_another_dead(self, place, other):
-        self.world.suspect(place, other)
-
-    @rule(place=PLACES)
-    def a_node_trusts_again(self, place):
-        self.world.trust(place)
-
 
 def test_hypothesis_finds_no_history_that_breaks_an_invariant() -> None:
-    run_state_machine_as_test(Chain, settings=settings(max_examples=25, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(BuiltChain, settings=settings(max_examples=25, stateful_step_count=50, deadline=None))
 
 
 # Where the dice find it: the weather, and the throw. Another model needs other throws.

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import signal
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import pytest
 from rookery.hyperplane.health import FAILED, WRONG_CODE
 from rookery.region.layout import Layout
 from rookery.region.supervisor import read_records
+from tests.cloudwatch import measured
 from tests.conftest import RunningRegion
 from tests.region.balancer_stage import CHECK, Stage
 from tests.waiting import until
@@ -98,28 +98,13 @@ def cloudwatch(stage: Stage) -> Any:
     return stage.region.client("cloudwatch")
 
 
-def measured(cloudwatch: Any, stage: Stage, statistic: str, name: str, **more: str) -> float:
-    """Of the balancer, in the last hour: what was counted, or the highest."""
-    dimensions = {"LoadBalancer": stage.balancer.partition("loadbalancer/")[2], **more}
-    now = datetime.datetime.now(datetime.UTC)
-    found = cloudwatch.get_metric_statistics(
-        Namespace="AWS/NetworkELB",
-        MetricName=name,
-        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=now - datetime.timedelta(hours=1),
-        EndTime=now + datetime.timedelta(minutes=1),
-        Period=60,
-        Statistics=[statistic],
-    )["Datapoints"]
-    values = [one[statistic] for one in found]
-    return sum(values) if statistic == "Sum" else max(values, default=0)
-
-
 def test_what_the_balancer_does_is_measured(stage: Stage, cloudwatch: Any):
     """T7-09: the group of which nobody passes got a flow. Checks are no traffic."""
 
     def of(*asked: str, **more: str) -> float:
-        return measured(cloudwatch, stage, *asked, **more)
+        statistic, name = asked
+        dimensions = {"LoadBalancer": stage.balancer.partition("loadbalancer/")[2], **more}
+        return measured(cloudwatch, "AWS/NetworkELB", name, statistic, dimensions)
 
     def flows() -> list[float]:
         return [of("Sum", "NewFlowCount_TCP", **more) for more in ({}, *ZONES)]
