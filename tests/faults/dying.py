@@ -15,14 +15,10 @@ def wait_in_use(scene: Scene, *nodes: str) -> None:
     until(lambda: all(map(scene.cell.is_in_use, nodes)), f"{nodes} are in use", within=BACK)
 
 
-def kept(scene: Scene, node: str) -> int:
-    """Flows, each direction counted."""
-    return len(cell_flows.trackers(scene.region.name, node))
-
-
 def wait_refilled(scene: Scene, load: CellLoad, node: str) -> None:
-    """A node knows again what it is to keep: each flow has two directions, and two of four nodes for each."""
-    until(lambda: kept(scene, node) > load.held, lambda: f"{node} knows only {kept(scene, node)} flows", within=BACK)
+    """A node knows again what it is to keep: each connection has two directions, and two of four nodes for each."""
+    region = scene.region.name
+    until(lambda: cell_flows.live(region, node) > load.held, lambda: f"{node} knows only {cell_flows.live(region, node)} flows", within=BACK, every=0.1)
 
 
 def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:

@@ -28,13 +28,14 @@ from rookery.region import namespaces
 from rookery.region.layout import CELL, PAGE_ADDRESSES, Layout
 from rookery.region.ready import node_states
 from rookery.region.status import current
+from rookery.region.substrate import DEVICE
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
 from rookery.testing.cell_stage import BALANCER, STREAMS
 from rookery.testing.ends import End, at_server
 from rookery.testing.history import Knocks
-from tests.faults.cell_scene import SCALE, Scene, cell_scene
+from tests.faults.cell_scene import OBSERVED, SCALE, Scene, cell_scene, observed
 from tests.faults.dying import BACK, begin_anew, die, wait_in_use
 from tests.faults.harm import frozen, kill, process_of, until
 from tests.faults.size import IS_WHOLE, only_if_asked
@@ -56,6 +57,7 @@ def scene() -> Iterator[Scene]:
         history = made.finish_history()
         assert history.broken == [], history.told()
         assert history.begun > SCALE.held and history.crossed > 100 * history.of_the_cell
+        print(f"\n{observed(history)}")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,7 @@ def remembered(scene: Scene) -> Iterator[None]:
         revive(scene.region.name, node)
     wait_in_use(scene, *scene.nodes)
     history = scene.hear()
+    assert history.observed() > OBSERVED, observed(history)
     assert history.broken == [], history.told()
 
 
@@ -144,16 +147,17 @@ def test_nodes_come_and_go_while_the_ring_changes_and_no_connection_breaks(scene
 
 @contextmanager
 def loses(scene: Scene, sender: str, receiver: str, percent: int) -> Iterator[None]:
-    """So many of a hundred packets from one node to another."""
-    addresses = [scene.cell.nodes[node].address for node in (sender, receiver)]
-    wire = namespaces.inside(Layout(scene.region.name).substrate_namespace, "nft")
-    chance = f"ip saddr {addresses[0]} ip daddr {addresses[1]} numgen random mod 100 < {percent} counter drop"
-    namespaces.run(*wire, "add table bridge loss; add chain bridge loss way { type filter hook forward priority 0; };" + f"add rule bridge loss way {chance}")
+    """So many of a hundred packets from one node to another, as they leave: whatever the switch is made of."""
+    plan = Layout(scene.region.name)
+    wire = namespaces.inside(plan.host_namespace(sender), "nft")
+    chance = f"ip daddr {scene.cell.nodes[receiver].address} numgen random mod 100 < {percent} counter drop"
+    chain = f'add chain netdev loss way {{ type filter hook egress device "{DEVICE}" priority 0; }}'
+    namespaces.run(*wire, f"add table netdev loss; {chain}; add rule netdev loss way {chance}")
     try:
         yield
     finally:
-        lost = namespaces.run(*wire, "list", "table", "bridge", "loss")
-        namespaces.run(*wire, "delete", "table", "bridge", "loss")
+        lost = namespaces.run(*wire, "list", "table", "netdev", "loss")
+        namespaces.run(*wire, "delete", "table", "netdev", "loss")
     assert "packets 0" not in lost, "the way was never used"
 
 

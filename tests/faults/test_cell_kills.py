@@ -15,7 +15,7 @@ import pytest
 
 from rookery.testing.cell_deaths import DEATHS
 from rookery.testing.cell_load import CellLoad
-from tests.faults.cell_scene import cell_scene
+from tests.faults.cell_scene import OBSERVED, cell_scene, observed
 from tests.faults.dying import die
 from tests.faults.size import IS_WHOLE, only_if_asked
 
@@ -49,6 +49,8 @@ def test_fifty_nodes_die_and_the_largest_gap_is_short(record_property: Callable[
     told = {"all": shown(taken)} | {how: shown(each) for how, each in gaps.items()}
     record_property("without a way", told)
     print("", *(f"without a way, {how}: {words}" for how, words in told.items()), sep="\n")
+    print(observed(history))
+    assert history.observed() > OBSERVED, observed(history)
     assert history.broken == [], history.told()
     assert max(broken.values()) == 0
     assert not any(one["failed"] for one in visited.values())

@@ -29,7 +29,7 @@ from collections.abc import Callable
 HEAD = struct.Struct("!QQ16s")
 BLOCK = HEAD.size + 32
 TICK = 0.01
-AT_ONCE = 100
+PACE = 1000.0  # connections that one end begins in a second: a machine that does nothing else is heard by nobody
 PATIENCE = 30.0
 THREE_TRIES = 3.5  # seconds: a kernel sends a SYN again after one and three
 
@@ -79,8 +79,10 @@ class Crowd:
                 member.send()
             turn, due = turn + 1, max(due + TICK, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-        for member in self.members:
-            member.finish()
+        for turn_of_members in self.turns:  # not all at once, either
+            for member in list(turn_of_members):
+                member.finish()
+            await asyncio.sleep(TICK)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -209,10 +211,14 @@ async def keep_visiting(crowd: Crowd, address: str, port: int, rate: float) -> N
 
 
 async def gather(crowd: Crowd, address: str, port: int, count: int) -> None:
-    loop = asyncio.get_running_loop()
-    for first in range(0, count, AT_ONCE):
-        batch = range(first, min(first + AT_ONCE, count))
-        await asyncio.gather(*(loop.create_connection(lambda: Member(crowd, calls=True), address, port) for _ in batch))
+    loop, began = asyncio.get_running_loop(), time.monotonic()
+    making = []
+    for number in range(count):
+        making.append(asyncio.create_task(loop.create_connection(lambda: Member(crowd, calls=True), address, port)))
+        ahead = number / PACE - (time.monotonic() - began)
+        if ahead > TICK:
+            await asyncio.sleep(ahead)
+    await asyncio.gather(*making)
 
 
 async def main(role: str, address: str, port: int, every: float, many: float) -> None:
