@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
@@ -9,6 +11,11 @@ from tests.faults.cell_scene import Scene
 from tests.faults.harm import until
 
 BACK = 60.0  # seconds in which who died is in use again
+
+
+def progress(what: str) -> None:
+    """To who waits for an hour."""
+    print(f"\n{time.strftime('%T')} {what}", end="", flush=True)
 
 
 def wait_in_use(scene: Scene, *nodes: str) -> None:
@@ -31,6 +38,7 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     revive(scene.region.name, node)
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
+    progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms")
     return gap
 
 
@@ -40,3 +48,4 @@ def begin_anew(scene: Scene, load: CellLoad, node: str) -> None:
     until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
+    progress(f"{node} died and knows all again")

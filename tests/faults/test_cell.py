@@ -36,7 +36,7 @@ from rookery.testing.cell_stage import BALANCER, STREAMS
 from rookery.testing.ends import End, at_server
 from rookery.testing.history import Knocks
 from tests.faults.cell_scene import OBSERVED, SCALE, Scene, cell_scene, observed
-from tests.faults.dying import BACK, begin_anew, die, wait_in_use
+from tests.faults.dying import BACK, begin_anew, die, progress, wait_in_use
 from tests.faults.harm import frozen, kill, process_of, until
 from tests.faults.size import IS_WHOLE, only_if_asked
 
@@ -176,6 +176,7 @@ def test_a_way_between_two_nodes_that_loses_packets_misleads_none(scene: Scene, 
     scene.hear().knocks = Knocks()
     ways = pairs(scene)
     for sender, receiver in ways:
+        progress(f"from {sender} to {receiver} 30 % are lost")
         with loses(scene, sender, receiver, 30), load.visiting(SERVER, STREAMS, 100) as visitor:
             until(lambda visitor=visitor: visitor.asked()["connections"] >= SCALE.tried / len(ways), "so many visits")
         assert load.left[-1]["broken"] == 0

@@ -42,7 +42,6 @@ def test_fifty_nodes_die_and_the_largest_gap_is_short(record_property: Callable[
     with cell_scene() as scene, closing(CellLoad(scene.wren, scene.owl, held=HELD, every=2.0, flows=2, rate=20)) as load:
         for how, node in of(KILLS):
             gaps[how].append(die(scene, load, how, node))
-            print(f"\n{how} of {node}: without a way for {1000 * gaps[how][-1]:.0f} ms", end="", flush=True)
         broken, visited = load.broken(), load.visited()
         history = scene.finish_history()
     taken = [gap for each in gaps.values() for gap in each]

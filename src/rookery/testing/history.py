@@ -185,7 +185,7 @@ class History:
     def observed(self) -> float:
         """The share of what it should have seen, 0 to 1."""
         hidden = self.missed + self.unseen + self.unjudged
-        return 1 - hidden / max(1, hidden + self.crossed)
+        return self.crossed / (self.crossed + hidden) if hidden else 1.0
 
     def miss(self, until: float, packets: int) -> None:
         """From now until then so many packets were not seen."""
@@ -318,6 +318,8 @@ class History:
         if not flow.takes(entered, answers=False):
             if late is not None and late.takes(entered, answers=False) and late.way == left.ends:
                 return
+            if self._tells_nothing(entered, left.ends == flow.way):
+                return
             self.unseen += 1
             flow = self._learn(entered.ends, left.ends, entered, left)
         elif left.ends != flow.way and not (self.forgets and late and left.ends == late.way):
@@ -329,10 +331,19 @@ class History:
                 self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}", entered.ends, flow.way, left.ends)
         self._note(flow, entered, answers=False)
 
+    def _tells_nothing(self, entered: Seen, is_led_as_known: bool) -> bool:
+        """A reset whose numbers are of no connection that is known: it answers what came astray or late, and begins nothing."""
+        if not entered.flags & RST:
+            return False
+        self.unseen += not is_led_as_known
+        return True
+
     def _answer(self, askers: list[Flow], entered: Seen, left: Seen) -> None:
         """`askers`: who has that port now, and who had it before."""
         flow = next((one for one in askers if one.takes(entered, answers=True)), None)
         if flow is None:
+            if self._tells_nothing(entered, any(one.key.reverse == left.ends for one in askers)):
+                return
             self.unseen += 1
             flow = self._learn(left.ends.reverse, entered.ends.reverse, entered, left)
         elif left.ends != flow.key.reverse:
