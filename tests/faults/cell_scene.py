@@ -137,7 +137,7 @@ class Scene:
         known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
         return sum(count >= 2 for count in known.values())
 
-    def unheard(self, ports: range) -> int:
+    def unheard(self, ports: range) -> set[FlowKey]:
         """Connections of wren's client from these ports whose newest decision one of their two nodes has not heard of yet. Should it be the
         other that dies now, those were two faults at once."""
         trackers = {node: cell_flows.trackers_from(self.region.name, node, CLIENT, ports) for node in self.nodes}
@@ -152,7 +152,7 @@ class Scene:
             row = trackers[node].get(key)
             return row is not None and row.version == newest[key].version
 
-        return sum(not all(has_heard(node, key) for node in self.keepers(key)) for key in lives)
+        return {key for key in lives if not all(has_heard(node, key) for node in self.keepers(key))}
 
     def flows(self, dying: tuple[str, ...]) -> list[Kept]:
         """Should these nodes die now. Who lives then is asked, all of them: there are two."""
@@ -181,10 +181,10 @@ def observed(history: History) -> str:
 
 @contextmanager
 def in_no_hurry() -> Iterator[None]:
-    """Whatever else wants the processor goes first: what is observed is not to suffer from being looked at."""
+    """Who carries packets goes first: what is observed is not to suffer from being looked at."""
     this = threading.get_native_id()
     before = os.getpriority(os.PRIO_PROCESS, this)
-    os.setpriority(os.PRIO_PROCESS, this, 19)
+    os.setpriority(os.PRIO_PROCESS, this, before + 5)
     try:
         yield
     finally:

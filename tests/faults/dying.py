@@ -18,6 +18,10 @@ def progress(what: str) -> None:
     print(f"\n{time.strftime('%T')} {what}", end="", flush=True)
 
 
+def told(scene: Scene) -> str:
+    return f"{len(scene.history.broken)} rules broken, {100 * scene.history.observed():.3f} % observed"
+
+
 def wait_in_use(scene: Scene, *nodes: str) -> None:
     until(lambda: all(map(scene.cell.is_in_use, nodes)), f"{nodes} are in use", within=BACK)
 
@@ -34,11 +38,11 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     DEATHS[how](scene.region.name, node)
     until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
     gap = max(load.silence().values())
-    scene.hear()
     revive(scene.region.name, node)
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
-    progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms")
+    scene.hear()
+    progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms; {told(scene)}")
     return gap
 
 
@@ -48,4 +52,5 @@ def begin_anew(scene: Scene, load: CellLoad, node: str) -> None:
     until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
-    progress(f"{node} died and knows all again")
+    scene.hear()
+    progress(f"{node} died and knows all again; {told(scene)}")

@@ -370,6 +370,16 @@ def test_a_node_dies_while_another_is_added_and_no_connection_breaks(scene: Scen
     assert max(load.broken().values()) == 0
 
 
+def wait_heard(scene: Scene, ports: range) -> None:
+    """Of connections that there are now: visits come and go."""
+    unheard = scene.unheard(ports)
+
+    def still_unheard() -> int:
+        return len(unheard & scene.unheard(ports))
+
+    until(lambda: not still_unheard(), lambda: f"{still_unheard()} flows are not known where they should be", within=BACK, every=0.1)
+
+
 def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_whoever_dies(scene: Scene, load: CellLoad):
     """The nodes that its packets pass through have seen other connections of it, and those that keep it may have missed their ends."""
     few = range(40_000, 40_000 + 2 * SCALE.extra)
@@ -377,7 +387,7 @@ def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_who
         for _ in range(3):
             callers = [load.call(address, SCALE.extra // 2, 0.5) for address in (SERVER, BALANCER)]
             for node in sorted(scene.shard()):
-                until(lambda: not scene.unheard(few), lambda: f"{scene.unheard(few)} flows are not known where they should be", within=BACK)
+                wait_heard(scene, few)
                 die(scene, load, "cable", node)
             load.left += [caller.asked("end") for caller in callers]
             assert [one["broken"] for one in load.left[-2:]] == [0, 0]
@@ -396,7 +406,7 @@ def test_where_both_nodes_that_keep_a_flow_die_at_once_it_is_reset_and_others_go
     dead = min(tuple(sorted(pair)) for pair in pairs if pair != scene.shard(scene.owl))
     with closing(CellLoad(scene.wren, scene.owl, held=SCALE.extra, every=0.5, flows=1)) as made:
         made.settle()
-        until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed")
+        until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed", every=0.1)
         flows = scene.flows(dead)
         for node in dead:
             DEATHS["cable"](scene.region.name, node)
