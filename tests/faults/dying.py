@@ -18,8 +18,9 @@ def progress(what: str) -> None:
     print(f"\n{time.strftime('%T')} {what}", end="", flush=True)
 
 
-def told(scene: Scene) -> str:
-    return f"{len(scene.history.broken)} rules broken, {100 * scene.history.observed():.3f} % observed"
+def told(scene: Scene, load: CellLoad) -> str:
+    failed = sum(one["failed"] for one in load.visited().values())
+    return f"{len(scene.history.broken)} times a rule was broken, {failed} visits failed, {100 * scene.history.observed():.3f} % observed"
 
 
 def wait_in_use(scene: Scene, *nodes: str) -> None:
@@ -42,7 +43,7 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
     scene.hear()
-    progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms; {told(scene)}")
+    progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms; {told(scene, load)}")
     return gap
 
 
@@ -53,4 +54,4 @@ def begin_anew(scene: Scene, load: CellLoad, node: str) -> None:
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
     scene.hear()
-    progress(f"{node} died and knows all again; {told(scene)}")
+    progress(f"{node} died and knows all again; {told(scene, load)}")

@@ -54,17 +54,16 @@ def send(cable: Cable, count: int, port: int = PORT) -> None:
 
 def heard(capture: Capture) -> list[Frame | Missed]:
     capture.finish()
-    return capture.heard()
+    return list(capture.heard())
 
 
-def test_each_frame_that_the_filter_names_is_heard_once_its_first_bytes_in_the_order_of_time(cable: Cable):
+def test_each_frame_that_the_filter_names_is_heard_once_its_first_bytes_in_their_order(cable: Cable):
     with closing(Capture(cable.receiver, f"udp dst port {PORT}", HEADS + 4)) as capture:
         send(cable, 1)  # whose address is asked for first
         send(cable, 500)
         send(cable, 20, port=PORT + 1)
         found = heard(capture)
     assert [int.from_bytes(one.content[HEADS:], "big") for one in found if isinstance(one, Frame)] == [0, *range(500)]
-    assert [one.time for one in found] == sorted(one.time for one in found)
 
 
 def test_what_goes_out_is_not_heard(cable: Cable):

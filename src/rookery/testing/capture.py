@@ -1,7 +1,7 @@
 """Frames off the devices of a namespace, each once, as it comes in; by a ring that the kernel fills (packet(7), TPACKET_V3:
 linux/if_packet.h), and when that had no room for how many.
 
-    kernel --> ring of blocks --> a thread, which copies each block that is full --> Capture.heard, in the order of time
+    kernel --> ring of blocks --> a thread, which copies each block that is full --> Capture.heard, in the ring's order
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import socket
 import struct
 import threading
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +36,6 @@ RETIRE_MILLISECONDS = 50  # a block that is not full is given away after so long
 POLL_MILLISECONDS = 100
 FINISH_SECONDS = 10.0
 NOTHING = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0), 8)  # BPF_RET: no bytes
-HELD_BACK = 1.0  # seconds: two processors fill a block at once, and one may stand still before it has written what it read the clock for
 
 
 class Frame(NamedTuple):
@@ -78,6 +76,14 @@ def attach_filter(one: socket.socket, expression: str, snapped: int) -> None:
         pcap.pcap_close(handle)
 
 
+def opened(block: bytes) -> Iterator[Frame]:
+    _, count, at, _ = BLOCK.unpack_from(block)
+    for _ in range(count):
+        following, seconds, nanoseconds, here, _, _, head, _ = FRAME.unpack_from(block, at)
+        yield Frame(seconds + nanoseconds / 1e9, block[at + head : at + head + here])
+        at += following
+
+
 class Capture:
     """`expression`: of pcap-filter(7); `snapped`: bytes of each frame that are kept. Close it."""
 
@@ -90,9 +96,7 @@ class Capture:
             self._socket.close()
             raise
         self._blocks, self._next = blocks, 0
-        self._full: deque[bytes] = deque()
-        self._held: list[Frame | Missed] = []
-        self._missed: deque[Missed] = deque()
+        self._full: deque[bytes | Missed] = deque()
         self._asked = time.time()
         self._ends, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -113,48 +117,36 @@ class Capture:
         while not self._ends.is_set():
             poll.poll(POLL_MILLISECONDS)
             with self._lock:
-                self._take_blocks()
-                self._count_missed()
+                blocks = list(self._blocks_given())
+                self._full.extend([*self._missed(), *blocks])  # what was missed lies before what came since
 
-    def _take_blocks(self) -> None:
+    def _blocks_given(self) -> Iterator[bytes]:
         while True:
             at = self._next * BLOCK_BYTES
             status, _, _, length = BLOCK.unpack_from(self._ring, at)
             if not status & TP_STATUS_USER:
                 return
-            self._full.append(self._ring[at : at + length])
+            yield self._ring[at : at + length]
             struct.pack_into("=II", self._ring, at + STATUS_AT, TP_STATUS_KERNEL, 0)
             self._next = (self._next + 1) % self._blocks
 
-    def _count_missed(self) -> None:
+    def _missed(self) -> Iterator[Missed]:
         """Asking begins the kernel's count anew."""
         now = time.time()
         _, dropped, _ = STATISTICS.unpack(self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, STATISTICS.size))
         if dropped:
-            self._missed.append(Missed(self._asked, now, dropped))
+            yield Missed(self._asked, now, dropped)
         self._asked = now
 
-    def heard(self) -> list[Frame | Missed]:
-        """What has come since it was asked last, in the order of time, but for the last second."""
-        until = time.time() - HELD_BACK if self._thread.is_alive() else float("inf")
-        self._held += self._opened()
-        while self._missed:
-            self._held.append(self._missed.popleft())
-        self._held.sort(key=lambda one: one.time)
-        ready = bisect_left(self._held, until, key=lambda one: one.time)
-        given, self._held = self._held[:ready], self._held[ready:]
-        return given
-
-    def _opened(self) -> list[Frame | Missed]:
-        found: list[Frame | Missed] = []
-        while self._full:
-            block = self._full.popleft()
-            _, count, at, _ = BLOCK.unpack_from(block)
-            for _ in range(count):
-                following, seconds, nanoseconds, here, _, _, head, _ = FRAME.unpack_from(block, at)
-                found.append(Frame(seconds + nanoseconds / 1e9, block[at + head : at + head + here]))
-                at += following
-        return found
+    def heard(self) -> Iterator[Frame | Missed]:
+        """What has come since it was asked last. In the ring's order: who passes a frame on has written it there before, so what enters a
+        machine lies before what leaves it, whichever processors were at it. Their clocks do not tell that."""
+        for _ in range(len(self._full)):
+            one = self._full.popleft()
+            if isinstance(one, Missed):
+                yield one
+            else:
+                yield from opened(one)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:

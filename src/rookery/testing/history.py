@@ -29,7 +29,7 @@ CROSSES_WITHIN = 3.0  # seconds: what has not left by then was lost
 PROVISIONAL_SECONDS, IDLE_SECONDS = 30.0, {TCP: 350.0, UDP: 120.0}  # of a balancer's datagrams; a NAT gateway's live longer
 SILENT_SECONDS, SILENT_PACKETS = 5.0, 3
 UNDER_WAY = 1 << 20  # bytes that a connection's numbers may be apart: another's, by chance, are within in one of two thousand
-RECENT, AROUND = 20_000, 30  # packets: of all that are remembered, and before and after of what was broken
+RECENT, AROUND = 100_000, 30  # packets: of all that are remembered, and before and after of what was broken
 
 TwoTargets, SynChanged, OthersAnswer = "TwoTargets", "SynChanged", "OthersAnswer"
 CrossedVpcs, SharedTuple, Silent = "CrossedVpcs", "SharedTuple", "Silent"
