@@ -134,7 +134,8 @@ class Scene:
     def confirmed(self) -> int:
         """Directions of TCP flows that two nodes keep, and both have heard that they live."""
         rows = [row for node in self.nodes for row in cell_flows.trackers(self.region.name, node).items()]
-        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
+        over = DirectiveFlag.PROVISIONAL | DirectiveFlag.CLOSING
+        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & over)
         return sum(count >= 2 for count in known.values())
 
     def unheard(self, ports: range) -> set[FlowKey]:
