@@ -870,6 +870,11 @@ class BusyConstant(IntEnum):
     VERDICTS = 4
 
 
+class MemberConstant(IntEnum):
+    MEMBER_MAC = 594
+    MEMBERS_MAX = 4096
+
+
 class Service(IntEnum):
     DHCP = 103
     TIME = 291
