@@ -6,11 +6,11 @@ sends to the bridge, and to no wrong member.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from struct import Struct
 from typing import NamedTuple
 
 from rookery.dataplane import pins, syscall
@@ -22,6 +22,7 @@ from rookery.region.errors import CannotStart
 from rookery.region.layout import BPF_OBJECTS, Layout
 
 PROGRAM, MAP = "substrate_port", "ports"
+IFINDEX = Struct("=I")
 
 
 class PortTable(NamedTuple):
@@ -30,7 +31,7 @@ class PortTable(NamedTuple):
 
     def lead(self, address: str, ifindex: int) -> None:
         """Frames for who has `address` go to that port, a device of this thread's network namespace. Raises OSError."""
-        syscall.update(self.descriptor, substrate_bytes(address), ifindex.to_bytes(4, "little"))
+        syscall.update(self.descriptor, substrate_bytes(address), IFINDEX.pack(ifindex))
 
     def leave_to_bridge(self, address: str) -> None:
         with suppress(FileNotFoundError):
@@ -39,11 +40,9 @@ class PortTable(NamedTuple):
     def port_of(self, address: str) -> int:
         """Its ifindex; 0: the bridge's."""
         try:
-            return int.from_bytes(syscall.lookup(self.descriptor, substrate_bytes(address), 4), "little")
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                return 0
-            raise
+            return IFINDEX.unpack(syscall.lookup(self.descriptor, substrate_bytes(address), IFINDEX.size))[0]
+        except FileNotFoundError:
+            return 0
 
 
 def mac_of(address: str) -> str:
