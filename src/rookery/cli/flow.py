@@ -1,4 +1,4 @@
-"""flow: where the state of a flow through the cell lives."""
+"""flow: where the state of a flow through a cell lives."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def register(app: typer.Typer) -> None:
 def flow(
     end: Annotated[str, typer.Argument(metavar="ADDRESS[:PORT]", help="Where the flow begins or ends, or an instance; before or after translation.")],
     vpc: Annotated[str | None, typer.Option("--vpc", help="Only in this VPC: id, or Name tag.")] = None,
+    cell: Annotated[str, typer.Option("--cell", metavar="CELL", help="Ask only this cell.")] = "",
     name: Name = "dev",
     as_json: AsJson = False,
 ) -> None:
-    """Show which nodes of the cell keep a flow, in both directions, and what they do with it. Exit code 1: none does, or a node is silent."""
+    """Show which nodes of a cell keep a flow, in both directions, and what they do with it. Exit code 1: none does, or a node is silent."""
     from rookery.region.flows import find  # noqa: PLC0415
 
-    found = find(name, end, vpc or "")
+    found = find(name, end, vpc or "", cell)
     if as_json:
         print_json(found)
     else:
@@ -49,7 +50,7 @@ def lines(one: Any) -> list[str]:
     from rookery.trace.packet import PROTOCOLS  # noqa: PLC0415
 
     ends = (_end(one.source, one.source_port), _end(one.destination, one.destination_port))
-    told = [f"{PROTOCOLS.get(one.protocol, one.protocol)} {ends[0]} -> {ends[1]} in {one.vpc}, at {one.attachment}"]
+    told = [f"{PROTOCOLS.get(one.protocol, one.protocol)} {ends[0]} -> {ends[1]} in {one.vpc}, at {one.attachment}{f' ({one.cell})' if one.cell else ''}"]
     if not one.new_source:
         return [*told, f"  not decided yet; {one.decided_by or 'nobody'} was asked"]
     new = (_end(one.new_source, one.new_source_port), _end(one.new_destination, one.new_destination_port))
