@@ -23,7 +23,7 @@ from rookery.region.errors import NotFound, RegionError
 from rookery.region.node_settings import node_settings
 from rookery.region.settings import CellShape, NodePlace, Settings
 from rookery.region.status import current
-from rookery.store.interface import Compare, Conflict, Entry
+from rookery.store.interface import Compare, Conflict, Entry, Store
 from rookery.store.sqlite import SqliteStore
 from rookery.store.sqlite import opened as opened_store
 
@@ -183,7 +183,7 @@ def _node_row(shape: Settings, node: NodePlace, cell: Cell, file: CellFile | Non
     return row
 
 
-async def _cell(store: SqliteStore, name: str) -> tuple[Cell, Entry]:
+async def _cell(store: Store, name: str) -> tuple[Cell, Entry]:
     entry = await store.get(cell_key(name))
     if entry is None:
         raise NotFound(f"the region has no cell {name}")
@@ -286,26 +286,35 @@ async def _set_draining(shape: Settings, name: str, nodes: set[str], draining: b
             raise RegionError("a cell needs a node that takes new flows: this is the last")
         return msgspec.structs.replace(cell, draining=tuple(sorted(wanted)))
 
-    await _change(shape, name, changed)
-
-
-async def _change(shape: Settings, name: str, changed: Callable[[Cell], Cell]) -> Cell:
-    """The cell's row; as it was before. Whoever places something in the cell at the same moment is tried again, and sees it."""
     async with opened_store(shape.layout.database) as store:
-        while True:
-            cell, entry = await _cell(store, name)
-            rows = {cell_key(name): encode(changed(cell)), room_key(name): b"changed"}
-            try:
-                await store.txn([Compare(cell_key(name), entry.revision)], rows)
-            except Conflict:
-                continue
-            return cell
+        await _change(store, name, changed)
+
+
+async def _change(store: Store, name: str, changed: Callable[[Cell], Cell]) -> Cell:
+    """The cell's row; as it was before. Whoever places something in the cell at the same moment is tried again, and sees it."""
+    while True:
+        cell, entry = await _cell(store, name)
+        rows = {cell_key(name): encode(changed(cell)), room_key(name): b"changed"}
+        try:
+            await store.txn([Compare(cell_key(name), entry.revision)], rows)
+        except Conflict:
+            continue
+        return cell
 
 
 def set_closed(shape: Settings, name: str, closed: bool) -> bool:
     """Whether it takes nothing new; whether that was so before. Raises NotFound."""
-    before = asyncio.run(_change(shape, name, lambda cell: msgspec.structs.replace(cell, closed=closed)))
-    return before.closed
+
+    async def work() -> bool:
+        async with opened_store(shape.layout.database) as store:
+            return await close(store, name, closed)
+
+    return asyncio.run(work())
+
+
+async def close(store: Store, name: str, closed: bool) -> bool:
+    """As set_closed."""
+    return (await _change(store, name, lambda cell: msgspec.structs.replace(cell, closed=closed))).closed
 
 
 def wait_drained(shape: Settings, cell: str, nodes: set[str], tell: Callable[[str], None]) -> None:

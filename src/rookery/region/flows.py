@@ -63,6 +63,7 @@ class Flow(msgspec.Struct, kw_only=True):
 class Flows(msgspec.Struct, kw_only=True):
     asked: list[FlowEnd]
     flows: list[Flow]
+    several_cells: bool = False
     silent: dict[str, str] = {}  # nodes that do not answer, and why
     cut: list[str] = []  # nodes that have more rows than they told
 
@@ -81,7 +82,11 @@ def find(name: str, end: str, vpc: str = "", cell: str = "") -> Flows:
     if not replies:
         raise NoAnswer("; ".join(silent.values()))
     found = Flows(
-        asked=ends, flows=together(known, replies), silent=silent, cut=[reply.node for reply in replies if reply.more]
+        asked=ends,
+        flows=together(known, replies),
+        several_cells=len(shape.the_cells) > 1,
+        silent=silent,
+        cut=[reply.node for reply in replies if reply.more],
     )
     if not found.flows:
         raise NotFound(_nothing(end, vpc, silent))
