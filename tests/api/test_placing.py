@@ -281,7 +281,7 @@ class World:
         return {one.id: one.cell_attachment.cell for one in self.here.view.all(NetworkInterface) if one.cell_attachment}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(deeds=st.lists(DEEDS, min_size=1, max_size=14))
 def test_no_cell_holds_more_than_it_has_room_for_and_nobody_is_refused_who_has_room_somewhere(deeds):
     with pytest.MonkeyPatch.context() as patched:

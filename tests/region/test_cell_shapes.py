@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import Any
 
@@ -130,40 +131,46 @@ async def stored(store: MemoryStore) -> dict[str, Cell]:
     return {entry.key.removeprefix(CELLS): decode(Cell, entry.value) for entry in (await store.range(CELLS)).entries}
 
 
-async def test_cells_are_stored_with_their_own_nodes_and_of_one_that_is_gone_nothing_stays():
-    store, two = MemoryStore(), resized(shape(), 2, 2)
-    await cells.register(two, store)
-    assert {name: one.nodes for name, one in (await stored(store)).items()} == {
-        "cell-1": ("node-1", "node-2"),
-        "cell-2": ("cell-2-node-1", "cell-2-node-2"),
-    }
-    for name in ("cell-1", "cell-2"):
-        told = {
-            shard_key(name, "123456789012"): encode(Shard(cell=name, account="123456789012", nodes=())),
-            cell_status_key(name): encode(CellStatus(name=name, epoch=1, generation=1)),
-            target_health_key(name): encode(TargetHealth(cell=name)),
-            room_key(name): b"-",
+def test_cells_are_stored_with_their_own_nodes_and_of_one_that_is_gone_nothing_stays():
+    async def work() -> None:
+        store, two = MemoryStore(), resized(shape(), 2, 2)
+        await cells.register(two, store)
+        assert {name: one.nodes for name, one in (await stored(store)).items()} == {
+            "cell-1": ("node-1", "node-2"),
+            "cell-2": ("cell-2-node-1", "cell-2-node-2"),
         }
-        await store.txn([], told)
-    await cells.register(two.without_cell(2), store)
-    assert list(await stored(store)) == ["cell-1"]
-    everything = {entry.key for entry in (await store.range("")).entries}
-    assert not [key for key in everything if "cell-2" in key]
-    assert {shard_key("cell-1", "123456789012"), room_key("cell-1")} <= everything
+        for name in ("cell-1", "cell-2"):
+            told = {
+                shard_key(name, "123456789012"): encode(Shard(cell=name, account="123456789012", nodes=())),
+                cell_status_key(name): encode(CellStatus(name=name, epoch=1, generation=1)),
+                target_health_key(name): encode(TargetHealth(cell=name)),
+                room_key(name): b"-",
+            }
+            await store.txn([], told)
+        await cells.register(two.without_cell(2), store)
+        assert list(await stored(store)) == ["cell-1"]
+        everything = {entry.key for entry in (await store.range("")).entries}
+        assert not [key for key in everything if "cell-2" in key]
+        assert {shard_key("cell-1", "123456789012"), room_key("cell-1")} <= everything
+
+    asyncio.run(work())
 
 
-async def test_what_an_operator_said_of_a_cell_outlasts_a_restart():
+def test_what_an_operator_said_of_a_cell_outlasts_a_restart():
     """As a store of before there were several: no word of being closed."""
-    store, one = MemoryStore(), resized(shape(), 1, 2)
-    older = {"name": "cell-1", "zones": [0, 1], "nodes": ["node-1", "node-2"], "draining": ["node-2"], "shard_size": 2}
-    await store.txn([], {cell_key("cell-1"): msgspec.json.encode(older)})
-    await cells.register(one, store)
-    held = (await stored(store))["cell-1"]
-    assert (held.draining, held.closed) == (("node-2",), False)
-    assert not await cells.close(store, "cell-1", True)
-    await cells.register(one.with_cells(CellShape(2, 2)), store)
-    assert {name: cell.closed for name, cell in (await stored(store)).items()} == {"cell-1": True, "cell-2": False}
-    assert await cells.close(store, "cell-1", False)
+    async def work() -> None:
+        store, one = MemoryStore(), resized(shape(), 1, 2)
+        older = {"name": "cell-1", "zones": [0, 1], "nodes": ["node-1", "node-2"], "draining": ["node-2"], "shard_size": 2}
+        await store.txn([], {cell_key("cell-1"): msgspec.json.encode(older)})
+        await cells.register(one, store)
+        held = (await stored(store))["cell-1"]
+        assert (held.draining, held.closed) == (("node-2",), False)
+        assert not await cells.close(store, "cell-1", True)
+        await cells.register(one.with_cells(CellShape(2, 2)), store)
+        assert {name: cell.closed for name, cell in (await stored(store)).items()} == {"cell-1": True, "cell-2": False}
+        assert await cells.close(store, "cell-1", False)
+
+    asyncio.run(work())
 
 
 def test_what_a_cell_serves_is_named_with_its_owner(monkeypatch):

@@ -157,6 +157,9 @@ def test_a_cell_that_dies_takes_nothing_of_the_other_with_it(stage: Stage):
         until(lambda: all(stage.problems("cell-2")), "the second cell is known to be dead", 30)
         assert not any(stage.problems("cell-1"))
         assert stage.cells()["cell-1"].epoch > epoch + 1
+        for _ in range(2):
+            stage.ec2.create_nat_gateway(SubnetId=stage.outer, ConnectivityType="private")
+        until(lambda: stage.cells()["cell-1"].attachments == 3, "what is new goes to the first, though the other has fewer")
         assert stage.pids(*FIRST, CONTROLLER) == before
     finally:
         stage.go_on(*SECOND)

@@ -65,10 +65,11 @@ def drop_line(event: EventLine, known: Directory) -> str:
 
 
 def _called(journey: Journey) -> Mapping[str, str]:
-    """Substrate address -> name; of a node also its cell's, where there are several."""
+    """Substrate address -> name; of a node also its cell's, where there are several and its own name does not say it."""
     if len(set(journey.cells.values())) < 2:
         return journey.hosts
-    return {address: f"{name} ({journey.cells[name]})" if name in journey.cells else name for address, name in journey.hosts.items()}
+    silent = {name: cell for name, cell in journey.cells.items() if not name.startswith(cell)}
+    return {address: f"{name} ({silent[name]})" if name in silent else name for address, name in journey.hosts.items()}
 
 
 def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
