@@ -99,6 +99,8 @@ def test_up_finds_nothing_to_refuse_in_a_region_whose_cells_were_scaled_as_it_as
     start._refuse_changes(scaled, start._shape("dev", scaled, {"nodes": 3, "cells": 2}))
     with pytest.raises(DifferentRegion, match="cell-1 of 3 nodes, cell-2 of 3 nodes"):
         start._refuse_changes(scaled, start._shape("dev", scaled, {"nodes": 4}))
+    with pytest.raises(DifferentRegion, match="cell add --name dev"):
+        start._refuse_changes(scaled, start._shape("dev", scaled, {"cells": 3}))
 
 
 def test_a_region_of_before_there_were_several_has_its_one_cell(tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ def remove(name: str, cell: str, tell: Callable[[str], None]) -> None:
         if len(before.the_cells) == 1:
             raise CannotStart(f"{going.name} is the region's only cell: a region begins and ends with its cell")
         _close_unused(before, going.name)
-        tell(f"removing {going.name} and its {going.nodes} nodes")
+        tell(f"removing {', '.join([going.name, *going.node_names])}")
         become(before.without_cell(going.number), (), tell)
         remove_nodes(before, going.name, going.node_names)
         asyncio.run(cells.forget_cell(before, going.name))

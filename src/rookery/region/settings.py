@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cells_in_words(self) -> str:
-        return ", ".join(f"{one.name} of {one.nodes} nodes" for one in self.the_cells) or "no cell"
+        return ", ".join(f"{one.name} of {one.nodes} {'nodes' if one.nodes > 1 else 'node'}" for one in self.the_cells) or "no cell"
 
     def cell(self, name: str) -> CellShape:
         """Raises NotFound. Empty: the only one there is; raises Ambiguous."""

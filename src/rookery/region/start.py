@@ -78,6 +78,8 @@ def _number(wanted: Wanted, key: str) -> int | None:
 
 
 def _refuse_changes(before: Settings, shape: Settings) -> None:
+    if len(shape.the_cells) > len(before.the_cells) > 0:
+        raise DifferentRegion(f"the region {before.name} is running with {before.cells_in_words}; one more: {COMMAND} cell add --name {before.name}")
     if msgspec.structs.replace(shape, nodes=before.nodes) != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
