@@ -1,7 +1,7 @@
 """Two cells of one region: each works for what was placed there, and neither knows of the other's end.
 
-    left  10.64.2.10 -- host-1 --+-- node-1, node-2 (cell-1) ---------------+-- edge-1 -- router -- page 192.0.2.80
-    right 10.64.4.10 -- host-1 --+-- cell-2-node-1, cell-2-node-2 (cell-2) --+
+    left  10.64.2.10 -- host-1 --+-- node-1 (cell-1) ---------+-- edge-1 -- router -- page 192.0.2.80
+    right 10.64.4.10 -- host-1 --+-- cell-2-node-1 (cell-2) --+
       left:  0.0.0.0/0 -> its gateway in 10.64.1.0/24
       right: 0.0.0.0/0 -> its gateway in 10.64.1.0/24, made after left's
 """
@@ -34,7 +34,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
-FIRST, SECOND = ("node-1", "node-2"), ("cell-2-node-1", "cell-2-node-2")
+FIRST, SECOND = ("node-1",), ("cell-2-node-1",)
 
 
 class Stage:
@@ -123,7 +123,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(module_region: Callable[..., RunningRegion]) -> Stage:
-    return Stage(module_region(1, 1, "--edges", "1", "--cells", "2", "--nodes", "2"))
+    return Stage(module_region(1, 1, "--edges", "1", "--cells", "2", "--nodes", "1"))
 
 
 def test_gateways_go_to_the_emptiest_cell_and_both_cells_pass_packets(stage: Stage):
