@@ -74,7 +74,8 @@ class Scene:
         return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now)
 
     async def begin(self, attachments=ATTACHED) -> None:
-        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, interface(DOOR, "us-east-1a", **CONSUMER))
+        ends = (interface(FRONT, "us-east-1a", **OWNER), interface(DOOR, "us-east-1a", **CONSUMER))
+        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, *ends)
         rows = {key_of(thing): encode_thing(thing) for thing in things}
         cell = Cell(name="cell-1", zones=(0,), nodes=("node-1", "node-2"))
         await self.store.txn([], rows | {cell_key("cell-1"): encode_thing(cell)})

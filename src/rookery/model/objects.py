@@ -573,10 +573,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A cell of Hyperplane (`infrastructure/cell/<name>`). A node keeps its place in `nodes` for life; an empty name is a free place."""
 
     name: str
-    zones: tuple[int, ...]  # which it serves, as Host.zone; one cell a zone
+    zones: tuple[int, ...]  # which it serves, as Host.zone; others may serve them, too
     nodes: tuple[str, ...]  # names of hosts
     draining: tuple[str, ...] = ()  # of those: take no new flows
     shard_size: int = 2  # how many of the nodes serve one account
+    closed: bool = False  # nothing new is placed here; what is here stays
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import Place, place_in
+from rookery.api.handlers.cells import Place, Placing
 from rookery.api.handlers.elastic_ip_associations import disassociated
 from rookery.api.handlers.managed_interfaces import new_managed_interface
 from rookery.api.handlers.public_pools import free_addresses
@@ -106,8 +106,9 @@ def build_zones(request: Request, view: View, balancer: LoadBalancer, wanted: Se
     zones: list[BalancerZone] = []
     puts: list[Resource] = []
     shards: dict[str, Shard] = {}
+    placing = Placing(request, view, "Load balancing")
     for each in wanted:
-        place = _place(view, each.subnet)
+        place = _place(placing, each.subnet)
         shards |= {shard.cell: shard for shard in place.shards}
         interface = _interface(request, view, balancer, each, place.cell.name)
         if each.elastic_ip:
@@ -129,10 +130,10 @@ def _zone(wanted: WantedZone, interface: NetworkInterface) -> BalancerZone:
     )
 
 
-def _place(view: View, subnet: Subnet) -> Place:
+def _place(placing: Placing, subnet: Subnet) -> Place:
     """Raises AvailabilityZoneNotSupported, InsufficientCapacity."""
     try:
-        return place_in(view, subnet.zone, "Load balancing")
+        return placing.place(subnet.zone)
     except ApiError as error:
         raise ApiError("AvailabilityZoneNotSupported", error.message) from error
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from rookery.api.errors import missing_parameter
 from rookery.api.filters import apply_filters
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import place_in
+from rookery.api.handlers.cells import Placing
 from rookery.api.handlers.managed_interfaces import new_managed_interface
 from rookery.api.handlers.nat_gateway_shape import FILTERS, render_nat_gateway
 from rookery.api.handlers.nat_gateway_state import (
@@ -86,7 +86,7 @@ def create_nat_gateway(request: Request, view: View) -> Outcome:
         subnet_id=home.id,
         connectivity=wishes.connectivity,
     )
-    place = place_in(view, home.zone, "The NAT gateway")
+    place = Placing(request, view, "The NAT gateway").place(home.zone)
     failure = failure_of(view, home, wishes)
     if failure is not None:
         failed = _failed(asked, wishes, failure, request.now)

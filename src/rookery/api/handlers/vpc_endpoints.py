@@ -11,7 +11,8 @@ from rookery.api.describe import describe
 from rookery.api.errors import unsupported
 from rookery.api.filters import Filters, apply_filters
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import place_in
+from rookery.api.handlers.cells import Placing
+from rookery.api.handlers.endpoint_balancers import cells_of as cells_of_service
 from rookery.api.handlers.endpoint_balancers import zones_of as zones_of_service
 from rookery.api.handlers.endpoint_names import check_private_dns, wanted_names, zones_for
 from rookery.api.handlers.endpoint_principals import is_permitted
@@ -146,8 +147,9 @@ def _joined(
     _check_subnets(view, endpoint, service, homes)
     check_interface_quota(request, view, len(homes))
     joined = Joined([], [])
+    placing = Placing(request, view, f"The VPC endpoint service {service.name}")
     for home in homes:
-        place = place_in(view, home.zone, f"The VPC endpoint service {service.name}")
+        place = placing.place(home.zone, cells_of_service(view, service, home.zone))
         interface_id = request.ids.new(NetworkInterface.PREFIX)
         made = new_managed_interface(
             request,
