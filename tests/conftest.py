@@ -4,7 +4,8 @@
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
     module_region  the same; they go away with the file
 
-Three workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
+Four workers share the tests (make test), file by file: what a module builds is built once. One of them gets all that waits for clients'
+own clocks: a file of one test is followed by the next at once. Some files stay together:
 
     "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
     "balancing" those that stand on one street of balancers (tests/balancing/conftest.py)
@@ -50,8 +51,11 @@ LONG = (  # of the others; the first wait most of their time, by their own clock
     "tests/api/test_ansible.py",
     "tests/api/test_balancers_terraform.py",
     "tests/api/test_balancers_ansible.py",
+    "tests/api/test_ansible_endpoints.py",
+    "tests/test_checkout.py",
     "tests/netns/",
     "tests/region/",
+    "tests/dataplane/",
 )
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 

@@ -36,6 +36,7 @@ def in_folder(folder: Path, api: RunningApi, files: Mapping[str, str], **variabl
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_EC2_METADATA_DISABLED": "true",
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",  # a provider reads its schemas at each start: a third of it is collecting garbage, where memory is short
         "TF_VAR_url": api.url,
         **{f"TF_VAR_{name}": value for name, value in variables.items()},
     }
