@@ -20,8 +20,9 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ LONG = (  # of the others; the first wait most of their time, by their own clock
     "tests/dataplane/",
 )
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Every worker collects everything, and pytest compiles test files itself, which is most of it: each worker begins with a share of its own,
+    so that each file is compiled once. What does not load is told when it is collected."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    own, all_of_them = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    for file in sorted((CHECKOUT / "tests").rglob("test_*.py"))[own::all_of_them]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
