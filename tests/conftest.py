@@ -22,11 +22,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rookery.region.access import client_environment
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
@@ -146,11 +149,10 @@ class RunningRegion:
         self, service: str = "ec2", region: str = "us-east-1", key: tuple[str, str] | None = None
     ) -> Any:
         """A boto3 client that signs with `key` (access key, secret), or with the region's first one."""
-        import boto3  # noqa: PLC0415 - half a second that pure tests need not wait
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - half a second that pure tests need not wait
 
         access, secret = key or self.first_key()
-        return boto3.Session().client(
+        return session().client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
@@ -160,7 +162,7 @@ class RunningRegion:
         )
 
     def first_key(self) -> tuple[str, str]:
-        variables = self.asked("env")
+        variables = client_environment(self.name)
         return variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
 
     def new_account(self) -> tuple[str, tuple[str, str]]:
@@ -170,6 +172,14 @@ class RunningRegion:
         done = self.rookery("keys", "add", *key, "--account", account)
         assert done.returncode == 0, done.stderr.decode()
         return account, key
+
+
+@cache
+def session() -> Any:
+    """Keeps the services' models, of which EC2's takes a client a quarter of a second to load."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session()
 
 
 def free_port() -> int:
