@@ -1,6 +1,6 @@
 """What all tests share: how they are spread over workers, and a region to talk to.
 
-    region         one running region for the whole session: end-to-end tests make VPCs of their own in it
+    region         one running region for all files that ask for it: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
     module_region  the same; they go away with the file
 
@@ -20,7 +20,7 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -61,6 +61,7 @@ LONG = (  # of the others; the first wait most of their time, by their own clock
     "tests/region/",
     "tests/dataplane/",
 )
+SHARED = ExitStack()  # of what the files that run now share
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
 
 
@@ -201,9 +202,22 @@ def bring_up(hosts: int, zones: int, *options: str) -> RunningRegion:
 @pytest.fixture(scope="session")
 def region() -> Iterator[RunningRegion]:
     one = bring_up(hosts=4, zones=2)
+    SHARED.callback(take_down, one)
     yield one
+    SHARED.close()
+
+
+def take_down(one: RunningRegion) -> None:
     done = one.rookery("down")
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """What files share ends with the last of them, not with the session: a region in which nothing happens takes a fifth of a processor."""
+    yield
+    if nextitem is None or together(nextitem.nodeid) != together(item.nodeid):
+        SHARED.close()
 
 
 @contextmanager
