@@ -25,22 +25,18 @@ from tests.balancing import changed as changes
 from tests.balancing import street
 from tests.balancing.changed import CHANGING, FAILING, Changed
 from tests.balancing.street import APART, ENDS, Street
-from tests.conftest import bring_up
+from tests.conftest import SHARED, bring_up, take_down
 
 
 @pytest.fixture(scope="session")
 def whole_street() -> Iterator[Street]:
     region = bring_up(2, 2, "--edges", "1", "--nodes", "4")
-    made = None
-    try:
-        made = street.built(region)
-        _open_shop(made)
-        yield made
-    finally:
-        if made:
-            made.end()
-        done = region.rookery("down")
-        assert done.returncode == 0, done.stderr.decode()
+    SHARED.callback(take_down, region)
+    made = street.built(region)
+    SHARED.callback(made.end)
+    _open_shop(made)
+    yield made
+    SHARED.close()
 
 
 def _open_shop(shop: Street) -> None:

@@ -96,9 +96,8 @@ def target(number: int, flags: int = TargetFlag.HEALTHY, generation: int = 1) ->
 
 def choices(*targets: int) -> CellChoices:
     """Places in turn to each of `targets`; none: to nobody."""
-    rows = targets or (CellConstant.NO_TARGET,)
-    packed = b"".join(rows[place % len(rows)].to_bytes(2, "little") for place in range(CellConstant.CHOICES))
-    return CellChoices(packed, bytes(6))
+    turn = b"".join(row.to_bytes(2, "little") for row in targets or (CellConstant.NO_TARGET,))
+    return CellChoices((turn * CellConstant.CHOICES)[: 2 * CellConstant.CHOICES], bytes(6))
 
 
 def service_key(interface: int, protocol: int, port: int, half: int = 0) -> CellServiceKey:
