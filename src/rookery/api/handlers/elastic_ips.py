@@ -198,7 +198,7 @@ def render_address(one: ElasticIp, view: View) -> dict[str, Any]:
         "Domain": "vpc",
         "PublicIpv4Pool": one.pool,
         "NetworkBorderGroup": one.region,
-        "ServiceManaged": OF_REGIONAL_NAT if one.managed_by else None,
+        **({"ServiceManaged": OF_REGIONAL_NAT} if one.managed_by else {}),
         "Tags": render_tags(one.tags),
     }
     if not one.association_id:
