@@ -151,6 +151,7 @@ def _service(one: ServiceIntent, number: int) -> CellService:
     flags |= ServiceFlag.STICKY if one.sticky else ServiceFlag(0)
     flags |= ServiceFlag.PROXY_PROTOCOL if one.proxy_protocol else ServiceFlag(0)
     flags |= ServiceFlag.ENDPOINT if one.exit_vni else ServiceFlag(0)
+    flags |= ServiceFlag.TO_IPV6 if one.to_ipv6 else ServiceFlag(0)
     return CellService(
         number=number,
         flags=int(flags),
