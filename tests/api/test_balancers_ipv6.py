@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, IPv6Network
 import pytest
 from msgspec.structs import replace
 
+from rookery.hyperplane.checks import wanted_checks
 from rookery.intent.privatelink import endpoint_attachments, endpoint_services
 from rookery.model.objects import Cell, NetworkInterface, PrivateZone, Subnet, VpcEndpoint
 from tests.api.balancer_scene import (
@@ -227,6 +228,7 @@ def test_a_cell_learns_the_addresses_and_of_which_family_the_targets_are(here):
     assert {one.port: one.to_ipv6 for one in cell.services} == {443: True, 80: False}
     assert [key for one in cell.services for key, _ in one.choices] == [(stored_group(here, six).id, address, 80)]
     assert target_health(here, six) == {(address, 80): ("healthy", "")}
+    assert [check.host for check in wanted_checks(cell).values()] == [f"[{attachment.primary_ipv6}]:443"]
 
 
 def test_whether_the_internet_reaches_it_can_be_said(here):

@@ -261,7 +261,7 @@ def look_up(name: str) -> list[str]:
 def look_up_ipv6(name: str) -> list[str]:
     """Its IPv6 addresses, sorted."""
     try:
-        return sorted({found[4][0] for found in socket.getaddrinfo(name, None, socket.AF_INET6, socket.SOCK_STREAM)})
+        return sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None, socket.AF_INET6, socket.SOCK_STREAM)})
     except OSError:
         return []
 
