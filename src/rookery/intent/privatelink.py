@@ -58,6 +58,8 @@ def _attachments(state: State, cell: Cell) -> Iterator[AttachmentIntent]:
                 kind=ENDPOINT,
                 group_set=group_set(held.interface.groups),
                 closed=not held.is_open,
+                primary_ipv6=held.interface.first_ipv6,
+                shut_out=bool(held.interface.first_ipv6),
             )
 
 

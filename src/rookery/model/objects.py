@@ -11,6 +11,7 @@ recognises the id.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -323,6 +324,7 @@ class VpcEndpointService(Resource, frozen=True, kw_only=True):
     principals: tuple[AllowedPrincipal, ...] = ()
     accepted: tuple[str, ...] = ()  # vpce-...
     rejected: tuple[str, ...] = ()
+    address_types: tuple[str, ...] = ("ipv4",)  # ipv4, ipv6: of its endpoints
 
     @property
     def name(self) -> str:
@@ -347,6 +349,12 @@ class VpcEndpoint(Resource, frozen=True, kw_only=True):
     accepted: bool = False  # when it was made: its service asked for no acceptance
     settled: bool = False  # it has been available
     deleted: float = 0.0  # since when it is deleting
+    address_type: str = "ipv4"  # or dualstack
+    dns_record_type: str = "ipv4"  # to what its names lead: ipv4, ipv6, dualstack
+
+    def takes(self, address_types: Collection[str]) -> bool:
+        """Whether these, of a service, are enough for it."""
+        return {"ipv4", "ipv6"} <= set(address_types) if self.address_type == "dualstack" else self.address_type in address_types
 
 
 class VpcPeering(Resource, frozen=True, kw_only=True):
@@ -453,6 +461,11 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     @property
     def primary(self) -> str:
         return self.addresses[0]
+
+    @property
+    def first_ipv6(self) -> str:
+        """Empty: it has none."""
+        return self.ipv6_addresses[0] if self.ipv6_addresses else ""
 
 
 class KeyPair(Resource, frozen=True, kw_only=True):

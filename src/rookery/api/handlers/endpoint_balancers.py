@@ -27,6 +27,10 @@ class Balancer(Protocol):
     def vpc_id(self) -> str: ...
 
     @property
+    def address_type(self) -> str:
+        """ipv4, dualstack"""
+
+    @property
     def interfaces(self) -> Mapping[str, str]:
         """Name of each of its zones -> eni-..."""
 
