@@ -30,7 +30,7 @@ def wait_in_use(scene: Scene, *nodes: str) -> None:
 def wait_refilled(scene: Scene, load: CellLoad, node: str) -> None:
     """A node knows again what it is to keep: each connection has two directions, and two of four nodes for each."""
     region = scene.region.name
-    until(lambda: cell_flows.live(region, node) > load.held, lambda: f"{node} knows only {cell_flows.live(region, node)} flows", within=BACK, every=0.1)
+    until(lambda: cell_flows.live(region, node) > load.held, lambda: f"{node} knows only {cell_flows.live(region, node)} flows", within=BACK)
 
 
 def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:

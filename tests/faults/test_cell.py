@@ -377,7 +377,7 @@ def wait_heard(scene: Scene, ports: range) -> None:
     def still_unheard() -> int:
         return len(unheard & scene.unheard(ports))
 
-    until(lambda: not still_unheard(), lambda: f"{still_unheard()} flows are not known where they should be", within=BACK, every=0.1)
+    until(lambda: not still_unheard(), lambda: f"{still_unheard()} flows are not known where they should be", within=BACK)
 
 
 def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_whoever_dies(scene: Scene, load: CellLoad):
@@ -406,7 +406,7 @@ def test_where_both_nodes_that_keep_a_flow_die_at_once_it_is_reset_and_others_go
     dead = min(tuple(sorted(pair)) for pair in pairs if pair != scene.shard(scene.owl))
     with closing(CellLoad(scene.wren, scene.owl, held=SCALE.extra, every=0.5, flows=1)) as made:
         made.settle()
-        until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed", every=0.1)
+        until(lambda: scene.confirmed() >= 2 * SCALE.extra, lambda: f"{scene.confirmed()} flows are confirmed")
         flows = scene.flows(dead)
         for node in dead:
             DEATHS["cable"](scene.region.name, node)

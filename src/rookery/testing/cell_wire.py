@@ -15,7 +15,7 @@ from rookery.testing.history import TCP, UDP, Ends, Seen
 
 SNAPPED = 200  # bytes: heads, and a datagram's first words
 # Geneve's flags: no critical option, no control bit; and of the connections no acknowledgement that carries nothing: half of all packets.
-LOOKED_AT = "udp port 6081 and udp[9] & 0xc0 = 0 and not (ether[89] = 6 and ether[82:2] <= 52 and ether[113] = 0x10)"
+LOOKED_AT = "udp port 6081 and udp[9] & 0xc0 = 0 and not (udp[55] = 6 and udp[48:2] <= 52 and udp[79] = 0x10)"
 OUTER, GENEVE = 14, 14 + 20 + 8
 ADDRESSES, PORTS, STREAM = struct.Struct("!II"), struct.Struct("!HH"), struct.Struct("!HHIIBB")
 MARKED = 16  # bytes of a datagram: whose it is, flow, number
