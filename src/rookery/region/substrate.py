@@ -47,9 +47,7 @@ def members(settings: Settings) -> list[Member]:
         Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
     ]
     names = [Member("names", plan.names_namespace, NAMES_SUBSTRATE_ADDRESS)] if settings.edges else []
-    nodes = [
-        Member(name, plan.host_namespace(name), settings.node_address_of(i)) for i, name in enumerate(settings.node_names)
-    ]
+    nodes = [Member(node.name, plan.host_namespace(node.name), node.address) for node in settings.node_places]
     return [control, *hosts, *edges, *names, *nodes]
 
 
