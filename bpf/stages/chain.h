@@ -262,15 +262,24 @@ static __always_inline enum verdict not_known(struct packet *packet, struct cour
 	return CONTINUE;
 }
 
-/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
-static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
+static __always_inline bool closes(const struct packet *packet)
 {
+	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
+}
+
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. The end of a connection that was quiet is
+ * what asks for it, and no heartbeat will say it again. */
+static __always_inline void refresh_tracker(const struct packet *packet, const struct course *course, struct tracker *row)
+{
+	bool ends = closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING);
 	__u64 deadline;
 
 	if (!course->begins)
 		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
+	if (ends)
+		row->directive.flags |= DIRECTIVE_CLOSING;
 	deadline = course->now + lifetime(&row->directive);
-	if (deadline > row->deadline)
+	if (ends || deadline > row->deadline)
 		row->deadline = deadline;
 }
 
@@ -279,7 +288,7 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
 {
 	if (!packet->what_if)
-		refresh_tracker(course, row);
+		refresh_tracker(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
@@ -374,7 +383,7 @@ __noinline int take_decide(hull_t *hull)
 	row = tracker_of(course);
 	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
 		if (!packet->what_if)
-			refresh_tracker(course, row);
+			refresh_tracker(packet, course, row);
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		course->step = CHAIN_ANSWERS_FIRST;

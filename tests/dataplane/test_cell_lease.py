@@ -14,7 +14,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellConstant, CellPresence, ChainStep, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CellConstant, CellPresence, ChainStep, DirectiveFlag, FlowKey, Tracker, Verdict
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_chain import chain_of, with_chain
@@ -310,3 +310,17 @@ def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: C
         cell.nodes[place].real.trackers.put_many({theirs: row._replace(destination=address_bytes(OTHER), version=row.version + 16)})
     again = out(cell, question, top=3).packet
     assert (again.src, again.sport) != (sent.src, sent.sport)
+
+
+@pytest.mark.parametrize("flags", ["FA", "R"])
+@pytest.mark.parametrize("answers_end", [False, True])
+def test_a_quiet_connections_end_is_written_down_though_its_top_has_to_ask(cell: Cell, flags: str, answers_end: bool) -> None:
+    """Of more than a second's pause: the end itself is what walks the chain."""
+    sent = established(cell)
+    age(cell, 5)
+    ended = back(cell, sent, flags, top=3) if answers_end else out(cell, segment(flags), top=3)
+    assert len(ended.path) > 1
+    rows = [cell.nodes[place].real.trackers.get(of) for of in (key(), answers(sent)) for place in keepers(of)]
+    assert all(row and row.flags & DirectiveFlag.CLOSING for row in rows)
+    assert max(left(cell, key()) + left(cell, answers(sent))) <= CellConstant.REST_SECONDS
+    assert out(cell, segment("S")).packet.sport != sent.sport
