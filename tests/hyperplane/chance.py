@@ -34,11 +34,15 @@ def act(world: World, action: str, random: Random) -> None:
         getattr(world, action)(random.randrange(len(world.net)))
     elif action == "tick":
         world.tick(random.randint(1, 3))
+    elif action == "pause":
+        world.tick(random.randint(6, 24))
+    elif action == "close":
+        world.close(random.choice(FLOWS), place)  # type: ignore[attr-defined]
     elif action == "suspect":
         world.suspect(place, random.randrange(NODES))
     elif action == "ring":
         world.change_ring(place)
-    elif action in ("beat", "kill", "restart", "trust", "adopt", "copy"):
+    elif action in ("beat", "kill", "restart", "trust", "adopt"):
         getattr(world, action)(place)
 
 
