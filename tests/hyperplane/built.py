@@ -98,7 +98,17 @@ class World(Chain):
     def _copy_by_the_clock(self, node: Node) -> None:
         if node.passes and self.now >= node.next_pass:
             node.passes, node.next_pass = node.passes - 1, self.now + PASS
+            before = len(self.net)
             self.copy(node)
+            if not node.passes:
+                self._arrive(before)
+
+    def _arrive(self, first: int) -> None:
+        """Of three copies of a flow one does: what is on its way from this one on."""
+        copies, self.net = self.net[first:], self.net[:first]
+        for packet in copies:
+            if self.nodes[packet.to].alive:
+                self.walk(self.nodes[packet.to], packet, mine=True)
 
     # Deaths, and doubts
 
@@ -129,30 +139,38 @@ class World(Chain):
         return self.visible | cached
 
     def _is_kept(self, decision: Decision) -> bool:
-        return all(any(self._holds(node, key, decision) for node in self.nodes) for key in (decision.flow, decision.back))
+        """For as long as it must be: who was a keeper once, and heard no more of it, is none."""
+        until = self._until(decision)
+        return all(any(self._holds(node, key, decision, until) for node in self.nodes) for key in (decision.flow, decision.back))
+
+    def _until(self, decision: Decision) -> int:
+        bound = self.bound.get(decision.flow)
+        return bound.until if bound and bound.decision == decision else self.now
 
     def _sees(self, node: Node, decision: Decision) -> bool:
         """Anybody who knows what becomes of the flow: what its second keeper decided itself only that one does, until an answer or a heartbeat comes."""
         return any(self._holds(self.nodes[place], decision.flow, decision) for place in node.living)
 
-    def _holds(self, node: Node, key: Key, decision: Decision) -> bool:
+    def _holds(self, node: Node, key: Key, decision: Decision, until: int = 0) -> bool:
         row = self.row(node, key) if node.alive else None
-        return bool(row and row.directive and row.directive.decision == decision)
+        return bool(row and row.directive and row.directive.decision == decision and row.deadline >= until)
 
     def _rightful(self, key: Key) -> list[Node]:
         there = frozenset(node.place for node in self.nodes if node.alive) & frozenset(self.rings.current)
         return [self.nodes[place] for place in first_two(key.hash, there) if place >= 0]
 
     def _is_with_newcomers(self, decision: Decision) -> bool:
-        """Both that are to keep one direction came back empty, and copies have not reached them."""
-        return any(
-            all(self.now - node.changed < ABSENCE and not self._holds(node, key, decision) for node in self._rightful(key))
-            for key in (decision.flow, decision.back)
-        )
+        """Both that are to keep one direction came back empty, and whoever stayed has not noticed, or its copies have not reached them."""
+        return any(self._is_new_to(self._rightful(key), key, decision) for key in (decision.flow, decision.back))
+
+    def _is_new_to(self, keepers: list[Node], key: Key, decision: Decision) -> bool:
+        empty = not any(self._holds(node, key, decision) for node in keepers)
+        unnoticed = any(self.now - node.changed <= DETECT + PASSES * PASS for node in keepers)
+        return all(self.now - node.changed < ABSENCE for node in keepers) and (empty or unnoticed)
 
     def _is_safe(self, decision: Decision) -> bool:
         keepers = [(node, key) for key in (decision.flow, decision.back) for node in self._rightful(key)]
-        return bool(keepers) and all(self._holds(node, key, decision) for node, key in keepers)
+        return bool(keepers) and all(self._holds(node, key, decision, self._until(decision)) for node, key in keepers)
 
     def suspect(self, place: int, other: int) -> None:
         """Wrongly; not while a ring is young, and three are left."""
@@ -331,11 +349,13 @@ class World(Chain):
 
     def _bind(self, node: Node, packet: Packet, decision: Decision) -> None:
         row, held = node.directives[packet.key], self.bound.get(decision.flow)
+        self.clients[decision.flow].last = self.now
         until = row.asked + (PROVISIONAL if packet.shakes else REST)
-        if not self._is_kept(decision):
-            self.lost.add(decision)
         same = held and held.turn == packet.turn and held.decision.port == decision.port
         self.bound[decision.flow] = Bound(packet.turn, decision, max(until, held.until) if held and same else until)
+        seen = all(self._sees(node, decision) for node in self._rightful(decision.flow))
+        if not seen or not self._is_kept(decision) or self._is_with_newcomers(decision):
+            self.lost.add(decision)
 
 
 __all__ = ["Built", "Cached", "World"]

@@ -69,6 +69,8 @@ class Built:
     an_end_stays: bool = True  # whatever the top of the other direction says
     own_decisions_are_checked_again: bool = True  # until a heartbeat says them; else: the later of two takes a port
     who_asks_again_writes_it_down: bool = True  # where the decider is the other keeper: else it alone has it
+    what_is_used_gives_no_way: bool = True  # answers' rows: to a later decision, while a top may believe them
+    own_decisions_give_way: bool = True  # to what others say counts, until a heartbeat says the own one
     stand_ins_are_asked: bool = True  # after somebody came or left: others may have thought otherwise
 
 
@@ -270,7 +272,8 @@ class Chain:
         if row and row.directive and row.directive.decision.version != directive.decision.version:
             there, other = row.directive.decision, row.directive.decision.flow != directive.decision.flow
             over = (not other and self.is_over(row, packet)) if answers else self.is_over(row, packet) or self.is_followed(row, directive.decision)
-            later = packet.decider == NOBODY and there.version < directive.decision.version
+            silent = not other or row.heard + ABSENCE <= self.now or not self.built.what_is_used_gives_no_way
+            later = packet.decider == NOBODY and there.version < directive.decision.version and silent
             way = there[:2] == directive.decision[:2] or later or not self.built.the_second_checks_ports
             if not over and not (answers and way):
                 return False
@@ -283,12 +286,14 @@ class Chain:
         same = row and row.directive and row.directive.decision.version == directive.decision.version
         if row and row.directive and same and row.directive.closing and self.built.an_end_stays:
             directive = replace(directive, closing=True)
-        node.trackers[key] = Row(self.now + directive.lifetime, directive)
+        node.trackers[key] = Row(self.now + directive.lifetime, directive, mine=bool(row and same and row.mine))
 
     def merge(self, node: Node, key: Key, directive: Directive) -> None:
         row = self.row(node, key)
-        if not (row and row.directive and row.directive.decision.version > directive.decision.version):
+        mine = row and row.mine and self.built.own_decisions_give_way
+        if not (row and row.directive and row.directive.decision.version > directive.decision.version and not mine):
             self.renew(node, key, directive)
+            node.trackers[key].mine = False
 
     def give_up(self, node: Node, key: Key, packet: Packet) -> None:
         row = self.row(node, key)
@@ -397,7 +402,8 @@ class Chain:
     def ask_decider(self, node: Node, packet: Packet, row: Row) -> Packet | None:
         asked = replace(packet, over=row.over)
         if row.decider not in node.living:
-            waits = self.built.the_tail_is_kept and row.tail != NOBODY and row.tail not in node.living and not self.came_to_nothing(node, row)
+            others = node.living - {node.place}
+            waits = self.built.the_tail_is_kept and row.tail != NOBODY and row.tail not in others and not self.came_to_nothing(node, row)
             return None if waits else self.not_known(node, asked)
         if self.built.who_asks_again_writes_it_down and row.tail == row.decider:
             row.tail = node.place
@@ -469,8 +475,8 @@ class Chain:
         if decision is None:
             return None
         directive = Directive(decision, provisional=packet.connection)
-        for key in (decision.flow, decision.back):
-            node.trackers[key] = Row(self.now + directive.lifetime, directive, mine=True)
+        node.trackers[decision.back] = Row(self.now + directive.lifetime, directive)
+        node.trackers[decision.flow] = Row(self.now + directive.lifetime, directive, mine=True)
         kept = going.kept or going.tail == node.place
         return replace(going, directive=directive, kept=kept, step=Step.SECOND_ANSWERS, **self.known_here(node))
 
@@ -559,6 +565,8 @@ class Chain:
         deadline = self.now + directive.lifetime - (packet.quiet if self.built.copies_are_no_sign_of_life else 0)
         if deadline <= self.now:
             return
+        if row and row.mine and row.directive != directive and self.built.own_decisions_give_way:
+            row = None
         if row is None or not self.built.copies_take_nobodys_place:
             node.trackers[packet.key] = Row(deadline, directive)
         elif row.directive is None and directive.decision.version > row.over and self.built.copies_answer_questions:
