@@ -11,12 +11,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rookery.hyperplane.membership import KEPT_BEATS, first_rings, next_rings
-from tests.hyperplane.built_chain import ABSENCE, DOUBT, PROVISIONAL, REST, USED, YOUNG, Built, Cached, Chain, Decision, Node, Packet, first_two, is_connection
+from tests.hyperplane.built_chain import (
+    ABSENCE,
+    DOUBTED,
+    PROVISIONAL,
+    REST,
+    USED,
+    YOUNG,
+    Built,
+    Chain,
+    Decision,
+    Directive,
+    Node,
+    Packet,
+    first_two,
+    is_connection,
+)
 from tests.hyperplane.protocol import NODES, Back, Flow, Key, Violation
 
 LIFE = 1  # of a packet between two nodes
 DETECT = 3  # a death or a return is known to all after so long: less than USED
-PASSES, PASS = 3, 2  # copies after a change, all of them before DOUBT is over
+PASSES, PASS = 3, 2  # copies after a change, all of them before DOUBTED is over
 LEAST = 2  # nodes of a ring
 LATE = 6  # until a node has read a new file: later nobody listens to it (CELL_EPOCHS_APART), and before those that have read it forget the ring before
 ENOUGH = 3  # nodes that must be left to one that wrongly thinks others dead
@@ -188,7 +203,7 @@ class World(Chain):
         """Whoever thinks more than one dead at once is soon told better: its probes are answered again."""
         for node in self.nodes:
             if len(node.wrong) > 1:
-                node.wrong = {place: since for place, since in node.wrong.items() if self.now - since < DOUBT - 2}
+                node.wrong = {place: since for place, since in node.wrong.items() if self.now - since < DOUBTED - 2}
 
     # Rings
 
@@ -292,7 +307,7 @@ class World(Chain):
             self.deliver(0)
             most -= 1
 
-    def beat(self, node: Node, packet: Packet, directive) -> None:  # type: ignore[no-untyped-def]
+    def beat(self, node: Node, packet: Packet, directive: Directive) -> None:
         if not self.mute:
             super().beat(node, packet, directive)
 
@@ -356,6 +371,3 @@ class World(Chain):
         seen = all(self._sees(node, decision) for node in self._rightful(decision.flow))
         if not seen or not self._is_kept(decision) or self._is_with_newcomers(decision):
             self.lost.add(decision)
-
-
-__all__ = ["Built", "Cached", "World"]

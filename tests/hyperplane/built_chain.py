@@ -19,7 +19,7 @@ from tests.hyperplane.protocol import NODES, PORTS, SEEDS, Back, Flow, Key
 USED = 3  # CELL_LEASE_SECONDS
 COPIED = 3
 SETTLED = 4
-DOUBT = 6
+DOUBTED = 6
 PROVISIONAL = YOUNG = 14
 ABSENCE = BELIEVED = 16
 REST = 2 * BELIEVED
@@ -44,7 +44,7 @@ class Step(IntEnum):
 
 @dataclass(frozen=True)
 class Built:
-    """All true: as it is built."""
+    """As it is: as it is built."""
 
     leases: bool = True  # else: a top believes for ever what it uses
     unused_is_asked_again: bool = True  # a top believes its copy for a second after it used it
@@ -67,11 +67,11 @@ class Built:
     previous_rings_count: bool = True  # while a ring is young: who hands out ports, and who is asked
     an_end_is_written_down: bool = True  # by whoever is asked about the packet that ends a connection
     an_end_stays: bool = True  # whatever the top of the other direction says
-    own_decisions_are_checked_again: bool = True  # until a heartbeat says them; else: the later of two takes a port
     who_asks_again_writes_it_down: bool = True  # where the decider is the other keeper: else it alone has it
-    what_is_used_gives_no_way: bool = True  # answers' rows: to a later decision, while a top may believe them
-    own_decisions_give_way: bool = True  # to what others say counts, until a heartbeat says the own one
     stand_ins_are_asked: bool = True  # after somebody came or left: others may have thought otherwise
+    # Not built: what would mend most of the histories that still break (0040).
+    own_decisions_are_checked_again: bool = False  # until a heartbeat says them; else: the later of two takes a port
+    what_is_used_gives_no_way: bool = False  # answers' rows: to a later decision, while a top may believe them
 
 
 class Decision(NamedTuple):
@@ -201,7 +201,7 @@ def order(number: int, places: frozenset[int]) -> tuple[int, ...]:
 
 
 def first_two(number: int, places: frozenset[int]) -> tuple[int, int]:
-    return (*order(number, places), NOBODY, NOBODY)[:2]  # type: ignore[return-value]
+    return (*order(number, places), NOBODY, NOBODY)[:2]
 
 
 class Chain:
@@ -290,8 +290,7 @@ class Chain:
 
     def merge(self, node: Node, key: Key, directive: Directive) -> None:
         row = self.row(node, key)
-        mine = row and row.mine and self.built.own_decisions_give_way
-        if not (row and row.directive and row.directive.decision.version > directive.decision.version and not mine):
+        if not (row and row.directive and row.directive.decision.version > directive.decision.version):
             self.renew(node, key, directive)
             node.trackers[key].mine = False
 
@@ -427,7 +426,7 @@ class Chain:
     def begin_flow(self, node: Node, packet: Packet) -> Packet | None:
         if not isinstance(packet.key, Flow):
             return None
-        doubt = self.built.doubt_is_left_to_keepers and not self.keeps_of_late(node, packet.key, DOUBT)
+        doubt = self.built.doubt_is_left_to_keepers and not self.keeps_of_late(node, packet.key, DOUBTED)
         if node.place not in self.keepers(node, packet.key) or doubt:
             return self.leave_to_keepers(node, packet)
         decider = self.choose_decider(node, packet.key)
@@ -565,11 +564,7 @@ class Chain:
         deadline = self.now + directive.lifetime - (packet.quiet if self.built.copies_are_no_sign_of_life else 0)
         if deadline <= self.now:
             return
-        if row and row.mine and row.directive != directive and self.built.own_decisions_give_way:
-            row = None
-        if row is None or not self.built.copies_take_nobodys_place:
-            node.trackers[packet.key] = Row(deadline, directive)
-        elif row.directive is None and directive.decision.version > row.over and self.built.copies_answer_questions:
+        if row is None or not self.built.copies_take_nobodys_place or row.directive is None and directive.decision.version > row.over and self.built.copies_answer_questions:
             node.trackers[packet.key] = Row(deadline, directive)
         elif row.directive == directive:
             row.deadline = max(row.deadline, deadline)
