@@ -298,15 +298,19 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
- * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. */
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. Where the decider
+ * is the tail it alone knows, and of datagrams that nobody answers no heartbeat may ever come: who asks again writes it down as well. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
 	__u32 tail = row->tail;
 
 	course->directive.version = row->directive.version;
 	if (!is_living(course, row->decider))
-		return tail == NOBODY || is_living(course, tail) || came_to_nothing(course, row) ? not_known(packet, course) : DROP_NO_TOP;
-	if (!is_living(course, tail))
+		return tail == NOBODY || (is_living(course, tail) && tail != course->self) || came_to_nothing(course, row) ?
+			       not_known(packet, course) : DROP_NO_TOP;
+	if (tail == row->decider)
+		tail = course->self;
+	else if (!is_living(course, tail))
 		tail = other_keeper(course);
 	if (!packet->what_if) {
 		row->tail = tail;
@@ -459,7 +463,7 @@ __noinline int take_second(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = tracker_of(course);
-	if (row && row->pending && course->decider != NOBODY && !came_to_nothing(course, row))
+	if (row && row->pending && course->decider != NOBODY && course->decider != row->decider && !came_to_nothing(course, row))
 		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)

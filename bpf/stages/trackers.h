@@ -209,13 +209,14 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 }
 
 /* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
- * where that one has heard more of it. */
+ * where that one has heard more of it. Who only knows whom it asked is answered by it, if it tells of nothing that was over by then. */
 static __always_inline bool keep_copy(struct course *course, __u64 deadline)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
+	bool answered = there && there->pending && there->directive.version < course->directive.version;
 	struct tracker *row;
 
-	if (there && there->deadline > course->now) {
+	if (there && there->deadline > course->now && !answered) {
 		if (!there->pending && there->directive.version == course->directive.version && there->directive.flags == course->directive.flags &&
 		    there->deadline < deadline)
 			there->deadline = deadline;
