@@ -38,6 +38,10 @@ class ModelChain(Chain):
     def a_message_is_repeated(self, number):
         self.world.repeat(number)
 
+    @rule(top=PLACES)
+    def a_top_sends_its_heartbeats(self, top):
+        self.world.beat(top)
+
     @rule(place=PLACES)
     def a_node_joins_or_leaves_the_ring(self, place):
         self.world.change_ring(place)
