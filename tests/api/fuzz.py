@@ -28,11 +28,12 @@ from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.handlers.key_material import new_key
 from rookery.api.handlers.managed_interfaces import is_managed, managed_attachment_id
 from rookery.api.handlers.security_group_permissions import FLAT
-from rookery.api.housekeeper import keep_house
+from rookery.api.housekeeper import follow_interfaces, keep_house
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
+from rookery.model.balancers import IPV4
 from rookery.model.codec import encode
 from rookery.model.keys import cell_key, cell_status_key, credential_key, host_key, pool_key
 from rookery.model.objects import (
@@ -163,7 +164,7 @@ def stand_in(_view, account, name):
     """Each account has all the balancers that there are hints of, in both zones."""
     interfaces = {f"{REGION}a": "eni-0123456789abcdef0", f"{REGION}b": "eni-0123456789abcdef1"}
     known = name in HINTS["NetworkLoadBalancerArn"]
-    return SimpleNamespace(arn=name, account=account, interfaces=interfaces) if known else None
+    return SimpleNamespace(arn=name, account=account, interfaces=interfaces, address_type=IPV4) if known else None
 
 
 async def make_front():
@@ -303,6 +304,7 @@ async def let_time_pass(store, front):
     statuses = {name: CellStatus(name=name, epoch=working, generation=working) for name in front.state.cells}
     await store.txn([], {cell_status_key(name): encode(one) for name, one in statuses.items()})
     await keep_house(store, front.state, time.time())
+    await follow_interfaces(store, front.state, time.time(), Quotas())
 
 
 async def rounds(seed, count, names, spoil, avoided=()):
