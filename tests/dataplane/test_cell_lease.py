@@ -14,7 +14,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellConstant, CellPresence, ChainStep, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import CellConstant, CellNodeFlag, CellPresence, ChainStep, FlowKey, Tracker, Verdict
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_chain import chain_of, with_chain
@@ -280,23 +280,45 @@ def test_ports_of_blocks_that_only_the_dead_knew_are_not_handed_out_as_long_as_a
     assert any(set(places) == {1, 2} for places in first) is (ago > CellConstant.ABSENCE_SECONDS)
 
 
+def came(cell: Cell, *places: int, ago: float = 0) -> None:
+    """All saw it, and the first of them came first."""
+    for node in cell.nodes:
+        now = time.monotonic_ns() - int(ago * SECOND)
+        node.real.note_presence({place: CellPresence(now + n, 0) for n, place in enumerate(places)})
+
+
+def deciders(cell: Cell, first: int, top: int = 0) -> set[int]:
+    """Of forty new flows."""
+    ports = range(first, first + 40)
+    assert all(out(cell, segment("S", sport), top).verdict is Verdict.SENT for sport in ports)
+    told = [cell.nodes[top].real.directives.get(key(sport)) for sport in ports]
+    return {row.version % CellConstant.NODES_MAX for row in told if row}
+
+
 def test_who_came_back_decides_nothing_for_a_minute(cell: Cell) -> None:
-    """Unless there are no others: a cell that begins works at once."""
+    came(cell, 2)
+    assert deciders(cell, 2000) == {0, 1, 3}
+    came(cell, 2, ago=CellConstant.ABSENCE_SECONDS + 1)
+    came(cell, 0, 1, 3)
+    assert deciders(cell, 4000) == {2}
 
-    def came(*places: int, ago: float = 0) -> None:
-        for node in cell.nodes:
-            node.real.note_presence({place: CellPresence(time.monotonic_ns() - int(ago * SECOND), 0) for place in places})
 
-    def deciders(first: int) -> set[int]:
-        return {keepers(answers(out(cell, segment("S", sport)).packet))[0] for sport in range(first, first + 40)}
+def test_where_all_came_within_a_minute_who_came_first_decides(cell: Cell) -> None:
+    """It has heard the others for longest. One that drains is not asked, nor one that died again."""
+    came(cell, 2, 0, 3, 1)
+    assert deciders(cell, 2000) == {2}
+    for node in cell.nodes:
+        node.real.cell_nodes.put_many({node.real.node_row(0, 2): plan_cell.node(2, CellNodeFlag.CURRENT | CellNodeFlag.PREVIOUS)})
+    assert deciders(cell, 3000) == {0}
+    leaves(cell, 0, ago=CellConstant.ABSENCE_SECONDS + 1)
+    assert deciders(cell, 4000, top=1) == {3}
 
-    came(2)
-    assert deciders(2000) == {0, 1, 3}
-    came(*ALL)
-    assert deciders(3000) == set(ALL)
-    came(2, ago=CellConstant.ABSENCE_SECONDS + 1)
-    came(0, 1, 3)
-    assert deciders(4000) == {2}
+
+def test_a_cell_that_begins_works_at_once(cell: Cell) -> None:
+    """Each of its nodes saw itself come, and nobody else."""
+    for node in cell.nodes:
+        node.real.note_presence({node.place: CellPresence(time.monotonic_ns(), 0)})
+    assert deciders(cell, 2000) == set(ALL)
 
 
 def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: Cell) -> None:
