@@ -234,12 +234,15 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         """Since when the nodes at these places have lived, and until when the last time, as this one saw it."""
         self._presence.put_many({RowNumber(place): row for place, row in rows.items()})
 
-    def attach_substrate(self, ifindex: int) -> None:
-        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what
-        is attached in one step."""
+    def attach_substrate(self, ifindex: int) -> int:
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs; how many of both were
+        not there. Swaps what is attached in one step, and leaves alone what is as it should be."""
         self.reserve_counters(ifindex)
-        self._attach("hyperplane_cut", LOOPBACK)
-        self._attach("hyperplane", ifindex)
+        wanted = {"hyperplane_cut": LOOPBACK, "hyperplane": ifindex}
+        missing = {program: at for program, at in wanted.items() if self.attached_program(at) != self.program_id(program)}
+        for program, at in missing.items():
+            self._attach(program, at)
+        return len(missing)
 
     def configure_checks(self, config: ChecksConfig) -> None:
         """Where the node's health checks are. All zero: nowhere, and their answers are dropped."""
