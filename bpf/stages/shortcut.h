@@ -13,6 +13,7 @@ enum shortcut_constant {
 	SHORTCUT_BITS = 13,
 	SHORTCUTS = 1 << SHORTCUT_BITS,    /* of a CPU */
 	SHORTCUT_CPUS = 128,               /* the first so many have some */
+	SHORTCUT_TICK = 20,                /* bits: nanoseconds in a tick of `used`, about a millisecond */
 };
 
 struct shortcut {
@@ -35,7 +36,7 @@ struct shortcut {
 	__u32 measured;                    /* ... in these rows */
 	__u32 exit_measured;
 	struct wire_ends ends;                  /* of the neighbour, as the kernel knew it; zero: it has not been asked */
-	__u32 padding;
+	__u32 used;                        /* ticks: when a packet last took it */
 };
 _Static_assert(sizeof(struct shortcut) == 128, "no holes");
 
@@ -107,9 +108,9 @@ static __always_inline struct shortcut *shortcut_of(const struct shortcut_key *k
 	return bpf_map_lookup_elem(&shortcuts, &place);
 }
 
-static __always_inline bool leads_on(const struct shortcut *row, const struct shortcut_key *key, struct packet *packet, __u64 world)
+static __always_inline bool leads_on(const struct shortcut *row, struct packet *packet, __u64 world)
 {
-	return world && row->world == world && same_shortcut(&row->key, key) && coarse_now(packet) < row->until;
+	return world && row->world == world && coarse_now(packet) < row->until;
 }
 
 /* As if all stages had said it. */
@@ -157,8 +158,25 @@ static __always_inline enum verdict leave_by_shortcut(hull_t *hull, struct packe
 	return wrap(hull, packet, &hop, config);
 }
 
+/* Its flow was seen, though its row in the cache of directives is not touched. Once in a tick: mostly the line stays as it is. */
+static __always_inline void note_use(struct shortcut *row, __u64 now)
+{
+	__u32 tick = now >> SHORTCUT_TICK;
+
+	if (row->used != tick)
+		row->used = tick;
+}
+
+/* 0: nobody knows, for something has changed since. */
+static __always_inline __u64 last_used(const struct shortcut *row, __u64 world, __u64 now)
+{
+	__u32 ticks = (__u32)(now >> SHORTCUT_TICK) - row->used;
+
+	return row->world == world ? now - ((__u64)ticks << SHORTCUT_TICK) : 0;
+}
+
 /* From there it may leave a shortcut for the next one. */
-static __always_inline enum verdict begin_long_way(const struct shortcut_key *key, __u64 world)
+static __always_inline enum verdict begin_long_way(const struct shortcut_key *key, __u64 world, __u64 led)
 {
 	struct course *course = this_course();
 
@@ -166,6 +184,7 @@ static __always_inline enum verdict begin_long_way(const struct shortcut_key *ke
 		return DROP_NOT_CONFIGURED;
 	course->came = *key;
 	course->world = world;
+	course->led = led;
 	return CONTINUE;
 }
 
@@ -184,7 +203,7 @@ static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u
 		if (same_shortcut(&row->key, key))
 			row->until = 0;
 	}
-	return begin_long_way(&none, world);
+	return begin_long_way(&none, world, 0);
 }
 
 __noinline int take_shortcut(hull_t *hull)
@@ -199,13 +218,16 @@ __noinline int take_shortcut(hull_t *hull)
 	if (!packet || !config)
 		return DROP_NOT_CONFIGURED;
 	if (!may_have_shortcut(packet, config))
-		return begin_long_way(&key, world);
+		return begin_long_way(&key, world, 0);
 	put_shortcut_key(packet, &key);
 	if (begins_or_ends(packet))
 		return end_shortcuts(&key, world);
 	row = shortcut_of(&key);
-	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
-		return begin_long_way(&key, world);
+	if (!row || !same_shortcut(&row->key, &key))
+		return begin_long_way(&key, world, 0);
+	if (!leads_on(row, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
+		return begin_long_way(&key, world, last_used(row, world, coarse_now(packet)));
+	note_use(row, coarse_now(packet));
 	verdict = leave_by_shortcut(hull, packet, row, config);
 	measure_shortcut(packet, row->measured, row->exit_measured, row->passed, verdict);
 	return verdict;
@@ -246,6 +268,7 @@ static __always_inline void leave_shortcut(const struct packet *packet, const st
 	row->measured = course->measured;
 	row->exit_measured = course->exit_measured;
 	row->ends = (struct wire_ends){};
+	row->used = course->now >> SHORTCUT_TICK;
 }
 
 #endif

@@ -14,7 +14,16 @@ from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellConstant, CellNodeFlag, CellPresence, ChainStep, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import (
+    CellConstant,
+    CellNodeFlag,
+    CellPresence,
+    ChainStep,
+    DirectiveFlag,
+    FlowKey,
+    Tracker,
+    Verdict,
+)
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_chain import chain_of, with_chain
@@ -173,6 +182,77 @@ def test_what_was_decided_earlier_gives_way_to_a_flow_that_is_known(cell: Cell) 
     again = out(cell, segment(), top=3)
     assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
     assert back(cell, sent, top=2).packet.dst == CLIENT
+
+
+def lose_memory(cell: Cell) -> None:
+    """All that kept anything died at once, and tops live on."""
+    for node in cell.nodes:
+        node.real.trackers.delete_many([one for one, _ in node.real.trackers.items()])
+
+
+SILENCE = CellConstant.LEASE_SECONDS + 1
+
+
+def test_a_quiet_flow_outlives_all_that_kept_it_at_a_top_that_was_told_within_a_minute(cell: Cell) -> None:
+    """It asks, for it has been silent, and nobody knows more: neither of what the client sends nor of the answers."""
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    again = out(cell, segment())
+    assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+    assert back(cell, sent).packet.dst == CLIENT
+
+
+@pytest.mark.parametrize("flags", ["A", "FA"], ids=["goes on", "ends"])
+def test_who_keeps_it_gets_it_back_from_there(cell: Cell, flags: str) -> None:
+    """By a heartbeat, here to the top itself. An end is told as one."""
+    sport = next(port for port in range(2000, 2400) if keepers(key(port))[0] == 0)
+    established(cell, sport)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert out(cell, segment(flags, sport)).packet.dst == SERVER
+    kept = cell.nodes[0].real.trackers.get(key(sport))
+    assert kept and bool(kept.flags & DirectiveFlag.CLOSING) is (flags == "FA")
+    assert out(cell, segment(sport=sport), top=3).packet.dst == SERVER
+
+
+def test_other_tops_know_nothing_of_it(cell: Cell) -> None:
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment(), top=3).packet[TCP].flags)
+    assert back(cell, sent, top=2).verdict is Verdict.DROP_NO_FLOW
+
+
+def test_what_a_top_was_told_longer_ago_counts_no_more(cell: Cell) -> None:
+    """Its port may be another's."""
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, LEASE + 1)
+    assert "R" in str(out(cell, segment()).packet[TCP].flags)
+    assert back(cell, sent).verdict is Verdict.DROP_NO_FLOW
+
+
+def test_who_begins_anew_gets_a_new_decision_whatever_the_top_has(cell: Cell) -> None:
+    established(cell)
+    before = cell.nodes[0].real.directives.get(key())
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert out(cell, segment("S")).verdict is Verdict.SENT
+    after = cell.nodes[0].real.directives.get(key())
+    assert before and after and after.version > before.version
+
+
+def test_a_top_does_not_bring_back_what_ended_or_whose_port_is_anothers(cell: Cell) -> None:
+    sent = established(cell)
+    given_away(cell, sent, +1)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment()).packet[TCP].flags)
+    established(cell, 2000)
+    out(cell, segment("FA", 2000))
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment(sport=2000)).packet[TCP].flags)
 
 
 def suspect(cell: Cell, node: int, *places: int) -> None:

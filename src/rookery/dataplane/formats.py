@@ -800,6 +800,7 @@ class ChainFlag(IntFlag):
     UNKNOWN = 8
     KEPT = 16
     TARGET_GONE = 32
+    HELD = 64
 
 
 class InterfaceFlag(IntFlag):
