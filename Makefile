@@ -5,6 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 export PYTHONPATH := src
+# Each of a region's processes would compile for itself what all of them load.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-kernels verified faults bench lint types setup packages environment bpf guests lock clean
 
@@ -23,9 +25,9 @@ help:
 demo: setup
 	@./rookery tour
 
-# Which files share a worker, and which begin first: tests/conftest.py. Three on two cores: Terraform waits for most of its time.
+# Which files share a worker, and which begin first: tests/conftest.py. Four on two cores: Terraform and Ansible wait for most of their time.
 test: setup
-	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kernels: setup guests
 	@ROOKERY_TEST_KERNELS=yes $(PYTHON) -m pytest -n 0 tests/kernels $(ARGS)
@@ -47,7 +49,8 @@ lint: environment
 types: environment
 	@$(PYTHON) -m mypy
 
-setup: packages environment bpf
+setup: packages
+	@$(MAKE) --jobs 2 --output-sync environment bpf
 
 packages:
 	@tools/install-packages packages.txt
@@ -56,7 +59,7 @@ environment: packages
 	@tools/make-environment
 
 bpf: packages
-	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s -C bpf; }
+	@$(MAKE) -q -C bpf || { . tools/say && step 'building the BPF objects' $(MAKE) -s --jobs $$(nproc) -C bpf; }
 
 guests: environment
 	@tools/install-packages guest-packages.txt

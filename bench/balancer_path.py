@@ -39,6 +39,7 @@ from bench.region import (
     running_region,
     wait_for_ping,
 )
+from bench.switch import lead_straight
 from bench.target_changes import started, wait_for
 from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, bypass_netfilter, inside, ip
 
@@ -71,6 +72,7 @@ class Row(Shape):
             self.ip("substrate", "link", "set", part, "master", "br0")
             self.address(part, "u0", f"{address}/24")
             inside(self.spaces[part], "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0")
+        lead_straight(self.spaces["substrate"], {part: (self.spaces[part], address) for part, address in UNDERLAY.items()})
         for part, host, own, router in (("instance", "host", CLIENT, "10.1.0.1"), ("server", "far", TARGET, "10.2.0.1")):
             self.wire((part, "eth0"), (host, "inst"), INSTANCE_MTU)
             self.address(part, "eth0", f"{own}/24")

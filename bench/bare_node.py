@@ -91,7 +91,7 @@ def _attachment(number: int, kind: AttachmentKind, address: bytes) -> formats.At
     """Measured, as every attachment is."""
     gates = formats.Gates(1, 1, 432_000, 180, 30, 3, 3, 0)
     return formats.Attachment(1, number, 8, kind, 0, mapped(address), mac(number), mac(1), CellConstant.MTU, int(kind is AttachmentKind.NAT),
-                              1, 0, 0, *gates, endpoint=bytes(24))  # fmt: skip
+                              1, 0, 0, *gates, endpoint=bytes(24), primary_ipv6=bytes(16))  # fmt: skip
 
 
 def _service(number: int, flags: int) -> formats.CellService:

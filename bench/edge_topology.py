@@ -26,6 +26,7 @@ from bench.region import (
     running_region,
     wait_for_ping,
 )
+from bench.switch import lead_straight
 from bench.topology import INSTANCE_MTU, SUBSTRATE_MTU, Endpoint, Topology, bypass_netfilter, inside, ip
 from rookery.region.layout import PAGE_ADDRESSES, Layout
 
@@ -88,6 +89,7 @@ class Shape:
             self.wire((part, "u0"), ("substrate", part), SUBSTRATE_MTU)
             self.ip("substrate", "link", "set", part, "master", "br0")
             self.address(part, "u0", f"{address}/24")
+        lead_straight(self.spaces["substrate"], {"host": (self.spaces["host"], HOST), "edge": (self.spaces["edge"], EDGE)})
         self.wire(("instance", "eth0"), ("host", "inst"), INSTANCE_MTU)
         self.wire(("edge", "x0"), ("router", "edge"), INSTANCE_MTU)
         self.wire(("server", "eth0"), ("router", "page"), INSTANCE_MTU)

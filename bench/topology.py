@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from bench.switch import lead_straight
+
 INSTANCE_MTU = 1500
 SUBSTRATE_MTU = 1700
 ENTRIES_PER_FAMILY = 20  # of an ACL, each way: AWS's quota
@@ -153,6 +155,7 @@ def _substrate(names: dict[str, str]) -> None:
         ip("-n", names["s"], "link", "set", host, "master", "br0", "up")
         ip("-n", names[host], "addr", "add", f"100.64.0.{number}/24", "dev", "u0")
         ip("-n", names[host], "link", "set", "u0", "up")
+    lead_straight(names["s"], {host: (names[host], f"100.64.0.{number}") for host, number in (("ha", 1), ("hb", 2))})
 
 
 def _instance(names: dict[str, str], instance: str, host: str) -> None:

@@ -103,6 +103,7 @@ struct formats {
 	enum route_kind route_kind;
 	enum route_constant route_constant;
 	enum busy_constant busy_constant;
+	enum member_constant member_constant;
 	enum service service;
 	enum service_port service_port;
 	enum caller_source caller_source;

@@ -1,10 +1,11 @@
 """What all tests share: how they are spread over workers, and a region to talk to.
 
-    region         one running region for the whole session: end-to-end tests make VPCs of their own in it
+    region         one running region for all files that ask for it: end-to-end tests make VPCs of their own in it
     fresh_region   a factory of regions of one's own, for tests that kill parts; they go away with the test
     module_region  the same; they go away with the file
 
-Three workers share the tests (make test), file by file: what a module builds is built once. Some files stay together:
+Four workers share the tests (make test), file by file: what a module builds is built once. One of them gets all that waits for clients'
+own clocks: a file of one test is followed by the next at once. Some files stay together:
 
     "region"    those that talk to the session's region, so that there is one (a file that is not named here gets another)
     "balancing" those that stand on one street of balancers (tests/balancing/conftest.py)
@@ -19,12 +20,16 @@ import secrets
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rookery.region.access import client_environment
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 REAL = ("real_packets", "faults")
@@ -50,10 +55,27 @@ LONG = (  # of the others; the first wait most of their time, by their own clock
     "tests/api/test_ansible.py",
     "tests/api/test_balancers_terraform.py",
     "tests/api/test_balancers_ansible.py",
+    "tests/api/test_ansible_endpoints.py",
+    "tests/test_checkout.py",
     "tests/netns/",
     "tests/region/",
+    "tests/dataplane/",
 )
+SHARED = ExitStack()  # of what the files that run now share
 REGION_FIXTURES = {"region", "fresh_region", "module_region"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Every worker collects everything, and pytest compiles test files itself, which is most of it: each worker begins with a share of its own,
+    so that each file is compiled once. What does not load is told when it is collected."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    own, all_of_them = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    for file in sorted((CHECKOUT / "tests").rglob("test_*.py"))[own::all_of_them]:
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(CHECKOUT).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,11 +150,10 @@ class RunningRegion:
         self, service: str = "ec2", region: str = "us-east-1", key: tuple[str, str] | None = None
     ) -> Any:
         """A boto3 client that signs with `key` (access key, secret), or with the region's first one."""
-        import boto3  # noqa: PLC0415 - half a second that pure tests need not wait
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - half a second that pure tests need not wait
 
         access, secret = key or self.first_key()
-        return boto3.Session().client(
+        return session().client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
@@ -142,7 +163,7 @@ class RunningRegion:
         )
 
     def first_key(self) -> tuple[str, str]:
-        variables = self.asked("env")
+        variables = client_environment(self.name)
         return variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
 
     def new_account(self) -> tuple[str, tuple[str, str]]:
@@ -152,6 +173,14 @@ class RunningRegion:
         done = self.rookery("keys", "add", *key, "--account", account)
         assert done.returncode == 0, done.stderr.decode()
         return account, key
+
+
+@cache
+def session() -> Any:
+    """Keeps the services' models, of which EC2's takes a client a quarter of a second to load."""
+    import boto3  # noqa: PLC0415
+
+    return boto3.session.Session()
 
 
 def free_port() -> int:
@@ -173,9 +202,22 @@ def bring_up(hosts: int, zones: int, *options: str) -> RunningRegion:
 @pytest.fixture(scope="session")
 def region() -> Iterator[RunningRegion]:
     one = bring_up(hosts=4, zones=2)
+    SHARED.callback(take_down, one)
     yield one
+    SHARED.close()
+
+
+def take_down(one: RunningRegion) -> None:
     done = one.rookery("down")
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """What files share ends with the last of them, not with the session: a region in which nothing happens takes a fifth of a processor."""
+    yield
+    if nextitem is None or together(nextitem.nodeid) != together(item.nodeid):
+        SHARED.close()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ PARTS = {
     "rookery.hyperplane.controller": TOOLS | {"pyroute2", "websockets"},
     "rookery.metrics.__main__": TOOLS | {"pyroute2", "websockets"},
     "rookery.mapping.__main__": TOOLS | {"pyroute2"},
+    "rookery.region.status": TOOLS | {"pyroute2", "websockets"},
 }
 
 

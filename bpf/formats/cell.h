@@ -95,6 +95,7 @@ enum attachment_flag {
 	ATTACHMENT_PRIVATE = 1,            /* NAT: no public address, and no packet through an internet gateway */
 	ATTACHMENT_CLOSED = 2,             /* endpoint: not (or no longer) accepted: nothing passes */
 	ATTACHMENT_GROUPS_SEE_CLIENT = 4,  /* balancer: its groups are asked for consumers of its endpoint service, too */
+	ATTACHMENT_SHUT_OUT = 8,           /* nobody outside reaches its IPv6 address, whatever gateway the VPC has */
 };
 
 /* `attachments`: an interface in whose name the cell works. `tenant` and `share`: whose, and how many flows that one may hold at
@@ -122,8 +123,9 @@ struct attachment {
 	__u64 group_set;                   /* balancer, endpoint; 0: it was born without groups, and admits everybody */
 	struct gates gates;
 	__u8 endpoint[24];                 /* endpoint: its id, CELL_ENDPOINT_ID characters, as the proxy protocol's header has it */
+	struct address primary_ipv6;       /* zero: it has none */
 };
-_Static_assert(sizeof(struct attachment) == 120, "shared format");
+_Static_assert(sizeof(struct attachment) == 136, "shared format");
 
 /* `measures`, per CPU: row `measured` of an attachment -> what was counted in its name, ever. Who begins flows is its source (a
  * balancer's: the client), where they lead its destination (the target). Frames count as IP packets, segments one by one. */
@@ -188,6 +190,7 @@ enum service_flag {
 	SERVICE_STICKY = 2,                /* all flows of a client's address go to one target */
 	SERVICE_PROXY_PROTOCOL = 4,        /* version 2, in front of a connection's first data */
 	SERVICE_ENDPOINT = 8,              /* `exit` is another VPC's balancer: never preserves the client */
+	SERVICE_TO_IPV6 = 16,              /* its targets have IPv6 addresses, and clients of IPv4 are hidden; else those of IPv6 are */
 };
 
 /* `services`... of a cell: what an attachment listens for. */

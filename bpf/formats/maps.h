@@ -336,6 +336,13 @@ struct busy_counter {
 };
 _Static_assert(sizeof(struct busy_counter) == 24, "shared format");
 
+/* `ports`: which port of the substrate's switch a member hangs on, by its address (one machine). Its MAC says the address, so that one key is
+ * both, and who is plugged anew is the same member. The value is the port's number; the kernel forgets it when the port goes. */
+enum member_constant {
+	MEMBER_MAC = 0x0252,               /* its first two bytes, of an address of nobody's making (IEEE 802: local); four of the address */
+	MEMBERS_MAX = 1 << 12,
+};
+
 /* `port`: one row, key 0: who may speak on a port of the substrate's switch (one machine; elsewhere the real switch does it). */
 struct substrate_port {
 	__be32 address;

@@ -67,7 +67,7 @@ enum verdict {
 
 	DROP_NO_TOP = 63,                  /* leads to a cell, and no node of its set lives */
 	DROP_NO_ATTACHMENT = 64,           /* at a node: for no interface in whose name its cell works */
-	DROP_NO_SERVICE = 65,              /* ... which listens for nothing at this protocol and port */
+	DROP_NO_SERVICE = 65,              /* ... which listens for nothing at this protocol and port, or not to the internet */
 	DROP_NO_TARGET = 66,               /* no target is registered where this may go */
 	DROP_PORTS_EXHAUSTED = 67,         /* no port is free towards this destination */
 	DROP_NO_FLOW = 68,                 /* begins no flow, and no tracker knows it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What does a NAT gateway itself say to a sender that speaks IPv6? The same as to one that speaks IPv4 (answer_back.h), as the IPv4 address that it
- * has inside the VPC, behind the prefix of RFC 6052. */
+/* What does a cell itself say to a sender that speaks IPv6? The same as to one that speaks IPv4 (answer_back.h). A NAT gateway says it as the IPv4
+ * address that it has inside the VPC, behind the prefix of RFC 6052. */
 #ifndef ROOKERY_ANSWER_BACK_IPV6_H
 #define ROOKERY_ANSWER_BACK_IPV6_H
 
@@ -24,6 +24,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct told_ipv6);
 } scratch_told_ipv6 SEC(".maps");
+
+static __always_inline bool is_at_nat(const struct course *course)
+{
+	const struct attachment *attachment = attachment_of(course);
+
+	return attachment && attachment->kind == ATTACHMENT_NAT;
+}
+
+/* As which the sender knows the attachment. */
+static __always_inline struct address own_ipv6(const struct course *course)
+{
+	return is_at_nat(course) ? nat64_address(course->as_attached.primary.word[3]) : course->as_attached.primary_ipv6;
+}
 
 /* `packet` says from whom. */
 static __always_inline enum verdict turn_back_ipv6(hull_t *hull, struct packet *packet, struct course *course)
@@ -66,7 +79,7 @@ __noinline int tell_sender_ipv6(hull_t *hull, __u32 type_and_code, __u32 mtu)
 	if (!quoted && load_bytes(hull, inner_ip(packet), told->quoted, QUOTED_SHORT_IPV6))
 		return DROP_TRUNCATED;
 	told->icmp = (struct icmpv6_too_big){ .type = expired ? ICMPV6_TIME_EXCEEDED : ICMPV6_TOO_BIG, .mtu = bpf_htonl(mtu) };
-	packet->source = nat64_address(course->exit.primary.word[3]);
+	packet->source = own_ipv6(course);
 	packet->protocol = IPPROTO_ICMPV6;
 	packet->icmp_type = told->icmp.type;
 	packet->icmp_code = 0;

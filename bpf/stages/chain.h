@@ -363,7 +363,7 @@ static __always_inline enum verdict ask_own_decider(struct course *course, const
 	return CONTINUE;
 }
 
-__noinline int take_decide(hull_t *hull)
+__noinline int take_decide(void)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -389,7 +389,7 @@ __noinline int take_decide(hull_t *hull)
 	if (!course->begins)
 		return refuse_unknown(packet, course);
 	course->deciding = true;
-	if ((verdict = decide(hull)))
+	if ((verdict = decide()))
 		return verdict;
 	course->decided = true;
 	if (course->tail == course->self)
@@ -558,7 +558,7 @@ static __always_inline enum verdict take_step(hull_t *hull, struct packet *packe
 	case CHAIN_ASK:
 		return take_ask();
 	case CHAIN_DECIDE:
-		return take_decide(hull);
+		return take_decide();
 	case CHAIN_ANSWERS_FIRST:
 	case CHAIN_ANSWERS_SECOND:
 		return take_answers();

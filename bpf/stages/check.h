@@ -5,6 +5,7 @@
 
 #include "stages/balancer_groups.h"
 #include "stages/check_answer.h"
+#include "stages/decide.h"
 #include "stages/follow.h"
 
 /* Whatever else the kernel sends there, of itself or for somebody, goes nowhere. */
@@ -30,7 +31,7 @@ static __always_inline void decide_check(const struct packet *packet, struct cou
 {
 	struct directive *directive = &course->directive;
 
-	directive->source = attachment->primary;
+	directive->source = own_address(attachment, &way->address);
 	directive->source_port = packet->source_port;
 	directive->destination = way->address;
 	directive->destination_port = packet->destination_port;

@@ -4,8 +4,7 @@
 #ifndef ROOKERY_CHECK_ANSWER_H
 #define ROOKERY_CHECK_ANSWER_H
 
-#include "stages/emit.h"
-#include "stages/rewrite.h"
+#include "stages/cross.h"
 
 _Static_assert(CELL_CHECK_PORTS == CELL_PORT_BLOCK && CELL_CHECK_PORT_FIRST == CELL_PORT_FIRST,
 	       "checks take whole blocks away from those that are handed out");
@@ -53,6 +52,16 @@ static __always_inline enum verdict find_check(struct packet *packet, const stru
 	return CONTINUE;
 }
 
+/* The sockets of checks speak IPv4, whatever their target speaks. */
+static __always_inline enum verdict cross_check(hull_t *hull, struct packet *packet, struct course *course)
+{
+	if (segment_of(hull))
+		return cut_first(hull, packet, course);
+	course->directive.source = packet->source;
+	course->directive.destination = packet->destination;
+	return cross_packet(hull, ip_bytes(packet));
+}
+
 static __always_inline enum verdict give_to_checks(hull_t *hull, struct packet *packet, const struct checks_config *config)
 {
 	struct head head = {};
@@ -82,7 +91,8 @@ __noinline int take_check(hull_t *hull)
 		return DROP_NOT_CONFIGURED;
 	if ((verdict = find_check(packet, course)))
 		return verdict;
-	if ((verdict = rewrite(hull)))
+	verdict = came_as_ipv6(packet) ? cross_check(hull, packet, course) : rewrite(hull);
+	if (verdict)
 		return verdict;
 	return give_to_checks(hull, packet, config);
 }

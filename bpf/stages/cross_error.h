@@ -267,7 +267,7 @@ __noinline int write_error_ipv6(hull_t *hull, __u8 hops, __u8 class)
 	return store_bytes(hull, OUTER_HEAD + ETH_HLEN, &made->ipv6, little + sizeof(struct ipv6_header)) ? DROP_TRANSLATION : CONTINUE;
 }
 
-/* Who sends it keeps its own address in the other family: a router on the way, which nobody here knows. Towards IPv4 the gateway has the only one. */
+/* Towards IPv6 a NAT's prefix gives whoever sent it, a router on the way perhaps, an address of that family. Else the attachment has the only one. */
 static __always_inline bool readdress_error(struct packet *packet, struct course *course, const struct crossing *made)
 {
 	const struct icmp_header *icmp = &packet->head.transport.icmp;
@@ -276,7 +276,7 @@ static __always_inline bool readdress_error(struct packet *packet, struct course
 
 	if (to_ipv6 ? !error_to_ipv6(&error, made->quoted_whole) : !error_to_ipv4(&error))
 		return false;
-	packet->source = to_ipv6 ? nat64_address(packet->source.word[3]) : course->directive.source;
+	packet->source = to_ipv6 && is_at_nat(course) ? nat64_address(packet->source.word[3]) : course->directive.source;
 	packet->destination = course->directive.destination;
 	packet->protocol = to_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	packet->icmp_type = error.type;

@@ -32,7 +32,7 @@ static __always_inline const struct cell_service *service_of(const struct course
 
 /* A target's place in the table: the flow's hash; of connections also the SYN's sequence number, so that who connects anew may
  * reach another one. Sticky: the client's address alone. */
-static __noinline __u32 choice_of(hull_t *hull, const struct packet *packet, struct course *course, bool sticky)
+static __noinline __u32 choice_of(const struct packet *packet, struct course *course, bool sticky)
 {
 	struct flow_key whole = course->key;
 	__be32 sequence = 0;
@@ -46,7 +46,7 @@ static __noinline __u32 choice_of(hull_t *hull, const struct packet *packet, str
 	hash = hash_of_key(false);
 	course->key = whole;
 	if (!sticky && packet->protocol == IPPROTO_TCP)
-		load_bytes(hull, packet->offset + ETH_HLEN + packet->head.ip.ihl * 4 + 4, &sequence, sizeof(sequence));
+		sequence = sequence_of(packet);
 	return (mix64(hash ^ sequence) >> 32) * CELL_CHOICES >> 32;
 }
 
@@ -60,7 +60,7 @@ static __always_inline __u32 chosen_target(const struct course *course, const st
 	return choices && choice < CELL_CHOICES ? choices->target[choice] : CELL_NO_TARGET;
 }
 
-static __noinline enum verdict choose_target(hull_t *hull, const struct packet *packet, struct course *course,
+static __noinline enum verdict choose_target(const struct packet *packet, struct course *course,
 					     const struct cell_service *service)
 {
 	const struct cell_config *config = find_cell();
@@ -69,7 +69,7 @@ static __noinline enum verdict choose_target(hull_t *hull, const struct packet *
 
 	if (!config)
 		return DROP_NOT_CONFIGURED;
-	number = chosen_target(course, config, service->number, choice_of(hull, packet, course, service->flags & SERVICE_STICKY));
+	number = chosen_target(course, config, service->number, choice_of(packet, course, service->flags & SERVICE_STICKY));
 	target = target_of(course, config, number);
 	if (!target)
 		return DROP_NO_TARGET;
@@ -272,12 +272,24 @@ static __always_inline const struct attachment *exit_of(const struct course *cou
 	return bpf_map_lookup_elem(&attachments, &key);
 }
 
+/* A client of the other family than its target's has no address there. */
+static __always_inline bool preserves_client(const struct course *course, const struct cell_service *service)
+{
+	return service->flags & SERVICE_PRESERVE_CLIENT && is_ipv4(&course->key.source) == !(service->flags & SERVICE_TO_IPV6);
+}
+
+/* An attachment's, in the family of whom it speaks to. */
+static __always_inline struct address own_address(const struct attachment *attachment, const struct address *to)
+{
+	return is_ipv4(to) ? attachment->primary : attachment->primary_ipv6;
+}
+
 /* Whose address the target sees, when not the client's: the balancer's own; of an endpoint, that of the balancer behind it. */
 static __always_inline void set_exit(struct course *course, const struct cell_service *service, const struct attachment *exit)
 {
 	course->directive.vni = service->exit_vni;
 	course->directive.interface = service->exit_interface;
-	course->directive.source = exit->primary;
+	course->directive.source = own_address(exit, &course->directive.destination);
 }
 
 /* Where the header has its place is counted from the client's first number. */
@@ -301,7 +313,7 @@ static __always_inline enum verdict ask_exit(struct packet *packet, struct cours
 	return admit_to_target(packet, exit, course);
 }
 
-static __noinline enum verdict decide_balancer(hull_t *hull, struct packet *packet, struct course *course, bool what_if)
+static __noinline enum verdict decide_balancer(struct packet *packet, struct course *course, bool what_if)
 {
 	const struct cell_service *service = service_of(course);
 	const struct attachment *exit;
@@ -312,14 +324,14 @@ static __noinline enum verdict decide_balancer(hull_t *hull, struct packet *pack
 		return DROP_NO_SERVICE;
 	begin_decision(course, service->idle_seconds);
 	begin_stream(packet, course, service);
-	if ((verdict = choose_target(hull, packet, course, service)))
+	if ((verdict = choose_target(packet, course, service)))
 		return verdict;
 	exit = exit_of(course, service);
 	if (!exit)
 		return DROP_NO_ATTACHMENT;
 	if ((verdict = ask_exit(packet, course, service, exit)))
 		return verdict;
-	if (service->flags & SERVICE_PRESERVE_CLIENT) {
+	if (preserves_client(course, service)) {
 		know(course, &course->directive);
 		return CONTINUE;
 	}
@@ -330,7 +342,7 @@ static __noinline enum verdict decide_balancer(hull_t *hull, struct packet *pack
 	return stored == STORED ? CONTINUE : no_port(stored);
 }
 
-__noinline int decide(hull_t *hull)
+__noinline int decide(void)
 {
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
@@ -343,7 +355,7 @@ __noinline int decide(hull_t *hull)
 		return DROP_NO_ATTACHMENT;
 	if (attachment->kind == ATTACHMENT_NAT)
 		return decide_nat(course, attachment, packet->what_if);
-	return decide_balancer(hull, packet, course, packet->what_if);
+	return decide_balancer(packet, course, packet->what_if);
 }
 
 /* Is the source hidden, so that a port must be had? Only a balancer may leave it as it is. */
@@ -351,7 +363,7 @@ static __always_inline bool needs_port(const struct course *course, const struct
 {
 	const struct cell_service *service = attachment->kind == ATTACHMENT_NAT ? 0 : service_of(course);
 
-	return !service || !(service->flags & SERVICE_PRESERVE_CLIENT);
+	return !service || !preserves_client(course, service);
 }
 
 /* Of a new flow: so long it may rest. */

@@ -5,6 +5,7 @@
 
 #include "stages/cross.h"
 #include "stages/proxy_stream.h"
+#include "stages/rewrite_ipv6.h"
 
 /* As it will be; the bytes follow when it is clear that it leaves. */
 static __always_inline void readdress_packet(struct packet *packet, const struct course *course)
@@ -52,11 +53,20 @@ static __always_inline enum verdict check_hops(hull_t *hull, const struct packet
 	return say(hull, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
 }
 
-static __always_inline bool is_nat(const struct course *course)
+/* Of a balancer's flows, whose client and target both speak it. */
+static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *packet, struct course *course)
 {
-	const struct attachment *attachment = attachment_of(course);
+	enum verdict verdict;
 
-	return attachment && attachment->kind == ATTACHMENT_NAT;
+	readdress_packet(packet, course);
+	tell_readdressed(packet, course);
+	if ((verdict = find_way(hull)))
+		return verdict;
+	if ((verdict = check_cell_size(hull, packet)))
+		return verdict;
+	if ((verdict = rewrite_ipv6(hull)))
+		return verdict;
+	return leave_cell(hull);
 }
 
 __noinline int follow(hull_t *hull)
@@ -70,13 +80,15 @@ __noinline int follow(hull_t *hull)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	exit = (struct attachment_key){ course->half, course->directive.vni, course->directive.interface };
-	nat = is_nat(course);
+	nat = is_at_nat(course);
 	if ((verdict = enter_exit(packet, course, &exit)))
 		return verdict;
 	if ((verdict = check_hops(hull, packet, course, nat)))
 		return verdict;
 	if (changes_family(course))
 		return cross(hull);
+	if (!is_ipv4(&course->directive.source))
+		return follow_ipv6(hull, packet, course);
 	if ((verdict = answer_for_client(hull)))
 		return verdict;
 	readdress_packet(packet, course);

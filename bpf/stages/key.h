@@ -176,7 +176,7 @@ static __always_inline bool read_quoted_key(hull_t *hull, const struct packet *p
 	return put_quoted_ports(key, ip.protocol, word, ip.protocol == IPPROTO_ICMP);
 }
 
-/* As much of it as a NAT gateway sends: without extension headers. */
+/* As much of it as a cell sends: without extension headers. */
 static __always_inline bool read_quoted_key_ipv6(hull_t *hull, const struct packet *packet, struct flow_key *key)
 {
 	__u32 at = packet->offset + ETH_HLEN + packet->headers;
@@ -189,7 +189,7 @@ static __always_inline bool read_quoted_key_ipv6(hull_t *hull, const struct pack
 		return false;
 	key->source = ip.destination;
 	key->destination = ip.source;
-	return put_quoted_ports(key, ip.next, word, ip.next == IPPROTO_ICMPV6) && !is_ipv4(&key->source) && is_nat64(&key->destination);
+	return put_quoted_ports(key, ip.next, word, ip.next == IPPROTO_ICMPV6) && !is_ipv4(&key->source) && !is_ipv4(&key->destination);
 }
 
 static __noinline bool read_quoted_flow(hull_t *hull, const struct packet *packet, struct flow_key *key)
@@ -220,7 +220,7 @@ static __always_inline enum verdict refuse_fragment(const struct packet *packet)
 	return packet->fragment && packet->protocol != IPPROTO_UDP ? DROP_CELL_FRAGMENT : CONTINUE;
 }
 
-/* K, of what a cell takes: TCP, UDP, echoes, and errors about those, over IPv4, and over IPv6 to what NAT64 leads to. A sweep has keys, and no packets. */
+/* K, of what a cell takes: TCP, UDP, echoes, and errors about those. A sweep has keys, and no packets. */
 static __noinline __attribute__((unused)) enum verdict find_key(hull_t *hull, struct packet *packet, struct course *course)
 {
 	enum verdict verdict;

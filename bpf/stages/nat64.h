@@ -55,13 +55,23 @@ static __always_inline bool is_plain_ipv6(const struct packet *packet)
 	return bytes == sizeof(struct ipv6_header) || (bytes == IPV6_WITH_FRAGMENT && packet->head.ipv6.next == IPPROTO_FRAGMENT);
 }
 
-/* IPv6 is for a NAT gateway alone, and that for nobody but IPv4. */
+/* For balancers and endpoints, and from who answers a balancer. Some are for the VPC alone, though their address is the world's. */
+static __always_inline enum verdict admit_to_service(const struct packet *packet, const struct attachment *attachment)
+{
+	return packet->from_outside && attachment->flags & ATTACHMENT_SHUT_OUT ? DROP_NO_SERVICE : CONTINUE;
+}
+
+/* To a NAT gateway it leads to IPv4, and nowhere else. */
 static __always_inline enum verdict admit_ipv6(const struct packet *packet, const struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
 	struct address inside = ipv4_address(packet->destination.word[3]);
 
-	if (!attachment || attachment->kind != ATTACHMENT_NAT || !is_nat64(&packet->destination) || !is_plain_ipv6(packet))
+	if (!attachment || !is_plain_ipv6(packet))
+		return DROP_PROTOCOL;
+	if (attachment->kind != ATTACHMENT_NAT)
+		return admit_to_service(packet, attachment);
+	if (!is_nat64(&packet->destination))
 		return DROP_PROTOCOL;
 	if (is_multicast(&inside))
 		return DROP_MULTICAST;

@@ -5,6 +5,7 @@ boto3 --HTTP, SigV4--> uvicorn, front, handlers --> MemoryStore      (hosts: fou
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from rookery.api.quotas import Quotas
 from rookery.testing.memory_store import MemoryStore
 from rookery.testing.running_api import RunningApi
+from tests.api.terraform_runs import Refusals
 
 
 @pytest.fixture
@@ -44,6 +46,17 @@ def obedient_hosts(api: RunningApi) -> Iterator[None]:
     yield
     ended.set()
     thread.join()
+
+
+@pytest.fixture
+def refusals() -> Iterator[Refusals]:
+    log, kept = logging.getLogger("rookery.api"), Refusals()
+    before = log.level
+    log.addHandler(kept)
+    log.setLevel(logging.INFO)
+    yield kept
+    log.setLevel(before)
+    log.removeHandler(kept)
 
 
 class Refusal:

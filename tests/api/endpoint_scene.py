@@ -21,7 +21,9 @@ def arn(name, account=ACCOUNT):
 
 
 def balancer(name, vpc_id, interfaces, account=ACCOUNT):
-    return SimpleNamespace(arn=arn(name, account), id=name, account=account, vpc_id=vpc_id, interfaces=interfaces)
+    return SimpleNamespace(
+        arn=arn(name, account), id=name, account=account, vpc_id=vpc_id, interfaces=interfaces, address_type="ipv4"
+    )
 
 
 def stand_in(monkeypatch, *balancers):

@@ -28,7 +28,7 @@ from rookery.api.handlers.image_catalogue import NAMESPACE_IMAGE
 from rookery.api.handlers.key_material import new_key
 from rookery.api.handlers.managed_interfaces import is_managed, managed_attachment_id
 from rookery.api.handlers.security_group_permissions import FLAT
-from rookery.api.housekeeper import keep_house
+from rookery.api.housekeeper import follow_interfaces, keep_house
 from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
@@ -303,6 +303,7 @@ async def let_time_pass(store, front):
     statuses = {name: CellStatus(name=name, epoch=working, generation=working) for name in front.state.cells}
     await store.txn([], {cell_status_key(name): encode(one) for name, one in statuses.items()})
     await keep_house(store, front.state, time.time())
+    await follow_interfaces(store, front.state, time.time(), Quotas())
 
 
 async def rounds(seed, count, names, spoil, avoided=()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rookery.log import JsonLines
 from rookery.testing.running_api import ACCESS_KEY, SECRET, RunningApi
 
 MIRROR = Path("/opt/tf-plugins")  # a filesystem mirror of the provider
@@ -25,7 +27,23 @@ def needs_terraform(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
-def in_folder(folder: Path, api: RunningApi, files: Mapping[str, str], **variables: str) -> Callable[..., str]:
+class Refusals(logging.Handler):
+    """What the API logs of requests that were refused or came again: Terraform says what the last attempt was told, not what became of the
+    first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonLines())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno > logging.INFO or getattr(record, "code", "") or getattr(record, "attempt", ""):
+            self.lines.append(self.format(record))
+
+
+def in_folder(
+    folder: Path, api: RunningApi, refusals: Refusals, files: Mapping[str, str], **variables: str
+) -> Callable[..., str]:
     """Runs it in `folder`, which gets these files; what it says. `variables` of the configuration, beside the API's `url`."""
     for name, text in files.items():
         (folder / name).write_text(text)
@@ -36,6 +54,7 @@ def in_folder(folder: Path, api: RunningApi, files: Mapping[str, str], **variabl
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_EC2_METADATA_DISABLED": "true",
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",  # a provider reads its schemas at each start: a third of it is collecting garbage, where memory is short
         "TF_VAR_url": api.url,
         **{f"TF_VAR_{name}": value for name, value in variables.items()},
     }
@@ -50,7 +69,8 @@ def in_folder(folder: Path, api: RunningApi, files: Mapping[str, str], **variabl
             check=False,
             timeout=300,
         )
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        told = "\n".join(refusals.lines[-30:])
+        assert done.returncode == 0, f"{done.stdout[-4000:]}{done.stderr[-4000:]}\n{told}"
         return done.stdout
 
     run("init", f"-plugin-dir={MIRROR}")

@@ -191,7 +191,8 @@ def test_an_internal_balancer_may_choose_its_private_addresses(here):
         ("internal", {"AllocationId": "eipalloc-0123456789abcdef0"}, "InvalidConfigurationRequest"),
         ("internet-facing", {"AllocationId": "eipalloc-0123456789abcdef0"}, "AllocationIdNotFound"),
         ("internet-facing", {"PrivateIPv4Address": "10.0.1.5"}, "InvalidConfigurationRequest"),
-        ("internal", {"IPv6Address": "2001:db8::1"}, "UnsupportedOperation"),
+        ("internal", {"IPv6Address": "2001:db8::1"}, "InvalidConfigurationRequest"),
+        ("internal", {"SourceNatIpv6Prefix": "2001:db8::/80"}, "UnsupportedOperation"),
     ],
 )
 def test_addresses_that_a_balancer_cannot_have_are_refused(here, scheme, mapping, code):
@@ -324,7 +325,6 @@ def test_a_name_has_letters_digits_and_hyphens(here, name):
         {},
         {"Type": "application"},
         {"Type": "gateway"},
-        {"Type": "network", "IpAddressType": "dualstack"},
         {"Type": "network", "CustomerOwnedIpv4Pool": "ipv4pool-coip-1"},
         {"Type": "network", "EnablePrefixForIpv6SourceNat": "on"},
     ],
@@ -332,12 +332,6 @@ def test_a_name_has_letters_digits_and_hyphens(here, name):
 def test_balancers_of_other_kinds_are_not_built(here, asked):
     """T7-20, T7-21: those of gateways."""
     assert refusal(here, "CreateLoadBalancer", Name="web", Subnets=[here.a.id], **asked) == "UnsupportedOperation"
-
-
-def test_the_ip_address_type_stays_ipv4(here):
-    named = {"LoadBalancerArn": balance(here)["LoadBalancerArn"]}
-    assert elb(here, "SetIpAddressType", **named, IpAddressType="ipv4") == {"IpAddressType": "ipv4"}
-    assert refusal(here, "SetIpAddressType", **named, IpAddressType="dualstack") == "UnsupportedOperation"
 
 
 def test_an_account_has_as_many_balancers_as_its_quota_says(here):

@@ -203,7 +203,7 @@ def test_a_target_group_of_the_same_name_needs_the_same_settings(here):
         ({"VpcId": "vpc-0123456789abcdef0"}, "ValidationError"),
         ({"TargetType": "alb"}, "UnsupportedOperation"),
         ({"TargetType": "lambda"}, "UnsupportedOperation"),
-        ({"IpAddressType": "ipv6"}, "UnsupportedOperation"),
+        ({"IpAddressType": "dualstack"}, "ValidationError"),
         ({"HealthCheckEnabled": False}, "InvalidConfigurationRequest"),
         ({"HealthCheckProtocol": "UDP"}, "ValidationError"),
         ({"HealthCheckPort": "0"}, "ValidationError"),

@@ -144,10 +144,10 @@ resource "aws_lb_target_group_attachment" "dns" {
 
 
 @pytest.fixture
-def terraform(api, tmp_path):
+def terraform(api, tmp_path, refusals):
     api.add_pool()
     api.add_cells()
-    return in_folder(tmp_path, api, {"main.tf": CONFIGURATION, "endpoints.tf": ENDPOINT_CONFIGURATION})
+    return in_folder(tmp_path, api, refusals, {"main.tf": CONFIGURATION, "endpoints.tf": ENDPOINT_CONFIGURATION})
 
 
 @pytest.mark.timeout(400)

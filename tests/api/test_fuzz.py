@@ -62,6 +62,21 @@ def test_nat_gateways_never_fail_and_leave_the_state_sound(seed):
     assert {"OperationNotPermitted", "IncorrectState", "AuthFailure"} <= seen.keys(), seen
 
 
+ZONAL = {"SubnetId", "AllocationId", "SecondaryAllocationIds", "SecondaryPrivateIpAddresses", "SecondaryPrivateIpAddressCount"}
+ZONAL |= {"ConnectivityType", "PrivateIpAddresses", "PrivateIpAddress", "ClientToken", "AvailabilityZoneId"}
+
+
+def test_regional_nat_gateways_never_fail_and_leave_the_state_sound():
+    handlers.load()
+    names = ["CreateNatGateway", "AssociateNatGatewayAddress", "DisassociateNatGatewayAddress", "DeleteNatGateway"] * 4
+    names += ["AllocateAddress", "ReleaseAddress", "DisassociateAddress", "DescribeNatGateways", "DescribeAddresses"]
+    names += ["RunInstances", "TerminateInstances", "DeleteRouteTable", "AssociateRouteTable", "DeleteVpc", "DescribeNetworkInterfaces"]
+    seen = asyncio.run(rounds(7, 1000, names, spoil=0.02, avoided={*IN_THE_WAY, *ZONAL, *NARROW} - REGIONAL))
+    assert seen.get("ok", 0) > 50, seen
+    assert {"IncorrectState", "DependencyViolation", "InvalidParameter"} <= seen.keys(), seen
+
+
+REGIONAL = {"AvailabilityMode", "VpcId", "AvailabilityZone"}
 PRIVATELINK = ("VpcEndpoint", "VpcEndpoints", "VpcEndpointServiceConfiguration", "VpcEndpointServiceConfigurations")
 PRIVATELINK += ("VpcEndpointConnections", "VpcEndpointServicePermissions", "VpcEndpointServices")
 

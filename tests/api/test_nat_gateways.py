@@ -142,13 +142,12 @@ def test_a_public_gateway_begins_with_two_addresses(here):
         ({"SecondaryAllocationIds": ["{same}"]}, "InvalidParameter"),
         ({"PrivateIpAddress": "10.0.9.9"}, "InvalidParameterValue"),
         ({"PrivateIpAddress": "10.0.1.2"}, "InvalidParameterValue"),
-        ({"AvailabilityMode": "regional"}, "UnsupportedOperation"),
-        ({"VpcId": "vpc-0123456789abcdef0"}, "UnsupportedOperation"),
-        ({"AvailabilityZoneAddresses": [{"AvailabilityZone": "us-east-1a"}]}, "UnsupportedOperation"),
+        ({"AvailabilityMode": "regional"}, "InvalidParameter"),
+        ({"VpcId": "vpc-0123456789abcdef0"}, "InvalidParameter"),
+        ({"AvailabilityZoneAddresses": [{"AvailabilityZone": "us-east-1a"}]}, "InvalidParameter"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(here, asked, code):
-    """T6-20: regional gateways are not built."""
     one = allocate(here)
     filled = {name: [one.id] if value == ["{same}"] else value for name, value in asked.items()}
     wanted = {"SubnetId": here.a.id, "AllocationId": one.id, **filled}
@@ -546,7 +545,7 @@ def test_a_gateway_is_deleted_while_an_address_drains(here):
             {"AllocationIds": ["{free}"], "PrivateIpAddresses": ["10.0.1.8", "10.0.1.9"]},
             "InvalidParameter",
         ),
-        ("AssociateNatGatewayAddress", {"AllocationIds": ["{free}"], "AvailabilityZone": "us-east-1a"}, "UnsupportedOperation"),
+        ("AssociateNatGatewayAddress", {"AllocationIds": ["{free}"], "AvailabilityZone": "us-east-1a"}, "InvalidParameter"),
         ("DisassociateNatGatewayAddress", {"AssociationIds": ["{primary}"]}, "InvalidParameter"),
         ("DisassociateNatGatewayAddress", {"AssociationIds": ["eipassoc-x"]}, "InvalidParameterValue"),
         ("DisassociateNatGatewayAddress", {"AssociationIds": ["eipassoc-0123456789abcdef0"]}, "InvalidAssociationID.NotFound"),

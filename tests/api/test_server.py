@@ -26,9 +26,12 @@ from rookery.api.credentials import (
     seal,
     unseal,
 )
+from rookery.api.front import Front
+from rookery.api.signature import HttpRequest
 from rookery.model.objects import AccessKey
 from rookery.region.layout import CHECKOUT
 from rookery.store.sqlite import SqliteStore
+from rookery.testing.memory_store import MemoryStore
 
 
 def free_port():
@@ -146,3 +149,13 @@ def test_a_sealed_secret_opens_with_its_own_key_and_name_only():
     for key, name in ((bytes(31) + b"1", "AKID"), (bytes(32), "AKOTHER")):
         with pytest.raises(UnsealError):
             unseal(key, AccessKey(access_key=name, account="1", sealed_secret=sealed))
+
+
+@pytest.mark.parametrize(("said", "logged"), [("attempt=1; max=25", ""), ("attempt=3; max=25", "3"), (None, "")])
+def test_the_log_tells_attempts_of_one_request_apart(caplog, said, logged):
+    """A client that lost the answer asks again, and is refused for what its first attempt did."""
+    headers = {"amz-sdk-request": [said]} if said else {}
+    front = Front(MemoryStore(), bytes(32))
+    with caplog.at_level("INFO", logger="rookery.api"):
+        asyncio.run(front.handle(HttpRequest("POST", "/", "", headers, b"Action=CreateVpc")))
+    assert [line.attempt for line in caplog.records if line.message == "request"] == [logged]

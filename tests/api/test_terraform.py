@@ -348,11 +348,11 @@ def hop_limit(ec2):
 
 
 @pytest.fixture
-def terraform(api, tmp_path):
+def terraform(api, tmp_path, refusals):
     api.add_pool()
     api.add_cells()
     files = {"main.tf": CONFIGURATION, "nat.tf": NAT_CONFIGURATION}
-    return in_folder(tmp_path, api, files, public_key=public_key())
+    return in_folder(tmp_path, api, refusals, files, public_key=public_key())
 
 
 @pytest.mark.timeout(400)

@@ -47,7 +47,11 @@ class Region:
         """Its transaction, by what is known now."""
         request, view = self.request(account, operation, **parameters), self.state.view(account, REGION)
         outcome = HANDLERS[operation](request, view)
-        return transaction_of(request, outcome, view, self.state.realm(account, REGION), None), outcome
+        return self.transaction(request, outcome), outcome
+
+    def transaction(self, request, outcome):
+        view, realm = self.state.view(request.account, REGION), self.state.realm(request.account, REGION)
+        return transaction_of(request, outcome, view, realm, None)
 
     async def commit(self, made):
         await self.store.txn(made.compares, made.puts, made.deletes)

@@ -225,7 +225,11 @@ def test_subnets_and_groups_of_an_endpoint_change(here):
         ({"PrivateDnsEnabled": True}, "InvalidParameter"),
         ({"VpcId": "vpc-0123456789abcdef0"}, "InvalidVpcID.NotFound"),
         ({"PolicyDocument": "{{}}"}, "UnsupportedOperation"),
-        ({"IpAddressType": "dualstack"}, "UnsupportedOperation"),
+        ({"IpAddressType": "dualstack"}, "InvalidParameter"),  # its service has IPv4 alone
+        ({"IpAddressType": "ipv6"}, "InvalidParameter"),
+        ({"IpAddressType": "ipv5"}, "InvalidParameter"),
+        ({"DnsOptions": {"DnsRecordIpType": "ipv6"}}, "InvalidParameter"),
+        ({"DnsOptions": {"DnsRecordIpType": "service-defined"}}, "UnsupportedOperation"),
         ({"RouteTableIds": ["rtb-0123456789abcdef0"]}, "UnsupportedOperation"),
     ],
 )
@@ -358,7 +362,8 @@ def test_a_service_is_described_to_its_owner_and_to_its_users(here):
         ({"NetworkLoadBalancerArns": ["nonsense"]}, "InvalidNetworkLoadBalancerArn.Malformed"),
         ({"NetworkLoadBalancerArns": [arn("unknown")]}, "InvalidNetworkLoadBalancerArn.NotFound"),
         ({"PrivateDnsName": "no name"}, "InvalidParameterValue"),
-        ({"SupportedIpAddressTypes": ["ipv6"]}, "UnsupportedOperation"),
+        ({"SupportedIpAddressTypes": ["ipv6"]}, "InvalidParameter"),  # its balancer has IPv4 alone
+        ({"SupportedIpAddressTypes": ["ipv5"]}, "InvalidParameter"),
         ({"SupportedRegions": ["eu-west-1"]}, "UnsupportedOperation"),
     ],
 )

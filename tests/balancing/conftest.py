@@ -6,6 +6,7 @@
     single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
     guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
     counter     a      internal      TCP 80 one and three: behind an endpoint service
+    dual        a      internet      dualstack: TCP 80 one and three, of IPv4; TCP 81 one, of IPv6; behind an endpoint service, too
     mute        a      internal      TCP 80 one, unheard: has the group "mute", which lets nothing out
     parted      a, b   internal      TCP 80 one and three, zones crossed; a network ACL keeps checks of three from leaving zone b
     failing     a, b   internal      TCP 80 fails: two and three stop being healthy
@@ -25,22 +26,18 @@ from tests.balancing import changed as changes
 from tests.balancing import street
 from tests.balancing.changed import CHANGING, FAILING, Changed
 from tests.balancing.street import APART, ENDS, Street
-from tests.conftest import bring_up
+from tests.conftest import SHARED, bring_up, take_down
 
 
 @pytest.fixture(scope="session")
 def whole_street() -> Iterator[Street]:
     region = bring_up(2, 2, "--edges", "1", "--nodes", "4")
-    made = None
-    try:
-        made = street.built(region)
-        _open_shop(made)
-        yield made
-    finally:
-        if made:
-            made.end()
-        done = region.rookery("down")
-        assert done.returncode == 0, done.stderr.decode()
+    SHARED.callback(take_down, region)
+    made = street.built(region)
+    SHARED.callback(made.end)
+    _open_shop(made)
+    yield made
+    SHARED.close()
 
 
 def _open_shop(shop: Street) -> None:
@@ -51,6 +48,7 @@ def _open_shop(shop: Street) -> None:
     shop.balancer("guarded", "a", SecurityGroups=[shop.groups["guard"]])
     shop.balancer("counter", "a")
     shop.balancer("parted")
+    shop.balancer("dual", "a", Scheme="internet-facing", IpAddressType="dualstack")
     shop.group("mute", "shop", street.EVERYTHING)
     shop.let_nothing_out("mute")
     shop.balancer("mute", "a", SecurityGroups=[shop.groups["mute"]])
@@ -63,6 +61,8 @@ def _open_shop(shop: Street) -> None:
     shop.target_group("kept", "TCP", 80, "kept")
     shop.target_group("counter", "TCP", 80, "one", "three")
     shop.target_group("parted", "TCP", 80, "one", "three", check=APART)
+    shop.target_group("dual", "TCP", 80, "one", "three")
+    shop.target_group("dual-ipv6", "TCP", 81, "one", family="ipv6")
     shop.target_group("unheard", "TCP", 80, "one")
     shop.target_group("light", "TCP", 81, "one")
     shop.target_group("heavy", "TCP", 81, "three")
@@ -73,6 +73,8 @@ def _open_shop(shop: Street) -> None:
     shop.listen("front", 53, "names", "TCP_UDP")
     shop.listen("inner", 80, "crossed")
     shop.weigh("inner", 81, light=10, heavy=20)
+    shop.listen("dual", 80, "dual")
+    shop.listen("dual", 81, "dual-ipv6")
     shop.listen("mute", 80, "unheard")
     shop.listen("parted", 80, "parted")
     shop.listen("single", 80, "self")

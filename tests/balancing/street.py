@@ -7,6 +7,8 @@
                       client .20  kept .40
       b 10.80.2.0/24  two .10
 
+Shop and buyer have IPv6 in zone a, where one, client and buyer have a primary address of it.
+
 one, two, three and kept are targets; everybody is open to all, but kept, which admits the group "guard" only. Each says on each of PORTS, by TCP and UDP, who it is and whom it sees."""
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Network
 from typing import Any
 
 from rookery.region.inside import entering
@@ -42,11 +45,12 @@ PLACES = {
     "friend": ("friend a", "10.81.1.10"),
 }
 TARGETS = ("one", "two", "three", "kept")
+WITH_IPV6 = {"shop a": ("one", "client"), "buyer a": ("buyer",)}
 CHECKED = 7  # where everybody is well
 ENDS = 8  # where those are well who have not left it
 APART = 9  # where the balancer's address in zone b does not reach three
 PORTS = (CHECKED, ENDS, APART, 53, 80, 81, 82)
-EVERYTHING = [rule("-1")]
+EVERYTHING = [rule("-1"), rule("-1", source="::/0")]
 SHORT = 0.7  # seconds: a packet of this machine needs less than a hundredth of that
 LONG = 3.0
 
@@ -84,6 +88,11 @@ class Street:
 
     def ec2_of(self, vpc: str) -> Any:
         return self.clients["ec2" if vpc == "shop" else "buyer"]
+
+    def ipv6_of(self, name: str) -> str:
+        ec2 = self.ec2_of(SUBNETS[PLACES[name][0]][0])
+        (found,) = ec2.describe_instances(InstanceIds=[self.instances[name]])["Reservations"][0]["Instances"]
+        return found["NetworkInterfaces"][0]["Ipv6Addresses"][0]["Ipv6Address"]
 
     def now(self, answer: Any) -> Any:
         """When every host, edge and node has applied what the answer says; what is in the cell's file comes later."""
@@ -140,9 +149,11 @@ class Street:
         named = {key.replace("__", " "): value for key, value in dimensions.items()}
         return measured(self.clients[f"{whose}'s metrics"], namespace, name, statistic, named)
 
-    def target_group(self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED) -> str:
+    def target_group(
+        self, name: str, protocol: str, port: int, *targets: str, by: str = "instance", check: int = CHECKED, family: str = "ipv4"
+    ) -> str:
         """`check`: port of the health checks."""
-        asked = {"Protocol": protocol, "Port": port, "VpcId": self.vpcs["shop"], "TargetType": by}
+        asked = {"Protocol": protocol, "Port": port, "VpcId": self.vpcs["shop"], "TargetType": by, "IpAddressType": family}
         checks = {"HealthCheckProtocol": "TCP", "HealthCheckPort": str(check), "HealthCheckIntervalSeconds": 5, "HealthCheckTimeoutSeconds": 2}
         made = self.elb.create_target_group(Name=name, **asked, **checks, HealthyThresholdCount=2)["TargetGroups"][0]
         self.targets[name] = made["TargetGroupArn"]
@@ -184,6 +195,11 @@ class Street:
         found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {path}"]}])["NetworkInterfaces"]
         return {one["AvailabilityZone"][-1]: (one["PrivateIpAddress"], one.get("Association", {}).get("PublicIp", "")) for one in found}
 
+    def fronts_ipv6(self, balancer: str) -> dict[str, str]:
+        path = self.balancers[balancer].partition("loadbalancer/")[2]
+        found = self.ec2.describe_network_interfaces(Filters=[{"Name": "description", "Values": [f"ELB {path}"]}])["NetworkInterfaces"]
+        return {one["AvailabilityZone"][-1]: one["Ipv6Address"] for one in found}
+
     def until_active(self) -> None:
         self.elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=list(self.balancers.values()), WaiterConfig={"Delay": 0.2, "MaxAttempts": 150})
 
@@ -201,7 +217,8 @@ def built(region: Any) -> Street:
     for name, cidr in VPCS.items():
         street.vpcs[name] = street.ec2_of(name).create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
     for name, (vpc, cidr, zone) in SUBNETS.items():
-        made = street.ec2_of(vpc).create_subnet(VpcId=street.vpcs[vpc], CidrBlock=cidr, AvailabilityZone=zone)
+        ipv6 = {"Ipv6CidrBlock": _first_block(street, vpc)} if name in WITH_IPV6 else {}
+        made = street.ec2_of(vpc).create_subnet(VpcId=street.vpcs[vpc], CidrBlock=cidr, AvailabilityZone=zone, **ipv6)
         street.subnets[name] = made["Subnet"]["SubnetId"]
     for vpc in VPCS:
         street.group(f"open {vpc}", vpc, EVERYTHING)
@@ -220,13 +237,24 @@ def built(region: Any) -> Street:
     return street
 
 
+def _first_block(street: Street, vpc: str) -> str:
+    """A /64 of the VPC's new block."""
+    ec2, vpc_id = street.ec2_of(vpc), street.vpcs[vpc]
+    ec2.associate_vpc_cidr_block(VpcId=vpc_id, AmazonProvidedIpv6CidrBlock=True)
+    (described,) = ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
+    whole = IPv6Network(described["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"])
+    return str(next(whole.subnets(new_prefix=64)))
+
+
 def _launch(street: Street, name: str) -> None:
     subnet, private = PLACES[name]
     vpc = SUBNETS[subnet][0]
     ec2 = street.ec2_of(vpc)
     asked = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
     group = street.groups["behind guard" if name == "kept" else f"open {vpc}"]
-    more = {"SubnetId": street.subnets[subnet], "PrivateIpAddress": private, "SecurityGroupIds": [group]}
+    more: dict[str, Any] = {"SubnetId": street.subnets[subnet], "PrivateIpAddress": private, "SecurityGroupIds": [group]}
+    if name in WITH_IPV6.get(subnet, ()):
+        more |= {"Ipv6AddressCount": 1, "EnablePrimaryIpv6": True}
     street.instances[name] = ec2.run_instances(**asked, **more)["Instances"][0]["InstanceId"]
 
 
@@ -238,7 +266,9 @@ def main_table(ec2: Any, vpc: str) -> str:
 def _lead_out(street: Street) -> None:
     gateway = street.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     street.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=street.vpcs["shop"])
-    street.ec2.create_route(RouteTableId=main_table(street.ec2, street.vpcs["shop"]), DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    table = main_table(street.ec2, street.vpcs["shop"])
+    street.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    street.ec2.create_route(RouteTableId=table, DestinationIpv6CidrBlock="::/0", GatewayId=gateway)
 
 
 def _peer(street: Street) -> None:

@@ -125,6 +125,24 @@ def test_what_goes_through_a_balancer_arrives_whole(shop: Street):
         assert shop.talk(who)("send_and_compare", "long", 3_000_000, LONG) == "whole"
 
 
+def test_clients_and_targets_speak_either_family(shop: Street):
+    """T7-01: from inside and from outside. Health checks of IPv6 targets go over IPv6, or nobody would answer at 81."""
+    (private, public), ipv6 = shop.fronts("dual")["a"], shop.fronts_ipv6("dual")["a"]
+    for port in (80, 81):
+        until(lambda port=port: " sees " in shop.ask("client", ipv6, port, SHORT), f"dual answers at {port}")
+    assert sees(shop.ask("client", ipv6, 80))[0] == private
+    assert sees(shop.ask("client", ipv6, 81))[0] == shop.ipv6_of("client")
+    assert sees(shop.ask("client", private, 81))[0] == ipv6
+    assert sees(shop.ask("outside", ipv6, 81))[0] == PAGE_ADDRESSES[1]
+    assert sees(shop.ask("outside", ipv6, 80))[0] == private
+    assert sees(shop.ask("outside", public, 80))[0] == PAGE
+    (described,) = shop.elb.describe_load_balancers(Names=["dual"])["LoadBalancers"]
+    until(lambda: shop.talk("client")("look_up_ipv6", described["DNSName"]) == [ipv6], "its name leads there")
+    for port in (80, 81):
+        shop.talk("client")("hold", f"ipv6 {port}", ipv6, port, LONG)
+        assert shop.talk("client")("send_and_compare", f"ipv6 {port}", 1_000_000, LONG) == "whole"
+
+
 def test_a_trace_goes_through_the_nodes_to_the_target(shop: Street):
     told = shop.region.asked("trace", shop.instances["client"], shop.fronts("inner")["a"][0], "--tcp", "80")
     programs = [leg["program"] for leg in told["legs"]]

@@ -108,6 +108,26 @@ def test_a_peer_reaches_an_endpoint(doors: Doors):
     assert " sees " in doors.street.ask("friend", doors.address("door"), 80)
 
 
+def test_a_buyer_reaches_a_shop_by_ipv6(doors: Doors):
+    """T8-02, T8-07: through an endpoint of both families, whose name leads to both."""
+    street, buyer = doors.street, doors.buyer
+    offered = {"NetworkLoadBalancerArns": [street.balancers["dual"]], "AcceptanceRequired": False, "SupportedIpAddressTypes": ["ipv4", "ipv6"]}
+    made = street.ec2.create_vpc_endpoint_service_configuration(**offered)["ServiceConfiguration"]
+    permitted = {"AddAllowedPrincipals": [f"arn:aws:iam::{street.buyers_account}:root"]}
+    street.ec2.modify_vpc_endpoint_service_permissions(ServiceId=made["ServiceId"], **permitted)
+    wanted = {"VpcId": street.vpcs["buyer"], "VpcEndpointType": "Interface", "ServiceName": made["ServiceName"], "SubnetIds": [street.subnets["buyer a"]]}
+    answer = buyer.create_vpc_endpoint(**wanted, SecurityGroupIds=[street.groups["open buyer"]], IpAddressType="dualstack")["VpcEndpoint"]
+    (front,) = buyer.describe_network_interfaces(NetworkInterfaceIds=answer["NetworkInterfaceIds"])["NetworkInterfaces"]
+    (private, _), ipv6 = street.fronts("dual")["a"], street.fronts_ipv6("dual")["a"]
+    for port, seen in ((80, private), (81, ipv6)):
+        told = until(lambda port=port: (said := street.ask("buyer", front["Ipv6Address"], port, SHORT)) and " sees " in said and said, f"it answers at {port}")
+        assert told.split()[2] == seen
+    assert street.ask("buyer", front["PrivateIpAddress"], 81).split()[2] == ipv6
+    name = answer["DnsEntries"][0]["DnsName"]
+    assert street.talk("buyer")("look_up_ipv6", name) == [front["Ipv6Address"]]
+    assert street.talk("buyer")("look_up", name) == [front["PrivateIpAddress"]]
+
+
 def test_what_goes_through_an_endpoint_is_measured_for_its_consumer_and_for_its_provider(doors: Doors):
     """Three megabytes each way, and two endpoints that may send; each account is told of its own."""
     street, endpoint, megabytes = doors.street, doors.ids["door"], 6_000_000

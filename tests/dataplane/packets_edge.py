@@ -10,7 +10,7 @@ from tests.dataplane.edges import HOME, NOWHERE
 from tests.dataplane.packets import GENEVE_PORT, IP, ROUTER, UDP, Ether, RookeryGeneve, mac_text
 
 INSIDE = {"10.7.1.5": 11, "10.7.1.50": 11, "10.7.1.6": 12, "10.7.1.8": 14, "10.7.2.7": 13, "10.5.1.5": 41, "10.6.1.5": 31,
-          "2001:db8:7:1::5": 11, "2001:db8:7:1::6": 12}  # fmt: skip
+          "2001:db8:7:1::5": 11, "2001:db8:7:1::6": 12, "2001:db8:7:1::8": 14, "2001:db8:7:2::7": 13, "2001:db8:6:1::5": 31}  # fmt: skip
 
 
 def to_edge(packet: Packet, sender: str = "", **geneve: object) -> bytes:

@@ -7,7 +7,8 @@
             subnet 9 10.7.9.0/24: balancer, interface 61: 10.7.9.10
               TCP 80    targets 10.7.1.6:8001 (interface 12) and 10.7.2.7:8002 (13), the client is preserved
               TCP 8080  the same targets, the source is hidden      UDP 53, preserved, 120 s
-    VPC 6   subnet 5: endpoint, interface 71: 10.6.1.50, TCP 443 to the balancer's targets
+              2001:db8:7:9::10 listens for the same, and TCP 90 and 9090 (hidden) to 2001:db8:7:1::6 (12) and 2001:db8:7:2::7 (13)
+    VPC 6   subnet 5: endpoint, interface 71: 10.6.1.50 and 2001:db8:6:5::50, TCP 443 to the balancer's targets of IPv4, 444 of IPv6
 """
 
 from __future__ import annotations
@@ -49,21 +50,26 @@ NAT, BALANCER, ENDPOINT = 51, 61, 71
 MEASURED = {NAT: 1, BALANCER: 2, ENDPOINT: 3}  # rows
 ENDPOINT_ID = b"vpce-0123456789abcdef0"
 NAT_ADDRESS, NAT_SECOND, BALANCER_ADDRESS, ENDPOINT_ADDRESS = "10.7.8.10", "10.7.8.11", "10.7.9.10", "10.6.1.50"
+BALANCER_IPV6, ENDPOINT_IPV6, CONSUMER_IPV6 = "2001:db8:7:9::10", "2001:db8:6:5::50", "2001:db8:6:1::5"
 SECRET = bytes(range(16))
 NO_DEVICE = 77
 ACCOUNT = 700
 TARGETS = (("10.7.1.6", 8001, 12), ("10.7.2.7", 8002, 13))
+TARGETS_IPV6 = (("2001:db8:7:1::6", 8001, 12), ("2001:db8:7:2::7", 8002, 13))  # in the rows behind those
 SIZES = CellSizes(attachments=8, nat_addresses=16, services=8, targets=8, flows=1 << 16, directives=1 << 14, flows_per_tenant=1 << 15)
 ATTACHED = {  # interface: (vni, kind, subnet, route table, addresses)
     NAT: (plan.VPC, AttachmentKind.NAT, 8, 8, (NAT_ADDRESS, NAT_SECOND)),
-    BALANCER: (plan.VPC, AttachmentKind.BALANCER, 9, 8, (BALANCER_ADDRESS,)),
-    ENDPOINT: (plan.PEER, AttachmentKind.ENDPOINT, 5, 3, (ENDPOINT_ADDRESS,)),
+    BALANCER: (plan.VPC, AttachmentKind.BALANCER, 9, 8, (BALANCER_ADDRESS, BALANCER_IPV6)),
+    ENDPOINT: (plan.PEER, AttachmentKind.ENDPOINT, 5, 3, (ENDPOINT_ADDRESS, ENDPOINT_IPV6)),
 }
 SERVICES = {  # (interface, protocol, port): (number, flags, idle seconds)
     (BALANCER, 6, 80): (0, ServiceFlag.PRESERVE_CLIENT, 350),
     (BALANCER, 6, 8080): (1, 0, 350),
     (BALANCER, 17, 53): (2, ServiceFlag.PRESERVE_CLIENT, 120),
     (ENDPOINT, 6, 443): (3, ServiceFlag.ENDPOINT, 350),
+    (BALANCER, 6, 90): (4, ServiceFlag.PRESERVE_CLIENT | ServiceFlag.TO_IPV6, 350),
+    (BALANCER, 6, 9090): (5, ServiceFlag.TO_IPV6, 350),
+    (ENDPOINT, 6, 444): (6, ServiceFlag.ENDPOINT | ServiceFlag.TO_IPV6, 350),
 }
 
 
@@ -77,11 +83,17 @@ def at_cell() -> dict[MappingKey, formats.Mapping]:
     }
 
 
+def consumer_ipv6() -> dict[MappingKey, formats.Mapping]:
+    row = formats.Mapping(plan.HOST_B.packed, 31, 5, plan.mac(31), 1, 1, 1_700_000_000, 5, group_set=0)
+    return {MappingKey(plan.PEER, address_bytes(CONSUMER_IPV6)): row}
+
+
 def attachment(number: int, **changed: int) -> formats.Attachment:
     _, kind, subnet, table, addresses = ATTACHED[number]
     many = len(addresses) if kind is AttachmentKind.NAT else 0
     row = formats.Attachment(ACCOUNT, subnet, table, kind, 0, address_bytes(addresses[0]), plan.mac(number), plan.ROUTER_MAC,
-                             CellConstant.MTU, many, MEASURED[number], 0, 0, *plan.OPEN_GATES, ENDPOINT_ID.ljust(24, b"\0") if kind is AttachmentKind.ENDPOINT else bytes(24))  # fmt: skip
+                             CellConstant.MTU, many, MEASURED[number], 0, 0, *plan.OPEN_GATES, ENDPOINT_ID.ljust(24, b"\0") if kind is AttachmentKind.ENDPOINT else bytes(24),
+                             bytes(16) if kind is AttachmentKind.NAT else address_bytes(addresses[1]))  # fmt: skip
     return row._replace(**changed)
 
 
@@ -90,15 +102,14 @@ def attachment_key(number: int, half: int = 0) -> AttachmentKey:
 
 
 def target(number: int, flags: int = TargetFlag.HEALTHY, generation: int = 1) -> CellTarget:
-    address, port, interface = TARGETS[number]
+    address, port, interface = (*TARGETS, *TARGETS_IPV6)[number]
     return CellTarget(address_bytes(address), plan.VPC, interface, port.to_bytes(2, "big"), flags, generation)
 
 
 def choices(*targets: int) -> CellChoices:
     """Places in turn to each of `targets`; none: to nobody."""
-    rows = targets or (CellConstant.NO_TARGET,)
-    packed = b"".join(rows[place % len(rows)].to_bytes(2, "little") for place in range(CellConstant.CHOICES))
-    return CellChoices(packed, bytes(6))
+    turn = b"".join(row.to_bytes(2, "little") for row in targets or (CellConstant.NO_TARGET,))
+    return CellChoices((turn * CellConstant.CHOICES)[: 2 * CellConstant.CHOICES], bytes(6))
 
 
 def service_key(interface: int, protocol: int, port: int, half: int = 0) -> CellServiceKey:
@@ -129,7 +140,8 @@ def fill_file(real: CellDataplane, place: int, count: int, half: int = 0) -> Non
                                  for n, address in enumerate((NAT_ADDRESS, NAT_SECOND))})  # fmt: skip
     real.cell_services.put_many({service_key(*key, half): service(*key) for key in SERVICES})
     real.cell_choices.put_many({real.choices_row(half, number): choices(0, 1) for number in range(4)})
-    real.cell_targets.put_many({real.target_row(half, n): target(n) for n in range(len(TARGETS))})
+    real.cell_choices.put_many({real.choices_row(half, number): choices(2, 3) for number in range(4, 7)})
+    real.cell_targets.put_many({real.target_row(half, n): target(n) for n in range(len(TARGETS) + len(TARGETS_IPV6))})
     real.switch(config(place, half=half))
 
 
@@ -172,7 +184,7 @@ def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = NO_DEV
     tables = plan.host_a()
     real.configure_substrate(formats.SubstrateConfig(NODES[place].packed, plan.SUBSTRATE.network_address.packed,
                                                      plan.SUBSTRATE.netmask.packed, bytes(4), ifindex, 1700))  # fmt: skip
-    real.mappings.put_many(plan.mapping_rows(tables) | plan_ipv6.mapping_rows() | at_cell())
+    real.mappings.put_many(plan.mapping_rows(tables) | plan_ipv6.mapping_rows() | consumer_ipv6() | at_cell())
     real.delegated.put_many(plan.delegated_rows(tables))
     real.forwarders.put_many(plan.forwarder_rows(tables))
     real.peerings.put_many(plan.peering_rows(tables))
@@ -180,6 +192,7 @@ def fill_node(real: CellDataplane, place: int, count: int, ifindex: int = NO_DEV
     bits = RouteConstant.TABLE_BITS + RouteConstant.IPV4_BITS
     real.routes.put_many({RouteKey(bits + 16, 8, address_bytes("10.7.0.0")): formats.Route(RouteKind.LOCAL, 0)})
     real.routes.put_many({RouteKey(RouteConstant.TABLE_BITS + 56, 8, address_bytes("2001:db8:7::")): formats.Route(RouteKind.LOCAL, 0)})
+    real.routes.put_many({RouteKey(RouteConstant.TABLE_BITS + 56, 3, address_bytes("2001:db8:6::")): formats.Route(RouteKind.LOCAL, 0)})
     real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERNET))
     real.choose_edges(plan_edge.living(plan_edge.EDGE_1))
     real.edge_nodes.put_many({formats.EdgeAddress(plan_edge.EDGE_1.packed): formats.EdgeNode(1)})

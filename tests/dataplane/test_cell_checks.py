@@ -62,7 +62,7 @@ def take_slot(cell: Cell, place: int, slot: int, target: str) -> None:
 
 def check(cell: Cell, content: Packet, source: str = "", slot: int = SLOT) -> WhatIf:
     """As the kernel of the checks' namespace sends it."""
-    frame = Ether() / ip(source or local_address(), address_of(slot)) / content
+    frame = Ether(dst="ff:ff:ff:ff:ff:ff") / ip(source or local_address(), address_of(slot)) / content
     return cell.nodes[CHECKER].real.what_if(PROGRAM, bytes(frame), plan.DEVICE, 3)
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_check_goes_nowhere(cell: Cell, content: Packet, source: str)
 
 def test_a_fragment_or_another_protocol_is_no_check(cell: Cell) -> None:
     real = cell.nodes[CHECKER].real
-    cut = Ether() / ip(local_address(), address_of(SLOT), flags="MF") / syn()
+    cut = Ether(dst="ff:ff:ff:ff:ff:ff") / ip(local_address(), address_of(SLOT), flags="MF") / syn()
     assert real.what_if(PROGRAM, bytes(cut), plan.DEVICE, 3).verdict is Verdict.DROP_NOT_A_CHECK
     arp = Ether(type=0x0806) / Raw(b"x" * 46)
     assert real.what_if(PROGRAM, bytes(arp), plan.DEVICE, 3).verdict is Verdict.DROP_NOT_IP
@@ -141,7 +141,7 @@ def test_a_slot_that_there_is_not_leads_nowhere(cell: Cell, slot: int) -> None:
 def test_an_address_that_names_no_slot_leads_nowhere(cell: Cell) -> None:
     """Not even the target's own."""
     for address in (TARGET, "241.0.0.5", "192.0.2.80"):
-        frame = Ether() / ip(local_address(), address) / syn()
+        frame = Ether(dst="ff:ff:ff:ff:ff:ff") / ip(local_address(), address) / syn()
         assert cell.nodes[CHECKER].real.what_if(PROGRAM, bytes(frame), plan.DEVICE, 3).verdict is Verdict.DROP_NO_CHECK
 
 

@@ -194,8 +194,8 @@ def by_xdp(cell: Cell, wire: bytes, place: int = 0) -> int:
 
 LEFT = {
     "ARP": bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / ARP()),
-    "the mapping service": bytes(Ether() / IP(src="100.64.0.2", dst=str(NODES[0])) / TCP()),
-    "to be forwarded by mistake": bytes(Ether() / IP(src="100.64.0.2", dst=SERVER) / TCP()),
+    "the mapping service": bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / IP(src="100.64.0.2", dst=str(NODES[0])) / TCP()),
+    "to be forwarded by mistake": bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / IP(src="100.64.0.2", dst=SERVER) / TCP()),
     "from the node's own address": to_top(ip(CLIENT, SERVER) / tcp(), led_to=NAT)[:26]
     + NODES[0].packed
     + to_top(ip(CLIENT, SERVER) / tcp(), led_to=NAT)[30:],

@@ -245,7 +245,7 @@ def test_every_step_is_told_in_words(host_a: HostDataplane) -> None:
                (wrapped(frame_to_11("192.0.2.1"), sender="100.64.1.12", interface=16), INGRESS),
                (frame_from_11(), EGRESS), (frame_from_11("10.7.2.7", ROUTER), EGRESS), (arp_from_11("10.7.1.1"), EGRESS),
                (frame_from_11(content=BIG), EGRESS), (wrapped(frame_to_11()), INGRESS),
-               (frame_from_11("10.7.1.99"), EGRESS), (Ether() / IP(), INGRESS)]  # fmt: skip
+               (frame_from_11("10.7.1.99"), EGRESS), (Ether(dst="ff:ff:ff:ff:ff:ff") / IP(), INGRESS)]  # fmt: skip
     ping = frame_from_11(content=ICMP(type=8, id=3))
     host_a.test_run(EGRESS, bytes(ping), RunContext(ifindex=plan.DEVICE))
     packets += [(ping, EGRESS), (frame_from_11(content=ICMP(type=8, id=4)), EGRESS),
@@ -561,12 +561,12 @@ def test_what_the_kernel_refuses_to_unwrap_is_dropped(host_a: HostDataplane) -> 
 
 
 OTHERS = {
-    "tcp": Ether() / IP(dst="100.64.1.10") / TCP(dport=4581),
-    "dns": Ether() / IP(dst="100.64.1.10") / UDP(dport=53),
-    "another host's": Ether() / IP(dst="100.64.1.99") / UDP(dport=6081) / Raw(b"x" * 60),
+    "tcp": Ether(dst="ff:ff:ff:ff:ff:ff") / IP(dst="100.64.1.10") / TCP(dport=4581),
+    "dns": Ether(dst="ff:ff:ff:ff:ff:ff") / IP(dst="100.64.1.10") / UDP(dport=53),
+    "another host's": Ether(dst="ff:ff:ff:ff:ff:ff") / IP(dst="100.64.1.99") / UDP(dport=6081) / Raw(b"x" * 60),
     "arp": Ether(type=0x0806) / Raw(b"x" * 46),
     "ipv6": Ether(type=0x86DD) / Raw(b"x" * 60),
-    "later fragment": Ether() / IP(dst="100.64.1.10", frag=4) / UDP(dport=6081) / Raw(b"x" * 60),
+    "later fragment": Ether(dst="ff:ff:ff:ff:ff:ff") / IP(dst="100.64.1.10", frag=4) / UDP(dport=6081) / Raw(b"x" * 60),
 }
 
 

@@ -1,7 +1,7 @@
 """A region with a cell, what runs through it, and the history of all that entered and left it.
 
     wren's client, targets, owl's client -- host-1, host-2 -- node-1 .. node-4 -- edge-1 -- router -- the server outside
-                                                    rookery.testing.cell_stage, cell_load; captured on the substrate's bridge
+                                                    rookery.testing.cell_stage, cell_load; captured at the substrate's ports
 """
 
 from __future__ import annotations

@@ -19,12 +19,13 @@ import pytest
 
 from rookery.dataplane.formats import TenantNumber
 from rookery.files import write_whole
+from rookery.host.instances.namespace import inside
 from rookery.hyperplane.cell_file import CellFile, decode, encode
 from rookery.hyperplane.object_store import file_key, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.hyperplane.rows import tenant_number
-from rookery.region import namespaces
+from rookery.region import namespaces, port_table
 from rookery.region.layout import CELL, PAGE_ADDRESSES, Layout
 from rookery.region.ready import node_states
 from rookery.region.status import current
@@ -146,14 +147,20 @@ def test_nodes_come_and_go_while_the_ring_changes_and_no_connection_breaks(scene
 def loses(scene: Scene, sender: str, receiver: str, percent: int) -> Iterator[None]:
     """So many of a hundred packets from one node to another."""
     addresses = [scene.cell.nodes[node].address for node in (sender, receiver)]
-    wire = namespaces.inside(Layout(scene.region.name).substrate_namespace, "nft")
+    plan = Layout(scene.region.name)
+    wire = namespaces.inside(plan.substrate_namespace, "nft")
     chance = f"ip saddr {addresses[0]} ip daddr {addresses[1]} numgen random mod 100 < {percent} counter drop"
-    namespaces.run(*wire, "add table bridge loss; add chain bridge loss way { type filter hook forward priority 0; };" + f"add rule bridge loss way {chance}")
-    try:
-        yield
-    finally:
-        lost = namespaces.run(*wire, "list", "table", "bridge", "loss")
-        namespaces.run(*wire, "delete", "table", "bridge", "loss")
+    with port_table.opened(plan) as table:
+        port = table.port_of(addresses[1])
+        table.leave_to_bridge(addresses[1])  # of frames that go straight nftables never hears
+        namespaces.run(*wire, "add table bridge loss; add chain bridge loss way { type filter hook forward priority 0; };" + f"add rule bridge loss way {chance}")
+        try:
+            yield
+        finally:
+            lost = namespaces.run(*wire, "list", "table", "bridge", "loss")
+            namespaces.run(*wire, "delete", "table", "bridge", "loss")
+            with inside(plan.substrate_namespace):
+                table.lead(addresses[1], port)
     assert "packets 0" not in lost, "the way was never used"
 
 

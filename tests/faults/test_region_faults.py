@@ -53,32 +53,32 @@ def test_when_the_supervisor_is_killed_its_parts_live_and_up_takes_them_over(men
     assert pings.lost() == 0
 
 
-def test_everything_killed_at_once_comes_back_with_up(one):
-    victims = everything(one)
+def test_everything_killed_at_once_comes_back_with_up(mended):
+    victims = everything(mended)
     for victim in victims:
         processes.send(victim, signal.SIGKILL)
     assert processes.wait_gone(victims, 10) == []
-    assert one.rookery("up").returncode == 0
-    assert ping(one)
+    assert mended.rookery("up").returncode == 0
+    assert ping(mended)
 
 
-def test_up_refuses_the_tables_of_another_build_and_names_the_way_out(one):
+def test_up_refuses_the_tables_of_another_build_and_names_the_way_out(mended):
     """As after a crash and a `git pull`: instances live on, over tables that the new build would misread."""
-    plan = Layout(one.name)
-    victims = everything(one)
+    plan = Layout(mended.name)
+    victims = everything(mended)
     instances = at_rest(plan) - set(victims)
     for victim in victims:
         processes.send(victim, signal.SIGKILL)
     assert processes.wait_gone(victims, 10) == []
     maps = plan.pins / "host-1" / "maps"
     (maps / "mappings").rename(maps / "interfaces")
-    done = one.rookery("up")
+    done = mended.rookery("up")
     assert done.returncode == 1
-    assert f"down --keep-data --name {one.name}, then up again" in done.stderr.decode()
+    assert f"down --keep-data --name {mended.name}, then up again" in done.stderr.decode()
     assert set(owned.region_processes(plan)) == instances  # nothing was begun, nothing was ended
-    assert one.rookery("down", "--keep-data").returncode == 0
-    assert one.rookery("up").returncode == 0
-    until(lambda: ping(one), "the instances are back")
+    assert mended.rookery("down", "--keep-data").returncode == 0
+    assert mended.rookery("up").returncode == 0
+    until(lambda: ping(mended), "the instances are back")
 
 
 def at_rest(plan: Layout) -> set[processes.Process]:
@@ -91,19 +91,6 @@ def at_rest(plan: Layout) -> set[processes.Process]:
 
     until(agree, "the guests have booted")
     return looks[-1]
-
-
-def test_down_after_a_crash_of_everything_leaves_nothing(one):
-    plan = Layout(one.name)
-    victims = everything(one)
-    for victim in victims:
-        processes.send(victim, signal.SIGKILL)
-    assert owned.region_processes(plan) != []  # instances live on
-    (plan.run / "parts.json").unlink()
-    assert one.rookery("down").returncode == 0
-    assert owned.region_processes(plan) == []
-    assert owned.region_namespaces(plan) == []
-    assert owned.region_folders(plan) == []
 
 
 def test_what_is_written_to_the_store_while_the_mapping_service_is_dead_arrives_when_it_is_back(mended):
@@ -130,3 +117,17 @@ def test_a_mapping_deleted_behind_the_agents_back_is_missed_and_mended(mended):
 def healed(region) -> int:
     """Rows that the agent of host-1 found wrong and put right."""
     return region.asked("status")["hosts"][0]["status"]["healed"]
+
+
+def test_down_after_a_crash_of_everything_leaves_nothing(mended):
+    """The last of this file: there is no region any more."""
+    plan = Layout(mended.name)
+    victims = everything(mended)
+    for victim in victims:
+        processes.send(victim, signal.SIGKILL)
+    assert owned.region_processes(plan) != []  # instances live on
+    (plan.run / "parts.json").unlink()
+    assert mended.rookery("down").returncode == 0
+    assert owned.region_processes(plan) == []
+    assert owned.region_namespaces(plan) == []
+    assert owned.region_folders(plan) == []

@@ -109,8 +109,6 @@ def test_where_the_balancer_listens_nothing_is_checked_from() -> None:
 def test_without_a_file_an_address_or_a_namespace_there_is_no_way() -> None:
     with pytest.raises(NoWay, match="no place in a cell"):
         CheckWays(Tables(epoch=0), "nowhere").open_socket(VNI, BALANCER, TARGET)
-    with pytest.raises(NoWay, match="IPv4"):
-        CheckWays(Tables(), "nowhere").open_socket(VNI, BALANCER, "2001:db8::1")
     with pytest.raises(NoWay, match="rookery-no-such-namespace"):
         CheckWays(Tables(), "rookery-no-such-namespace").open_socket(VNI, BALANCER, TARGET)
 

@@ -448,18 +448,18 @@ async def test_news_are_of_the_state_or_of_targets_and_not_what_comes_with_every
     await balanced(scene, ONE)
     await scene.ticks(3, *NODES)
     await scene.controller.tick()
-    assert not await scene.controller._has_news()
+    assert not await scene.controller._has_news("cell-1")
     await scene.report(*NODES)  # as every two seconds
     await scene.store.txn([], {"observed/host/host-1": b"{}"})
-    assert not await scene.controller._has_news()
+    assert not await scene.controller._has_news("cell-1")
     await scene.report("node-2", **says(one=PASSED))
-    assert await scene.controller._has_news()
+    assert await scene.controller._has_news("cell-1")
     await scene.controller.tick(early=True)
-    assert not await scene.controller._has_news()
+    assert not await scene.controller._has_news("cell-1")
     await scene.put(interface(70))
-    assert await scene.controller._has_news()
+    assert await scene.controller._has_news("cell-1")
     await scene.controller.tick(early=True)
-    assert not await scene.controller._has_news()
+    assert not await scene.controller._has_news("cell-1")
 
 
 async def test_rings_wait_for_beats_however_many_files_come_early(scene):

@@ -151,3 +151,13 @@ def test_of_two_balancers_an_interface_always_has_the_same_one():
         for service in offered
     ]
     assert exits == [[0xBB]] * 2  # 0xee is even
+
+
+@pytest.mark.parametrize("mine", [ARN, OTHER_ARN])
+def test_of_balancers_in_several_cells_it_leads_to_that_of_its_own(mine):
+    far = replace(interface(0xBC, 1, "balancer-2", "network_load_balancer"), cell_attachment=CellAttachment(cell="b", of="balancer-2"))
+    near, other = {"us-east-1a": BALANCER.id}, {"us-east-1a": far.id}
+    both = {ARN: near, OTHER_ARN: other} if mine == ARN else {ARN: other, OTHER_ARN: near}
+    service = replace(ACCEPTING, balancers=(ARN, OTHER_ARN))
+    assert {one.exit_interface for one in services(service, ENDPOINT, far, interfaces=both)} == {0xBB}
+    assert services(service, ENDPOINT, far, interfaces={ARN: other}) == ()

@@ -17,7 +17,7 @@ SUITES = {
     "every object loads, and the bytecode does what its tests say": ("tests/dataplane",),
     "what goes out of a host comes into another": ("tests/journeys",),
     "real packets through clsact": ("tests/netns/test_dataplane_path.py",),
-    "the substrate's ports": ("tests/region/test_port_guard.py",),
+    "the substrate's ports": ("tests/region/test_port_guard.py", "tests/region/test_straight.py"),
 }
 pytestmark = pytest.mark.timeout(SUITE + BOOT)
 

@@ -24,6 +24,7 @@ from rookery.model.objects import (
     InternetGateway,
     MetadataOptions,
     NatGateway,
+    NatZone,
     NetworkAcl,
     NetworkAclAssociation,
     NetworkAclEntry,
@@ -49,7 +50,7 @@ OTHER = {"account": "210987654321", "region": "us-east-1"}
 HOSTS = ("host-1", "host-2", "host-3")
 VPCS = tuple(f"vpc-{n:017x}" for n in (0xA1, 0xA2, 0xA3))
 SUBNETS = tuple(f"subnet-{n:017x}" for n in (0xB1, 0xB2, 0xB3, 0xB4))
-TABLES = tuple(f"rtb-{n:017x}" for n in (0xC1, 0xC2, 0xC3))
+TABLES = tuple(f"rtb-{n:017x}" for n in (0xC1, 0xC2, 0xC3, 0xF2))  # the last: of a NAT gateway, should it be regional
 INSTANCES = tuple(f"i-{n:017x}" for n in (0xD1, 0xD2, 0xD3, 0xD4, 0xD5))
 INTERFACES = tuple(f"eni-{n:017x}" for n in (0xE1, 0xE2, 0xE3, 0xE4, 0xE5))
 GROUPS = tuple(f"sg-{n:017x}" for n in (0x11, 0x12, 0x13))
@@ -66,6 +67,7 @@ EDGES = ("edge-1", "edge-2")
 NODES = ("node-1", "node-2", "node-3")
 CELLS = ("cell-a", "cell-b")
 NATS = tuple(f"nat-{n:017x}" for n in (0xF1, 0xF2))
+REGIONAL = tuple(f"eni-{n:017x}" for n in (0xEA, 0xEB))  # a regional gateway's, in no subnet
 AT_CELL = tuple(f"eni-{n:017x}" for n in (0xE6, 0xE7))
 ADDRESSES = ("10.0.1.4", "10.0.1.5", "10.0.2.4", "10.0.2.5")
 IPV6_ADDRESSES = ("2001:db8:0:1::4", "2001:db8:0:1::5")
@@ -144,8 +146,8 @@ def instance(identity: str, host: str, wanted: str = "running", boot: int = 1, *
     )
 
 
-def host(name: str, last: int) -> Host:
-    return Host(name=name, zone=0, address=f"100.64.1.{last}")
+def host(name: str, last: int, zone: int = 0) -> Host:
+    return Host(name=name, zone=zone, address=f"100.64.1.{last}")
 
 
 def group(
@@ -231,6 +233,16 @@ def at_cell(identity: str, subnet_id: str, addresses: list[str], of: str, **more
     """One in whose name a cell works."""
     attached = CellAttachment(cell=of, of=NATS[0])
     return interface(identity, subnet_id, addresses, None, cell_attachment=attached, **more)
+
+
+def in_no_subnet(identity: str, last: int, of: str, nat: str) -> NetworkInterface:
+    """A regional NAT gateway's."""
+    return interface(identity, "", [f"169.254.128.{last}"], None, cell_attachment=CellAttachment(cell=of, of=nat), check=False)
+
+
+def regional_gateway(identity: str, vpc_id: str, zones: tuple[NatZone, ...], automatic: bool = True, state: str = "available") -> NatGateway:
+    table = f"rtb-{int(identity[-2:], 16):017x}"
+    return NatGateway(**OWNER, id=identity, vpc_id=vpc_id, route_table_id=table, zones=zones, automatic=automatic, state=state)
 
 
 def nat_gateway(identity: str, interface_id: str, state: str = "available") -> NatGateway:
@@ -362,7 +374,7 @@ instances = st.builds(
         resource_name_aaaa=st.booleans(),
     ),
 )
-hosts = st.builds(host, st.sampled_from(HOSTS), st.integers(10, 12))
+hosts = st.builds(host, st.sampled_from(HOSTS), st.integers(10, 12), st.integers(0, 1))
 edges = st.builds(edge, st.sampled_from(EDGES), st.integers(10, 12))
 maybe_vpcs = st.sampled_from((*VPCS, ""))
 internet_gateways = st.builds(internet_gateway, st.sampled_from(GATEWAYS), maybe_vpcs)
@@ -394,8 +406,27 @@ nat_gateways = st.builds(
     st.sampled_from((*AT_CELL, INTERFACES[0])),
     st.sampled_from(("pending", "available", "deleting", "deleted", "failed")),
 )
+nat_zones = st.builds(
+    NatZone,
+    zone=st.sampled_from(("us-east-1a", "us-east-1b")),
+    interface_id=st.sampled_from((*REGIONAL, AT_CELL[0])),
+    serves=st.booleans(),
+    leaving=st.booleans(),
+)
+regional_gateways = st.builds(
+    regional_gateway,
+    st.sampled_from((NATS[1], *NATS)),
+    vpc_ids,
+    st.lists(nat_zones, max_size=2, unique_by=lambda one: one.zone).map(tuple),
+    st.booleans(),
+    st.sampled_from(("pending", "available", "available", "deleting", "failed")),
+)
+regional_interfaces = st.builds(in_no_subnet, st.sampled_from(REGIONAL), st.sampled_from((7, 8)), cell_names, st.sampled_from((NATS[1], *NATS)))
 things = st.one_of(
     nodes,
+    regional_gateways,
+    regional_gateways,
+    regional_interfaces,
     cells,
     shards,
     shards,
@@ -431,7 +462,7 @@ things = st.one_of(
 # out of the first leads an internet gateway, by which instance 1 has a public address
 # the first cell has nodes 1 and 2; a NAT gateway of the first VPC is there, to which the second subnet's table leads, and another's interface
 WORLD = [
-    *(host(name, 10 + n) for n, name in enumerate(HOSTS)),
+    *(host(name, 10 + n, n % 2) for n, name in enumerate(HOSTS)),
     edge(EDGES[0], 10),
     *(node(name, 10 + n, CELLS[0]) for n, name in enumerate(NODES[:2])),
     cell(CELLS[0]),

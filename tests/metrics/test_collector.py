@@ -67,14 +67,20 @@ class Scene:
         self.path = folder / "metrics.db"
         self.series = Series.open(self.path)
         self.now = float(T)
+        self.ticked = 0.0
         self.collector = self.another()
         run(self.collector.tick())  # a new file takes totals as it finds them, and there are none yet
 
     def another(self) -> Collector:
-        return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now)
+        return Collector(self.store, self.objects, self.series, 1500, clock=lambda: self.now, ticking=lambda: self.ticked)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.ticked += seconds
 
     async def begin(self, attachments=ATTACHED) -> None:
-        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, interface(DOOR, "us-east-1a", **CONSUMER))
+        ends = (interface(FRONT, "us-east-1a", **OWNER), interface(DOOR, "us-east-1a", **CONSUMER))
+        things = (GATEWAY, WEB, GROUP, LISTENER, SERVICE, INTERFACE, *ends)
         rows = {key_of(thing): encode_thing(thing) for thing in things}
         cell = Cell(name="cell-1", zones=(0,), nodes=("node-1", "node-2"))
         await self.store.txn([], rows | {cell_key("cell-1"): encode_thing(cell)})
@@ -186,11 +192,73 @@ def test_a_node_that_is_silent_holds_nothing(scene):
         await scene.say(made.attachment(1, (5, 0, 0, 0)))
         await scene.say(made.attachment(1, (3, 0, 0, 0)), name="node-2")
         await scene.collector.tick()
-        scene.now += 60
+        scene.wait(60)
         await scene.live("node-2")
         await scene.collector.tick()
         assert scene.value(nat(), "ActiveConnectionCount").maximum == 8
         assert scene.value(nat(), "ActiveConnectionCount", T + 60).maximum == 3
+
+    run(work())
+
+
+@pytest.mark.parametrize("step", [-3600, 3600], ids=["back", "forward"])
+def test_a_clock_that_is_set_loses_nothing_and_counts_nothing_twice(scene, step):
+    """A node dies before; what it holds is held by nobody then, whatever its last report says of the time."""
+
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, (5, 0, 0, 0)))
+        await scene.say(made.attachment(1, (3, 0, 0, 0), dropped=2), name="node-2")
+        await scene.collector.tick()
+        scene.wait(60)
+        scene.now += step
+        minute = T + 60 + step
+        for dropped in (10, 30):
+            await scene.say(made.attachment(1, (3, 0, 0, 0), dropped=dropped), name="node-2")
+            await scene.collector.tick()
+        assert [scene.value(nat(), "PacketsDropCount", of).sum for of in (T, minute)] == [2, 28]
+        assert scene.value(nat(), "ActiveConnectionCount", minute).maximum == 3
+        newest = {one: content for one, content, _ in scene.series.everything(minute)}[nat()]
+        assert statistics_of(newest[place_of(nat().family.metrics, "PacketsDropCount")]).sum == 28
+
+    run(work())
+
+
+def test_ten_seconds_that_come_again_are_a_peak_of_their_own(scene):
+    async def work():
+        await scene.begin()
+        scene.wait(5)
+        for sent in (1000, 3000):
+            await scene.say(made.attachment(1, tcp_outward_bytes_out=sent))
+            await scene.collector.tick()
+            scene.wait(10)
+            scene.now -= 11
+        assert scene.value(nat(), "PeakBytesPerSecond").maximum == 200
+
+    run(work())
+
+
+@pytest.mark.parametrize("wrong", [-7200, 7200], ids=["behind", "ahead"])
+def test_a_node_whose_clock_is_wrong_counts_when_it_says_so(scene, wrong):
+    async def work():
+        await scene.begin()
+        for passed in (60, 5):
+            await scene.collector.tick()
+            scene.wait(passed)
+        await scene.say(made.attachment(1, dropped=7), time=scene.now + wrong)
+        await scene.collector.tick()
+        assert scene.value(nat(), "PacketsDropCount", T + 60).sum == 7
+
+    run(work())
+
+
+def test_what_nobody_read_for_an_hour_is_of_the_minute_in_which_it_was_said(scene):
+    async def work():
+        await scene.begin()
+        await scene.say(made.attachment(1, dropped=7))
+        scene.wait(3600)
+        await scene.another().tick()
+        assert scene.value(nat(), "PacketsDropCount", T).sum == 7
 
     run(work())
 
@@ -239,7 +307,7 @@ def test_a_service_counts_the_endpoints_that_may_send_to_it(scene):
         await scene.store.txn([], {key_of(one): encode_thing(one) for one in (*more, service)})
         await scene.collector.tick()
         assert scene.value(service_of(), "EndpointsCount") == (2, 2, 2, 1)
-        scene.now += 60
+        scene.wait(60)
         rejected = msgspec.structs.replace(service, rejected=("vpce-1",))
         await scene.store.txn([], {key_of(rejected): encode_thing(rejected)})
         await scene.collector.tick()

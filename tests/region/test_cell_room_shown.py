@@ -14,6 +14,7 @@ from rookery.model.keys import cell_key
 from rookery.model.objects import Cell
 from rookery.region import cells
 from rookery.region.layout import CELL
+from rookery.region.settings import CellShape
 from rookery.store.sqlite import opened as opened_store
 from tests.hyperplane.files import attachment
 
@@ -21,14 +22,14 @@ from tests.hyperplane.files import attachment
 def look(folder, attachments):
     """What is shown when so many attachments are wanted."""
     layout = SimpleNamespace(objects=folder / "objects", database=folder / "store.db")
-    shape = SimpleNamespace(layout=layout, node_names=())
+    shape = SimpleNamespace(layout=layout, node_places=())
     wanted = Part(attachments=tuple(attachment(n) for n in range(1, attachments + 1)))
 
     async def work():
         async with opened_store(layout.database) as store:
             await store.txn([], {cell_key(CELL): encode(Cell(name=CELL, zones=(0,), nodes=("node-1",)))})
             await Controller(store, opened(str(layout.objects)), products=(lambda *_: wanted,)).tick()
-        return await cells._look(shape)
+        return await cells._look(shape, CellShape(1, 1))
 
     return asyncio.run(work())
 

@@ -13,6 +13,7 @@ from rookery.hyperplane.object_store import report_key
 from rookery.hyperplane.report import NodeReport, encode
 from rookery.region import cells
 from rookery.region.errors import RegionError
+from rookery.region.layout import CELL
 
 NODE = "node-4"
 
@@ -23,7 +24,7 @@ def shape(tmp_path: Path) -> Any:
 
 
 def report(shape: Any, rate: float, later: float, node: str = NODE) -> None:
-    path = shape.layout.objects / report_key(cells.CELL, node)
+    path = shape.layout.objects / report_key(CELL, node)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(NodeReport(node=node, time=time.time() + later, rate=rate)))
 
@@ -31,12 +32,12 @@ def report(shape: Any, rate: float, later: float, node: str = NODE) -> None:
 @pytest.mark.parametrize(("rate", "later", "idle"), [(0.0, 3.0, True), (0.5, 3.0, False), (0.0, 1.0, False), (0.0, -9.0, False)])
 def test_a_node_is_idle_when_it_sent_nothing_in_a_whole_tick_that_began_later(shape: Any, rate: float, later: float, idle: bool):
     report(shape, rate, later)
-    assert cells._idle(shape, {NODE}, time.time()) == idle
+    assert cells._idle(shape, CELL, {NODE}, time.time()) == idle
 
 
 def test_who_has_never_reported_is_not_idle(shape: Any):
     report(shape, 0.0, 3.0)
-    assert not cells._idle(shape, {NODE, "node-5"}, time.time())
+    assert not cells._idle(shape, CELL, {NODE, "node-5"}, time.time())
 
 
 def test_who_waits_for_a_node_that_stays_busy_is_told_so(shape: Any, monkeypatch: pytest.MonkeyPatch):
@@ -44,5 +45,5 @@ def test_who_waits_for_a_node_that_stays_busy_is_told_so(shape: Any, monkeypatch
     report(shape, 9.0, 3.0)
     told: list[str] = []
     with pytest.raises(RegionError, match="packets still pass through node-4"):
-        cells.wait_idle(shape, {NODE}, told.append)
+        cells.wait_idle(shape, CELL, {NODE}, told.append)
     assert told == ["waiting until no packet passes through node-4 any more"]

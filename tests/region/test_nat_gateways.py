@@ -5,6 +5,7 @@
       10.60.1.0/24: 0.0.0.0/0 -> internet gateway
 
     modern, without IPv4 (10.60.3.0/24 and a /64, DNS64): 64:ff9b::/96 -> nat
+    beyond 10.60.4.10 (zone b) -- host-2, by inner's table: while that leads to a regional gateway
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ MEGABYTE = 1 << 20
 SIZE = 24 * MEGABYTE
 CONNECTIONS = 3  # at least: the page asked twice, and the download
 HELD = 7  # connections at once
+QUOTA = 5  # of Elastic IPs
 NODE = "hyperplane"
 GOES_ON = 2 * MEGABYTE  # half a second's
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
@@ -79,8 +81,8 @@ class Stage:
         enter, environment = entering(self.region.name, self.modern, list(words))
         return printed(enter, environment)
 
-    def subnet(self, number: int, **more: str) -> str:
-        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone="us-east-1a", **more)
+    def subnet(self, number: int, zone: str = "us-east-1a", **more: str) -> str:
+        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone=zone, **more)
         self.table = self.ec2.create_route_table(VpcId=self.vpc)["RouteTable"]["RouteTableId"]
         self.ec2.associate_route_table(RouteTableId=self.table, SubnetId=made["Subnet"]["SubnetId"])
         return made["Subnet"]["SubnetId"]
@@ -99,17 +101,17 @@ class Stage:
         generation = int(answer["ResponseMetadata"]["HTTPHeaders"]["x-rookery-generation"])
         until(lambda: live_generation(self.region.name) >= generation, "hosts, edges and nodes follow")
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, instance: str = "") -> str:
         """What it prints, in the instance; empty when it fails."""
-        enter, environment = entering(self.region.name, self.instance, list(words))
+        enter, environment = entering(self.region.name, instance or self.instance, list(words))
         return printed(enter, environment)
 
     def outside(self, *words: str) -> str:
         return printed(namespaces.inside(self.plan.page_namespace, *words))
 
-    def told(self) -> str:
+    def told(self, instance: str = "") -> str:
         """By the page, of who asks."""
-        return self.run("curl", "-s", "-m", "3", f"http://{PAGE}/")
+        return self.run("curl", "-s", "-m", "3", f"http://{PAGE}/", instance=instance)
 
     def address_of_nat(self) -> dict[str, Any]:
         (found,) = self.ec2.describe_nat_gateways(NatGatewayIds=[self.nat])["NatGateways"]
@@ -118,7 +120,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(module_region: Callable[..., RunningRegion]) -> Stage:
-    return Stage(module_region(1, 1, "--edges", "1", "--nodes", "4"))
+    return Stage(module_region(2, 2, "--edges", "1", "--nodes", "4"))
 
 
 def test_the_server_sees_the_gateways_address_and_a_port_that_it_handed_out(stage: Stage):
@@ -245,9 +247,9 @@ def cloudwatch(stage: Stage) -> Any:
     return stage.region.client("cloudwatch")
 
 
-def measured(cloudwatch: Any, stage: Stage, *names: str, statistic: str = "Sum") -> list[float]:
+def measured(cloudwatch: Any, stage: Stage, *names: str, statistic: str = "Sum", nat: str = "") -> list[float]:
     """Of the gateway, in the last hour: what was counted, or the highest."""
-    gateway = [{"Name": "NatGatewayId", "Value": stage.nat}]
+    gateway = [{"Name": "NatGatewayId", "Value": nat or stage.nat}]
     now = datetime.datetime.now(datetime.UTC)
     queries = [
         {
@@ -315,6 +317,47 @@ def test_what_is_translated_between_families_is_seen_like_everything(stage: Stag
     flows = stage.region.asked("flow", stage.modern)["flows"]
     found = next(one for one in flows if one["destination_port"] == 80)
     assert (found["destination"], found["new_destination"], found["public_source"]) == ("64:ff9b::c000:250", PAGE, stage.public)
+
+
+def addresses_by_zone(stage: Stage, nat: str) -> dict[str, str]:
+    """Those by which packets leave."""
+    (found,) = stage.ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"]
+    return {one["AvailabilityZone"]: one["PublicIp"] for one in found["NatGatewayAddresses"] if one["Status"] == "succeeded"}
+
+
+def test_a_regional_gateway_serves_a_new_zone_across_zones_and_then_by_its_own_address(stage: Stage, cloudwatch: Any):
+    """T6-20: as long as the account may have no other address the zone waits for its own."""
+    held = len(stage.ec2.describe_addresses()["Addresses"])
+    made = stage.ec2.create_nat_gateway(AvailabilityMode="regional", VpcId=stage.vpc)["NatGateway"]
+    nat = made["NatGatewayId"]
+    more = [stage.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(held + 1, QUOTA)]
+    stage.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat], WaiterConfig=WAIT)
+    way = {"RouteTableId": stage.inner_table, "DestinationCidrBlock": "0.0.0.0/0"}
+    stage.now(stage.ec2.replace_route(**way, NatGatewayId=nat))
+    (first,) = addresses_by_zone(stage, nat).values()
+    assert stage.told() == f"{PAGE} sees you as {first}\n"
+    subnet = stage.subnet(4, "us-east-1b")
+    (own,) = stage.ec2.describe_route_tables(RouteTableIds=[stage.table])["RouteTables"]
+    association = own["Associations"][0]["RouteTableAssociationId"]
+    stage.ec2.replace_route_table_association(AssociationId=association, RouteTableId=stage.inner_table)
+    beyond = stage.launch(subnet, PrivateIpAddress="10.60.4.10")
+    assert stage.told(beyond) == f"{PAGE} sees you as {first}\n"
+    assert list(addresses_by_zone(stage, nat)) == ["us-east-1a"]
+    stage.ec2.release_address(AllocationId=more.pop())
+    until(lambda: len(addresses_by_zone(stage, nat)) == 2, "the zone has an address of its own", 30)
+    second = addresses_by_zone(stage, nat)["us-east-1b"]
+    assert [stage.told(one) for one in ("", beyond)] == [f"{PAGE} sees you as {one}\n" for one in (first, second)]
+    hop = entering(stage.region.name, beyond, ["ping", "-n", "-c", "1", "-W", "2", "-t", "1", PAGE])
+    assert re.search(r"From 169\.254\.1[2-5]\d\.", printed(["sh", "-c", '"$@" || true', "sh", *hop[0]], hop[1]))
+    told = stage.region.asked("trace", beyond, PAGE, "--tcp", "80")
+    assert told["seen_as"] == second
+    ways = {(one["attachment"], one["public_source"]) for one in stage.region.asked("flow", beyond)["flows"]}
+    assert ways == {(nat, first), (nat, second)}
+    until(lambda: measured(cloudwatch, stage, "ConnectionEstablishedCount", nat=nat) >= [4], "both zones' connections are its own", 20)
+    stage.ec2.replace_route(**way, NatGatewayId=stage.nat)
+    stage.ec2.delete_nat_gateway(NatGatewayId=nat)
+    for one in more:
+        stage.ec2.release_address(AllocationId=one)
 
 
 def test_deleted_the_gateway_leads_nowhere_and_its_address_is_free(stage: Stage):

@@ -112,5 +112,5 @@ def test_laying_the_substrate_again_keeps_the_guard_and_a_new_cable_gets_a_new_o
     assert port_guard.read(settings.layout, "host-2") == first
     namespaces.run("ip", "-netns", settings.layout.substrate_namespace, "link", "delete", "host-2")
     substrate.lay(settings)
-    assert port_guard.read(settings.layout, "host-2").mac != first.mac
+    assert port_guard.read(settings.layout, "host-2").ifindex != first.ifindex
     assert arrives(settings, "host-2", "100.64.2.11")

@@ -22,6 +22,7 @@ from rookery.region.ready import host_states
 from rookery.region.status import current, live_generation
 from rookery.tour.permission import rule
 from rookery.tour.talk import Talker, talker_in
+from tests.conftest import SHARED
 from tests.executing import execute
 from tests.rules.appliance import Tables, forwarding
 from tests.waiting import until
@@ -177,11 +178,11 @@ def furnish(stage: Stage) -> None:
 
 
 @pytest.fixture(scope="session")
-def whole_stage(region: Any) -> Iterator[Stage]:
+def whole_stage(region: Any) -> Stage:
     stage = make_stage(region)
+    SHARED.callback(stage.end)
     furnish(stage)
-    yield stage
-    stage.end()
+    return stage
 
 
 @pytest.fixture(scope="session")

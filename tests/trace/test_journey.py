@@ -108,7 +108,7 @@ def arp_reply(address: str, mac: str = ROUTER_MAC) -> WhatIfReply:
     return WhatIfReply(verdict="answered", frame=bytes(frame), steps=steps, delivered_to="eni-00000005")
 
 
-WRAPPED = bytes(Ether() / IP(src="100.64.1.10", dst="100.64.2.11") / UDP(dport=6081) / b"geneve")
+WRAPPED = bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / IP(src="100.64.1.10", dst="100.64.2.11") / UDP(dport=6081) / b"geneve")
 
 
 def test_a_packet_to_another_host_leaves_one_and_arrives_at_the_other(known: Directory):
@@ -324,7 +324,7 @@ def test_a_packet_that_no_rule_admits_is_told_with_the_groups(known: Directory):
 
 
 EDGE = Host(name="edge-1", zone=0, address="100.64.1.20", is_edge=True)
-TO_EDGE = bytes(Ether() / IP(src="100.64.1.10", dst=EDGE.address) / UDP(dport=6081) / b"geneve")
+TO_EDGE = bytes(Ether(dst="ff:ff:ff:ff:ff:ff") / IP(src="100.64.1.10", dst=EDGE.address) / UDP(dport=6081) / b"geneve")
 OUT = event("sent_outside", source="203.0.113.5", destination="192.0.2.80")
 
 

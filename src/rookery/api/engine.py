@@ -93,7 +93,7 @@ class Engine:
             result = answer_again(request, view, before)
             _refuse_dry_run(request)
             return Answer(result, None)
-        outcome = with_room(request, view, handler(request, view))
+        outcome = with_room(request, view, handler)
         _refuse_dry_run(request)
         if not (outcome.puts or outcome.deletes):
             return Answer(outcome.result, None)

@@ -76,7 +76,7 @@ class Front:
 
     async def handle(self, http: HttpRequest) -> HttpAnswer:
         """Never raises."""
-        call = _Call(str(uuid.uuid4()), time.monotonic())
+        call = _Call(str(uuid.uuid4()), time.monotonic(), _attempt(http))
         try:
             found = await self._answer(http, call)
         except ApiError as error:
@@ -155,9 +155,10 @@ class Front:
 class _Call:
     """What the log says of a request."""
 
-    def __init__(self, request_id: str, began: float):
+    def __init__(self, request_id: str, began: float, attempt: str):
         self.request_id = request_id
         self.began = began
+        self.attempt = attempt
         self.service = self.action = self.account = self.region = self.code = ""
 
     def log(self, status: int) -> None:
@@ -168,9 +169,17 @@ class _Call:
             "action": self.action,
             "status": status,
             "code": self.code,
+            "attempt": self.attempt,
             "milliseconds": round((time.monotonic() - self.began) * 1000, 3),
         }
         log.info("request", extra=fields_)
+
+
+def _attempt(http: HttpRequest) -> str:
+    """Of clients that say so, when it is not the first: what a request that seemed lost did, its next attempt finds done."""
+    said = "".join(http.headers.get("amz-sdk-request", []))
+    number = said.partition("attempt=")[2].partition(";")[0]
+    return "" if number == "1" else number[:3]
 
 
 def _check_http(http: HttpRequest) -> None:

@@ -16,9 +16,11 @@ from rookery.api.handlers.balancer_state import balancers_proceed
 from rookery.api.handlers.endpoint_state import endpoints_proceed
 from rookery.api.handlers.housekeeping import finished_detachments, housekeeping
 from rookery.api.handlers.nat_gateway_state import gateways_proceed
+from rookery.api.handlers.regional_nat_zones import regional_gateways_follow
 from rookery.api.ids import RandomIds
 from rookery.api.older_stores import what_is_missing
 from rookery.api.operation import Outcome, Request, View
+from rookery.api.quotas import Quotas
 from rookery.api.state import State
 from rookery.model.balancers import LoadBalancer
 from rookery.model.keys import OBSERVED, OBSERVED_HEALTH, console_key, instance_status_key
@@ -33,10 +35,10 @@ Rule = Callable[[View, float], Outcome]
 _log = logging.getLogger(__name__)
 
 
-async def keep_house_forever(store: Store, state: State) -> None:
+async def keep_house_forever(store: Store, state: State, quotas: Quotas) -> None:
     """Until cancelled."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_by_the_clock(store, state))
+        tasks.create_task(_by_the_clock(store, state, quotas))
         tasks.create_task(_by_word_of_hosts(store, state))
 
 
@@ -58,7 +60,7 @@ async def _by_word_of_hosts(store: Store, state: State) -> None:
             await asyncio.sleep(PERIOD_SECONDS)
 
 
-async def _by_the_clock(store: Store, state: State) -> None:
+async def _by_the_clock(store: Store, state: State, quotas: Quotas) -> None:
     completed = False
     while True:
         try:
@@ -66,6 +68,7 @@ async def _by_the_clock(store: Store, state: State) -> None:
                 await complete_older_stores(store, state, time.time())
                 completed = True
             await keep_house(store, state, time.time())
+            await follow_interfaces(store, state, time.time(), quotas)
         except StoreUnavailable as error:
             _log.warning("housekeeping waits for the store: %s", error)
         await asyncio.sleep(PERIOD_SECONDS)
@@ -76,6 +79,18 @@ async def keep_house(store: Store, state: State, now: float) -> None:
     await state.catch_up()
     for home in list(state.realms):
         await _tidy(store, state, home, now, housekeeping)
+
+
+async def follow_interfaces(store: Store, state: State, now: float, quotas: Quotas) -> None:
+    """Regional NAT gateways, where there are any. Raises StoreUnavailable."""
+    await state.catch_up()
+    for home, realm in list(state.realms.items()):
+        if realm.by_id.get(NatGateway):
+            await _tidy(store, state, home, now, _following(_requested(home, now, quotas)))
+
+
+def _following(request: Request) -> Rule:
+    return lambda view, _now: regional_gateways_follow(request, view)
 
 
 async def complete_older_stores(store: Store, state: State, now: float) -> None:
@@ -123,9 +138,7 @@ async def _tidy(store: Store, state: State, home: Home, now: float, rule: Rule) 
 async def _commit(store: Store, state: State, home: Home, now: float, rule: Rule) -> None:
     """What a host said of an instance is forgotten with it."""
     account, region = home
-    request = Request(
-        account=account, region=region, operation="Housekeeping", parameters={}, now=now, ids=RandomIds()
-    )
+    request = _requested(home, now, Quotas())
     view = state.view(account, region)
     outcome = rule(view, now)
     if not (outcome.puts or outcome.deletes):
@@ -135,3 +148,11 @@ async def _commit(store: Store, state: State, home: Home, now: float, rule: Rule
     observed = [key(instance) for instance in gone for key in (instance_status_key, console_key)]
     await store.txn(made.compares, made.puts, [*made.deletes, *observed])
     await state.catch_up()
+
+
+def _requested(home: Home, now: float, quotas: Quotas) -> Request:
+    """By nobody."""
+    account, region = home
+    return Request(
+        account=account, region=region, operation="Housekeeping", parameters={}, now=now, ids=RandomIds(), quotas=quotas
+    )

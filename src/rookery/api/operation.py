@@ -71,6 +71,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     drawn: Any = None  # what `draws` made for this operation
     quotas: Quotas = Quotas()
+    full_cells: frozenset[str] = frozenset()  # which have no room for what this request would place there (rookery.api.room)
 
 
 class View(Protocol):

@@ -25,6 +25,7 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     elastic_ips: int = 5
     nat_gateways: int = 5  # per availability zone
     nat_elastic_ips: int = 2  # of one public NAT gateway; AWS raises it to 8
+    nat_zone_elastic_ips: int = 32  # of one regional NAT gateway in one availability zone
     nat_private_addresses: int = 8  # of one private NAT gateway
     interface_endpoints: int = 50  # of one VPC
     endpoint_services: int = 20

@@ -2,6 +2,9 @@
 no file of a cell could hold. The cells in which it takes rows are written by its transaction, and compared: of two requests at once, of
 whomever, the second counts what the first took.
 
+Where there are several cells, a request is refused when none has room: one that would place something in a cell that proves full is
+decided again without that cell. What lives in a cell and grows there finds room there, or none.
+
 Nobody takes more than a share of a cell (Quotas.cell_share), so that nobody's listeners lock others out."""
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from rookery.api.operation import ApiError, Outcome, Request, View
+from rookery.api.operation import ApiError, Handler, Outcome, Request, View
 from rookery.hyperplane import cell_file
 from rookery.intent.cell_rows import KINDS, Rows, rows_by_account
 from rookery.model.objects import Instance, NetworkInterface, Resource
@@ -56,8 +59,48 @@ _TARGETS = {"choices": "TooManyTargets", "targets": "TooManyTargets"}
 NO_CAPACITY = "InsufficientCapacity"  # AWS has no limit there
 
 
-def with_room(request: Request, view: View, outcome: Outcome) -> Outcome:
-    """The outcome, which names the cells in which it takes rows. Raises ApiError: one has no room for that."""
+class NoRoom(ApiError):
+    """`cell`: which has none. Caught by with_room."""
+
+    def __init__(self, cell: str, code: str, message: str, status: int = 400):
+        super().__init__(code, message, status)
+        self.cell = cell
+
+
+def with_room(request: Request, view: View, handler: Handler) -> Outcome:
+    """The handler's outcome, which names the cells in which it takes rows. Raises ApiError: no cell has room for what it places anew, or
+    one has none for more of what is there."""
+    refused: NoRoom | None = None
+    while True:
+        try:
+            outcome = handler(request, view)
+        except ApiError as error:
+            raise refused or error from None
+        try:
+            return _counted(request, view, outcome)
+        except NoRoom as error:
+            refused = refused or error
+            if error.cell in request.full_cells or not _places(outcome, view, error.cell):
+                raise refused from None
+            request = replace(request, full_cells=request.full_cells | {error.cell})
+
+
+def _places(outcome: Outcome, view: View, cell: str) -> bool:
+    """Whether something comes to live there."""
+    interfaces = (one for one in outcome.puts if isinstance(one, NetworkInterface) and one.cell_attachment)
+    return any(
+        one.cell_attachment.cell == cell and view.get(NetworkInterface, one.id) is None for one in interfaces if one.cell_attachment
+    )
+
+
+def fullness(view: View, cell: str, more: int = 0) -> tuple[float, int]:
+    """How much of the cell is taken, of that kind of which the least is left; and its attachments, `more` of them counted in."""
+    taken = reduce(Rows.plus, rows_by_account(view.everybodys, cell).values(), Rows(attachments=more))
+    return max(mine / all_of_it for mine, all_of_it in zip(taken, ROOM, strict=True)), taken.attachments
+
+
+def _counted(request: Request, view: View, outcome: Outcome) -> Outcome:
+    """Raises NoRoom."""
     if not any(_may_take(one) for one in outcome.puts):
         return outcome
     cells = frozenset(cell.name for cell in view.cells() if _takes_rows(request, view, outcome, cell.name))
@@ -102,14 +145,14 @@ def _check(request: Request, cell: str, kind: str, before: Mapping[str, Rows], a
     for account, rows in after.items():
         if getattr(rows, kind) > max(most, getattr(before.get(account, Rows()), kind)):
             why = f"An account may have {most} of the {room} {WORDS[kind]} for which the cell {cell} of Hyperplane has room"
-            raise _refusal(request, kind, why)
+            raise _refusal(request, cell, kind, why)
     if _total(after, kind) > room:
-        raise _refusal(request, kind, f"The cell {cell} of Hyperplane has no room: {room} {WORDS[kind]} are all that it holds")
+        raise _refusal(request, cell, kind, f"The cell {cell} of Hyperplane has no room: {room} {WORDS[kind]} are all that it holds")
 
 
-def _refusal(request: Request, kind: str, why: str) -> ApiError:
+def _refusal(request: Request, cell: str, kind: str, why: str) -> NoRoom:
     of_kinds = _TARGETS | _BALANCING.get(request.operation, {})
     is_balancing = request.operation in _BALANCING or request.operation == "RegisterTargets"
     by_kind = of_kinds.get(kind) if is_balancing else None
     code = _OF_OPERATIONS.get(request.operation) or by_kind
-    return ApiError(code, why) if code else ApiError(NO_CAPACITY, why, status=500)
+    return NoRoom(cell, code, why) if code else NoRoom(cell, NO_CAPACITY, why, status=500)

@@ -83,7 +83,7 @@ def make_application(settings: ServerSettings, store: Store, sealing_key: bytes)
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await state.catch_up()
         service("ec2")
-        house = asyncio.create_task(keep_house_forever(store, state))
+        house = asyncio.create_task(keep_house_forever(store, state, settings.quotas))
         yield
         house.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -27,9 +27,11 @@ Upstreams = Annotated[
     ),
 ]
 Edges = Annotated[int | None, typer.Option(help="How many edges lead outside; 0: nothing does. A new region: 2.")]
-Nodes = Annotated[
-    int | None, typer.Option(help="How many nodes the cell of Hyperplane has (NAT gateways, balancers); 0: no cell. A new region: 4.")
+Cells = Annotated[
+    int | None,
+    typer.Option(help="How many cells of Hyperplane there are (NAT gateways, balancers); 0: none. A new region: 1. To add one to a running region: cell add."),
 ]
+Nodes = Annotated[int | None, typer.Option(help="How many nodes a cell has; 0: there is no cell. A new region: 4.")]
 Pools = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,6 +55,7 @@ def up(
     port: Port = None,
     jumbo: Jumbo = None,
     edges: Edges = None,
+    cells: Cells = None,
     nodes: Nodes = None,
     public_pool: Pools = None,
     dns_upstream: Upstreams = None,
@@ -60,7 +63,7 @@ def up(
     """Start the region; on a running one, do nothing."""
     from rookery.region.start import bring_up  # noqa: PLC0415
 
-    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "edges": edges, "nodes": nodes,
+    asked = {"hosts": hosts, "zones": zones, "port": port, "jumbo": jumbo, "edges": edges, "cells": cells, "nodes": nodes,
              "public_pools": tuple(public_pool) if public_pool else None, "dns_upstreams": _upstreams(dns_upstream)}  # fmt: skip
     shape = bring_up(name, {key: value for key, value in asked.items() if value is not None}, progress())
     print(f"The region {name} answers on http://127.0.0.1:{shape.port}")
@@ -136,7 +139,7 @@ def _print_status(found: Status) -> None:
         edges = ("edge", "zone", "address", "applied", "announces", "sessions", "mappings", "hook", "healed", "health")
         print_table("", edges, [_edge_row(edge) for edge in found.edges])
     if found.nodes:
-        nodes = ("node", "zone", "address", "applied", "mappings", "hook", "healed", "health")
+        nodes = ("node", "cell", "zone", "address", "applied", "mappings", "hook", "healed", "health")
         print_table("", nodes, [_node_row(node) for node in found.nodes])
     for name, problem in found.troubles.items():
         print(f"{name}: {problem}")
@@ -173,7 +176,7 @@ def _edge_row(edge: Any) -> tuple[str, ...]:
 
 def _node_row(node: Any) -> tuple[str, ...]:
     """The rest: rookery cell."""
-    place: tuple[str, ...] = (node.name, "abcdef"[node.zone], node.address)
+    place: tuple[str, ...] = (node.name, node.cell, "abcdef"[node.zone], node.address)
     if node.status is None:
         return (*place, *(["-"] * 4), _health(node))
     told = node.status

@@ -84,7 +84,7 @@ def _say_listening(name: str) -> Callable[[str], None]:
     from rookery.region.status import current  # noqa: PLC0415
 
     shape, heard = current(name), set[str]()
-    others = ((shape.edges, "edges"), (shape.nodes, "nodes of the cell"))
+    others = ((shape.edges, "edges"), (len(shape.node_names), "nodes of cells" if len(shape.the_cells) > 1 else "nodes of the cell"))
     *most, last = [f"all {shape.hosts} hosts", *(f"{count} {what}" for count, what in others if count)]
     told = f"{', '.join(most)} and {last}" if most else last
 

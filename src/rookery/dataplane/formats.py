@@ -402,6 +402,7 @@ class Attachment(NamedTuple):
     open_ingress: int
     padding: int
     endpoint: bytes
+    primary_ipv6: bytes
 
 
 class FlowsHeld(NamedTuple):
@@ -635,7 +636,7 @@ LAYOUTS: dict[type[tuple[Any, ...]], Struct] = {
     CellPresence: Struct("=QQ"),
     CellConfig: Struct("=16sQIIIIII"),
     AttachmentKey: Struct("=III"),
-    Attachment: Struct("=IIIHH16s6s6sHHIIQQQIIIBBH24s"),
+    Attachment: Struct("=IIIHH16s6s6sHHIIQQQIIIBBH24s16s"),
     FlowsHeld: Struct("=IIII"),
     NatAddressKey: Struct("=IIII"),
     NatAddress: Struct("=16s"),
@@ -754,6 +755,7 @@ class AttachmentFlag(IntFlag):
     PRIVATE = 1
     CLOSED = 2
     GROUPS_SEE_CLIENT = 4
+    SHUT_OUT = 8
 
 
 class ServiceFlag(IntFlag):
@@ -761,6 +763,7 @@ class ServiceFlag(IntFlag):
     STICKY = 2
     PROXY_PROTOCOL = 4
     ENDPOINT = 8
+    TO_IPV6 = 16
 
 
 class TargetFlag(IntFlag):
@@ -869,6 +872,11 @@ class RouteConstant(IntEnum):
 class BusyConstant(IntEnum):
     DEVICES = 1024
     VERDICTS = 4
+
+
+class MemberConstant(IntEnum):
+    MEMBER_MAC = 594
+    MEMBERS_MAX = 4096
 
 
 class Service(IntEnum):

@@ -34,7 +34,7 @@ from rookery.host.instances.namespace import NamespaceError, inside
 from rookery.host.kept_table import KeptTable
 from rookery.host.ports import Table
 
-Way = tuple[int, int, str]  # VNI and number of the balancer's attachment, IPv4 address of the target
+Way = tuple[int, int, str]  # VNI and number of the balancer's attachment, address of the target
 SUBSTRATE_BYTES = 4
 
 
@@ -198,8 +198,6 @@ class CheckWays:
 
 
 def _way(vni: int, interface: int, address: str) -> CheckWay:
-    if ":" in address:
-        raise NoWay(f"{address}: a cell checks IPv4 targets only")
     return CheckWay(vni, interface, address_bytes(address))
 
 

@@ -26,7 +26,7 @@ class CheckKey(NamedTuple):
 class Check(NamedTuple):
     key: CheckKey
     settings: HealthCheckIntent
-    front: str  # the attachment's own address
+    front: str  # the attachment's own address in the target's family, as a Host header has it
 
     @property
     def port(self) -> int:
@@ -39,12 +39,12 @@ class Check(NamedTuple):
 
 
 def wanted_checks(intent: CellIntent) -> dict[CheckKey, Check]:
-    fronts = {one.key: one.primary for one in intent.attachments}
+    fronts = {one.key: one for one in intent.attachments}
     found = {}
     for one in intent.targets:
         for interface in one.checked_by:
             front = fronts.get((one.vni, interface))
             if front is not None:
                 key = CheckKey(one.group, Way(one.vni, interface, one.address), one.port)
-                found[key] = Check(key, one.check, front)
+                found[key] = Check(key, one.check, f"[{front.primary_ipv6}]" if ":" in one.address else front.primary)
     return found

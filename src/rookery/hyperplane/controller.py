@@ -6,15 +6,19 @@ state changed, or a node's word on a target.
                                         shards that lost a node
 
 It keeps nothing that is not in the store or in the file that it wrote last, which it reads before it writes the next: an epoch never goes
-back, and two controllers at once take turns, each going on from the other's file."""
+back, and two controllers at once take turns, each going on from the other's file.
+
+Every cell has a turn of its own, at its own pace: what is wrong with the file, the rows or the nodes of one, and however long the object
+store takes over it, delays no other."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -26,7 +30,7 @@ from rookery.hyperplane.health import Words, cell_words
 from rookery.hyperplane.membership import living_nodes
 from rookery.hyperplane.next_file import StateBehind, next_file
 from rookery.hyperplane.object_store import ObjectStore, StoreAway, file_key
-from rookery.hyperplane.pace import keep_pace
+from rookery.hyperplane.pace import LOOK_SECONDS, keep_pace
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report_book import ReportBook, news_of, words_of
 from rookery.hyperplane.room import Fitted, fitted
@@ -53,10 +57,15 @@ class StateReader:
         self._store = store
         self._mtu = mtu
         self._state: State | None = None
+        self._reading = asyncio.Lock()  # cells ask at once
         self.reached = 0  # the store's revision whose state is at least known: what others write of cells raises it, too
 
     async def read(self) -> State:
         """Raises StoreUnavailable, msgspec.DecodeError."""
+        async with self._reading:
+            return await self._newest()
+
+    async def _newest(self) -> State:
         newest = await self._store.revision()
         if self._state is None:
             await self._read_all()
@@ -99,26 +108,44 @@ class Controller:
         self._told: dict[str, CellStatus] = {}
         self._books: dict[str, ReportBook] = {}
         self._seen: dict[str, dict[str, tuple[int, Words]]] = {}  # by cell: the news that its file knows of
-        self._generation = 0  # of the state that the last files were made of
+        self._generation: dict[str, int] = {}  # by cell: of the state that its last file was made of
         self._left_out: dict[str, tuple[str, ...]] = {}  # by cell: what its file has no room for
         self._read: dict[str, CellFile] = {}  # should the newest be damaged
 
     async def run(self) -> None:
         """Until cancelled."""
-        await keep_pace(self.tick, self._has_news)
+        turns: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                names = await self._names(turns)
+                for name in names - turns.keys():
+                    turns[name] = group.create_task(keep_pace(partial(self._turn, name), partial(self._has_news, name)))
+                for name in turns.keys() - names:
+                    turns.pop(name).cancel()
+                    self._forget(name)
+                await asyncio.sleep(LOOK_SECONDS)
 
-    async def _has_news(self) -> bool:
-        """Of the state, or of a node."""
+    async def _names(self, known: Iterable[str]) -> set[str]:
+        """Of the cells that there are; without the store those that were there."""
+        try:
+            return set((await self._reader.read()).cells)
+        except (StoreUnavailable, msgspec.DecodeError):
+            return set(known)  # their turns say why
+
+    def _forget(self, cell: str) -> None:
+        """Another may come under its name."""
+        for of_cells in (self._told, self._books, self._seen, self._generation, self._left_out, self._read):
+            of_cells.pop(cell, None)
+
+    async def _has_news(self, cell: str) -> bool:
+        """Of the state, or of one of its nodes."""
         try:
             state = await self._reader.read()
-            if state.generation != self._generation:
+            if state.generation != self._generation.get(cell, 0):
                 return True
-            for cell in state.cells:
-                if news_of(await self._book(cell).newest()) != self._seen.get(cell):
-                    return True
+            return news_of(await self._book(cell).newest()) != self._seen.get(cell)
         except (StoreUnavailable, StoreAway, msgspec.DecodeError):
-            pass  # the next tick says so
-        return False
+            return False  # the next turn says so
 
     def _book(self, cell: str) -> ReportBook:
         if cell not in self._books:
@@ -126,20 +153,23 @@ class Controller:
         return self._books[cell]
 
     async def tick(self, early: bool = False) -> None:
-        """All cells once. One that fails keeps no other from its file."""
+        """All cells once."""
+        for name in sorted(await self._names(())):
+            await self._turn(name, early)
+
+    async def _turn(self, name: str, early: bool) -> None:
         try:
             state = await self._reader.read()
-        except (StoreUnavailable, msgspec.DecodeError) as error:
-            log.warning("cells keep their files: %s", error)
-            return
-        self._generation = state.generation
-        for cell in list(state.cells.values()):
-            try:
-                await self._keep(state, cell, early)
-            except (StoreAway, StoreUnavailable, StateBehind, TooLarge, Damaged) as error:
-                log.warning("%s keeps its file: %s", cell.name, error)
+            reached = self._reader.reached  # now: the next who reads raises it
+            self._generation[name] = state.generation
+            if name in state.cells:
+                await self._keep(state, reached, state.cells[name], early)
+        except (StoreAway, StoreUnavailable, StateBehind, TooLarge, Damaged, msgspec.DecodeError) as error:
+            log.warning("%s keeps its file: %s", name, error)
+        except Exception:  # a fault that one cell's rows cause must not be everybody's
+            log.exception("%s keeps its file", name)
 
-    async def _keep(self, state: State, cell: Cell, early: bool) -> None:
+    async def _keep(self, state: State, reached: int, cell: Cell, early: bool) -> None:
         reports = await self._book(cell.name).newest()
         self._seen[cell.name] = news_of(reports)
         members = {name for name in cell.nodes if name}
@@ -154,7 +184,7 @@ class Controller:
             intent = cell_intent(state, cell, health, self._products)
         known = {name: one for name, one in reports.items() if name in members}
         following = partial(
-            next_file, held, state=state, reached=self._reader.reached, reports=known, living=living, early=early, other=other
+            next_file, held, state=state, reached=reached, reports=known, living=living, early=early, other=other
         )
         file, packed, left_out = packed_file(following, intent, lambda: fitted(intent, held, state))
         self._note_left_out(cell.name, left_out)

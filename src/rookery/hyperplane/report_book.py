@@ -18,11 +18,18 @@ log = logging.getLogger("rookery.hyperplane.controller")
 
 
 class ReportBook:
-    """`clock`: seconds that go on whatever becomes of the time of day, which a node may have wrong, or set."""
+    """`clock`: seconds that go on whatever becomes of the time of day (`now`), which a node may have wrong, or set."""
 
-    def __init__(self, objects: ObjectStore, cell: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        objects: ObjectStore,
+        cell: str,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ):
         self._objects = objects
         self._clock = clock
+        self._now = now
         self._prefix = reports_prefix(cell)
         self._read: dict[str, tuple[str, NodeReport | None]] = {}  # by key: tag, and what it says; None: nobody can read it
         self._came: dict[str, float] = {}  # when, by the clock here
@@ -38,7 +45,7 @@ class ReportBook:
 
     def _take(self, key: str, tag: str, report: NodeReport | None) -> None:
         """One that was there before us is as old as it says."""
-        if report and (key in self._read or time.time() - report.time < FRESH_SECONDS):
+        if report and (key in self._read or self._now() - report.time < FRESH_SECONDS):
             self._came[report.node] = self._clock()
         self._read[key] = (tag, report)
 

@@ -112,6 +112,7 @@ def _attachment(one: AttachmentIntent, gates: Gates, measured: int) -> Attachmen
     flags |= AttachmentFlag.PRIVATE if one.private else AttachmentFlag(0)
     flags |= AttachmentFlag.CLOSED if one.closed else AttachmentFlag(0)
     flags |= AttachmentFlag.GROUPS_SEE_CLIENT if one.groups_see_client else AttachmentFlag(0)
+    flags |= AttachmentFlag.SHUT_OUT if one.shut_out else AttachmentFlag(0)
     return Attachment(
         tenant=tenant_number(one.account),
         subnet=one.subnet,
@@ -128,6 +129,7 @@ def _attachment(one: AttachmentIntent, gates: Gates, measured: int) -> Attachmen
         group_set=one.group_set,
         **gates._asdict(),
         endpoint=_endpoint(one),
+        primary_ipv6=address_bytes(one.primary_ipv6) if one.primary_ipv6 else bytes(16),
     )
 
 
@@ -149,6 +151,7 @@ def _service(one: ServiceIntent, number: int) -> CellService:
     flags |= ServiceFlag.STICKY if one.sticky else ServiceFlag(0)
     flags |= ServiceFlag.PROXY_PROTOCOL if one.proxy_protocol else ServiceFlag(0)
     flags |= ServiceFlag.ENDPOINT if one.exit_vni else ServiceFlag(0)
+    flags |= ServiceFlag.TO_IPV6 if one.to_ipv6 else ServiceFlag(0)
     return CellService(
         number=number,
         flags=int(flags),

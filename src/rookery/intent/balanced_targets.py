@@ -13,7 +13,7 @@ from rookery.intent.balancer_attributes import (
     crosses_zones,
     group_attributes,
 )
-from rookery.model.balancers import REGISTERED, LoadBalancer, Target, TargetGroup
+from rookery.model.balancers import IPV6, REGISTERED, LoadBalancer, Target, TargetGroup
 from rookery.model.objects import Instance, NetworkInterface, TargetHealth
 
 ALL_ZONES = "all"
@@ -50,7 +50,8 @@ class Place(NamedTuple):
 
 
 def place_of(group: TargetGroup, target: Target, lookup: Lookup) -> Place | None:
-    """None: it is nowhere; its instance does not run, or is gone. Of an instance: the primary address of its first interface."""
+    """None: it is nowhere; its instance does not run, or is gone. Of an instance: the primary address of its first interface, in the
+    group's family."""
     if group.target_type == "ip":
         holder = lookup.holder(group.vpc_id, target.id)
         return Place(target.id, holder.number if holder else 0, target.zone)
@@ -58,7 +59,15 @@ def place_of(group: TargetGroup, target: Target, lookup: Lookup) -> Place | None
     if instance is None or instance.wanted != "running" or not instance.interface_ids:
         return None
     first = lookup.interface(instance.interface_ids[0])
-    return Place(first.primary, first.number, first.zone) if first else None
+    address = _primary_of(first, group) if first else ""
+    return Place(address, first.number, first.zone) if first and address else None
+
+
+def _primary_of(interface: NetworkInterface, group: TargetGroup) -> str:
+    """Empty: it has none. Of IPv6 only one that stays is primary."""
+    if group.address_type == IPV6:
+        return interface.first_ipv6 if interface.primary_ipv6 else ""
+    return interface.primary
 
 
 class Found:

@@ -21,15 +21,23 @@ def zone_name(balancer: LoadBalancer) -> str:
 
 
 def records_of(
-    balancer: LoadBalancer, addresses: Mapping[str, str], answering: Iterable[str]
+    balancer: LoadBalancer, addresses: Mapping[str, str], ipv6: Mapping[str, str], answering: Iterable[str]
 ) -> tuple[DnsRecord, ...]:
-    """`addresses`: by zone. `answering`: zones that have healthy targets; none has: the name leads to all of them. A zone's own
-    name always leads to its address."""
+    """`addresses`, `ipv6`: by zone. `answering`: zones that have healthy targets; none has: the name leads to all of them. A zone's own
+    name always leads to its addresses."""
+    zones = list(answering)
+    of_ipv6 = _records("AAAA", balancer, ipv6, zones) if ipv6 else ()
+    return (*_records("A", balancer, addresses, zones), *of_ipv6)
+
+
+def _records(
+    kind: str, balancer: LoadBalancer, addresses: Mapping[str, str], answering: Iterable[str]
+) -> tuple[DnsRecord, ...]:
     healthy = set(answering) & addresses.keys() or addresses.keys()
     name = zone_name(balancer)
-    whole = DnsRecord(name=name, kind="A", values=tuple(addresses[zone] for zone in sorted(healthy)), ttl=TTL)
+    whole = DnsRecord(name=name, kind=kind, values=tuple(addresses[zone] for zone in sorted(healthy)), ttl=TTL)
     zonal = (
-        DnsRecord(name=f"{zone}.{name}", kind="A", values=(address,), ttl=TTL)
+        DnsRecord(name=f"{zone}.{name}", kind=kind, values=(address,), ttl=TTL)
         for zone, address in sorted(addresses.items())
     )
     return (whole, *zonal)

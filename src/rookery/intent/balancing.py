@@ -28,11 +28,13 @@ from rookery.intent.balanced_targets import (
 from rookery.intent.balancer_attributes import (
     DRAINED_ARE_CUT,
     IDLE_SECONDS,
+    IPV6_BLOCKED,
     PRESERVE_CLIENT,
     PROXY_PROTOCOL,
     STICKY,
     UDP_IDLE_SECONDS,
     UNHEALTHY_ARE_CUT,
+    balancer_attributes,
     group_attributes,
     is_on,
     listener_attributes,
@@ -43,6 +45,8 @@ from rookery.intent.matcher import shortest
 from rookery.intent.state import State
 from rookery.model.balancers import (
     DRAINED,
+    IPV4,
+    IPV6,
     REGISTERED,
     HealthCheck,
     Listener,
@@ -143,6 +147,8 @@ def _attachment(front: _Front) -> AttachmentIntent:
         kind=BALANCER,
         group_set=group_set(front.interface.groups),
         groups_see_client=front.balancer.groups_see_consumers,
+        primary_ipv6=front.interface.first_ipv6,
+        shut_out=bool(front.interface.first_ipv6) and is_on(balancer_attributes(front.balancer), IPV6_BLOCKED),
     )
 
 
@@ -167,6 +173,7 @@ def _services(front: _Front, listener: Listener, groups: _Groups) -> Iterator[Se
             preserve_client=all(is_on(each, PRESERVE_CLIENT) for each in attributes),
             sticky=any(is_on(each, STICKY) for each in attributes),
             proxy_protocol=any(is_on(each, PROXY_PROTOCOL) for each in attributes),
+            to_ipv6=any(groups.address_type(forward.group_id) == IPV6 for forward in listener.forwards),
         )
 
 
@@ -231,6 +238,10 @@ class _Groups:
         if group.id not in self._placed:
             self._placed[group.id] = placed_targets(balancer, group, self._lookup, self._words(group))
         return self._placed[group.id]
+
+    def address_type(self, group_id: str) -> str:
+        group = self._group(group_id)
+        return group.address_type if group else IPV4
 
     def takers(self, front: _Front, group_id: str) -> list[Placed]:
         group = self._group(group_id)
@@ -338,6 +349,6 @@ class StateLookup:
     def _holders(self) -> dict[str, dict[str, NetworkInterface]]:
         found: defaultdict[str, dict[str, NetworkInterface]] = defaultdict(dict)
         for interface in self._state.interfaces.values():
-            for address in interface.addresses:
+            for address in (*interface.addresses, *interface.ipv6_addresses):
                 found[interface.vpc_id][address] = interface
         return found

@@ -41,6 +41,8 @@ class AttachmentIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     private: bool = False  # NAT without public addresses
     closed: bool = False  # endpoint: not accepted
     groups_see_client: bool = True  # balancer: asked for consumers of its endpoint service, too
+    primary_ipv6: str = ""  # balancer, endpoint: where it has one
+    shut_out: bool = False  # nobody outside reaches that
 
     @property
     def key(self) -> tuple[int, int]:
@@ -100,6 +102,7 @@ class ServiceIntent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     proxy_protocol: bool = False
     exit_vni: int = 0  # endpoint: the provider's balancer, in whose name it goes on; 0: itself
     exit_interface: int = 0
+    to_ipv6: bool = False  # its targets have IPv6 addresses
 
     @property
     def key(self) -> tuple[int, int, int, int]:

@@ -100,7 +100,8 @@ class _Region:
             service = services.get(endpoint.service_id)
             held = (self.at_cell.get(each) for each in endpoint.interfaces.values())
             for interface in filter(None, held) if service and not endpoint.deleted else ():
-                way_out = exit_among(service.balancers, interface, lambda arn: by_arn.get(arn, {})) if service else ""
+                arns = service.balancers if service else ()
+                way_out = exit_among(arns, interface, lambda arn: by_arn.get(arn, {}), self.at_cell.__contains__)
                 found[way_out] += bool(way_out)
         return found
 

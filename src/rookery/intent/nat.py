@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rookery.intent.attachment import attached_to, place_of
 from rookery.intent.cell import NAT, AttachmentIntent
+from rookery.intent.regional import interfaces_of
 from rookery.intent.state import State
 from rookery.model.objects import Cell, NatGateway, NetworkInterface
 
@@ -22,7 +23,7 @@ def _attachments(state: State, cell: Cell) -> Iterator[AttachmentIntent]:
     for interface in attached_to(state, cell):
         attachment = interface.cell_attachment
         gateway = state.get(NatGateway, attachment.of) if attachment else None
-        if gateway is not None and gateway.interface_id == interface.id and gateway.state in ALIVE:
+        if gateway is not None and gateway.state in ALIVE and interface.id in interfaces_of(gateway):
             yield from _attachment(state, gateway, interface)
 
 
@@ -30,7 +31,8 @@ def _attachment(state: State, gateway: NatGateway, interface: NetworkInterface) 
     place = place_of(state, interface)
     if place is None:
         return
-    going = tuple(one.private_address for one in gateway.addresses if one.status in GOING)
+    mine = (one for one in gateway.addresses if one.private_address in interface.addresses)
+    going = tuple(one.private_address for one in mine if one.status in GOING)
     yield AttachmentIntent(
         **place,
         of=gateway.id,

@@ -1,5 +1,6 @@
 """Interface endpoints, as their cell must hold them: each listens for what a balancer of its service listens for in the same zone, and
-sends on in that balancer's name. Pure; what a balancer does is rookery.intent.balancing's."""
+sends on in that balancer's name. The balancer lives in the endpoint's own cell: no other knows both. Pure; what a balancer does is
+rookery.intent.balancing's."""
 
 from __future__ import annotations
 
@@ -57,6 +58,8 @@ def _attachments(state: State, cell: Cell) -> Iterator[AttachmentIntent]:
                 kind=ENDPOINT,
                 group_set=group_set(held.interface.groups),
                 closed=not held.is_open,
+                primary_ipv6=held.interface.first_ipv6,
+                shut_out=bool(held.interface.first_ipv6),
             )
 
 
@@ -109,14 +112,23 @@ def _listened(
 
 def _exit_of(state: State, held: Held, interfaces_of: BalancerInterfaces) -> NetworkInterface | None:
     """That of one of the service's balancers in the zone, always the same one."""
-    found = exit_among(held.service.balancers if held.service else (), held.interface, interfaces_of)
+    arns = held.service.balancers if held.service else ()
+    found = exit_among(arns, held.interface, interfaces_of, lambda other: share_cell(held.interface, state.get(NetworkInterface, other)))
     return state.get(NetworkInterface, found) if found else None
 
 
-def exit_among(arns: Iterable[str], interface: NetworkInterface, interfaces_of: BalancerInterfaces) -> str:
-    """Id of a balancer's interface, for an endpoint's; empty: none of the balancers is in its zone."""
+def share_cell(one: NetworkInterface, other: NetworkInterface | None) -> bool:
+    """Whether one cell works for both."""
+    mine, others = one.cell_attachment, other.cell_attachment if other else None
+    return mine is not None and others is not None and mine.cell == others.cell
+
+
+def exit_among(
+    arns: Iterable[str], interface: NetworkInterface, interfaces_of: BalancerInterfaces, is_near: Callable[[str], bool]
+) -> str:
+    """Id of a balancer's interface, for an endpoint's; empty: none of the balancers is in its zone and its cell (`is_near`)."""
     zones = (interfaces_of(arn) for arn in sorted(arns))
-    found = [one[interface.zone] for one in zones if interface.zone in one]
+    found = [one[interface.zone] for one in zones if interface.zone in one and is_near(one[interface.zone])]
     return found[interface.number % len(found)] if found else ""
 
 

@@ -202,6 +202,9 @@ class CellAttachmentThing(Protocol):
     @property
     def cell(self) -> str: ...
 
+    @property
+    def of(self) -> str: ...
+
 
 class InterfaceThing(Protocol):
     @property
@@ -331,12 +334,38 @@ class ElasticIpThing(Protocol):
     def private_address(self) -> str: ...
 
 
+class NatZoneThing(Protocol):
+    @property
+    def zone(self) -> str: ...
+
+    @property
+    def interface_id(self) -> str: ...
+
+    @property
+    def serves(self) -> bool: ...
+
+    @property
+    def leaving(self) -> bool: ...
+
+
 class NatThing(Protocol):
+    @property
+    def vpc_id(self) -> str: ...
+
     @property
     def interface_id(self) -> str: ...
 
     @property
     def state(self) -> str: ...
+
+    @property
+    def route_table_id(self) -> str: ...
+
+    @property
+    def zones(self) -> Sequence[NatZoneThing]: ...
+
+    @property
+    def automatic(self) -> bool: ...
 
 
 class CellThing(Protocol):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from rookery.intent.attachment import in_effect, subnet_of
 from rookery.intent.gateways import (
     block_intents,
     edge_intents,
@@ -36,14 +37,15 @@ from rookery.intent.instance import (
 from rookery.intent.names import names_of, zone_intents
 from rookery.intent.peering import peering_intents, peers_of
 from rookery.intent.policy import acl_intent, policy_intent
+from rookery.intent.regional import OpenAcl, RegionalPlace, open_acl
 from rookery.intent.route import routes_of
 from rookery.intent.state import State
 from rookery.intent.tops import first_shard, tops_intent, tops_number
-from rookery.intent.vpc import InEffect, effective_acl, effective_acls, effective_table, effective_tables
 from rookery.model.objects import (
     EgressOnlyInternetGateway,
     Instance,
     InternetGateway,
+    NatGateway,
     NetworkAcl,
     NetworkInterface,
     PrivateZone,
@@ -91,7 +93,7 @@ def _intent_of(
         generation=state.generation,
         instances={instance.key: instance for instance in instances},
         mappings=_mappings(state, held),
-        routes=_routes(state, {interface.route_table for interface in active}),
+        routes=_routes(state, {interface.route_table for interface in active}, _sends_in(state, host)),
         rules={rule.key: rule for rule in (*rules, *_of_interfaces(state, held))},
     )
 
@@ -164,8 +166,8 @@ def _attached(state: State) -> Attached:
     return found
 
 
-def _place(state: State, interface: NetworkInterface) -> tuple[Vpc | None, Subnet | None]:
-    subnet = state.get(Subnet, interface.subnet_id)
+def _place(state: State, interface: NetworkInterface) -> tuple[Vpc | None, Subnet | RegionalPlace | None]:
+    subnet = subnet_of(state, interface)
     return (state.get(Vpc, subnet.vpc_id) if subnet else None), subnet
 
 
@@ -173,10 +175,7 @@ def _interface(state: State, interface: NetworkInterface) -> InterfaceIntent | N
     vpc, subnet = _place(state, interface)
     if vpc is None or subnet is None:
         return None
-    tables = effective_tables(table for table in state.all(RouteTable) if table.vpc_id == vpc.id)
-    acls = effective_acls(acl for acl in state.all(NetworkAcl) if acl.vpc_id == vpc.id)
-    in_effect = InEffect(effective_table(subnet, tables), effective_acl(subnet, acls))
-    return interface_intent(interface, vpc, subnet, in_effect, mtu=state.mtu, things=state)
+    return interface_intent(interface, vpc, subnet, in_effect(state, subnet), mtu=state.mtu, things=state)
 
 
 def _mappings(state: State, vnis: set[int]) -> dict[tuple[int, str], MappingIntent]:
@@ -208,10 +207,16 @@ def _host_address(state: State, interface: NetworkInterface) -> str | None:
     return host.address if host and instance and instance.wanted == RUNNING else None
 
 
-def _routes(state: State, tables: set[int]) -> dict[tuple[int, str], RouteIntent]:
+def _sends_in(state: State, host: str) -> int | None:
+    """In the name of which zone it sends: none that holds no instances."""
+    found = state.hosts.get(host)
+    return found.zone if found and not found.is_edge and not found.cell else None
+
+
+def _routes(state: State, tables: set[int], zone: int | None = None) -> dict[tuple[int, str], RouteIntent]:
     used = (table for table in state.all(RouteTable) if table.number in tables)
     pairs = ((table, state.get(Vpc, table.vpc_id)) for table in used)
-    return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, state)}
+    return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, state, zone)}
 
 
 def _policies(state: State, active: list[InterfaceIntent]) -> Iterator[RuleIntent]:
@@ -225,7 +230,8 @@ def _policies(state: State, active: list[InterfaceIntent]) -> Iterator[RuleInten
 
 def _acls(state: State, active: list[InterfaceIntent]) -> Iterator[RuleIntent]:
     numbers = {interface.acl for interface in active}
-    pairs = ((acl, state.get(Vpc, acl.vpc_id)) for acl in state.all(NetworkAcl) if acl.number in numbers)
+    acls: list[NetworkAcl | OpenAcl] = [*state.all(NetworkAcl), *filter(None, map(open_acl, state.all(NatGateway)))]
+    pairs = ((acl, state.get(Vpc, acl.vpc_id)) for acl in acls if acl.number in numbers)
     return (acl_intent(acl, vpc) for acl, vpc in pairs if vpc)
 
 

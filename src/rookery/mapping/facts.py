@@ -16,6 +16,7 @@ import msgspec
 
 from rookery.intent.dhcp import Configurations, dhcp_intent
 from rookery.intent.host import MappingIntent
+from rookery.intent.regional import zone_number
 from rookery.intent.services import ENABLED
 from rookery.intent.zones import zone_id
 from rookery.model.codec import decode, kind_of
@@ -176,6 +177,7 @@ class AttachmentFacts(msgspec.Struct, gc=False):
 
 class CellAttachmentFacts(msgspec.Struct, gc=False):
     cell: str
+    of: str = ""
 
 
 class InterfaceFacts(Numbered, gc=False):
@@ -264,15 +266,30 @@ class ElasticIpFacts(msgspec.Struct, gc=False):
     private_address: str = ""
 
 
+class NatZoneFacts(msgspec.Struct, gc=False):
+    zone: str
+    interface_id: str
+    serves: bool = False
+    leaving: bool = False
+
+    def __post_init__(self) -> None:
+        zone_number(self.zone)  # it has one
+
+
 class NatFacts(msgspec.Struct, gc=False):
     id: str
-    interface_id: str
+    vpc_id: str
+    interface_id: str = ""
     state: str = "pending"
+    route_table_id: str = ""
+    zones: tuple[NatZoneFacts, ...] = ()
+    automatic: bool = False
 
 
 class HostFacts(msgspec.Struct):
     name: str
     address: str
+    zone: int = 0
     is_edge: bool = False
     cell: str = ""
 
@@ -403,5 +420,5 @@ def _same(options: Options) -> Options:
 
 def _share(thing: msgspec.Struct, names: Iterable[str]) -> None:
     for name in names:
-        if name in thing.__struct_fields__:
-            setattr(thing, name, sys.intern(getattr(thing, name)))
+        if name in thing.__struct_fields__ and isinstance(text := getattr(thing, name), str):
+            setattr(thing, name, sys.intern(text))

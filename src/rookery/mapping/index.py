@@ -103,7 +103,7 @@ class Index:
             self._holders[vni].add(host)
         for table in needs.tables:
             self._users[table].add(host)
-        share.routes.replace(self._routes(needs.tables))
+        share.routes.replace(self._routes(needs.tables, host))
         share.rules.replace(self._rules.of(needs, share.is_edge, share.held))
 
     def unsubscribe(self, host: str) -> None:
@@ -390,15 +390,16 @@ class Index:
             _withdraw(self._users, needed.tables - uses, host)
             for table in uses - needed.tables:
                 self._users[table].add(host)
-        for host in concerned | before.keys():
+        for host in concerned | before.keys() | (touched.moved & self._shares.keys()):
             share = self._shares[host]
-            changes[host].routes |= share.routes.replace(self._routes(share.needs().tables))
+            changes[host].routes |= share.routes.replace(self._routes(share.needs().tables, host))
 
-    def _routes(self, numbers: Iterable[int]) -> dict[tuple[int, str], RouteIntent]:
+    def _routes(self, numbers: Iterable[int], host: str) -> dict[tuple[int, str], RouteIntent]:
         relations = self._relations
+        zone = relations.zone_of(host)
         tables = (relations.table_numbered.get(number) for number in numbers)
         pairs = ((table, relations.vpcs.get(table.vpc_id)) for table in tables if table)
-        return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, relations)}
+        return {route.key: route for table, vpc in pairs if vpc for route in routes_of(table, vpc, relations, zone)}
 
 
 def _but_held(layer: VpcRules, changes: RuleChanges, held: frozenset[int]) -> RuleChanges:

@@ -9,6 +9,14 @@ from typing import Any
 from rookery.intent.gateways import gateway_intent
 from rookery.intent.host import GatewayIntent, TopsIntent
 from rookery.intent.peering import joined, peers_of
+from rookery.intent.regional import (
+    OpenAcl,
+    RegionalPlace,
+    interfaces_of,
+    open_acl,
+    place_without_subnet,
+    regional_place,
+)
 from rookery.intent.route import is_prefix_list
 from rookery.intent.tops import first_shard, tops_intent, tops_number, tops_of
 from rookery.intent.vpc import (
@@ -74,6 +82,7 @@ class Touched:
         self.edges = False  # out of which VPCs something leads
         self.cells: set[str] = set()  # names: which interfaces live there, and what these need
         self.everywhere = False  # which edges there are
+        self.moved: set[str] = set()  # hosts that are in another zone
         self.gone: list[InterfaceFacts] = []
 
 
@@ -99,9 +108,9 @@ class Relations:
         self._cells: dict[str, CellFacts] = self._facts[CELL]
         self._shards: dict[str, ShardFacts] = self._facts[SHARD]
         self.table_numbered: dict[int, TableFacts] = {}
-        self.acl_numbered: dict[int, AclFacts] = {}
+        self.acl_numbered: dict[int, AclFacts | OpenAcl] = {}
         self.vpc_numbered: dict[int, VpcFacts] = {}
-        self.effective: dict[str, InEffect] = {}  # by subnet id
+        self.effective: dict[str, InEffect] = {}  # by subnet id, or that of what is in its place
         self.attached = Groups()  # instance id -> interface ids
         self.placed = Groups()  # host -> instance ids
         self._on_host = Groups()  # host -> interface ids
@@ -115,6 +124,8 @@ class Relations:
         self._gateways_of = Groups()  # VPC id -> ids of gateways of both kinds
         self._elastic_ips_of = Groups()  # interface id -> ids of Elastic IPs
         self._nats_of = Groups()  # interface id -> ids of NAT gateways
+        self._regional_in = Groups()  # VPC id -> ids of regional NAT gateways
+        self._in_no_subnet = Groups()  # id of a regional NAT gateway -> interface ids
         self.at_cell = Groups()  # name of a cell -> interface ids
         self._served_by = Groups()  # number of a set of nodes, as text -> interface ids
         self._shards_of = Groups()  # name of a cell -> ids of shards
@@ -210,8 +221,13 @@ class Relations:
     def elastic_ips_of(self, interface_id: str) -> list[ElasticIpFacts]:
         return [self.elastic_ips[one] for one in self._elastic_ips_of.of(interface_id)]
 
-    def vpc_of(self, interface: InterfaceFacts) -> tuple[VpcFacts | None, SubnetFacts | None]:
-        subnet = self.subnets.get(interface.subnet_id)
+    def zone_of(self, host: str) -> int | None:
+        """In the name of which it sends: none that holds no instances."""
+        found = self.hosts.get(host)
+        return found.zone if found and not found.is_edge and not found.cell else None
+
+    def vpc_of(self, interface: InterfaceFacts) -> tuple[VpcFacts | None, SubnetFacts | RegionalPlace | None]:
+        subnet = self.subnets.get(interface.subnet_id) or place_without_subnet(interface, self.nat_gateways)
         return (self.vpcs.get(subnet.vpc_id) if subnet else None), subnet
 
     def _interface_changed(
@@ -221,6 +237,7 @@ class Relations:
             new.attachment.instance_id = self.instances[new.instance_id].id  # one string, not two
         self.attached.move(identity, _get(old, "instance_id"), _get(new, "instance_id"))
         self._in_subnet.move(identity, _get(old, "subnet_id"), _get(new, "subnet_id"))
+        self._in_no_subnet.move(identity, _regional(old), _regional(new))
         self._on_host.move(identity, _host(old), _host(new))
         self.at_cell.move(identity, _get(old, "cell"), _get(new, "cell"))
         self._served_by.move(identity, _tops(old), _tops(new))
@@ -384,8 +401,25 @@ class Relations:
     ) -> None:
         if old == new:
             return
-        self._nats_of.move(identity, _get(old, "interface_id"), _get(new, "interface_id"))
+        self._nats_of.move_all(identity, _interfaces(old), _interfaces(new))
         touched.tables |= self._tables_to(identity)
+        self._regional_in.move(identity, _place_vpc(old), _place_vpc(new))
+        before, now = (regional_place(fact) if fact else None for fact in (old, new))
+        if before:
+            self._touch_place(identity, before, touched)
+            self.acl_numbered.pop(before.number, None)
+            self.effective.pop(before.id, None)
+        if new and now and (acl := open_acl(new)):
+            self._touch_place(identity, now, touched)
+            self.acl_numbered[now.number] = acl
+            self.effective[now.id] = now.in_effect
+
+    def _touch_place(self, nat: str, place: RegionalPlace, touched: Touched) -> None:
+        """What is in no subnet, and the network ACL that it has instead."""
+        self._touch_rules(place.vpc_id, touched)
+        for interface in self._in_no_subnet.of(nat):
+            touched.interfaces.add(interface)
+            touched.cells.add(self.interfaces[interface].cell)
 
     def _tables_to(self, target: str) -> set[int]:
         return {self.tables[table].number for table in self._led_by.of(target)}
@@ -424,6 +458,9 @@ class Relations:
             self._touch_peering(peering, joined(self.peerings[peering]), touched)
         for subnet in self._subnets_of.of(identity):
             touched.interfaces.update(self._in_subnet.of(subnet))
+        for nat in self._regional_in.of(identity):
+            if place := regional_place(self.nat_gateways[nat]):
+                self._touch_place(nat, place, touched)
 
     def _host_changed(
         self, identity: str, old: HostFacts | None, new: HostFacts | None, touched: Touched
@@ -433,6 +470,7 @@ class Relations:
         if old != new and any(fact.is_edge for fact in (old, new) if fact):
             touched.everywhere = touched.edges = True
         if old != new:
+            touched.moved.add(identity)
             touched.cells |= {fact.cell for fact in (old, new) if fact and fact.cell}
             self._touch_sets_with(identity, touched)
 
@@ -495,6 +533,21 @@ def _host(interface: InterfaceFacts | None) -> str | None:
 
 def _tops(interface: InterfaceFacts | None) -> str | None:
     return str(tops_of(interface)) if interface and interface.cell_attachment else None
+
+
+def _regional(interface: InterfaceFacts | None) -> str | None:
+    """The regional NAT gateway whose it is."""
+    attached = interface.cell_attachment if interface and not interface.subnet_id else None
+    return attached.of if attached else None
+
+
+def _place_vpc(nat: NatFacts | None) -> str | None:
+    place = regional_place(nat) if nat else None
+    return place.vpc_id if place else None
+
+
+def _interfaces(nat: NatFacts | None) -> set[str]:
+    return set(interfaces_of(nat)) if nat else set()
 
 
 def _nodes(of: ShardFacts | CellFacts | None) -> set[str]:

@@ -4,7 +4,10 @@
 
 It keeps nothing that is not in the file: what each node said last is committed with what was made of it. So it may die at any time: the
 next one goes on where the file ends. Nodes say totals, so what is read late is not lost; what a node counted since it last said something
-dies with it. What they counted before the file was made is in no minute of it: totals begin where they are found."""
+dies with it. What they counted before the file was made is in no minute of it: totals begin where they are found.
+
+The time of day may be set, or be wrong at a node: what came since the last look was counted since then, whatever it says of itself, and
+who is alive is told by reports that come."""
 
 from __future__ import annotations
 
@@ -36,7 +39,6 @@ from rookery.model.objects import Cell, TargetHealth
 from rookery.store.interface import Store, StoreUnavailable
 
 TICK_SECONDS = 5.0
-FRESH_SECONDS = 15.0  # an older report is of a node that may be dead: what it holds, others hold now
 REMEMBERED_SECONDS = 300  # rows are read again from the file after that
 TRIM_SECONDS = 600.0
 NOTHING = (0, 0, 0, 0)  # held
@@ -53,23 +55,39 @@ class _Gathered(NamedTuple):
     health: TargetHealth | None
 
 
+class _Look(NamedTuple):
+    """When everything was looked at, by both clocks."""
+
+    time: float
+    ticked: float
+
+
 class Collector:
-    """`series` is its own to write."""
+    """`series` is its own to write. `clock`: the time of day. `ticking`: seconds that go on whatever becomes of that."""
 
     def __init__(
-        self, store: Store, objects: ObjectStore, series: Series, mtu: int, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        objects: ObjectStore,
+        series: Series,
+        mtu: int,
+        *,
+        clock: Callable[[], float] = time.time,
+        ticking: Callable[[], float] = time.monotonic,
     ):
         self._store = store
         self._objects = objects
         self._series = series
         self._reader = StateReader(store, mtu)
         self._clock = clock
+        self._ticking = ticking
         self._minutes = Minutes(series.row)
         self._read: dict[str, tuple[str, NodeMeasures | None]] = {}  # by key: tag, and what it says
         self._books: dict[str, ReportBook] = {}  # by cell
         self._said: dict[str, NodeMeasures] | None = None  # by node; None: what the file says is to be read
         self._attachments: dict[Key, AttachmentIntent] = {}
-        self._trimmed = 0.0
+        self._looked: _Look | None = None
+        self._trimmed = -TRIM_SECONDS
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -125,9 +143,9 @@ class Collector:
             return None
 
     async def _living(self, cell: str) -> set[str]:
-        """Nodes that have reported lately."""
-        book = self._books.setdefault(cell, ReportBook(self._objects, cell))
-        return {node for node, said in (await book.newest()).items() if self._clock() - said.time < FRESH_SECONDS}
+        """Nodes that have reported lately. What another holds, others hold now."""
+        book = self._books.setdefault(cell, ReportBook(self._objects, cell, self._ticking, self._clock))
+        return set(book.fresh(await book.newest()))
 
     def _fold(self, state: State, cells: Sequence[_Gathered]) -> None:
         """Raises SeriesAway; then all of it is done again."""
@@ -136,19 +154,29 @@ class Collector:
         new = {node: one for node, one in told.items() if self._said.get(node) != one}
         self._know(cells, told.values())
         whose = _Whose(state, self._attachments)
+        now = _Look(self._clock(), self._ticking())
+        earliest = self._earliest(now)
         for node, one in new.items() if self._series.is_begun else ():
             for key, counts in differences(self._said.get(node), one):
                 for measured in whose.of(key):
-                    self._minutes.count(measured, one.time, counts)
-        self._look(state, cells, whose)
+                    self._minutes.count(measured, min(max(one.time, earliest), now.time), counts)
+        self._look(state, cells, whose, now.time)
         rows, totals = self._minutes.taken()
         self._series.put(rows, totals, {node: encode_measures(one) for node, one in new.items()})
         self._said |= new
-        self._minutes.forget_before(self._clock() - REMEMBERED_SECONDS)
+        self._looked = now
+        self._minutes.forget_before(now.time - REMEMBERED_SECONDS)
 
-    def _look(self, state: State, cells: Sequence[_Gathered], whose: _Whose) -> None:
+    def _earliest(self, now: _Look) -> float:
+        """When what is new can have been counted. The first look may find something that nobody has read for long."""
+        if self._looked is None:
+            return 0.0
+        if now.time < self._looked.time:  # ten seconds that come again are others
+            self._minutes.end_windows()
+        return now.time - (now.ticked - self._looked.ticked)
+
+    def _look(self, state: State, cells: Sequence[_Gathered], whose: _Whose, now: float) -> None:
         """At everything that is there, whether something happened or not."""
-        now = self._clock()
         held = levels([one for cell in cells for one in cell.living], whose.of)
         there = {measured for cell in cells for one in cell.file.intent.attachments for measured in whose.of(one.key)}
         for measured in there:
@@ -169,10 +197,10 @@ class Collector:
         self._attachments = kept | {one.key: one for cell in cells for one in cell.file.intent.attachments}
 
     def _trim(self) -> None:
-        if self._clock() - self._trimmed < TRIM_SECONDS:
+        if self._ticking() - self._trimmed < TRIM_SECONDS:
             return
-        self._trimmed = self._clock()
-        if gone := self._series.trim(self._trimmed):
+        self._trimmed = self._ticking()
+        if gone := self._series.trim(self._clock()):
             log.info("%d minutes were too old, or too many", gone)
 
 

@@ -95,6 +95,10 @@ class Minutes:
         self._changed, self._totals = set(), {}
         return rows, totals
 
+    def end_windows(self) -> None:
+        """What is counted from now on is of other ten seconds, also where they have the same number."""
+        self._windows.clear()
+
     def forget_before(self, time: float) -> None:
         """They are in the file."""
         self._rows = {key: row for key, row in self._rows.items() if key[1] >= time or key in self._changed}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rookery.intent.balanced_targets import UNHEALTHY, Found, healthy_zones, placed_targets
 from rookery.intent.balancing import StateLookup
 from rookery.intent.cell import BALANCER, ENDPOINT, NAT, AttachmentIntent, CellIntent
-from rookery.intent.privatelink import exit_among, is_admitted
+from rookery.intent.privatelink import exit_among, is_admitted, share_cell
 from rookery.intent.state import State
 from rookery.metrics import catalogue
 from rookery.metrics.catalogue import Family, HostsFound
@@ -84,7 +84,12 @@ def _balancer_behind(state: State, one: AttachmentIntent, service: VpcEndpointSe
     balancers = {found.arn: found for found in state.all(LoadBalancer) if found.arn in service.balancers}
     if interface is None:
         return
-    leads_to = exit_among(balancers, interface, lambda arn: balancers[arn].interfaces)
+    leads_to = exit_among(
+        balancers,
+        interface,
+        lambda arn: balancers[arn].interfaces,
+        lambda other: share_cell(interface, state.get(NetworkInterface, other)),
+    )
     yield from (found for found in balancers.values() if leads_to in found.interfaces.values())
 
 

@@ -128,7 +128,7 @@ class Series:
         SeriesAway."""
         self._ids.clear()  # what was not committed has no number
         with _answering(), self._connection:
-            for (measured, minute), content in rows.items():
+            for (measured, minute), content in sorted(rows.items(), key=lambda row: row[0][1]):
                 self._put_row(self._id(measured, minute), minute, content)
             for measured, more in totals.items():
                 self._add_totals(self._id(measured, 0), more)
@@ -138,7 +138,8 @@ class Series:
     def _put_row(self, number: int, minute: int, content: Content) -> None:
         packed = _pack({place: value for place, value in content.items() if value})
         self._connection.execute("INSERT OR REPLACE INTO points VALUES (?, ?, ?)", (minute, number, packed))
-        self._connection.execute("UPDATE measured SET last = max(last, ?) WHERE id = ?", (minute, number))
+        # The newest, also when the clock was set back and there are minutes that are still to come.
+        self._connection.execute("UPDATE measured SET last = ? WHERE id = ?", (minute, number))
 
     def _add_totals(self, number: int, more: Mapping[int, int]) -> None:
         held = self._totals_of(number)

@@ -11,6 +11,7 @@ import msgspec
 from rookery.model.objects import Resource
 
 TRAFFIC_PORT = 0  # of a health check: the target's own
+IPV4, IPV6, DUALSTACK = "ipv4", "ipv6", "dualstack"  # address_type: a balancer's is the first or the last, a target group's one of the first two
 
 
 class BalancerZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +22,7 @@ class BalancerZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     interface_id: str
     allocation_id: str = ""  # of an Elastic IP of its owner; else a public address is the interface's own, if any
     private_address: str = ""  # where its owner chose it
+    ipv6_address: str = ""  # where its owner chose it
 
 
 class LoadBalancer(Resource, frozen=True, kw_only=True):
@@ -36,6 +38,7 @@ class LoadBalancer(Resource, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()  # sg-...; empty: born without, and for ever
     groups_see_consumers: bool = True  # EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic
     attributes: dict[str, str] = {}
+    address_type: str = IPV4
 
     @property
     def digits(self) -> str:
@@ -74,7 +77,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One registration. A draining target gets no new flows; a drained one is no target any more for who asks, and keeps its row
     at the cells for its old flows, until it is forgotten."""
 
-    id: str  # i-..., or an IPv4 address
+    id: str  # i-..., or an address
     port: int
     zone: str = ""  # where it was said: us-east-1a, or "all"
     state: str = REGISTERED
@@ -99,6 +102,7 @@ class TargetGroup(Resource, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
     shut: float = 0.0  # unix seconds, since when its balancer gives it no new flows, by weights of 0; 0.0: it does, or there is none
     shut_for_good: bool = False  # ... for so long that the flows which its targets still have end
+    address_type: str = IPV4
 
     @property
     def digits(self) -> str:

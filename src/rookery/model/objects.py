@@ -11,6 +11,7 @@ recognises the id.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -252,6 +253,7 @@ class ElasticIp(Resource, frozen=True, kw_only=True):
     private_address: str = ""
     ended_association_id: str = ""  # the last one that ended: to end it again is no error
     domain_name: str = ""  # reverse DNS, as asked for
+    managed_by: str = ""  # nat-...: the region allocated it for that gateway, and releases it
 
 
 class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -265,23 +267,43 @@ class NatAddress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_primary: bool = False
     status: str = "succeeded"
     drain_until: float = 0.0
+    zone: str = ""  # of a regional gateway: "us-east-1a"
+
+
+class NatZone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A zone in which a regional NAT gateway is."""
+
+    zone: str  # "us-east-1a"
+    interface_id: str  # eni-..., in no subnet
+    serves: bool = False  # the cell works in its name: the zone's packets go there
+    leaving: bool = False  # no packet goes there any more; it is gone when the cell has let it go
+    empty_since: float = 0.0  # the VPC has no network interface in the zone; 0: it has
 
 
 class NatGateway(Resource, frozen=True, kw_only=True):
-    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing."""
+    """`state`: pending, available, deleting, deleted, failed. What has ended stays for about an hour, and holds nothing.
+
+    A regional one is in no subnet and has no `interface_id`: it has an interface in each of its `zones`, and a route table of its own."""
 
     KIND: ClassVar[str] = "nat-gateway"
     PREFIX: ClassVar[str] = "nat"
 
     vpc_id: str
-    subnet_id: str
+    subnet_id: str = ""  # empty: regional
     interface_id: str = ""  # eni-..., gone when it has ended; empty: it failed before it had one
     connectivity: str = "public"  # or "private"
     state: str = "pending"
-    addresses: tuple[NatAddress, ...] = ()  # the primary one first
+    addresses: tuple[NatAddress, ...] = ()  # the primary one first; of a regional gateway those of all zones
+    route_table_id: str = ""  # rtb-..., of a regional one, made with it
+    zones: tuple[NatZone, ...] = ()  # of a regional one, in the order in which they came
+    automatic: bool = False  # a regional one that follows the VPC's network interfaces from zone to zone
     failure_code: str = ""
     failure_message: str = ""
     ended: float = 0.0  # since when it is deleting, deleted or failed
+
+    @property
+    def is_regional(self) -> bool:
+        return not self.subnet_id
 
 
 class AllowedPrincipal(msgspec.Struct, frozen=True):
@@ -302,6 +324,7 @@ class VpcEndpointService(Resource, frozen=True, kw_only=True):
     principals: tuple[AllowedPrincipal, ...] = ()
     accepted: tuple[str, ...] = ()  # vpce-...
     rejected: tuple[str, ...] = ()
+    address_types: tuple[str, ...] = ("ipv4",)  # ipv4, ipv6: of its endpoints
 
     @property
     def name(self) -> str:
@@ -326,6 +349,12 @@ class VpcEndpoint(Resource, frozen=True, kw_only=True):
     accepted: bool = False  # when it was made: its service asked for no acceptance
     settled: bool = False  # it has been available
     deleted: float = 0.0  # since when it is deleting
+    address_type: str = "ipv4"  # or dualstack
+    dns_record_type: str = "ipv4"  # to what its names lead: ipv4, ipv6, dualstack
+
+    def takes(self, address_types: Collection[str]) -> bool:
+        """Whether these, of a service, are enough for it."""
+        return {"ipv4", "ipv6"} <= set(address_types) if self.address_type == "dualstack" else self.address_type in address_types
 
 
 class VpcPeering(Resource, frozen=True, kw_only=True):
@@ -408,7 +437,7 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     PREFIX: ClassVar[str] = "eni"
 
     vpc_id: str
-    subnet_id: str
+    subnet_id: str  # empty: a regional NAT gateway's in one zone, of which nobody is told
     zone: str
     mac: str  # "02:..", lower case
     addresses: tuple[str, ...]  # IPv4, primary first, then secondaries
@@ -432,6 +461,11 @@ class NetworkInterface(Resource, frozen=True, kw_only=True):
     @property
     def primary(self) -> str:
         return self.addresses[0]
+
+    @property
+    def first_ipv6(self) -> str:
+        """Empty: it has none."""
+        return self.ipv6_addresses[0] if self.ipv6_addresses else ""
 
 
 class KeyPair(Resource, frozen=True, kw_only=True):
@@ -573,10 +607,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A cell of Hyperplane (`infrastructure/cell/<name>`). A node keeps its place in `nodes` for life; an empty name is a free place."""
 
     name: str
-    zones: tuple[int, ...]  # which it serves, as Host.zone; one cell a zone
+    zones: tuple[int, ...]  # which it serves, as Host.zone; others may serve them, too
     nodes: tuple[str, ...]  # names of hosts
     draining: tuple[str, ...] = ()  # of those: take no new flows
     shard_size: int = 2  # how many of the nodes serve one account
+    closed: bool = False  # nothing new is placed here; what is here stays
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The region's cell of Hyperplane: its nodes' files and rows, and what `rookery cell` shows and changes."""
+"""The region's cells of Hyperplane: their nodes' files and rows, and what `rookery cell` shows and changes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.model.codec import decode as decode_thing
 from rookery.model.codec import encode
-from rookery.model.keys import CELLS, SHARDS, cell_key, cell_status_key
+from rookery.model.keys import CELLS, SHARDS, cell_key, cell_status_key, room_key, target_health_key
 from rookery.model.objects import Cell, CellStatus, Host, Shard
 from rookery.region.errors import NotFound, RegionError
-from rookery.region.layout import CELL, node_name
 from rookery.region.node_settings import node_settings
-from rookery.region.settings import Settings
+from rookery.region.settings import CellShape, NodePlace, Settings
 from rookery.region.status import current
-from rookery.store.interface import Compare, Conflict, Entry
+from rookery.store.interface import Compare, Conflict, Entry, Store
 from rookery.store.sqlite import SqliteStore
 from rookery.store.sqlite import opened as opened_store
 
@@ -57,6 +56,7 @@ class CellRow(msgspec.Struct, kw_only=True):
     hash: str = ""
     generation: int = 0
     rings_settled: bool = True
+    closed: bool = False
     attachments: int = 0
     services: int = 0
     targets: int = 0
@@ -72,43 +72,52 @@ class CellRow(msgspec.Struct, kw_only=True):
 
 
 def write_files(settings: Settings) -> None:
-    for index in range(settings.nodes):
-        path = settings.layout.host_run(node_name(index)) / "node.json"
-        write_whole(path, msgspec.json.format(msgspec.json.encode(node_config(settings, index))))
+    for node in settings.node_places:
+        path = settings.layout.host_run(node.name) / "node.json"
+        write_whole(path, msgspec.json.format(msgspec.json.encode(node_config(settings, node))))
 
 
-def node_config(settings: Settings, index: int) -> CellNodeConfig:
+def node_config(settings: Settings, node: NodePlace) -> CellNodeConfig:
     return CellNodeConfig(
-        **node_settings(settings, node_name(index), settings.node_address_of(index)),
-        cell=CELL,
+        **node_settings(settings, node.name, node.address),
+        cell=node.cell,
         objects=str(settings.layout.objects),
-        checks_namespace=settings.layout.checks_namespace(node_name(index)),
+        checks_namespace=settings.layout.checks_namespace(node.name),
     )
 
 
 def hosts(settings: Settings) -> list[Host]:
-    return [
-        Host(name=name, zone=settings.zone_of(i), address=settings.node_address_of(i), cell=CELL)
-        for i, name in enumerate(settings.node_names)
-    ]
+    return [Host(name=one.name, zone=one.zone, address=one.address, cell=one.cell) for one in settings.node_places]
 
 
 async def register(settings: Settings, store: SqliteStore) -> None:
-    """The cell's row: every node keeps its place. Without nodes there is no cell, and none of its shards."""
-    if not settings.nodes:
-        gone = [entry.key for prefix in (CELLS, SHARDS) for entry in (await store.range(prefix)).entries]
-        await store.txn([], {}, gone)
-        return
-    entry = await store.get(cell_key(CELL))
-    held = decode_thing(Cell, entry.value) if entry else Cell(name=CELL, zones=(), nodes=())
+    """The cells' rows: every node keeps its place. A cell that is no more leaves nothing, and none of its shards."""
+    names = {cell.name for cell in settings.the_cells}
+    for entry in (await store.range(CELLS)).entries:
+        gone = entry.key.removeprefix(CELLS)
+        if gone not in names:
+            await store.txn([], {}, await _rows_of(store, gone))
+    for cell in settings.the_cells:
+        await _register(settings, store, cell)
+
+
+async def _register(settings: Settings, store: SqliteStore, cell: CellShape) -> None:
+    entry = await store.get(cell_key(cell.name))
+    held = decode_thing(Cell, entry.value) if entry else Cell(name=cell.name, zones=(), nodes=())
     wanted = msgspec.structs.replace(
         held,
         zones=tuple(range(settings.zones)),
-        nodes=placed(held.nodes, settings.node_names),
-        draining=tuple(name for name in held.draining if name in settings.node_names),
+        nodes=placed(held.nodes, cell.node_names),
+        draining=tuple(name for name in held.draining if name in cell.node_names),
     )
     if entry is None or wanted != held:
-        await store.txn([Compare(cell_key(CELL), entry.revision if entry else 0)], {cell_key(CELL): encode(wanted)})
+        await store.txn([Compare(cell_key(cell.name), entry.revision if entry else 0)], {cell_key(cell.name): encode(wanted)})
+
+
+async def _rows_of(store: SqliteStore, cell: str) -> list[str]:
+    """All that is stored of a cell."""
+    shards = [entry.key for entry in (await store.range(f"{SHARDS}{cell}/")).entries]
+    return [cell_key(cell), room_key(cell), cell_status_key(cell), target_health_key(cell), *shards]
 
 
 def placed(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
@@ -129,33 +138,26 @@ def placed(held: Iterable[str], wanted: Iterable[str]) -> tuple[str, ...]:
 # What `rookery cell` shows
 
 
-def look(name: str) -> CellRow | None:
-    """None: the region has no cell. Raises NotRunning."""
+def look(name: str, cell: str = "") -> CellRow | None:
+    """`cell`: its name; empty: the only one. None: the region has no cell. Raises NotRunning, NotFound, Ambiguous: there are several."""
     shape = current(name)
-    return asyncio.run(_look(shape)) if shape.nodes else None
+    return asyncio.run(_look(shape, shape.cell(cell))) if shape.the_cells or cell else None
 
 
-async def _look(shape: Settings) -> CellRow:
+def look_at_all(name: str) -> list[CellRow]:
+    """Raises NotRunning."""
+    shape = current(name)
+    return [asyncio.run(_look(shape, cell)) for cell in shape.the_cells]
+
+
+async def _look(shape: Settings, which: CellShape) -> CellRow:
     async with opened_store(shape.layout.database) as store:
-        cell, _ = await _cell(store)
-        shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
-        left_out = await _left_out(store)
-    file, told = _file(shape)
-    reports = [_object(shape, report_key(CELL, name)) for name in shape.node_names]
-    nodes = [
-        NodeRow(
-            name=name,
-            address=shape.node_address_of(index),
-            draining=name in cell.draining,
-            in_ring=bool(file and name in cell.nodes and cell.nodes.index(name) in file.current),
-            shards=sum(name in shard.nodes for shard in shards),
-            report=decode_report(packed) if packed else None,
-        )
-        for index, (name, packed) in enumerate(zip(shape.node_names, reports, strict=True))
-    ]
-    for node in nodes:
-        node.problem = _problem(node)
-    row = CellRow(name=CELL, nodes=nodes, alarms=alarms_of(nodes), causes=causes_of(nodes))
+        cell, _ = await _cell(store, which.name)
+        shards = await _shards(store, which.name)
+        left_out = await _left_out(store, which.name)
+    file, told = _file(shape, which.name)
+    nodes = [_node_row(shape, node, cell, file, shards) for node in shape.node_places if node.cell == which.name]
+    row = CellRow(name=which.name, nodes=nodes, alarms=alarms_of(nodes), causes=causes_of(nodes), closed=cell.closed)
     row.accounts, row.left_out = len(shards), left_out
     row.problem = no_room(left_out) if file else told
     if file:
@@ -167,15 +169,33 @@ async def _look(shape: Settings) -> CellRow:
     return row
 
 
-async def _cell(store: SqliteStore) -> tuple[Cell, Entry]:
-    entry = await store.get(cell_key(CELL))
+def _node_row(shape: Settings, node: NodePlace, cell: Cell, file: CellFile | None, shards: Iterable[Shard]) -> NodeRow:
+    packed = _object(shape, report_key(cell.name, node.name))
+    row = NodeRow(
+        name=node.name,
+        address=node.address,
+        draining=node.name in cell.draining,
+        in_ring=bool(file and node.name in cell.nodes and cell.nodes.index(node.name) in file.current),
+        shards=sum(node.name in shard.nodes for shard in shards),
+        report=decode_report(packed) if packed else None,
+    )
+    row.problem = _problem(row)
+    return row
+
+
+async def _cell(store: Store, name: str) -> tuple[Cell, Entry]:
+    entry = await store.get(cell_key(name))
     if entry is None:
-        raise NotFound(f"the region has no cell {CELL}")
+        raise NotFound(f"the region has no cell {name}")
     return decode_thing(Cell, entry.value), entry
 
 
-async def _left_out(store: SqliteStore) -> tuple[str, ...]:
-    entry = await store.get(cell_status_key(CELL))
+async def _shards(store: SqliteStore, cell: str) -> list[Shard]:
+    return [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{cell}/")).entries]
+
+
+async def _left_out(store: SqliteStore, cell: str) -> tuple[str, ...]:
+    entry = await store.get(cell_status_key(cell))
     return decode_thing(CellStatus, entry.value).left_out if entry else ()
 
 
@@ -193,9 +213,9 @@ def _object(shape: Settings, key: str) -> bytes | None:
         return None
 
 
-def _file(shape: Settings) -> tuple[CellFile | None, str]:
+def _file(shape: Settings, cell: str) -> tuple[CellFile | None, str]:
     """And its hash, or what is wrong."""
-    packed = _object(shape, file_key(CELL))
+    packed = _object(shape, file_key(cell))
     if packed is None:
         return None, "the controller has written no file yet"
     try:
@@ -237,83 +257,120 @@ def _problem(row: NodeRow) -> str:
 # What it changes
 
 
+def cell_of(shape: Settings, node: str) -> str:
+    """Name of the cell whose node it is. Raises NotFound."""
+    for one in shape.node_places:
+        if one.name == node:
+            return one.cell
+    raise NotFound(f"there is no node {node!r}; there are: {', '.join(shape.node_names) or 'none'}")
+
+
 def wait_until_unused(name: str, node: str, tell: Callable[[str], None]) -> None:
-    """Of a node that drains: until others keep all that it kept, and no packet passes through it. Raises RegionError."""
+    """Of a node that drains: until others keep all that it kept, and no packet passes through it. Raises NotFound, RegionError."""
     shape = current(name)
-    wait_drained(shape, {node}, tell)
-    wait_idle(shape, {node}, tell)
+    cell = cell_of(shape, node)
+    wait_drained(shape, cell, {node}, tell)
+    wait_idle(shape, cell, {node}, tell)
 
 
 def drain(name: str, node: str, draining: bool) -> None:
-    """Raises NotFound, RegionError: it is the last."""
+    """Raises NotFound, RegionError: it is the last of its cell."""
     shape = current(name)
-    if node not in shape.node_names:
-        raise NotFound(f"there is no node {node!r}; there are: {', '.join(shape.node_names) or 'none'}")
-    asyncio.run(_set_draining(shape, {node}, draining))
+    asyncio.run(_set_draining(shape, cell_of(shape, node), {node}, draining))
 
 
-async def _set_draining(shape: Settings, nodes: set[str], draining: bool) -> None:
+async def _set_draining(shape: Settings, name: str, nodes: set[str], draining: bool) -> None:
+    def changed(cell: Cell) -> Cell:
+        wanted = set(cell.draining) | nodes if draining else set(cell.draining) - nodes
+        if not set(filter(None, cell.nodes)) - wanted:
+            raise RegionError("a cell needs a node that takes new flows: this is the last")
+        return msgspec.structs.replace(cell, draining=tuple(sorted(wanted)))
+
     async with opened_store(shape.layout.database) as store:
-        while True:
-            cell, entry = await _cell(store)
-            wanted = set(cell.draining) | nodes if draining else set(cell.draining) - nodes
-            if not set(filter(None, cell.nodes)) - wanted:
-                raise RegionError("a cell needs a node that takes new flows: this is the last")
-            changed = msgspec.structs.replace(cell, draining=tuple(sorted(wanted)))
-            try:
-                await store.txn([Compare(cell_key(CELL), entry.revision)], {cell_key(CELL): encode(changed)})
-            except Conflict:
-                continue
-            return
+        await _change(store, name, changed)
 
 
-def wait_drained(shape: Settings, nodes: set[str], tell: Callable[[str], None]) -> None:
+async def _change(store: Store, name: str, changed: Callable[[Cell], Cell]) -> Cell:
+    """The cell's row; as it was before. Whoever places something in the cell at the same moment is tried again, and sees it."""
+    while True:
+        cell, entry = await _cell(store, name)
+        rows = {cell_key(name): encode(changed(cell)), room_key(name): b"changed"}
+        try:
+            await store.txn([Compare(cell_key(name), entry.revision)], rows)
+        except Conflict:
+            continue
+        return cell
+
+
+def set_closed(shape: Settings, name: str, closed: bool) -> bool:
+    """Whether it takes nothing new; whether that was so before. Raises NotFound."""
+
+    async def work() -> bool:
+        async with opened_store(shape.layout.database) as store:
+            return await close(store, name, closed)
+
+    return asyncio.run(work())
+
+
+async def close(store: Store, name: str, closed: bool) -> bool:
+    """As set_closed."""
+    return (await _change(store, name, lambda cell: msgspec.structs.replace(cell, closed=closed))).closed
+
+
+def wait_drained(shape: Settings, cell: str, nodes: set[str], tell: Callable[[str], None]) -> None:
     """Until no shard and no ring names them any more, and every living node uses that ring. Raises RegionError."""
     deadline = time.monotonic() + PATIENCE
     tell(f"waiting until {', '.join(sorted(nodes))} keep no flow any more")
-    while not asyncio.run(_drained(shape, nodes)):
+    while not asyncio.run(_drained(shape, cell, nodes)):
         if time.monotonic() > deadline:
             raise RegionError(f"{', '.join(sorted(nodes))} still drain after {PATIENCE:.0f} s; see: rookery cell")
         time.sleep(POLL)
 
 
-def wait_idle(shape: Settings, nodes: set[str], tell: Callable[[str], None]) -> None:
+def wait_idle(shape: Settings, cell: str, nodes: set[str], tell: Callable[[str], None]) -> None:
     """Until each has reported that it sends no packet on any more. Raises RegionError."""
     deadline = time.monotonic() + PATIENCE
     tell(f"waiting until no packet passes through {', '.join(sorted(nodes))} any more")
     began = time.time()
-    while not _idle(shape, nodes, began):
+    while not _idle(shape, cell, nodes, began):
         if time.monotonic() > deadline:
             raise RegionError(f"packets still pass through {', '.join(sorted(nodes))} after {PATIENCE:.0f} s; see: rookery cell")
         time.sleep(POLL)
 
 
-def _idle(shape: Settings, nodes: set[str], since: float) -> bool:
+def _idle(shape: Settings, cell: str, nodes: set[str], since: float) -> bool:
     """By reports of a time that lies wholly after `since`: a rate is of the ticks between two reports."""
-    packed = [_object(shape, report_key(CELL, node)) for node in nodes]
+    packed = [_object(shape, report_key(cell, node)) for node in nodes]
     reports = [decode_report(one) for one in packed if one]
     return len(reports) == len(nodes) and all(one.time > since + TICK_SECONDS and not one.rate for one in reports)
 
 
-async def _drained(shape: Settings, nodes: set[str]) -> bool:
-    file, _ = _file(shape)
+async def _drained(shape: Settings, cell: str, nodes: set[str]) -> bool:
+    file, _ = _file(shape, cell)
     if file is None:
         return False
     async with opened_store(shape.layout.database) as store:
-        shards = [decode_thing(Shard, entry.value) for entry in (await store.range(f"{SHARDS}{CELL}/")).entries]
+        shards = await _shards(store, cell)
     if any(nodes.intersection(shard.nodes) for shard in shards):
         return False
     places = {node.place for node in file.intent.nodes if node.name in nodes}
     return file.current == file.previous and not places & set(file.current)
 
 
-async def forget_reports(shape: Settings, nodes: Iterable[str]) -> None:
+def forget_reports(shape: Settings, cell: str, nodes: Iterable[str]) -> None:
     """Of nodes that are gone; what they counted, too."""
     for node in nodes:
-        for key in (report_key(CELL, node), measures_key(CELL, node)):
+        for key in (report_key(cell, node), measures_key(cell, node)):
             (shape.layout.objects / key).unlink(missing_ok=True)
 
 
-def begin_removal(shape: Settings, nodes: set[str]) -> None:
+async def forget_cell(shape: Settings, cell: str) -> None:
+    """What is left of one that is gone: its file, and what its controller told of it last."""
+    (shape.layout.objects / file_key(cell)).unlink(missing_ok=True)
+    async with opened_store(shape.layout.database) as store:
+        await store.txn([], {}, await _rows_of(store, cell))
+
+
+def begin_removal(shape: Settings, cell: str, nodes: set[str]) -> None:
     """They take no new flows, and others take over what they keep. Raises RegionError."""
-    asyncio.run(_set_draining(shape, nodes, draining=True))
+    asyncio.run(_set_draining(shape, cell, nodes, draining=True))

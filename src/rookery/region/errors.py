@@ -8,7 +8,7 @@ RegionError
  +- NoAnswer         a part does not answer on its socket, or refused
  +- NotFound         no such instance, VPC, host
  +- Ambiguous        a name that several have
- +- StillInUse       an edge that should go is still sent packets
+ +- StillInUse       an edge that should go is still sent packets, or a cell that should go serves somebody
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Where does a flow's state live? Every node of the region's cell is asked for its rows, and rows of one flow, in both directions, are
-put together."""
+"""Where does a flow's state live? Every node of the region's cells is asked for its rows, and rows of one flow, in both directions, are
+put together. A flow lives in one cell: two flows that follow each other, as from one cell's gateway to another's balancer, are two."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Flow(msgspec.Struct, kw_only=True):
     vpc: str  # id; "vni 0x0a1b2c" when no VPC has it
     attachment: str  # nat-... (its Name), the balancer's path, vpce-...; the interface's id where nobody knows more
     interface: str  # eni-...
+    cell: str = ""  # that works for the attachment
     source: str
     source_port: int
     destination: str
@@ -62,23 +63,30 @@ class Flow(msgspec.Struct, kw_only=True):
 class Flows(msgspec.Struct, kw_only=True):
     asked: list[FlowEnd]
     flows: list[Flow]
+    several_cells: bool = False
     silent: dict[str, str] = {}  # nodes that do not answer, and why
     cut: list[str] = []  # nodes that have more rows than they told
 
 
-def find(name: str, end: str, vpc: str = "") -> Flows:
-    """`end`: ADDRESS[:PORT], or an instance. Raises NotRunning, NotFound, Ambiguous, NoAnswer: no node answers."""
+def find(name: str, end: str, vpc: str = "", cell: str = "") -> Flows:
+    """`end`: ADDRESS[:PORT], or an instance; `cell`: only its nodes are asked. Raises NotRunning, NotFound, Ambiguous, NoAnswer: no node
+    answers."""
     shape = current(name)
-    if not shape.nodes:
+    if not shape.the_cells:
         raise NotFound("the region has no cell: no flow has state anywhere but at the hosts of its ends")
     known = directory.read(shape.layout)
     ends = ends_of(known, end, vpc)
-    sockets = {node: shape.layout.control_socket(node) for node in shape.node_names}
+    nodes = shape.cell(cell).node_names if cell else shape.node_names
+    sockets = {node: shape.layout.control_socket(node) for node in nodes}
     replies, silent = asked(sockets, FindFlows(ends=tuple(ends)))
     if not replies:
         raise NoAnswer("; ".join(silent.values()))
     found = Flows(
-        asked=ends, flows=together(known, replies), silent=silent, cut=[reply.node for reply in replies if reply.more]
+        asked=ends,
+        flows=together(known, replies),
+        several_cells=len(shape.the_cells) > 1,
+        silent=silent,
+        cut=[reply.node for reply in replies if reply.more],
     )
     if not found.flows:
         raise NotFound(_nothing(end, vpc, silent))
@@ -231,6 +239,7 @@ class _Names:
             vpc=self._vpc(first.vni),
             attachment=self._attachment(first.interface),
             interface=self._interface(first.interface),
+            cell=self._cell(first.interface),
             source=first.source,
             source_port=first.source_port,
             destination=first.destination,
@@ -262,6 +271,10 @@ class _Names:
     def _interface(self, number: int) -> str:
         found = self._interfaces.get(number)
         return found.id if found else f"{number:#010x}"
+
+    def _cell(self, number: int) -> str:
+        found = self._interfaces.get(number)
+        return found.cell_attachment.cell if found and found.cell_attachment else ""
 
     def _attachment(self, number: int) -> str:
         found = self._interfaces.get(number)

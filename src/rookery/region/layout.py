@@ -25,7 +25,7 @@ NAMES_SUBSTRATE_ADDRESS = "100.64.0.53"  # the same, where the hosts' services a
 PAGE_NAME = "www.example.com"  # RFC 2606
 OLD_PAGE_NAME = "old.example.com"  # the same page, by its IPv4 address alone
 EDGE_ASN, OUTSIDE_ASN = 64512, 64496  # RFC 6996: private; RFC 5398: of documentation
-CELL = "cell-1"  # of all zones
+CELL = "cell-1"  # the first; every cell serves all zones
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_AWS_REGION = "us-east-1"
 
@@ -161,14 +161,20 @@ def edge_address(zone: int, index: int) -> str:
     return f"100.64.{zone + 1}.{index + 230}"
 
 
-def node_name(index: int) -> str:
-    """`index` from 0."""
-    return f"node-{index + 1}"
+def cell_name(number: int) -> str:
+    """`number` from 1."""
+    return f"cell-{number}"
 
 
-def node_address(zone: int, index: int) -> str:
-    """Between the hosts and the edges of a zone."""
-    return f"100.64.{zone + 1}.{index + 212}"
+def node_name(index: int, cell: int = 1) -> str:
+    """`index` from 0, `cell` from 1. Nodes of the first cell are called as if there were no other."""
+    return f"node-{index + 1}" if cell == 1 else f"{cell_name(cell)}-node-{index + 1}"
+
+
+def node_address(zone: int, index: int, cell: int = 1) -> str:
+    """Of the first cell between the hosts and the edges of a zone. Of others the third octet tells cell and zone: 100.64.21.212 is the third
+    cell's first node, in the first zone."""
+    return f"100.64.{10 * (cell - 1) + zone + 1}.{index + 212}"
 
 
 def uplink_addresses(index: int) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -41,9 +41,9 @@ def parts_of(settings: Settings) -> list[Part]:
     of_hosts = [part for host in settings.host_names for part in (_agent(settings, host), _services(settings, host))]
     of_edges = [part for edge in settings.edge_names for part in (_edge(settings, edge), _bird_of(settings, edge))]
     nodes = [_node(settings, node) for node in settings.node_names]
-    of_cell = [_controller(settings), *nodes, _metrics(settings)] if nodes else []
+    of_cells = [_controller(settings), *nodes, _metrics(settings)] if nodes else []
     outside = [_router(settings), _page(settings), _names(settings)] if settings.edges else []
-    return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_cell, *of_hosts]
+    return [_mapping_service(settings), _api(settings), *of_edges, *outside, *of_cells, *of_hosts]
 
 
 def services_of(host: str) -> str:

@@ -41,7 +41,7 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         ensure_first_key,
     ):
         step(settings)
-    parts = f"{settings.hosts} hosts, {settings.edges} edges and {settings.nodes} nodes of a cell"
+    parts = f"{settings.hosts} hosts, {settings.edges} edges and {settings.cells_in_words}"
     tell(f"laying the substrate: {parts} in {settings.zones} zones")
     substrate.lay(settings)
     internet.lay(settings)

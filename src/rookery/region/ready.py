@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -21,11 +21,12 @@ DEATHS_TO_GIVE_UP = 3
 
 
 class HostState(msgspec.Struct, kw_only=True):
-    """Of a host, of a node of a cell, or of an edge, which tells more (`edge`)."""
+    """Of a host, of a node of a cell (`cell`), or of an edge, which tells more (`edge`)."""
 
     name: str
     address: str
     zone: int
+    cell: str = ""  # name
     problem: str = ""
     refused: int = 0  # packets that its port of the substrate refused: they bore another's address
     status: StatusReply | None = None
@@ -63,8 +64,8 @@ def edge_states(settings: Settings) -> list[HostState]:
 
 def node_states(settings: Settings) -> list[HostState]:
     return [
-        _state(settings, HostState(name=name, address=settings.node_address_of(i), zone=settings.zone_of(i)))
-        for i, name in enumerate(settings.node_names)
+        _state(settings, HostState(name=node.name, address=node.address, zone=node.zone, cell=node.cell))
+        for node in settings.node_places
     ]
 
 
@@ -99,17 +100,20 @@ def waiting_for(settings: Settings) -> list[str]:
     return ([] if api_answers(settings.port) else ["api"]) + agents_not_ready + services + edges + nodes
 
 
-def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE) -> None:
-    """Raises CannotStart with what a part said when it dies again and again, or when patience is over."""
+def wait_ready(
+    settings: Settings, tell: Callable[[str], None], patience: float = PATIENCE, among: Collection[str] | None = None
+) -> None:
+    """`among`: the parts that are waited for; None: all. Raises CannotStart with what a part said when it dies again and again, or when
+    patience is over."""
     deadline = time.monotonic() + patience
     before: list[str] = []
     deaths = {record.name: record.restarts for record in read_records(settings.layout)}
-    while waiting := waiting_for(settings):
+    while waiting := [part for part in waiting_for(settings) if among is None or part in among]:
         for name in before:
             if name not in waiting:
                 tell(f"{name} is ready")
         before = waiting
-        _give_up_on_the_dying(settings, deaths)
+        _give_up_on_the_dying(settings, deaths, among)
         if time.monotonic() > deadline:
             raise CannotStart(
                 f"not ready after {patience:.0f} s: {', '.join(waiting)}. {_last_words(settings, waiting)}"
@@ -117,8 +121,10 @@ def wait_ready(settings: Settings, tell: Callable[[str], None], patience: float 
         time.sleep(POLL)
 
 
-def _give_up_on_the_dying(settings: Settings, deaths: dict[str, int]) -> None:
+def _give_up_on_the_dying(settings: Settings, deaths: dict[str, int], among: Collection[str] | None) -> None:
     for record in read_records(settings.layout):
+        if among is not None and record.name not in among:
+            continue
         if record.restarts - deaths.get(record.name, 0) >= DEATHS_TO_GIVE_UP:
             raise CannotStart(
                 f"{record.name} does not stay up ({record.last_end}). {_words_of(settings, record)}"

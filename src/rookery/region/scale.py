@@ -1,55 +1,51 @@
-"""`rookery cell scale N`: nodes come into the running cell, or leave it, without breaking a flow."""
+"""`rookery cell scale N`: nodes come into a running cell, or leave it, without breaking a flow."""
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-import msgspec
-
-from rookery.region import cells, namespaces, owned, processes, settings
+from rookery.region import cells, namespaces, owned, port_guard, processes, settings, supervisor
 from rookery.region.errors import CannotStart
 from rookery.region.lock import only_one
 from rookery.region.prepare import prepare
 from rookery.region.ready import wait_ready
-from rookery.region.settings import Settings
+from rookery.region.settings import CellShape, Settings
 from rookery.region.status import current
-from rookery.region.supervisor import launch, running
 
 GRACE = 3.0
 
 
-def scale(name: str, nodes: int, tell: Callable[[str], None]) -> None:
-    """Raises CannotStart, NotRunning, RegionError."""
+def scale(name: str, nodes: int, tell: Callable[[str], None], cell: str = "") -> None:
+    """`cell`: its name; empty: the only one. Raises CannotStart, NotRunning, NotFound, Ambiguous, RegionError."""
     with only_one(name):
         before = current(name)
-        shape = msgspec.structs.replace(before, nodes=nodes)
-        settings.check(shape)
-        if not before.nodes or not nodes:
+        if not before.the_cells or not nodes:
             raise CannotStart("a region begins and ends with its cell: `up --nodes N` while it is down")
-        leaving = set(before.node_names) - set(shape.node_names)
+        held = before.cell(cell)
+        wanted = CellShape(held.number, nodes)
+        shape = before.with_cells(wanted)
+        settings.check(shape)
+        leaving = set(held.node_names) - set(wanted.node_names)
         if leaving:
-            cells.begin_removal(before, leaving)
-            cells.wait_drained(before, leaving, tell)
-            cells.wait_idle(before, leaving, tell)
-        _apply(shape, tell)
-        _remove(before, leaving)
-        tell(f"the cell has {nodes} nodes")
+            cells.begin_removal(before, held.name, leaving)
+            cells.wait_drained(before, held.name, leaving, tell)
+            cells.wait_idle(before, held.name, leaving, tell)
+        become(shape, wanted.node_names, tell)
+        remove_nodes(before, held.name, leaving)
+        tell(f"{held.name} has {nodes} nodes")
 
 
-def _apply(shape: Settings, tell: Callable[[str], None]) -> None:
-    """The supervisor's successor takes over the parts that live, and starts those that are new."""
-    supervisor = running(shape.layout)
-    if supervisor:
-        processes.end([supervisor], GRACE)
+def become(shape: Settings, wait_for: Collection[str], tell: Callable[[str], None]) -> None:
+    """The supervisor's successor takes over the parts that live, and starts those that are new; returns when the nodes `wait_for` are ready:
+    what is wrong with other cells is no reason to wait. Raises CannotStart."""
     prepare(shape, tell)
     settings.write(shape)
-    launch(shape.layout)
-    wait_ready(shape, tell)
+    supervisor.replace(shape.layout)
+    wait_ready(shape, tell, among=wait_for)
 
 
-def _remove(before: Settings, leaving: set[str]) -> None:
+def remove_nodes(before: Settings, cell: str, leaving: Collection[str]) -> None:
     plan = before.layout
     for node in leaving:
         namespace = plan.host_namespace(node)
@@ -58,8 +54,7 @@ def _remove(before: Settings, leaving: set[str]) -> None:
         processes.end(inside, GRACE)
         namespaces.remove(namespace)
         namespaces.remove(plan.checks_namespace(node))
+        port_guard.pin_of(plan, node).unlink(missing_ok=True)
         for folder in (plan.pins / node, plan.host_run(node), plan.state / node):
             shutil.rmtree(folder, ignore_errors=True)
-    asyncio.run(cells.forget_reports(before, leaving))
-
-
+    cells.forget_reports(before, cell, leaving)

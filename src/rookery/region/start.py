@@ -20,7 +20,7 @@ Wanted = dict[str, int | bool | tuple[str, ...]]
 
 
 def bring_up(name: str, wanted: Wanted, tell: Callable[[str], None]) -> Settings:
-    """`wanted`: those of hosts, zones, port, jumbo, edges, public_pools, dns_upstreams that the user named; the rest is as it was, or the default.
+    """`wanted`: those of hosts, zones, port, jumbo, edges, cells (how many), nodes (of each), public_pools, dns_upstreams that the user named; the rest is as it was, or the default.
 
     Raises BadName, CannotStart, DifferentRegion.
     """
@@ -55,8 +55,14 @@ def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: 
 
 
 def _shape(name: str, before: Settings | None, wanted: Wanted) -> Settings:
-    shape = msgspec.structs.replace(before or Settings(name=name), **wanted)
+    cells, nodes = _number(wanted, "cells"), _number(wanted, "nodes")
+    others = {key: value for key, value in wanted.items() if key not in ("cells", "nodes")}
+    shape = settings.resized(msgspec.structs.replace(before or Settings(name=name), **others), cells, nodes)
     settings.check(shape)
+    if before and 0 < (cells or 0) < len(before.the_cells):
+        raise DifferentRegion(
+            f"the region {name} has {before.cells_in_words}: a cell leaves it while it runs, when it serves nothing: {COMMAND} cell remove NAME"
+        )
     if before and (shape.zones != before.zones or shape.hosts < before.hosts):
         raise DifferentRegion(
             f"the region {name} was made with {before.hosts} hosts in {before.zones} zones, and its instances live there: "
@@ -66,12 +72,19 @@ def _shape(name: str, before: Settings | None, wanted: Wanted) -> Settings:
     return shape
 
 
+def _number(wanted: Wanted, key: str) -> int | None:
+    found = wanted.get(key)
+    return found if isinstance(found, int) else None
+
+
 def _refuse_changes(before: Settings, shape: Settings) -> None:
-    if shape != before:
+    if len(shape.the_cells) > len(before.the_cells) > 0:
+        raise DifferentRegion(f"the region {before.name} is running with {before.cells_in_words}; one more: {COMMAND} cell add --name {before.name}")
+    if msgspec.structs.replace(shape, nodes=before.nodes) != before:
         raise DifferentRegion(
             f"the region {before.name} is running with {before.hosts} hosts on port {before.port}"
             f"{', jumbo' if before.jumbo else ''}, asking {', '.join(before.asked_for_names) or 'nobody'} for public names, "
-            f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'} and {before.nodes} nodes of a cell; first: {COMMAND} down --keep-data --name {before.name}"
+            f"with {before.edges} edges for {', '.join(before.public_pools) or 'no public addresses'} and {before.cells_in_words}; first: {COMMAND} down --keep-data --name {before.name}"
         )
 
 

@@ -38,7 +38,7 @@ class Status(msgspec.Struct, kw_only=True):
     parts: list[PartState]
     hosts: list[HostState]
     edges: list[HostState] = []
-    nodes: list[HostState] = []  # of the cell
+    nodes: list[HostState] = []  # of cells
 
     @property
     def healthy(self) -> bool:

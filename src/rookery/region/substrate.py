@@ -11,7 +11,8 @@ Edges and nodes of cells hang on it as hosts do; what is behind edges is rookery
 knows public names, for the hosts' services ask it.
 
 Both ends of a cable are made inside the namespaces: nothing of it is ever seen in the machine's own. Every port lets in only
-the addresses of who hangs on it (rookery.region.port_guard).
+the addresses of who hangs on it (rookery.region.port_guard), and knows the ports of all others: what is for one of them goes there at once
+(rookery.region.port_table). The bridge is for the rest: ARP's questions, and frames for members whose device runs XDP.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from rookery.region import namespaces, port_guard
+from rookery.region import namespaces, port_guard, port_table
 from rookery.region.errors import CannotStart
 from rookery.region.layout import MAPPING_SERVICE_ADDRESS, NAMES_SUBSTRATE_ADDRESS, SUBSTRATE, host_name
+from rookery.region.port_guard import Plugged
 from rookery.region.settings import Settings
 
 BRIDGE = "bridge"
@@ -45,9 +47,7 @@ def members(settings: Settings) -> list[Member]:
         Member(name, plan.host_namespace(name), settings.edge_address_of(i)) for i, name in enumerate(settings.edge_names)
     ]
     names = [Member("names", plan.names_namespace, NAMES_SUBSTRATE_ADDRESS)] if settings.edges else []
-    nodes = [
-        Member(name, plan.host_namespace(name), settings.node_address_of(i)) for i, name in enumerate(settings.node_names)
-    ]
+    nodes = [Member(node.name, plan.host_namespace(node.name), node.address) for node in settings.node_places]
     return [control, *hosts, *edges, *names, *nodes]
 
 
@@ -59,11 +59,12 @@ def lay(settings: Settings) -> None:
     ports = namespaces.devices(centre)
     if BRIDGE not in ports:
         _make_bridge(centre, settings.substrate_mtu)
-    for member in members(settings):
-        _open(member.namespace)
-        if DEVICE not in namespaces.devices(member.namespace):
-            _plug(member, centre, settings.substrate_mtu)
-        port_guard.guard(settings.layout, member.port, member.address, _mac(member.namespace))
+    with port_table.opened(settings.layout) as table:
+        for member in members(settings):
+            _open(member.namespace)
+            if DEVICE not in namespaces.devices(member.namespace):
+                _plug(member, centre, settings.substrate_mtu)
+            port_guard.guard(settings.layout, table, member.port, _plugged(member))
 
 
 def check_reachable(settings: Settings, address: str) -> None:
@@ -77,10 +78,10 @@ def check_reachable(settings: Settings, address: str) -> None:
             ) from refused
 
 
-def _mac(namespace: str) -> str:
-    """Of the device at the member's end, as it was plugged."""
-    found = json.loads(namespaces.run("ip", "-json", "-netns", namespace, "link", "show", DEVICE))
-    return found[0]["address"]
+def _plugged(member: Member) -> Plugged:
+    """By the device at its end."""
+    (found,) = json.loads(namespaces.run("ip", "-json", "-netns", member.namespace, "link", "show", DEVICE))
+    return Plugged(member.address, found["address"], runs_xdp="xdp" in found)
 
 
 def _open(namespace: str) -> None:
@@ -113,7 +114,10 @@ def _plug(member: Member, centre: str, mtu: int) -> None:
     peer = ("peer", "name", member.port, "netns", centre, *size)
     if member.port in namespaces.devices(centre):  # half a cable of a crash
         namespaces.run(*there, "link", "delete", member.port)
-    namespaces.run("ip", "link", "add", DEVICE, "netns", member.namespace, *size, "type", "veth", *peer)
+    mac = port_table.mac_of(member.address)
+    namespaces.run("ip", "link", "add", DEVICE, "address", mac, "netns", member.namespace, *size, "type", "veth", *peer)
     namespaces.run(*there, "link", "set", member.port, "master", BRIDGE, "up")
+    # The bridge sees too little to learn it; without it what it is left with would go to everybody.
+    namespaces.run("bridge", "-netns", centre, "fdb", "replace", mac, "dev", member.port, "master", "static")
     namespaces.run(*here, "address", "add", f"{member.address}/{SUBSTRATE.prefixlen}", "dev", DEVICE)
     namespaces.run(*here, "link", "set", DEVICE, "up")

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from rookery.dataplane.formats import CellConstant
 from rookery.region import namespaces
-from rookery.region.substrate import BRIDGE
 from rookery.testing.history import TCP, UDP, Ends, Seen
 
 RECORD = struct.Struct("<IIII")  # pcap: seconds, microseconds, bytes here, bytes on the wire
 FILE_HEAD = 24
-SNAPPED = 200  # bytes: heads, and a datagram's first words
+SNAPPED = 202  # bytes: heads, and a datagram's first words
 # Geneve's flags: no critical option, no control bit; and of the connections no acknowledgement that carries nothing: half of all packets.
-LOOKED_AT = "udp port 6081 and udp[9] & 0xc0 = 0 and not (ether[89] = 6 and ether[82:2] <= 52 and ether[113] = 0x10)"
-OUTER, GENEVE = 14, 14 + 20 + 8
+LOOKED_AT = "inbound and udp port 6081 and udp[9] & 0xc0 = 0 and not (udp[55] = 6 and udp[48:2] <= 52 and udp[79] = 0x10)"
+COOKED = 16  # bytes in the place of Ethernet's (libpcap: LINKTYPE_LINUX_SLL)
+OUTER, GENEVE = COOKED, COOKED + 20 + 8
 ADDRESSES, PORTS, STREAM = struct.Struct("!II"), struct.Struct("!HH"), struct.Struct("!HHIIBB")
 MARKED = 16  # bytes of a datagram: whose it is, flow, number
 KILOBYTES = 32 << 10  # of a file
@@ -32,13 +32,14 @@ START_SECONDS = 10.0
 
 
 class Capture:
-    """On the substrate's bridge, into files of the new folder `folder`, each of which goes when it has been read. Close it."""
+    """Where members' frames come in at the substrate's ports, for few of them get as far as the bridge; into files of the new folder `folder`, each of
+    which goes when it has been read. Close it."""
 
     def __init__(self, substrate_namespace: str, folder: Path):
         folder.mkdir()
         self._folder, self._log = folder, folder / "log"
         self._at = FILE_HEAD
-        words = ("dumpcap", "-P", "-q", "-i", BRIDGE, "-B", "64", "-s", str(SNAPPED), "-f", LOOKED_AT, "-b", f"filesize:{KILOBYTES}", "-w", str(folder / "pcap"))
+        words = ("dumpcap", "-P", "-q", "-i", "any", "-y", "LINUX_SLL", "-B", "64", "-s", str(SNAPPED), "-f", LOOKED_AT, "-b", f"filesize:{KILOBYTES}", "-w", str(folder / "pcap"))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(namespaces.inside(substrate_namespace, *words), stderr=log)
         self._await_start()

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from rookery.api.state import claim_key, public_address_of
 from rookery.intent.balancer_names import zone_name
+from rookery.intent.regional import BLOCK as REGIONAL_BLOCK
 from rookery.model import keys
 from rookery.model.balancers import BalancerZone, Listener, LoadBalancer, TargetGroup
 from rookery.model.codec import decode, decode_resource
@@ -212,6 +213,11 @@ def what_stopped_has_no_public_address_of_its_own(held: Held) -> Iterator[str]:
 def addresses_are_their_subnets_and_nobody_elses(held: Held) -> Iterator[str]:
     holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for interface in held.all(NetworkInterface):
+        if not interface.subnet_id:
+            yield from _in_no_subnet(held, interface)
+            for address in interface.addresses:
+                holders[interface.vpc_id, address].append(interface.id)
+            continue
         subnet = held.get(Subnet, interface.subnet_id, interface)
         if subnet is None or (subnet.vpc_id, subnet.zone) != (interface.vpc_id, interface.zone):
             yield f"{interface.id} is in {interface.subnet_id}, which is gone or elsewhere"
@@ -221,6 +227,15 @@ def addresses_are_their_subnets_and_nobody_elses(held: Held) -> Iterator[str]:
             if not _usable(IPv4Address(address), IPv4Network(subnet.cidr)):
                 yield f"{interface.id} has {address}, which {subnet.cidr} does not give"
     yield from (f"{address} is held by {ids}" for (_, address), ids in holders.items() if len(ids) > 1)
+
+
+def _in_no_subnet(held: Held, interface: NetworkInterface) -> Iterator[str]:
+    attached = interface.cell_attachment
+    gateway = held.get(NatGateway, attached.of, interface) if attached else None
+    if gateway is None or not any((one.interface_id, one.zone) == (interface.id, interface.zone) for one in gateway.zones):
+        yield f"{interface.id} is in no subnet, and of no regional NAT gateway"
+    if any(not _usable(IPv4Address(address), IPv4Network(REGIONAL_BLOCK)) for address in interface.addresses):
+        yield f"{interface.id} has {interface.addresses}, which are not of regional NAT gateways"
 
 
 def _usable(address: IPv4Address, block: IPv4Network) -> bool:
@@ -328,6 +343,7 @@ def what_interfaces_have_is_their_subnets_and_apart(held: Held) -> Iterator[str]
     for interface in held.all(NetworkInterface):
         subnet = held.get(Subnet, interface.subnet_id, interface)
         blocks = [ip_network(subnet.cidr), *_ipv6_of(subnet)] if subnet else []
+        blocks += [ip_network(REGIONAL_BLOCK)] if not interface.subnet_id else []
         for text in (*interface.addresses, *interface.ipv6_addresses, *interface.prefixes):
             had = ip_network(text)
             taken[interface.vpc_id].append(had)
@@ -568,6 +584,9 @@ def shards_are_of_nodes_that_are_there(held: Held) -> Iterator[str]:
 
 def nat_gateways_have_what_they_say(held: Held) -> Iterator[str]:
     for gateway in held.all(NatGateway):
+        if gateway.is_regional:
+            yield from _of_regional(held, gateway)
+            continue
         interface = held.get(NetworkInterface, gateway.interface_id, gateway)
         if (gateway.state == "failed") != bool(gateway.failure_code) and gateway.state != "deleted":
             yield f"{gateway.id} is {gateway.state}, and its failure is '{gateway.failure_code}'"
@@ -585,10 +604,34 @@ def nat_gateways_have_what_they_say(held: Held) -> Iterator[str]:
         yield from _of_nat_addresses(held, gateway)
 
 
+def _of_regional(held: Held, gateway: NatGateway) -> Iterator[str]:
+    if (gateway.state == "failed") != bool(gateway.failure_code) and gateway.state != "deleted":
+        yield f"{gateway.id} is {gateway.state}, and its failure is '{gateway.failure_code}'"
+    table = held.get(RouteTable, gateway.route_table_id, gateway)
+    if gateway.state in ("failed", "deleted"):
+        if gateway.zones or gateway.route_table_id:
+            yield f"{gateway.id} is {gateway.state}, and has {gateway.zones} and {gateway.route_table_id}"
+        return
+    if table is None or table.vpc_id != gateway.vpc_id:
+        yield f"{gateway.id} has the route table {gateway.route_table_id}, which is gone or elsewhere"
+    if len({one.zone for one in gateway.zones}) < len(gateway.zones):
+        yield f"{gateway.id} is in a zone twice: {gateway.zones}"
+    for zone in gateway.zones:
+        interface = held.get(NetworkInterface, zone.interface_id, gateway)
+        private = tuple(one.private_address for one in gateway.addresses if one.zone == zone.zone)
+        if interface is None or interface.addresses != private:
+            yield f"{gateway.id} has {private} in {zone.zone}, {zone.interface_id} {interface and interface.addresses}"
+    if {one.zone for one in gateway.addresses} != {one.zone for one in gateway.zones}:
+        yield f"{gateway.id} has {gateway.addresses} in {gateway.zones}"
+    yield from _of_nat_addresses(held, gateway)
+
+
 def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
+    by_zone = {one.zone: one.interface_id for one in gateway.zones}
     for one in gateway.addresses:
         elastic_ip = held.get(ElasticIp, one.allocation_id, gateway)
-        said = (one.association_id, one.public_address, gateway.interface_id, one.private_address)
+        interface_id = by_zone.get(one.zone, "") if gateway.is_regional else gateway.interface_id
+        said = (one.association_id, one.public_address, interface_id, one.private_address)
         if gateway.connectivity == "private":
             if one.allocation_id or one.public_address:
                 yield f"{gateway.id} is private, and has {one.public_address}"
@@ -599,6 +642,13 @@ def _of_nat_addresses(held: Held, gateway: NatGateway) -> Iterator[str]:
             elastic_ip.private_address,
         ):
             yield f"{gateway.id} has {said}, and {one.allocation_id} stands elsewhere"
+
+
+def what_the_region_allocated_is_its_gateways(held: Held) -> Iterator[str]:
+    for elastic_ip in held.all(ElasticIp):
+        gateway = held.get(NatGateway, elastic_ip.managed_by, elastic_ip) if elastic_ip.managed_by else None
+        if elastic_ip.managed_by and (gateway is None or elastic_ip.id not in {one.allocation_id for one in gateway.addresses}):
+            yield f"{elastic_ip.id} was allocated for {elastic_ip.managed_by}, which is gone or does not have it"
 
 
 def endpoints_have_what_they_say(held: Held) -> Iterator[str]:
@@ -679,6 +729,7 @@ RULES: tuple[Callable[[Held], Iterator[str]], ...] = (
     interfaces_of_cells_have_an_owner_and_a_shard,
     shards_are_of_nodes_that_are_there,
     nat_gateways_have_what_they_say,
+    what_the_region_allocated_is_its_gateways,
     endpoints_have_what_they_say,
     zones_of_endpoints_go_with_them,
     balancers_serve_one_service_each,

@@ -214,7 +214,7 @@ class SmallView:
             quotas=self.quotas,
             drawn=api.DRAWS[operation](parameters) if operation in api.DRAWS else None,
         )
-        outcome = with_room(request, self, api.HANDLERS_OF[service][operation](request, self))
+        outcome = with_room(request, self, api.HANDLERS_OF[service][operation])
         self.apply(outcome)
         return outcome.result
 

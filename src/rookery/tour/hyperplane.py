@@ -56,21 +56,20 @@ class CellGuide(Guide):
             talker.end()
 
     def nodes(self) -> list[str]:
-        cell = cells.look(self.name)
-        return [node.name for node in cell.nodes] if cell else []
+        return [node.name for cell in cells.look_at_all(self.name) for node in cell.nodes]
 
     def trouble(self) -> dict[str, str]:
         """Of nodes, by name."""
-        cell = cells.look(self.name)
-        return {node.name: node.problem for node in cell.nodes if node.problem} if cell else {}
+        return {node.name: node.problem for cell in cells.look_at_all(self.name) for node in cell.nodes if node.problem}
 
 
 def take(name: str, progress: Callable[[str], None]) -> None:
     """Raises TourFailed and other RegionErrors; leaves the region running, and nothing at its cell."""
     say(f"A region on this machine: ./rookery up{suffix(name)}")
     shape = bring_up(name, {}, progress)
-    if shape.nodes < len(("one to die", "one to live")) or not shape.edges:
-        raise TourFailed(f"the region {name} has {shape.nodes} nodes and {shape.edges} edges; this tour needs two nodes and an edge")
+    fewest = min((cell.nodes for cell in shape.the_cells), default=0)
+    if fewest < len(("one to die", "one to live")) or not shape.edges:
+        raise TourFailed(f"the region {name} has {shape.cells_in_words} and {shape.edges} edges; this tour needs two nodes in each cell, and an edge")
     say("A VPC whose nests are private, and one of the same addresses, by AWS's own client")
     try:
         guide = CellGuide(name)

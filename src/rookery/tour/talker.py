@@ -163,8 +163,8 @@ def what_was_heard(port: int) -> list[Datagram]:
 
 
 def greet(name: str, port: int) -> None:
-    """TCP and UDP, IPv4: "NAME sees 10.0.0.5 40000"; TCP echoes what comes after that."""
-    listener = socket.create_server(("0.0.0.0", port), backlog=1024)
+    """TCP, of both families, and UDP of IPv4: "NAME sees 10.0.0.5 40000"; TCP echoes what comes after that."""
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("0.0.0.0", port))
     greeting[port] = [listener, datagrams]
@@ -175,7 +175,7 @@ def greet(name: str, port: int) -> None:
 def _greet_connections(name: str, listener: socket.socket) -> None:
     def attend(connection: socket.socket, who: tuple[str, int]) -> None:
         with contextlib.suppress(OSError):
-            connection.sendall(f"{name} sees {who[0]} {who[1]}\n".encode())
+            connection.sendall(f"{name} sees {who[0].removeprefix('::ffff:')} {who[1]}\n".encode())
             echo(connection)
 
     with contextlib.suppress(OSError):  # closed
@@ -258,6 +258,14 @@ def look_up(name: str) -> list[str]:
         return []
 
 
+def look_up_ipv6(name: str) -> list[str]:
+    """Its IPv6 addresses, sorted."""
+    try:
+        return sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None, socket.AF_INET6, socket.SOCK_STREAM)})
+    except OSError:
+        return []
+
+
 def keep_asking(address: str, port: int, pause: float, patience: float) -> None:
     """From now on, a new connection every `pause` seconds."""
     answers = asked[f"{address} {port}"] = []
@@ -282,7 +290,7 @@ def ask_no_more() -> None:
 
 
 TCP_AND_UDP = (serve, connect, exchange, send_and_compare, listen, say, what_was_heard)
-GREETINGS = (greet, leave, hold, call, ask, ask_by_udp, look_up, keep_asking, what_was_answered, ask_no_more)
+GREETINGS = (greet, leave, hold, call, ask, ask_by_udp, look_up, look_up_ipv6, keep_asking, what_was_answered, ask_no_more)
 DOWNLOADS = (download, downloaded, hurry)
 DO: dict[str, Any] = {f.__name__: f for f in (*TCP_AND_UDP, *GREETINGS, *DOWNLOADS)}
 

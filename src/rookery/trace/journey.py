@@ -41,6 +41,7 @@ class Leg(msgspec.Struct, kw_only=True):
     """One run of one program."""
 
     host: str
+    cell: str = ""  # whose node it is; empty: of none
     program: str
     what: str  # "arp", "neighbour", "packet"
     sent: str  # the frame that went in, hex
@@ -58,6 +59,7 @@ class Journey(msgspec.Struct, kw_only=True):
     probe: str
     next_hop: str
     hosts: dict[str, str] = {}  # substrate address -> name
+    cells: dict[str, str] = {}  # name of a node -> its cell's
     interfaces: dict[int, str] = {}  # number -> id
     next_hop_mac: str = ""
     legs: list[Leg] = []
@@ -134,6 +136,7 @@ def from_outside(known: Directory, source: str, destination: str, probe: Probe, 
 def _names(known: Directory) -> dict[str, Any]:
     return {
         "hosts": {host.address: host.name for host in known.hosts.values()},
+        "cells": {host.name: host.cell for host in known.hosts.values() if host.cell},
         "interfaces": {one.number: one.id for one in known.all(NetworkInterface)},
     }
 
@@ -238,6 +241,7 @@ class _Walk:
         self.told.legs.append(
             Leg(
                 host=host,
+                cell=self.told.cells.get(host, ""),
                 program=request.program,
                 what=what,
                 sent=request.frame.hex(),

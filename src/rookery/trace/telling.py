@@ -21,8 +21,9 @@ DELIVERED = "delivered to {interface}"  # an interface's id says more than the d
 def tell(journey: Journey) -> Iterator[str]:
     start = f"{journey.source_instance} ({journey.source}) at {journey.source_host}"
     yield f"{start} sends to {journey.destination}: {journey.probe}"
+    width = max((len(leg.host) for leg in journey.legs), default=0)
     for leg in journey.legs:
-        yield from (f"  {leg.host:<8} {line}" for line in _leg(journey, leg))
+        yield from (f"  {leg.host:<{max(width, 8)}} {line}" for line in _leg(journey, leg))
     if journey.delivered:
         yield f"delivered to {journey.delivered_to} at {journey.destination_host}"
     elif journey.left_at:
@@ -63,12 +64,20 @@ def drop_line(event: EventLine, known: Directory) -> str:
     return f"{clock}  {event.host}  {_owner(event, known)}  {_flow(event)}{outer}  {why}"
 
 
+def _called(journey: Journey) -> Mapping[str, str]:
+    """Substrate address -> name; of a node also its cell's, where there are several and its own name does not say it."""
+    if len(set(journey.cells.values())) < 2:
+        return journey.hosts
+    silent = {name: cell for name, cell in journey.cells.items() if not name.startswith(cell)}
+    return {address: f"{name} ({silent[name]})" if name in silent else name for address, name in journey.hosts.items()}
+
+
 def _leg(journey: Journey, leg: Leg) -> Iterator[str]:
     question = QUESTIONS.get(leg.what, "")
     if question:
         yield f"{question}: who has {journey.next_hop}?"
     for event in leg.steps:
-        yield step_line(event, journey.hosts, journey.interfaces)
+        yield step_line(event, _called(journey), journey.interfaces)
     if question and leg.verdict == ANSWERED and not leg.steps:
         yield f"{question} answered: {journey.next_hop_mac}"
 

@@ -64,7 +64,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.DROP_PROBE_UNANSWERED: "a host's probe, unanswered so that hosts choose other edges: this one drains, its tables are not filled yet, or they are of another time than the others' of its cell",
     Verdict.DROP_NO_TOP: "the way leads to a cell, and no node of it is known that serves its owner",
     Verdict.DROP_NO_ATTACHMENT: "for no interface in whose name this cell works",
-    Verdict.DROP_NO_SERVICE: "the balancer or endpoint listens for nothing at this protocol and port, or is not accepted",
+    Verdict.DROP_NO_SERVICE: "the balancer or endpoint listens for nothing at this protocol and port, is not accepted, or is not for the internet",
     Verdict.DROP_NO_TARGET: "no target takes new flows there",
     Verdict.DROP_PORTS_EXHAUSTED: "no port of the gateway's or balancer's addresses is free towards this destination",
     Verdict.DROP_NO_FLOW: "begins no flow, and nobody who keeps flows knows it: unsolicited, or idle for too long",

@@ -9,13 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
-from rookery.api.handlers.balancer_arns import find_balancer, find_group, find_listener
+from rookery.api.handlers.balancer_arns import balancer_of, find_balancer, find_group, find_listener
 from rookery.api.handlers.balancer_zones import wrong_configuration
-from rookery.api.handlers.listener_actions import check_agreement, listeners_to
+from rookery.api.handlers.listener_actions import check_agreement, check_family, listeners_to
 from rookery.api.operation import ApiError, Outcome, Request, View, balancing_operation
 from rookery.intent import balancer_attributes as known
 from rookery.intent.balancer_attributes import balancer_attributes, group_attributes, listener_attributes
-from rookery.model.balancers import Listener, LoadBalancer, TargetGroup
+from rookery.model.balancers import IPV4, Listener, LoadBalancer, TargetGroup
 
 Rule = Callable[[str], bool]
 
@@ -106,8 +106,9 @@ def describe_load_balancer_attributes(request: Request, view: View) -> Outcome:
 def modify_load_balancer_attributes(request: Request, view: View) -> Outcome:
     found = find_balancer(view, request.parameters["LoadBalancerArn"])
     asked = _asked(request, _OF_BALANCERS, "Load balancer")
-    if asked.get(known.IPV6_BLOCKED, before := balancer_attributes(found)[known.IPV6_BLOCKED]) != before:
-        raise unsupported("Load balancers have no IPv6 addresses that could be blocked in Rookery yet.")
+    blocked = balancer_attributes(found)[known.IPV6_BLOCKED]
+    if found.address_type == IPV4 and asked.get(known.IPV6_BLOCKED, blocked) != blocked:
+        raise unsupported(f"'{known.IPV6_BLOCKED}' of a load balancer without IPv6 addresses is not supported by Rookery yet.")
     changed: LoadBalancer = replace(found, attributes={**found.attributes, **asked})
     return Outcome(result=_shape(balancer_attributes(changed)), puts=(changed,) if changed != found else ())
 
@@ -142,7 +143,9 @@ def modify_target_group_attributes(request: Request, view: View) -> Outcome:
     _check_protocol(changed)
     for listener in listeners_to(view, found):
         others = [group for f in listener.forwards if (group := view.get(TargetGroup, f.group_id))]
-        check_agreement([changed if group.id == changed.id else group for group in others])
+        after = [changed if group.id == changed.id else group for group in others]
+        check_agreement(after)
+        check_family(balancer_of(view, listener), listener.protocol, after)
     return Outcome(result=_shape(group_attributes(changed)), puts=(changed,) if changed != found else ())
 
 

@@ -1,4 +1,4 @@
-"""Security groups and the IP address type of a load balancer: SetSecurityGroups, SetIpAddressType."""
+"""Security groups of a load balancer: SetSecurityGroups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from rookery.api.errors import unsupported
 from rookery.api.handlers.balancer_arns import find_balancer
 from rookery.api.handlers.balancer_shape import consumers_shape, interface_in
 from rookery.api.handlers.balancer_zones import wrong_configuration
@@ -49,17 +48,3 @@ def set_security_groups(request: Request, view: View) -> Outcome:
         result={"SecurityGroupIds": list(groups), **consumers_shape(changed)},
         puts=(changed, *interfaces) if changed != balancer else (),
     )
-
-
-@balancing_operation("SetIpAddressType")
-def set_ip_address_type(request: Request, view: View) -> Outcome:
-    """It is ipv4 already."""
-    find_balancer(view, request.parameters["LoadBalancerArn"])
-    check_address_type(request.parameters["IpAddressType"])
-    return Outcome(result={"IpAddressType": "ipv4"})
-
-
-def check_address_type(kind: str) -> None:
-    """Raises UnsupportedOperation."""
-    if kind != "ipv4":
-        raise unsupported(f"The IP address type '{kind}' is not supported by Rookery yet, only 'ipv4'.")

@@ -26,6 +26,7 @@ def names_of(
 ) -> PrivateZone:
     """`without`: a VPC that goes."""
     addresses = {zone.zone: address_in(view, balancer, zone, fronts) for zone in balancer.zones}
+    ipv6 = {zone.zone: address for zone in balancer.zones if (address := interface_in(view, zone, fronts).first_ipv6)}
     answering = _answering(view, balancer)
     return PrivateZone(
         account=balancer.account,
@@ -34,7 +35,7 @@ def names_of(
         created=balancer.created,
         name=zone_name(balancer),
         vpc_ids=tuple(sorted(vpc.id for vpc in view.all(Vpc) if vpc.id != without)),
-        records=records_of(balancer, addresses, answering),
+        records=records_of(balancer, addresses, ipv6, answering),
         of=balancer.id,
         is_public=True,
     )

@@ -74,7 +74,7 @@ def balancer_shape(
         "State": {"Code": state_of(view, balancer)},
         "Type": "network",
         "AvailabilityZones": zones_shape(view, balancer, fronts),
-        "IpAddressType": "ipv4",
+        "IpAddressType": balancer.address_type,
         "EnablePrefixForIpv6SourceNat": "off",
         **_groups_shape(balancer),
     }
@@ -108,6 +108,8 @@ def _zone_shape(view: View, zone: BalancerZone, fronts: Fronts) -> dict[str, Any
         address = {"PrivateIPv4Address": zone.private_address}
     elif zone.allocation_id and (association := primary_association(view, interface)):
         address = {"IpAddress": association.public, "AllocationId": zone.allocation_id}
+    if zone.ipv6_address:
+        address["IPv6Address"] = zone.ipv6_address
     return {
         "ZoneName": zone.zone,
         "SubnetId": zone.subnet_id,

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import Place, place_in
+from rookery.api.handlers.cells import Place, Placing
 from rookery.api.handlers.elastic_ip_associations import disassociated
 from rookery.api.handlers.managed_interfaces import new_managed_interface
 from rookery.api.handlers.public_pools import free_addresses
 from rookery.api.handlers.vpc_gateways import internet_gateway_of
 from rookery.api.operation import ApiError, Request, View
-from rookery.model.balancers import BalancerZone, LoadBalancer
+from rookery.model.balancers import DUALSTACK, BalancerZone, LoadBalancer
 from rookery.model.objects import (
     CellAttachment,
     ElasticIp,
@@ -33,6 +33,7 @@ class WantedZone(NamedTuple):
     subnet: Subnet
     elastic_ip: ElasticIp | None = None
     private_address: str = ""  # empty: any
+    ipv6_address: str = ""  # empty: any
 
 
 class Built(NamedTuple):
@@ -76,9 +77,8 @@ def _mappings(request: Request) -> Sequence[dict[str, Any]]:
 
 
 def _wanted(view: View, mapping: dict[str, Any], is_internal: bool) -> WantedZone:
-    for name in ("IPv6Address", "SourceNatIpv6Prefix"):
-        if mapping.get(name):
-            raise unsupported(f"The parameter {name} is not supported by Rookery yet.")
+    if mapping.get("SourceNatIpv6Prefix"):
+        raise unsupported("The parameter SourceNatIpv6Prefix is not supported by Rookery yet.")
     subnet_id = mapping.get("SubnetId") or ""
     subnet = view.get(Subnet, subnet_id)
     if subnet is None:
@@ -93,7 +93,7 @@ def _wanted(view: View, mapping: dict[str, Any], is_internal: bool) -> WantedZon
     elastic_ip = view.get(ElasticIp, allocation_id) if allocation_id else None
     if allocation_id and elastic_ip is None:
         raise ApiError("AllocationIdNotFound", f"The allocation ID '{allocation_id[:80]}' does not exist")
-    return WantedZone(subnet, elastic_ip, private)
+    return WantedZone(subnet, elastic_ip, private, mapping.get("IPv6Address") or "")
 
 
 def wrong_configuration(why: str) -> ApiError:
@@ -106,8 +106,9 @@ def build_zones(request: Request, view: View, balancer: LoadBalancer, wanted: Se
     zones: list[BalancerZone] = []
     puts: list[Resource] = []
     shards: dict[str, Shard] = {}
+    placing = Placing(request, view, "Load balancing")
     for each in wanted:
-        place = _place(view, each.subnet)
+        place = _place(placing, each.subnet)
         shards |= {shard.cell: shard for shard in place.shards}
         interface = _interface(request, view, balancer, each, place.cell.name)
         if each.elastic_ip:
@@ -126,13 +127,14 @@ def _zone(wanted: WantedZone, interface: NetworkInterface) -> BalancerZone:
         interface_id=interface.id,
         allocation_id=wanted.elastic_ip.id if wanted.elastic_ip else "",
         private_address=interface.primary if wanted.private_address else "",
+        ipv6_address=interface.first_ipv6 if wanted.ipv6_address else "",
     )
 
 
-def _place(view: View, subnet: Subnet) -> Place:
+def _place(placing: Placing, subnet: Subnet) -> Place:
     """Raises AvailabilityZoneNotSupported, InsufficientCapacity."""
     try:
-        return place_in(view, subnet.zone, "Load balancing")
+        return placing.place(subnet.zone)
     except ApiError as error:
         raise ApiError("AvailabilityZoneNotSupported", error.message) from error
 
@@ -150,7 +152,26 @@ def _interface(
         attachment=CellAttachment(cell=cell, of=balancer.id),
         description=f"ELB {balancer.path}",
         groups=balancer.groups,
+        ipv6_addresses=ipv6_addresses(view, balancer, wanted, interface_id),
     )
+
+
+def ipv6_addresses(view: View, balancer: LoadBalancer, wanted: WantedZone, seed: str) -> tuple[str, ...]:
+    """One where the balancer is to have both families. Raises InvalidConfigurationRequest, InvalidSubnet."""
+    if balancer.address_type != DUALSTACK:
+        if wanted.ipv6_address:
+            raise wrong_configuration("IPv6 addresses can only be specified for a dualstack load balancer")
+        return ()
+    if not wanted.subnet.ipv6_cidr_associations:
+        why = f"The subnet '{wanted.subnet.id}' has no IPv6 CIDR block, which a dualstack load balancer needs"
+        raise ApiError("InvalidSubnet", why)
+    addresses = addresses_of(view, wanted.subnet).ipv6
+    if not wanted.ipv6_address:
+        return tuple(addresses.draw(1, seed))
+    try:
+        return (addresses.take(wanted.ipv6_address),)
+    except ApiError as error:  # in the words of EC2
+        raise wrong_configuration(error.message) from error
 
 
 def _address(view: View, wanted: WantedZone, seed: str) -> str:

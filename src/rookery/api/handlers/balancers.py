@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from rookery.api.errors import unsupported
+from rookery.api.handlers.balancer_address_type import checked_address_type, refuse_source_nat
 from rookery.api.handlers.balancer_arns import find_balancer, is_there, new_id, not_found
-from rookery.api.handlers.balancer_groups import check_address_type, checked_groups
+from rookery.api.handlers.balancer_groups import checked_groups
 from rookery.api.handlers.balancer_names import checked_name, checked_tags
 from rookery.api.handlers.balancer_pages import balancing_page
 from rookery.api.handlers.balancer_resolution import names_id, names_of
@@ -17,7 +18,7 @@ from rookery.api.handlers.balancer_zones import WantedZone, build_zones, left_by
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.operation import ApiError, Outcome, Request, View, balancing_operation
 from rookery.intent.balancer_attributes import DELETION_PROTECTION, balancer_attributes, is_on
-from rookery.model.balancers import Listener, LoadBalancer
+from rookery.model.balancers import IPV4, Listener, LoadBalancer
 from rookery.model.objects import PrivateZone, VpcEndpointService
 
 MOST_AT_ONCE = 20
@@ -31,7 +32,7 @@ def create_load_balancer(request: Request, view: View) -> Outcome:
     """The same call again answers what the first one made."""
     parameters = request.parameters
     check_type(parameters.get("Type", "application"))
-    check_address_type(parameters.get("IpAddressType", "ipv4"))
+    refuse_source_nat(parameters.get("EnablePrefixForIpv6SourceNat", "off"))
     honour_only(parameters, _HONOURED, _TRUE_ANYWAY)
     name = checked_name(parameters["Name"], "load balancer")
     is_internal = parameters.get("Scheme") == "internal"
@@ -48,6 +49,7 @@ def create_load_balancer(request: Request, view: View) -> Outcome:
         is_internal=is_internal,
         zones=(),
         groups=checked_groups(view, parameters.get("SecurityGroups") or (), vpc_id),
+        address_type=checked_address_type(parameters.get("IpAddressType", IPV4)),
     )
     before = next((one for one in view.all(LoadBalancer) if one.name == name), None)
     if before is not None:
@@ -75,7 +77,7 @@ def check_type(kind: str) -> None:
 
 def _check_same(view: View, before: LoadBalancer, asked: LoadBalancer, wanted: Sequence[WantedZone]) -> None:
     """Addresses that the call leaves open may be any."""
-    settings = [(one.is_internal, set(one.groups), one.tags) for one in (before, asked)]
+    settings = [(one.is_internal, set(one.groups), one.tags, one.address_type) for one in (before, asked)]
     if settings[0] != settings[1] or not _same_zones(view, before, wanted):
         why = f"A load balancer with the same name '{before.name}' exists, but with different settings"
         raise ApiError("DuplicateLoadBalancerName", why)
@@ -87,6 +89,7 @@ def _same_zones(view: View, before: LoadBalancer, wanted: Sequence[WantedZone]) 
     return all(
         zone.allocation_id == (each.elastic_ip.id if each.elastic_ip else "")
         and each.private_address in ("", interface_in(view, zone).primary)
+        and each.ipv6_address in ("", interface_in(view, zone).first_ipv6)
         for zone, each in zip(before.zones, wanted, strict=True)
     )
 

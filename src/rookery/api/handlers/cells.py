@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import string
+from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
-from rookery.api.operation import ApiError, View
+from rookery.api.operation import ApiError, Request, View
+from rookery.api.room import fullness
 from rookery.hyperplane.shards import choose_shard
 from rookery.model.objects import Cell, CellAttachment, NetworkInterface, Shard
 
@@ -15,23 +18,55 @@ class Place(NamedTuple):
     shards: tuple[Shard, ...]  # the account's, where it had none in this cell
 
 
-def place_in(view: View, zone: str, service: str) -> Place:
-    """For the view's account. `service`: as it stands in the message. Raises NotAvailableInZone, InsufficientCapacity."""
-    number = string.ascii_lowercase.index(zone[-1])
-    cell = next((one for one in view.cells() if number in one.zones), None)
-    if cell is None:
-        why = f"{service} is not available in this availability zone: no cell of Hyperplane serves {zone}."
-        raise ApiError("NotAvailableInZone", why)
+class Placing:
+    """Finds the cells in which the new interfaces of one request are to live: of those that serve the zone and take anything new, the
+    emptiest; of what the request itself has placed already that counts, too. Who lives in a cell stays there.
+
+    `service`: as it stands in messages."""
+
+    def __init__(self, request: Request, view: View, service: str):
+        self._request = request
+        self._view = view
+        self._service = service
+        self._placed = Counter[str]()
+
+    def place(self, zone: str, among: Collection[str] = ()) -> Place:
+        """For one interface of the view's account. `among`: names of cells; empty: any. Raises NotAvailableInZone, InsufficientCapacity."""
+        number = string.ascii_lowercase.index(zone[-1])
+        serving = [one for one in self._view.cells() if number in one.zones]
+        if not serving:
+            why = f"{self._service} is not available in this availability zone: no cell of Hyperplane serves {zone}."
+            raise ApiError("NotAvailableInZone", why)
+        possible = [one for one in serving if self._takes(one) and (not among or one.name in among)]
+        if not possible:
+            names = ", ".join(sorted(one.name for one in serving))
+            why = f"There is not enough capacity to fulfill the request: no cell that serves {zone} takes it ({names})."
+            raise ApiError("InsufficientCapacity", why, status=500)
+        chosen = possible[0] if len(possible) == 1 else min(possible, key=self._rank)
+        self._placed[chosen.name] += 1
+        return Place(chosen, _shards(self._view, chosen))
+
+    def _takes(self, cell: Cell) -> bool:
+        return not cell.closed and cell.name not in self._request.full_cells and bool(_takers(cell))
+
+    def _rank(self, cell: Cell) -> tuple[bool, tuple[float, int], str]:
+        """A cell in which no node is known to live comes last."""
+        status = self._view.cell_status(cell.name)
+        return not (status and status.nodes), fullness(self._view, cell.name, self._placed[cell.name]), cell.name
+
+
+def _takers(cell: Cell) -> list[str]:
+    return [name for name in cell.nodes if name and name not in cell.draining]
+
+
+def _shards(view: View, cell: Cell) -> tuple[Shard, ...]:
+    """A new one, apart from those of others in this cell; none: the account has one."""
     shards = view.shards(cell.name)
     if view.account in shards:
-        return Place(cell, ())
-    nodes = [name for name in cell.nodes if name and name not in cell.draining]
-    if not nodes:
-        why = f"There is not enough capacity to fulfill the request: the cell {cell.name} has no node."
-        raise ApiError("InsufficientCapacity", why, status=500)
+        return ()
     others = {account: shard.nodes for account, shard in shards.items()}
-    chosen = choose_shard(nodes, cell.shard_size, others)
-    return Place(cell, (Shard(cell=cell.name, account=view.account, nodes=chosen),))
+    chosen = choose_shard(_takers(cell), cell.shard_size, others)
+    return (Shard(cell=cell.name, account=view.account, nodes=chosen),)
 
 
 def works_by(view: View, attachment: CellAttachment, revision: int) -> bool:

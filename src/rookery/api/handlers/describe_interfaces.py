@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rookery.api.describe import describe
-from rookery.api.filters import Filters, Value
+from rookery.api.errors import not_found
+from rookery.api.filters import Filters, Value, apply_filters
 from rookery.api.handlers.interface_groups import GROUP_FILTERS
 from rookery.api.handlers.interface_shape import any_attachment, interface_shape, status_of
 from rookery.api.handlers.managed_interfaces import REQUESTER, is_managed
 from rookery.api.handlers.public_addresses import ASSOCIATION_FILTERS
 from rookery.api.handlers.timestamps import iso
+from rookery.api.lookup import find_all
 from rookery.api.operation import Outcome, Request, View, operation
+from rookery.api.pages import page
 from rookery.intent.names import private_dns_name
 from rookery.intent.zones import zone_id
 from rookery.model.objects import NetworkInterface
@@ -65,12 +67,12 @@ FILTERS: Filters = {
 
 @operation("DescribeNetworkInterfaces")
 def describe_network_interfaces(request: Request, view: View) -> Outcome:
-    return describe(
-        request,
-        view,
-        NetworkInterface,
-        "NetworkInterfaceIds",
-        "NetworkInterfaces",
-        lambda found, view: interface_shape(view, found),
-        FILTERS,
-    )
+    """A regional NAT gateway's are in no subnet, and nobody is told of them."""
+    ids = request.parameters.get("NetworkInterfaceIds")
+    found = find_all(view, NetworkInterface, ids) if ids else view.all(NetworkInterface)
+    hidden = [one.id for one in found if not one.subnet_id]
+    if ids and hidden:
+        raise not_found(NetworkInterface.PREFIX, *hidden)
+    seen = [one for one in found if one.subnet_id] if hidden else found
+    shown = page(request, apply_filters(seen, request.parameters.get("Filters"), FILTERS, view), "NetworkInterfaceIds")
+    return Outcome(result=shown.result("NetworkInterfaces", [interface_shape(view, one) for one in shown.items]))

@@ -24,6 +24,8 @@ from rookery.api.pages import created_and_id
 from rookery.api.tags import render_tags, tags_for
 from rookery.model.objects import ElasticIp, NetworkInterface, Vpc
 
+OF_REGIONAL_NAT = "rnat"  # ServiceManaged
+
 
 @operation("AllocateAddress")
 def allocate_address(request: Request, view: View) -> Outcome:
@@ -163,9 +165,9 @@ FILTERS = {
     "domain": lambda _one, _view: "vpc",
     "instance-id": _instance_of,
     "network-border-group": lambda one, _view: one.region,
-    "network-interface-id": lambda one, _view: one.interface_id or None,
-    "network-interface-owner-id": lambda one, _view: one.account if one.interface_id else None,
-    "private-ip-address": lambda one, _view: one.private_address or None,
+    "network-interface-id": lambda one, view: one.interface_id if _visible_interface(one, view) else None,
+    "network-interface-owner-id": lambda one, view: one.account if _visible_interface(one, view) else None,
+    "private-ip-address": lambda one, view: one.private_address if _visible_interface(one, view) else None,
     "public-ip": lambda one, _view: one.address,
 }
 
@@ -183,6 +185,12 @@ def describe_addresses(request: Request, view: View) -> Outcome:
     )
 
 
+def _visible_interface(one: ElasticIp, view: View) -> bool:
+    """A regional NAT gateway's is in no subnet, and nobody is told of it."""
+    interface = view.get(NetworkInterface, one.interface_id)
+    return interface is not None and bool(interface.subnet_id)
+
+
 def render_address(one: ElasticIp, view: View) -> dict[str, Any]:
     shape = {
         "AllocationId": one.id,
@@ -190,10 +198,13 @@ def render_address(one: ElasticIp, view: View) -> dict[str, Any]:
         "Domain": "vpc",
         "PublicIpv4Pool": one.pool,
         "NetworkBorderGroup": one.region,
+        **({"ServiceManaged": OF_REGIONAL_NAT} if one.managed_by else {}),
         "Tags": render_tags(one.tags),
     }
     if not one.association_id:
         return shape
+    if not _visible_interface(one, view):
+        return {**shape, "AssociationId": one.association_id}
     return {
         **shape,
         "AssociationId": one.association_id,

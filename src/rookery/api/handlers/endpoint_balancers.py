@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rookery.api.operation import ApiError, View
 from rookery.model.balancers import LoadBalancer
-from rookery.model.objects import VpcEndpointService
+from rookery.model.objects import NetworkInterface, VpcEndpointService
 
 _ARN = re.compile(r"arn:aws:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer/net/[^/]+/[0-9a-f]{16}\Z")
 
@@ -25,6 +25,10 @@ class Balancer(Protocol):
 
     @property
     def vpc_id(self) -> str: ...
+
+    @property
+    def address_type(self) -> str:
+        """ipv4, dualstack"""
 
     @property
     def interfaces(self) -> Mapping[str, str]:
@@ -46,6 +50,14 @@ def balancers_of(view: View, service: VpcEndpointService) -> list[Balancer]:
 def zones_of(view: View, service: VpcEndpointService) -> list[str]:
     """In which endpoints can be: sorted names."""
     return sorted({zone for one in balancers_of(view, service) for zone in one.interfaces})
+
+
+def cells_of(view: View, service: VpcEndpointService, zone: str) -> set[str]:
+    """Names of those in which the service's balancers of the zone live: an endpoint sends on in the name of one of them, and only a cell
+    that has both can do that."""
+    fronts = {one.interfaces[zone] for one in balancers_of(view, service) if zone in one.interfaces}
+    held = (one for one in view.everybodys(NetworkInterface) if one.id in fronts)
+    return {one.cell_attachment.cell for one in held if one.cell_attachment}
 
 
 def find_balancer(view: View, arn: str) -> Balancer:

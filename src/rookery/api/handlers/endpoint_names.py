@@ -27,15 +27,29 @@ def base_name(service: VpcEndpointService) -> str:
 def wanted_names(
     endpoint: VpcEndpoint, service: VpcEndpointService, interfaces: Iterable[NetworkInterface]
 ) -> dict[str, tuple[str, ...]]:
-    """Name -> addresses; none without an address."""
+    """Name -> addresses, of both families; none without an address."""
     ordered = sorted(interfaces, key=lambda one: one.zone)
-    everywhere = tuple(one.primary for one in ordered)
+    everywhere = tuple(address for one in ordered for address in _addresses(endpoint, one))
     if not everywhere:
         return {}
     base = base_name(service)
     names = {f"{endpoint.name}.{base}": everywhere}
-    names |= {f"{endpoint.name}-{one.zone}.{base}": (one.primary,) for one in ordered}
+    names |= {f"{endpoint.name}-{one.zone}.{base}": _addresses(endpoint, one) for one in ordered}
     return {**names, service.private_dns_name: everywhere} if endpoint.private_dns else names
+
+
+def _addresses(endpoint: VpcEndpoint, interface: NetworkInterface) -> tuple[str, ...]:
+    """To which the endpoint's names lead."""
+    ipv4 = (interface.primary,) if endpoint.dns_record_type != "ipv6" else ()
+    ipv6 = interface.ipv6_addresses[:1] if endpoint.dns_record_type != "ipv4" else ()
+    return (*ipv4, *ipv6)
+
+
+def _records(name: str, addresses: Iterable[str]) -> tuple[DnsRecord, ...]:
+    held: dict[str, list[str]] = {}
+    for address in addresses:
+        held.setdefault("AAAA" if ":" in address else "A", []).append(address)
+    return tuple(DnsRecord(name=name, kind=kind, values=tuple(values), ttl=TTL_SECONDS) for kind, values in held.items())
 
 
 def zones_for(
@@ -51,7 +65,7 @@ def zones_for(
             created=held[name].created if name in held else request.now,
             name=name,
             vpc_ids=(endpoint.vpc_id,),
-            records=(DnsRecord(name=name, kind="A", values=addresses, ttl=TTL_SECONDS),),
+            records=_records(name, addresses),
             of=endpoint.id,
             is_public=name.startswith(endpoint.name),  # not the private one
         )

@@ -18,14 +18,14 @@ CONFIGURATION_FILTERS: Filters = {
     "service-id": lambda one, _view: one.id,
     "service-name": lambda one, _view: one.name,
     "service-state": lambda _one, _view: "Available",
-    "supported-ip-address-types": lambda _one, _view: "ipv4",
+    "supported-ip-address-types": lambda one, _view: list(one.address_types),
 }
 SERVICE_FILTERS: Filters = {
     "owner": lambda one, _view: one.account,
     "service-name": lambda one, _view: one.name,
     "service-region": lambda one, _view: one.region,
     "service-type": lambda _one, _view: "Interface",
-    "supported-ip-address-types": lambda _one, _view: "ipv4",
+    "supported-ip-address-types": lambda one, _view: list(one.address_types),
 }
 
 
@@ -66,6 +66,6 @@ def _common(one: VpcEndpointService, view: View) -> dict[str, Any]:
         "ManagesVpcEndpoints": False,
         "BaseEndpointDnsNames": [base_name(one)],
         "PrivateDnsName": one.private_dns_name or None,
-        "SupportedIpAddressTypes": ["ipv4"],
+        "SupportedIpAddressTypes": list(one.address_types),
         "Tags": render_tags(one.tags),
     }

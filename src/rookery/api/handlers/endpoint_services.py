@@ -26,7 +26,10 @@ from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import tags_for
+from rookery.model.balancers import DUALSTACK, IPV4, IPV6
 from rookery.model.objects import AllowedPrincipal, VpcEndpointService
+
+SERVICE_TYPES = (IPV4, IPV6)
 
 
 @operation("CreateVpcEndpointServiceConfiguration")
@@ -35,8 +38,8 @@ def create_vpc_endpoint_service_configuration(request: Request, view: View) -> O
     _refuse_gateway_balancers(parameters)
     honour_only(
         parameters,
-        {"AcceptanceRequired", "NetworkLoadBalancerArns", "PrivateDnsName", "TagSpecifications"},
-        {"SupportedIpAddressTypes": ("ipv4",), "SupportedRegions": (request.region,)},
+        {"AcceptanceRequired", "NetworkLoadBalancerArns", "PrivateDnsName", "TagSpecifications", "SupportedIpAddressTypes"},
+        {"SupportedRegions": (request.region,)},
     )
     if len(view.all(VpcEndpointService)) >= request.quotas.endpoint_services:
         why = "The maximum number of VPC endpoint services has been reached."
@@ -45,6 +48,8 @@ def create_vpc_endpoint_service_configuration(request: Request, view: View) -> O
     if not arns:
         raise _needs_a_balancer()
     named = parameters.get("PrivateDnsName")
+    types = checked_types(parameters.get("SupportedIpAddressTypes") or (IPV4,))
+    _check_carried(view, types, arns)
     made = VpcEndpointService(
         account=request.account,
         region=request.region,
@@ -54,8 +59,39 @@ def create_vpc_endpoint_service_configuration(request: Request, view: View) -> O
         balancers=tuple(arns),
         acceptance_required=parameters.get("AcceptanceRequired", True),
         private_dns_name=given_name(named) if named else "",
+        address_types=types,
     )
     return Outcome(result=_created(request, made, view), puts=(made,))
+
+
+def checked_types(asked: Iterable[str]) -> tuple[str, ...]:
+    """Each once. Raises InvalidParameter."""
+    given = set(asked)
+    if wrong := sorted(given - set(SERVICE_TYPES)):
+        why = f"Invalid supported IP address type: '{wrong[0][:80]}'. Valid values are ipv4 and ipv6."
+        raise ApiError("InvalidParameter", why)
+    return tuple(one for one in SERVICE_TYPES if one in given)
+
+
+def _check_carried(view: View, types: Collection[str], arns: Iterable[str]) -> None:
+    """Endpoints get as many families as all of the balancers take. Raises InvalidParameter."""
+    if not types:
+        raise ApiError("InvalidParameter", "At least one supported IP address type is required.")
+    narrow = [arn for arn in arns if find_balancer(view, arn).address_type != DUALSTACK]
+    if IPV6 in types and narrow:
+        why = f"The network load balancer '{narrow[0]}' must have the IP address type dualstack for a service that supports ipv6"
+        raise ApiError("InvalidParameter", why)
+
+
+def _types_after(view: View, found: VpcEndpointService, parameters: dict[str, Any]) -> tuple[str, ...]:
+    """Raises InvalidParameter, ExistingVpcEndpointConnections."""
+    removed = set(checked_types(parameters.get("RemoveSupportedIpAddressTypes") or ()))
+    added = checked_types(parameters.get("AddSupportedIpAddressTypes") or ())
+    after = checked_types([one for one in (*found.address_types, *added) if one not in removed])
+    if set(found.address_types) - set(after) and any(not one.takes(after) for one in view.endpoints_of(found.id)):
+        why = f"Service {found.id} has existing active VPC Endpoint connections"
+        raise ApiError("ExistingVpcEndpointConnections", why)
+    return after
 
 
 def _refuse_gateway_balancers(parameters: dict[str, Any]) -> None:
@@ -118,8 +154,10 @@ def modify_vpc_endpoint_service_configuration(request: Request, view: View) -> O
             "RemoveNetworkLoadBalancerArns",
             "PrivateDnsName",
             "RemovePrivateDnsName",
+            "AddSupportedIpAddressTypes",
+            "RemoveSupportedIpAddressTypes",
         },
-        {"AddSupportedIpAddressTypes": ("ipv4",), "AddSupportedRegions": (request.region,)},
+        {"AddSupportedRegions": (request.region,)},
     )
     found = find(view, VpcEndpointService, parameters["ServiceId"])
     removed = set(parameters.get("RemoveNetworkLoadBalancerArns") or [])
@@ -129,11 +167,14 @@ def modify_vpc_endpoint_service_configuration(request: Request, view: View) -> O
     if not balancers:
         raise _needs_a_balancer()
     _check_unused(view, found, removed & set(found.balancers))
+    types = _types_after(view, found, parameters)
+    _check_carried(view, types, balancers)
     changed = replace(
         found,
         balancers=balancers,
         acceptance_required=parameters.get("AcceptanceRequired", found.acceptance_required),
         private_dns_name=_name_after(view, found, parameters),
+        address_types=types,
     )
     return Outcome(result={"Return": True}, puts=(changed,) if changed != found else ())
 

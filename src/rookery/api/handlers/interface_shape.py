@@ -39,6 +39,8 @@ def interface_shape(view: View, interface: NetworkInterface) -> dict[str, Any]:
     }
     if is_managed(interface):
         shape["RequesterId"] = REQUESTER
+    if interface.ipv6_addresses and interface.interface_type == "vpc_endpoint":
+        shape["DenyAllIgwTraffic"] = True
     if interface.ipv6_addresses:
         shape["Ipv6Address"] = interface.ipv6_addresses[0]
     return shape

@@ -10,8 +10,14 @@ from rookery.api.handlers.balancer_arns import find_group, group_arn
 from rookery.api.handlers.balancer_zones import wrong_configuration
 from rookery.api.handlers.target_limits import check_balancer
 from rookery.api.operation import ApiError, Request, View
-from rookery.intent.balancer_attributes import PRESERVE_CLIENT, PROXY_PROTOCOL, STICKY, group_attributes
-from rookery.model.balancers import Forward, Listener, LoadBalancer, TargetGroup
+from rookery.intent.balancer_attributes import (
+    PRESERVE_CLIENT,
+    PROXY_PROTOCOL,
+    STICKY,
+    group_attributes,
+    is_on,
+)
+from rookery.model.balancers import IPV4, IPV6, Forward, Listener, LoadBalancer, TargetGroup
 
 MOST_GROUPS = 5  # of one action
 MOST_WEIGHT = 999
@@ -84,6 +90,7 @@ def check_listener(request: Request, view: View, balancer: LoadBalancer, listene
             why = f"Target group '{group_arn(group)}' is used by another load balancer already"
             raise ApiError("TargetGroupAssociationLimit", why)
     check_agreement(groups)
+    check_family(balancer, listener.protocol, groups)
     check_balancer(request, view, balancer, groups)
 
 
@@ -92,11 +99,28 @@ def check_agreement(groups: Iterable[TargetGroup]) -> None:
     known = list(groups)
     if len({group.protocol for group in known}) > 1:
         raise wrong_configuration("All target groups of an action must have the same protocol")
+    if len({group.address_type for group in known}) > 1:
+        raise wrong_configuration("All target groups of an action must have the same IP address type")
     for name in (PRESERVE_CLIENT, STICKY, PROXY_PROTOCOL):
         if len({group_attributes(group)[name] for group in known}) > 1:
             raise unsupported(
                 f"Target groups of one listener that differ in {name} are not supported by Rookery yet."
             )
+
+
+def check_family(balancer: LoadBalancer, protocol: str, groups: Iterable[TargetGroup]) -> None:
+    """Of a listener of this protocol. Datagrams need a prefix of IPv6 addresses to be hidden behind, at AWS. Raises
+    InvalidConfigurationRequest, UnsupportedOperation."""
+    if balancer.address_type == IPV4:
+        if any(group.address_type == IPV6 for group in groups):
+            why = "Target groups of the IP address type ipv6 can only be used with dualstack load balancers"
+            raise wrong_configuration(why)
+        return
+    if protocol != "TCP":
+        why = f"A listener of {protocol} on a dualstack load balancer needs a prefix for IPv6 source NAT, which is not enabled"
+        raise wrong_configuration(why)
+    if any(is_on(group_attributes(group), PROXY_PROTOCOL) for group in groups):
+        raise unsupported("Proxy protocol v2 on a dualstack load balancer is not supported by Rookery yet.")
 
 
 def actions_shape(view: View, forwards: Sequence[Forward]) -> list[dict[str, Any]]:

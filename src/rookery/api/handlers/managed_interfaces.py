@@ -22,6 +22,7 @@ def new_managed_interface(
     description: str,
     groups: tuple[str, ...] = (),
     source_dest_check: bool = False,
+    ipv6_addresses: tuple[str, ...] = (),
 ) -> NetworkInterface:
     """`source_dest_check`: the cell speaks in its name with its own addresses only."""
     return NetworkInterface(
@@ -34,6 +35,7 @@ def new_managed_interface(
         zone=home.zone,
         mac=request.ids.mac(),
         addresses=addresses,
+        ipv6_addresses=ipv6_addresses,
         groups=groups,
         description=description,
         source_dest_check=source_dest_check,

@@ -22,19 +22,31 @@ from rookery.api.handlers.nat_gateway_wishes import (
     chosen_elastic_ips,
     invalid_parameter_of,
 )
+from rookery.api.handlers.nat_gateway_zones import (
+    asked_zone,
+    associated,
+    check_gateway_quota,
+    check_zone_count,
+    free_private_addresses,
+    joined,
+    placing_of,
+    zone_addresses,
+)
 from rookery.api.handlers.nat_gateways import bound_to, new_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
-from rookery.model.objects import ElasticIp, NatAddress, NatGateway, NetworkInterface, Subnet
+from rookery.model.objects import ElasticIp, NatAddress, NatGateway, NetworkInterface, Shard, Subnet
 
+ZONES = ("AvailabilityZone", "AvailabilityZoneId")
 DRAIN_SECONDS = 350  # AWS's default; its model allows 1 to 4000
 
 
 @operation("AssociateNatGatewayAddress")
 def associate_nat_gateway_address(request: Request, view: View) -> Outcome:
-    honour_only(request.parameters, {"NatGatewayId", "AllocationIds", "PrivateIpAddresses"})
+    honour_only(request.parameters, {"NatGatewayId", "AllocationIds", "PrivateIpAddresses", *ZONES})
     found = _changeable(request, view, PUBLIC)
+    _check_mode(request, found)
     wanted = [str(parse_address(one)) for one in request.parameters.get("PrivateIpAddresses") or []]
     elastic_ips = chosen_elastic_ips(view, request.parameters["AllocationIds"], wanted)
     if not elastic_ips:
@@ -43,6 +55,8 @@ def associate_nat_gateway_address(request: Request, view: View) -> Outcome:
     if busy is not None:
         why = f"Elastic IP address {busy.id} is already associated"
         raise ApiError("Resource.AlreadyAssociated", why)
+    if found.is_regional:
+        return _grown_in_zone(request, view, found, elastic_ips)
     return _grown(request, view, found, wanted=wanted, count=len(elastic_ips), elastic_ips=elastic_ips)
 
 
@@ -73,6 +87,40 @@ def _changeable(request: Request, view: View, connectivity: str) -> NatGateway:
         why = f"Service is currently {changing[0].status.upper()} the following {what}: [{names}]."
         raise ApiError("OperationInProgress", why)
     return found
+
+
+def _check_mode(request: Request, found: NatGateway) -> None:
+    """Raises InvalidParameter."""
+    if found.is_regional and found.automatic:
+        raise invalid_parameter_of(f"The NAT gateway {found.id} is in the automatic mode: its addresses come and go by themselves")
+    unfit = ("PrivateIpAddresses",) if found.is_regional else ZONES
+    given = next((name for name in unfit if request.parameters.get(name)), "")
+    if given:
+        kind = "regional" if found.is_regional else "zonal"
+        raise invalid_parameter_of(f"{given} cannot be specified for the {kind} NAT gateway {found.id}")
+
+
+def _grown_in_zone(request: Request, view: View, found: NatGateway, elastic_ips: Sequence[ElasticIp]) -> Outcome:
+    """Where it has been before, or in another zone, which it serves from then on."""
+    zone = asked_zone(request, view, request.parameters)
+    held = next((one for one in found.zones if one.zone == zone), None)
+    check_zone_count(request, sum(one.zone == zone for one in found.addresses) + len(elastic_ips))
+    if held is None:
+        check_gateway_quota(request, view, zone)
+        part = joined(request, view, found, zone, elastic_ips, placing=placing_of(request, view))
+        grown = replace(found, zones=(*found.zones, part.zone), addresses=(*found.addresses, *part.addresses))
+        return _answer(grown, part.addresses, puts=(part.interface, *part.elastic_ips), shards=part.shards)
+    interface = find(view, NetworkInterface, held.interface_id)
+    private = free_private_addresses(view, len(elastic_ips), seed=f"{interface.id} {request.now}")
+    new = zone_addresses(request, zone, private, elastic_ips)
+    return _answer(
+        replace(found, addresses=(*found.addresses, *new)),
+        new,
+        puts=(
+            replace(interface, addresses=(*interface.addresses, *private)),
+            *associated(elastic_ips, new, interface.id),
+        ),
+    )
 
 
 def _grown(
@@ -107,6 +155,7 @@ def disassociate_nat_gateway_address(request: Request, view: View) -> Outcome:
     for one in request.parameters["AssociationIds"]:
         check_id("eipassoc", one)
     found = _changeable(request, view, PUBLIC)
+    _check_mode(request, found)
     wanted = set(request.parameters["AssociationIds"])
     unknown = sorted(wanted - {one.association_id for one in found.addresses})
     if unknown:
@@ -136,6 +185,8 @@ def _draining(
         raise missing_parameter("AssociationIds" if status == DISASSOCIATING else "PrivateIpAddresses")
     if any(one.is_primary and name(one) in wanted for one in found.addresses):
         raise invalid_parameter_of(f"The primary IP address of the NAT gateway {found.id} cannot be removed")
+    if all(name(one) in wanted for one in found.addresses):
+        raise invalid_parameter_of(f"The last IP address of the NAT gateway {found.id} cannot be removed")
     until = request.now + (request.parameters.get("MaxDrainDurationSeconds") or DRAIN_SECONDS)
     after = tuple(
         replace(one, status=status, drain_until=until) if name(one) in wanted else one
@@ -144,9 +195,12 @@ def _draining(
     return _answer(replace(found, addresses=after), [one for one in after if name(one) in wanted])
 
 
-def _answer(after: NatGateway, changed: Sequence[NatAddress], puts: tuple[Any, ...] = ()) -> Outcome:
+def _answer(
+    after: NatGateway, changed: Sequence[NatAddress], puts: tuple[Any, ...] = (), shards: tuple[Shard, ...] = ()
+) -> Outcome:
     """`NatGatewayAddresses`: those that the request was about."""
     return Outcome(
         result={"NatGatewayId": after.id, "NatGatewayAddresses": address_shapes(after, changed)},
         puts=(after, *puts),
+        shards=shards,
     )

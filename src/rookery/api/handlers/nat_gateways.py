@@ -1,4 +1,4 @@
-"""CreateNatGateway, DescribeNatGateways, DeleteNatGateway. Zonal ones only: what is in one subnet.
+"""CreateNatGateway, DescribeNatGateways, DeleteNatGateway. How regional ones are made is in regional_nat_gateways.
 
 What AWS finds out later is found out at once here, and told as AWS does: the answer says pending, and the gateway is failed. The
 rest of a gateway's life is in nat_gateway_state.
@@ -14,26 +14,27 @@ from msgspec.structs import replace
 from rookery.api.errors import missing_parameter
 from rookery.api.filters import apply_filters
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import place_in
+from rookery.api.handlers.cells import Placing
 from rookery.api.handlers.managed_interfaces import new_managed_interface
 from rookery.api.handlers.nat_gateway_shape import FILTERS, render_nat_gateway
 from rookery.api.handlers.nat_gateway_state import (
     ALIVE,
     ASSIGNING,
     ASSOCIATING,
-    COUNTED,
     DELETED,
     DELETING,
     FAILED,
     PENDING,
 )
-from rookery.api.handlers.nat_gateway_wishes import Wishes, wishes_of
+from rookery.api.handlers.nat_gateway_wishes import Wishes, invalid_parameter_of, wishes_of
+from rookery.api.handlers.nat_gateway_zones import check_gateway_quota
 from rookery.api.handlers.network_interfaces import check_interface_quota
+from rookery.api.handlers.regional_nat_gateways import ONLY_REGIONAL, ONLY_ZONAL, REGIONAL, make_regional
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.handlers.vpc_gateways import internet_gateway_of
 from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find, find_all
-from rookery.api.operation import ApiError, Outcome, Request, View, operation
+from rookery.api.operation import Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import tags_for
 from rookery.model.objects import (
@@ -55,21 +56,22 @@ class Failure(NamedTuple):
 
 @operation("CreateNatGateway")
 def create_nat_gateway(request: Request, view: View) -> Outcome:
+    if request.parameters.get("AvailabilityMode") != REGIONAL:
+        return _zonal(request, view)
+    made, outcome = make_regional(request, view)
+    return replace(outcome, result=_created(request, replace(made, state=PENDING), view))
+
+
+def _zonal(request: Request, view: View) -> Outcome:
     parameters = request.parameters
     honour_only(
         parameters,
-        {
-            "SubnetId",
-            "AllocationId",
-            "ConnectivityType",
-            "PrivateIpAddress",
-            "SecondaryAllocationIds",
-            "SecondaryPrivateIpAddresses",
-            "SecondaryPrivateIpAddressCount",
-            "TagSpecifications",
-        },
+        {*ONLY_ZONAL, *ONLY_REGIONAL, "ConnectivityType", "TagSpecifications"},
         {"AvailabilityMode": ("zonal",)},
     )
+    given = next((name for name in ONLY_REGIONAL if parameters.get(name)), "")
+    if given:
+        raise invalid_parameter_of(f"{given} is for regional NAT gateways only")
     if not parameters.get("SubnetId"):
         raise missing_parameter("SubnetId")
     home = find(view, Subnet, parameters["SubnetId"])
@@ -86,7 +88,7 @@ def create_nat_gateway(request: Request, view: View) -> Outcome:
         subnet_id=home.id,
         connectivity=wishes.connectivity,
     )
-    place = place_in(view, home.zone, "The NAT gateway")
+    place = Placing(request, view, "The NAT gateway").place(home.zone)
     failure = failure_of(view, home, wishes)
     if failure is not None:
         failed = _failed(asked, wishes, failure, request.now)
@@ -95,16 +97,6 @@ def create_nat_gateway(request: Request, view: View) -> Outcome:
     made = replace(asked, interface_id=interface.id, addresses=addresses)
     bound = [bound_to(one, address, interface.id) for one, address in zip(wishes.elastic_ips, addresses, strict=False)]
     return Outcome(result=_created(request, made, view), puts=(made, interface, *bound), shards=place.shards)
-
-
-def check_gateway_quota(request: Request, view: View, zone: str) -> None:
-    """Raises NatGatewayLimitExceeded."""
-    most = request.quotas.nat_gateways
-    subnets = {one.id for one in view.all(Subnet) if one.zone == zone}
-    counted = [one for one in view.all(NatGateway) if one.state in COUNTED and one.subnet_id in subnets]
-    if len(counted) >= most:
-        why = f"Performing this operation would exceed the limit of {most} NAT gateways"
-        raise ApiError("NatGatewayLimitExceeded", why)
 
 
 def failure_of(view: View, home: Subnet, wishes: Wishes) -> Failure | None:

@@ -85,7 +85,8 @@ def new_interface(
 
 
 def check_interface_quota(request: Request, view: View, more: int) -> None:
-    if len(view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
+    """Those that are in a subnet: of a regional NAT gateway's nobody is told."""
+    if sum(bool(one.subnet_id) for one in view.all(NetworkInterface)) + more > request.quotas.network_interfaces:
         raise ApiError(
             "NetworkInterfaceLimitExceeded",
             f"The maximum number of network interfaces ({request.quotas.network_interfaces}) would be exceeded.",

@@ -17,14 +17,16 @@ from rookery.api.operation import ApiError, Outcome, Request, View, balancing_op
 from rookery.api.zones import zones
 from rookery.intent.balanced_targets import ALL_ZONES
 from rookery.intent.balancer_attributes import DRAINED_ARE_CUT, drain_seconds, group_attributes, is_on
-from rookery.model.balancers import DRAINED, DRAINING, REGISTERED, Target, TargetGroup
-from rookery.model.objects import Instance, Subnet, Vpc
+from rookery.model.balancers import DRAINED, DRAINING, IPV6, REGISTERED, Target, TargetGroup
+from rookery.model.objects import Instance, NetworkInterface, Subnet, Vpc
 
 # Addresses that lie in no VPC of the balancer's, and that it may reach: behind peerings, VPNs and private lines.
 OUTSIDE = tuple(
     ipaddress.IPv4Network(block)
     for block in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 )
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 KEPT_SECONDS = 3600.0  # a drained target's row at the cells: flows that it still has go on (docs/decisions/0028)
 
 
@@ -77,32 +79,43 @@ def _instance(view: View, group: TargetGroup, instance_id: str) -> str:
     if state_in(view, instance) is not RUNNING:
         why = f"The following targets are not in a running state and cannot be registered: '{instance_id}'"
         raise invalid_target(why)
+    if group.address_type == IPV6 and not _has_primary_ipv6(view, instance):
+        raise invalid_target(f"The following targets do not have a primary IPv6 address: '{instance_id}'")
     return instance_id
 
 
-def _address(view: View, group: TargetGroup, text: str) -> ipaddress.IPv4Address:
+def _has_primary_ipv6(view: View, instance: Instance) -> bool:
+    first = view.get(NetworkInterface, instance.interface_ids[0]) if instance.interface_ids else None
+    return first is not None and first.primary_ipv6 and bool(first.ipv6_addresses)
+
+
+def _address(view: View, group: TargetGroup, text: str) -> Address:
+    """Outside of the VPC there are private addresses of IPv4, and none of IPv6: those are a VPC's, or anybody's."""
+    family, parse = ("IPv6", ipaddress.IPv6Address) if group.address_type == IPV6 else ("IPv4", ipaddress.IPv4Address)
     try:
-        address = ipaddress.IPv4Address(text)
+        address: Address = parse(text)
     except ValueError:
-        raise ApiError("ValidationError", f"'{text[:80]}' is not a valid IPv4 address") from None
+        raise ApiError("ValidationError", f"'{text[:80]}' is not a valid {family} address") from None
     if not _is_inside(view, group, address) and not any(address in block for block in OUTSIDE):
         raise invalid_target(f"The IP address '{address}' is not within a valid range for the target group")
     return address
 
 
-def _is_inside(view: View, group: TargetGroup, address: ipaddress.IPv4Address) -> bool:
+def _is_inside(view: View, group: TargetGroup, address: Address) -> bool:
     vpc = view.get(Vpc, group.vpc_id)
-    return vpc is not None and any(
-        address in ipaddress.IPv4Network(block.cidr) for block in vpc.cidr_associations
-    )
+    blocks = (*vpc.cidr_associations, *vpc.ipv6_cidr_associations) if vpc else ()
+    return any(address in ipaddress.ip_network(block.cidr) for block in blocks)
 
 
-def _zone(
-    request: Request, view: View, group: TargetGroup, address: ipaddress.IPv4Address, asked: str
-) -> str:
+def _lies_in(subnet: Subnet, address: Address) -> bool:
+    cidrs = (subnet.cidr, *(one.cidr for one in subnet.ipv6_cidr_associations))
+    return any(address in ipaddress.ip_network(cidr) for cidr in cidrs)
+
+
+def _zone(request: Request, view: View, group: TargetGroup, address: Address, asked: str) -> str:
     """That of the subnet in which it lies. Outside of the VPC it has to be said. Raises InvalidTarget, ValidationError."""
     homes = view.in_vpc(Subnet, group.vpc_id)
-    home = next((one.zone for one in homes if address in ipaddress.IPv4Network(one.cidr)), "")
+    home = next((one.zone for one in homes if _lies_in(one, address)), "")
     if not home and _is_inside(view, group, address):
         raise invalid_target(f"The IP address '{address}' is in no subnet of the VPC '{group.vpc_id}'")
     if asked not in ("", ALL_ZONES, *(zone.name for zone in zones(request, view))):
@@ -127,7 +140,7 @@ def invalid_target(why: str) -> ApiError:
 def deregister_targets(request: Request, view: View) -> Outcome:
     """They drain as long as the group says; where nobody sends to the group, they are gone at once."""
     group = find_group(view, request.parameters["TargetGroupArn"])
-    gone = {(one["Id"], one.get("Port", group.port)) for one in request.parameters["Targets"]}
+    gone = {(_canonical(one["Id"]), one.get("Port", group.port)) for one in request.parameters["Targets"]}
     known = {target.key for target in group.targets if target.state != DRAINED}
     if missing := sorted(f"'{target}:{port}'" for target, port in gone - known):
         raise invalid_target(f"The following targets are not registered: {', '.join(missing)}")
@@ -139,6 +152,14 @@ def deregister_targets(request: Request, view: View) -> Outcome:
         targets = tuple(one for one in group.targets if one.key not in gone)
     changed = replace(group, targets=targets)
     return Outcome(puts=(changed,) if changed != group else ())
+
+
+def _canonical(named: str) -> str:
+    """An address of IPv6 can be written in many ways."""
+    try:
+        return str(ipaddress.IPv6Address(named))
+    except ValueError:
+        return named
 
 
 def _deregistered(request: Request, group: TargetGroup, target: Target) -> Target:

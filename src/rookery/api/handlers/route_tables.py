@@ -23,7 +23,7 @@ from rookery.api.idempotency import redescribes
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.tags import render_tags, tags_for
-from rookery.model.objects import RouteTable, RouteTableAssociation, Subnet, Vpc
+from rookery.model.objects import NatGateway, RouteTable, RouteTableAssociation, Subnet, Vpc
 
 FILTERS = {
     "association.gateway-id": lambda table, _view: [one.gateway_id or None for one in table.associations],
@@ -45,8 +45,7 @@ def _is_main(association: RouteTableAssociation) -> bool:
 @operation("CreateRouteTable")
 def create_route_table(request: Request, view: View) -> Outcome:
     vpc = find(view, Vpc, request.parameters["VpcId"])
-    if len(list(view.in_vpc(RouteTable, vpc.id))) >= request.quotas.route_tables_per_vpc:
-        raise ApiError("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
+    check_route_table_quota(request, view, vpc.id)
     table = RouteTable(
         account=request.account,
         region=request.region,
@@ -56,6 +55,11 @@ def create_route_table(request: Request, view: View) -> Outcome:
         vpc_id=vpc.id,
     )
     return Outcome(result=_created(request, table, view), puts=(table,))
+
+
+def check_route_table_quota(request: Request, view: View, vpc_id: str) -> None:
+    if len(list(view.in_vpc(RouteTable, vpc_id))) >= request.quotas.route_tables_per_vpc:
+        raise ApiError("RouteTableLimitExceeded", "The maximum number of route tables has been reached.")
 
 
 def _created(request: Request, table: RouteTable, view: View) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def _render_association(table: RouteTable, association: RouteTableAssociation) -
 @operation("DeleteRouteTable")
 def delete_route_table(request: Request, view: View) -> Outcome:
     table = find(view, RouteTable, request.parameters["RouteTableId"])
-    if table.associations:
+    if table.associations or any(one.route_table_id == table.id for one in view.in_vpc(NatGateway, table.vpc_id)):
         raise dependency_violation("routeTable", table.id)
     return Outcome(deletes=(table,))
 

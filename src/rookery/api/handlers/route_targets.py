@@ -144,6 +144,8 @@ def _nat(gateway_id: str, table: RouteTable, view: View) -> str:
         raise invalid_value("NatGatewayId", gateway_id[:80], "This is not the ID of such a target.")
     if gateway is None or gateway.state not in ALIVE:
         raise ApiError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{gateway_id}' does not exist")
+    if gateway.route_table_id == table.id:
+        raise invalid_parameter(f"route table {table.id} is that of the NAT gateway {gateway.id}, and cannot lead to it")
     if gateway.vpc_id != table.vpc_id:
         raise _strangers(table, "NAT gateway", gateway.id)
     return gateway.id

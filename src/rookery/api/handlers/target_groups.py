@@ -22,14 +22,13 @@ from rookery.api.handlers.health_check_settings import SETTINGS, health_check, h
 from rookery.api.handlers.listener_actions import balancers_of, listeners_to
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.operation import ApiError, Outcome, Request, View, balancing_operation
-from rookery.model.balancers import TargetGroup
+from rookery.model.balancers import IPV4, IPV6, TargetGroup
 from rookery.model.objects import Vpc
 
 PROTOCOLS = ("TCP", "UDP", "TCP_UDP")
 TYPES = ("instance", "ip")
 
-_HONOURED = {"Name", "Protocol", "Port", "VpcId", "TargetType", "Tags", *SETTINGS}
-_TRUE_ANYWAY = {"IpAddressType": ("ipv4",)}
+_HONOURED = {"Name", "Protocol", "Port", "VpcId", "TargetType", "Tags", "IpAddressType", *SETTINGS}
 
 
 @balancing_operation("CreateTargetGroup")
@@ -48,8 +47,9 @@ def create_target_group(request: Request, view: View) -> Outcome:
         port=_port(parameters.get("Port")),
         vpc_id=_vpc(view, parameters.get("VpcId")),
         check=health_check(parameters),
+        address_type=_address_type(parameters.get("IpAddressType", IPV4)),
     )
-    honour_only(parameters, _HONOURED, _TRUE_ANYWAY)
+    honour_only(parameters, _HONOURED)
     before = next((one for one in view.all(TargetGroup) if one.name == made.name), None)
     if before is not None:
         if _settings(before) != _settings(made):
@@ -62,7 +62,13 @@ def create_target_group(request: Request, view: View) -> Outcome:
 
 
 def _settings(group: TargetGroup) -> tuple[Any, ...]:
-    return (group.target_type, group.protocol, group.port, group.vpc_id, group.check, group.tags)
+    return (group.target_type, group.protocol, group.port, group.vpc_id, group.check, group.tags, group.address_type)
+
+
+def _address_type(kind: str) -> str:
+    if kind not in (IPV4, IPV6):
+        raise ApiError("ValidationError", f"'{kind[:80]}' is not a valid IP address type of a target group")
+    return kind
 
 
 def _target_type(kind: str) -> str:
@@ -156,5 +162,5 @@ def group_shape(view: View, group: TargetGroup) -> dict[str, Any]:
         **health_check_shape(group.check),
         "LoadBalancerArns": [one.arn for one in balancers_of(view, group)],
         "TargetType": group.target_type,
-        "IpAddressType": "ipv4",
+        "IpAddressType": group.address_type,
     }

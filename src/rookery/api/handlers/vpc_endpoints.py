@@ -11,7 +11,9 @@ from rookery.api.describe import describe
 from rookery.api.errors import unsupported
 from rookery.api.filters import Filters, apply_filters
 from rookery.api.handlers.addresses import addresses_of
-from rookery.api.handlers.cells import place_in
+from rookery.api.handlers.cells import Placing
+from rookery.api.handlers.endpoint_address_types import RECORD_TYPES, address_types, ipv6_addresses
+from rookery.api.handlers.endpoint_balancers import cells_of as cells_of_service
 from rookery.api.handlers.endpoint_balancers import zones_of as zones_of_service
 from rookery.api.handlers.endpoint_names import check_private_dns, wanted_names, zones_for
 from rookery.api.handlers.endpoint_principals import is_permitted
@@ -34,6 +36,7 @@ from rookery.api.lookup import find, find_all
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
 from rookery.api.pages import page
 from rookery.api.tags import render_tags, tags_for
+from rookery.model.balancers import DUALSTACK
 from rookery.model.objects import (
     CellAttachment,
     NetworkInterface,
@@ -49,7 +52,7 @@ INTERFACE, GATEWAY = "Interface", "Gateway"
 INTERFACE_TYPE = "vpc_endpoint"
 
 FILTERS: Filters = {
-    "ip-address-type": lambda _one, _view: "ipv4",
+    "ip-address-type": lambda one, _view: one.address_type,
     "service-name": lambda one, _view: one.service_name,
     "service-region": lambda one, _view: one.region,
     "vpc-endpoint-id": lambda one, _view: one.id,
@@ -80,12 +83,9 @@ def create_vpc_endpoint(request: Request, view: View) -> Outcome:
             "SecurityGroupIds",
             "PrivateDnsEnabled",
             "TagSpecifications",
+            "IpAddressType",
         },
-        {
-            "IpAddressType": ("ipv4",),
-            "DnsOptions.DnsRecordIpType": ("ipv4",),
-            "ServiceRegion": (request.region,),
-        },
+        {"DnsOptions.DnsRecordIpType": RECORD_TYPES, "ServiceRegion": (request.region,)},
     )
     vpc = find(view, Vpc, parameters["VpcId"])
     service = _service_named(view, parameters.get("ServiceName") or "")
@@ -96,6 +96,7 @@ def create_vpc_endpoint(request: Request, view: View) -> Outcome:
     private_dns = parameters.get("PrivateDnsEnabled", False)
     if private_dns:
         check_private_dns(view, vpc, service)
+    types = address_types(parameters, service)
     new_id = request.ids.new(VpcEndpoint.PREFIX)
     groups = parameters.get("SecurityGroupIds") or []
     asked = VpcEndpoint(
@@ -114,6 +115,8 @@ def create_vpc_endpoint(request: Request, view: View) -> Outcome:
         name=f"{new_id}-{request.ids.new('x')[-8:]}",
         private_dns=private_dns,
         accepted=not service.acceptance_required,
+        address_type=types.interfaces,
+        dns_record_type=types.names,
     )
     joined = _joined(request, view, asked, service, parameters.get("SubnetIds") or [])
     made = replace(asked, interfaces={one.subnet_id: one.id for one in joined.interfaces})
@@ -146,8 +149,9 @@ def _joined(
     _check_subnets(view, endpoint, service, homes)
     check_interface_quota(request, view, len(homes))
     joined = Joined([], [])
+    placing = Placing(request, view, f"The VPC endpoint service {service.name}")
     for home in homes:
-        place = place_in(view, home.zone, f"The VPC endpoint service {service.name}")
+        place = placing.place(home.zone, cells_of_service(view, service, home.zone))
         interface_id = request.ids.new(NetworkInterface.PREFIX)
         made = new_managed_interface(
             request,
@@ -159,6 +163,7 @@ def _joined(
             description=f"VPC Endpoint Interface {endpoint.id}",
             groups=endpoint.groups,
             source_dest_check=True,
+            ipv6_addresses=ipv6_addresses(view, endpoint, home, interface_id),
         )
         joined.interfaces.append(made)
         joined.shards.extend(one for one in place.shards if one not in joined.shards)
@@ -214,8 +219,8 @@ def _shape(one: VpcEndpoint, view: View, interfaces: Sequence[NetworkInterface])
         "RouteTableIds": [],
         "SubnetIds": list(one.interfaces),
         "Groups": groups_shape(view, one.groups),
-        "IpAddressType": "ipv4",
-        "DnsOptions": {"DnsRecordIpType": "ipv4"},
+        "IpAddressType": one.address_type,
+        "DnsOptions": {"DnsRecordIpType": one.dns_record_type},
         "PrivateDnsEnabled": one.private_dns,
         "RequesterManaged": False,
         "NetworkInterfaceIds": list(one.interfaces.values()),
@@ -246,18 +251,22 @@ def modify_vpc_endpoint(request: Request, view: View) -> Outcome:
             "AddSecurityGroupIds",
             "RemoveSecurityGroupIds",
             "PrivateDnsEnabled",
+            "IpAddressType",
         },
-        {"IpAddressType": ("ipv4",), "DnsOptions.DnsRecordIpType": ("ipv4",), "ResetPolicy": (False,)},
+        {"DnsOptions.DnsRecordIpType": RECORD_TYPES, "ResetPolicy": (False,)},
     )
     found = find(view, VpcEndpoint, parameters["VpcEndpointId"])
     service = view.endpoint_service(found.service_account, found.service_id)
     state = endpoint_state(view, found)
     if service is None or state not in (PENDING_ACCEPTANCE, PENDING, AVAILABLE):
         raise ApiError("IncorrectState", f"The VPC endpoint {found.id} is {state}.")
+    types = address_types(parameters, service, found)
     changed = replace(
         found,
         groups=_groups_after(view, found, parameters),
         private_dns=parameters.get("PrivateDnsEnabled", found.private_dns),
+        address_type=types.interfaces,
+        dns_record_type=types.names,
     )
     if changed.private_dns and not found.private_dns:
         check_private_dns(view, find(view, Vpc, found.vpc_id), service, besides=found.id)
@@ -266,7 +275,11 @@ def modify_vpc_endpoint(request: Request, view: View) -> Outcome:
     more = [one for one in dict.fromkeys(parameters.get("AddSubnetIds") or []) if one not in staying]
     joined = _joined(request, view, replace(changed, interfaces=staying), service, more)
     after = replace(changed, interfaces={**staying, **{one.subnet_id: one.id for one in joined.interfaces}})
-    kept = [replace(one, groups=after.groups) for one in interfaces_of(view, found) if one.subnet_id in staying]
+    kept = [
+        replace(one, groups=after.groups, ipv6_addresses=_ipv6_after(view, after, one))
+        for one in interfaces_of(view, found)
+        if one.subnet_id in staying
+    ]
     gone = [one for one in interfaces_of(view, found) if one.subnet_id not in staying]
     names = wanted_names(after, service, [*kept, *joined.interfaces])
     zones, old_zones = zones_for(request, after, names, zones_of(view, found))
@@ -278,6 +291,12 @@ def modify_vpc_endpoint(request: Request, view: View) -> Outcome:
         shards=tuple(joined.shards),
         beside=frozenset({found.service_account}),
     )
+
+
+def _ipv6_after(view: View, endpoint: VpcEndpoint, interface: NetworkInterface) -> tuple[str, ...]:
+    if interface.ipv6_addresses and endpoint.address_type == DUALSTACK:
+        return interface.ipv6_addresses
+    return ipv6_addresses(view, endpoint, find(view, Subnet, interface.subnet_id), interface.id)
 
 
 def _groups_after(view: View, found: VpcEndpoint, parameters: dict[str, Any]) -> tuple[str, ...]:
