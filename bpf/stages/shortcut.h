@@ -10,9 +10,7 @@
 #include "stages/tcp.h"
 
 enum shortcut_constant {
-	SHORTCUT_BITS = 13,
-	SHORTCUTS = 1 << SHORTCUT_BITS,    /* of a CPU */
-	SHORTCUT_CPUS = 128,               /* the first so many have some */
+	SHORTCUTS = 1 << CELL_SHORTCUT_BITS,   /* of a CPU */
 	SHORTCUT_TICK = 20,                /* bits: nanoseconds in a tick of `used`, about a millisecond */
 };
 
@@ -40,11 +38,14 @@ struct shortcut {
 };
 _Static_assert(sizeof(struct shortcut) == 128, "no holes");
 
-/* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Of a CPU, as flows mostly are:
- * nobody else writes a row while it is read, but that it is over. */
+/* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Each CPU has its own part, as flows
+ * mostly have their CPU: nobody else writes a row while it is read, but that it is over. One array, and no map a CPU: that has each row
+ * somewhere else, and a pointer to it, and a flow that has not spoken lately finds neither in a cache. It may be mapped, so it begins
+ * with a page, and a row is two lines. The loader sets its size. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SHORTCUTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct shortcut);
 } shortcuts SEC(".maps");
@@ -61,7 +62,7 @@ static __always_inline __u64 world_now(void)
 /* What leaves no trace. What this node sent to itself comes by its mark, and not by its address. */
 static __always_inline bool may_have_shortcut(const struct packet *packet, const struct substrate_config *config)
 {
-	if (bpf_get_smp_processor_id() >= SHORTCUT_CPUS || packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
+	if (bpf_get_smp_processor_id() >= CELL_SHORTCUT_CPUS || packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
 		return false;
 	return is_ipv4(&packet->source) && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
 }
@@ -98,14 +99,19 @@ static __always_inline __u32 place_of_shortcut(const struct shortcut_key *key)
 	const __u64 *half = (const __u64 *)key;
 	__u64 hash = half[0] * 0x9e3779b97f4a7c15 ^ half[1] * 0xc2b2ae3d27d4eb4f;
 
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - SHORTCUT_BITS);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - CELL_SHORTCUT_BITS);
+}
+
+static __always_inline struct shortcut *shortcut_at(__u32 place, __u32 cpu)
+{
+	__u32 row = cpu << CELL_SHORTCUT_BITS | place;
+
+	return bpf_map_lookup_elem(&shortcuts, &row);
 }
 
 static __always_inline struct shortcut *shortcut_of(const struct shortcut_key *key)
 {
-	__u32 place = place_of_shortcut(key);
-
-	return bpf_map_lookup_elem(&shortcuts, &place);
+	return shortcut_at(place_of_shortcut(key), bpf_get_smp_processor_id());
 }
 
 static __always_inline bool leads_on(const struct shortcut *row, struct packet *packet, __u64 world)
@@ -195,8 +201,8 @@ static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u
 	const struct shortcut_key none = {};
 	__u32 place = place_of_shortcut(key);
 
-	for (__u32 cpu = 0; cpu < SHORTCUT_CPUS; cpu++) {
-		struct shortcut *row = bpf_map_lookup_percpu_elem(&shortcuts, &place, cpu);
+	for (__u32 cpu = 0; cpu < CELL_SHORTCUT_CPUS; cpu++) {
+		struct shortcut *row = shortcut_at(place, cpu);
 
 		if (!row)
 			break;

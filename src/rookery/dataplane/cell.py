@@ -51,7 +51,7 @@ from rookery.dataplane.measures import Measures
 from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, check_pins, load
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
-from rookery.dataplane.table import Table
+from rookery.dataplane.table import Table, possible_cpus
 from rookery.dataplane.two_builds import TwoBuildsDataplane
 
 ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep", "flow_rest", "flow_copy"]
@@ -158,6 +158,7 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
             "directives": sizes.directives,
             "check_slots": ROOM * sizes.checks,
             "check_numbers": ROOM * sizes.checks,
+            "shortcuts": min(possible_cpus(), CellConstant.SHORTCUT_CPUS) << CellConstant.SHORTCUT_BITS,
         }
         cls.check_halves(pins, sizes.services, sizes.targets)
         made = cls(pins, load(pins, objects, PROGRAMS + ON_CARDS * (mode == "xdp"), rows), sizes)

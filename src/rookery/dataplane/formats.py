@@ -737,6 +737,8 @@ class CellConstant(IntEnum):
     PROXY_HEADER = 100
     ENDPOINT_ID = 22
     EVERYBODY = 0
+    SHORTCUT_BITS = 13
+    SHORTCUT_CPUS = 128
 
 
 class CellNodeFlag(IntFlag):
