@@ -9,6 +9,7 @@
 #include "stages/check_answer.h"
 #include "stages/decide.h"
 #include "stages/follow.h"
+#include "stages/held.h"
 
 enum chain_constant {
 	CHAIN_STEPS_AT_ONCE = 16,
@@ -166,16 +167,19 @@ static __always_inline enum verdict pass_on(hull_t *hull, struct packet *packet,
 	return SENT;
 }
 
-/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top
- * says it: hosts believe the nodes that serve the attachment's account, and no others. */
-static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
+/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. */
+static __always_inline bool is_to_be_reset(const struct packet *packet, const struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool outside = attachment && attachment->kind == ATTACHMENT_NAT && course->flags & CHAIN_OWN_ADDRESS;
 
-	if (!attachment || outside || packet->protocol != IPPROTO_TCP)
-		return DROP_NO_FLOW;
-	if (is_younger_than(course, CELL_SETTLED_SECONDS))
+	return attachment && !outside && packet->protocol == IPPROTO_TCP && !is_younger_than(course, CELL_SETTLED_SECONDS);
+}
+
+/* The top says it: hosts believe the nodes that serve the attachment's account, and no others; or knows more. */
+static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
+{
+	if (!(course->flags & CHAIN_HELD) && !is_to_be_reset(packet, course))
 		return DROP_NO_FLOW;
 	course->flags |= CHAIN_UNKNOWN;
 	course->step = CHAIN_TELL;
@@ -534,11 +538,29 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
+/* CONTINUE: the top has it. */
+__noinline int take_unknown(hull_t *hull)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	struct cached_directive *row;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	row = held_row(course);
+	if (row)
+		return use_held(hull, packet, course, row);
+	return course->flags & CHAIN_HELD && !is_to_be_reset(packet, course) ? DROP_NO_FLOW : reset(hull, packet);
+}
+
 static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
-	if (course->flags & CHAIN_UNKNOWN)
-		return reset(hull, packet);
-	cache_directive(packet, course);
+	enum verdict verdict;
+
+	if (!(course->flags & CHAIN_UNKNOWN))
+		cache_directive(packet, course);
+	else if ((verdict = take_unknown(hull)))
+		return verdict;
 	return follow(hull);
 }
 

@@ -209,7 +209,9 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 }
 
 /* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
- * where that one has heard more of it. Who only knows whom it asked is answered by it, if it tells of nothing that was over by then. */
+ * where that one has heard more of it. Nor that of an older decision: the newer one may never have left its decider, and be in nobody's use
+ * (docs/decisions/0038); who is wrong hears of it with the flow's next packet. Who only knows whom it asked is answered by it, if it tells of
+ * nothing that was over by then. */
 static __always_inline bool keep_copy(struct course *course, __u64 deadline)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
