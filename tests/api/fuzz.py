@@ -33,6 +33,7 @@ from rookery.api.operation import HANDLERS
 from rookery.api.quotas import Quotas
 from rookery.api.signature import Claim, Credential, HttpRequest
 from rookery.model import keys
+from rookery.model.balancers import IPV4
 from rookery.model.codec import encode
 from rookery.model.keys import cell_key, cell_status_key, credential_key, host_key, pool_key
 from rookery.model.objects import (
@@ -163,7 +164,7 @@ def stand_in(_view, account, name):
     """Each account has all the balancers that there are hints of, in both zones."""
     interfaces = {f"{REGION}a": "eni-0123456789abcdef0", f"{REGION}b": "eni-0123456789abcdef1"}
     known = name in HINTS["NetworkLoadBalancerArn"]
-    return SimpleNamespace(arn=name, account=account, interfaces=interfaces) if known else None
+    return SimpleNamespace(arn=name, account=account, interfaces=interfaces, address_type=IPV4) if known else None
 
 
 async def make_front():

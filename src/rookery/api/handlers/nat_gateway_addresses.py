@@ -29,6 +29,7 @@ from rookery.api.handlers.nat_gateway_zones import (
     check_zone_count,
     free_private_addresses,
     joined,
+    placing_of,
     zone_addresses,
 )
 from rookery.api.handlers.nat_gateways import bound_to, new_addresses
@@ -106,7 +107,7 @@ def _grown_in_zone(request: Request, view: View, found: NatGateway, elastic_ips:
     check_zone_count(request, sum(one.zone == zone for one in found.addresses) + len(elastic_ips))
     if held is None:
         check_gateway_quota(request, view, zone)
-        part = joined(request, view, found, zone, elastic_ips)
+        part = joined(request, view, found, zone, elastic_ips, placing=placing_of(request, view))
         grown = replace(found, zones=(*found.zones, part.zone), addresses=(*found.addresses, *part.addresses))
         return _answer(grown, part.addresses, puts=(part.interface, *part.elastic_ips), shards=part.shards)
     interface = find(view, NetworkInterface, held.interface_id)

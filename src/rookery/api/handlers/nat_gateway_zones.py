@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from rookery.api.errors import invalid_combination, invalid_value, missing_parameter
-from rookery.api.handlers.cells import place_in
+from rookery.api.handlers.cells import Placing
 from rookery.api.handlers.nat_gateway_state import ASSOCIATING, COUNTED
 from rookery.api.handlers.public_pools import FreeAddresses
 from rookery.api.operation import ApiError, Request, View
@@ -39,19 +39,21 @@ class Joined(NamedTuple):
     interface: NetworkInterface
     addresses: tuple[NatAddress, ...]
     elastic_ips: tuple[ElasticIp, ...]  # associated
-    shards: tuple[Shard, ...]  # see place_in
+    shards: tuple[Shard, ...]  # see Place
 
 
-def joined(  # noqa: PLR0917
+def joined(
     request: Request,
     view: View,
     gateway: NatGateway,
     zone: str,
     elastic_ips: Sequence[ElasticIp],
+    *,
+    placing: Placing,
     taken: Collection[str] = (),
 ) -> Joined:
     """`taken`: private addresses that the request has given already. Raises NotAvailableInZone, InsufficientCapacity."""
-    place = place_in(view, zone, "The NAT gateway")
+    place = placing.place(zone)
     interface_id = request.ids.new(NetworkInterface.PREFIX)
     private = free_private_addresses(view, len(elastic_ips), seed=interface_id, taken=taken)
     interface = NetworkInterface(
@@ -140,6 +142,10 @@ def allocated(request: Request, view: View, gateway_id: str, free: FreeAddresses
 def present_zones(view: View, vpc_id: str) -> set[str]:
     """Where the VPC has network interfaces."""
     return {one.zone for one in view.in_vpc(NetworkInterface, vpc_id) if one.subnet_id}
+
+
+def placing_of(request: Request, view: View) -> Placing:
+    return Placing(request, view, "The NAT gateway")
 
 
 def is_served(view: View, zone: str) -> bool:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from rookery.api.errors import missing_parameter
-from rookery.api.handlers.cells import place_in
 from rookery.api.handlers.nat_gateway_state import FAILED
 from rookery.api.handlers.nat_gateway_wishes import PRIVATE, chosen_elastic_ips, invalid_parameter_of
 from rookery.api.handlers.nat_gateway_zones import (
@@ -22,6 +21,7 @@ from rookery.api.handlers.nat_gateway_zones import (
     check_zone_count,
     is_served,
     joined,
+    placing_of,
     present_zones,
 )
 from rookery.api.handlers.public_pools import free_addresses
@@ -69,7 +69,7 @@ def make_regional(request: Request, view: View) -> Made:
     _check(parameters)
     vpc = find(view, Vpc, parameters["VpcId"])
     named = _named_zones(request, view, parameters.get("AvailabilityZoneAddresses") or [])
-    zones = list(named) or _first_zones(view, vpc.id)
+    zones = list(named) or _first_zones(request, view, vpc.id)
     for zone in zones:
         check_gateway_quota(request, view, zone)
     check_route_table_quota(request, view, vpc.id)
@@ -123,7 +123,7 @@ def _named_zones(request: Request, view: View, named: Sequence[Mapping[str, Any]
         if not allocations:
             raise missing_parameter("AllocationIds")
         check_zone_count(request, len(allocations))
-        place_in(view, zone, "The NAT gateway")
+        placing_of(request, view).place(zone)  # or says why not
         found[zone] = chosen_elastic_ips(view, allocations, ())
     ids = [one.id for each in found.values() for one in each]
     if len(set(ids)) < len(ids):
@@ -131,12 +131,12 @@ def _named_zones(request: Request, view: View, named: Sequence[Mapping[str, Any]
     return found
 
 
-def _first_zones(view: View, vpc_id: str) -> list[str]:
+def _first_zones(request: Request, view: View, vpc_id: str) -> list[str]:
     """In which an automatic one begins: those with network interfaces; there are none yet: that of the first subnet."""
     present = sorted(present_zones(view, vpc_id)) or [one.zone for one in view.in_vpc(Subnet, vpc_id)][:1]
     served = [zone for zone in present if is_served(view, zone)]
     if present and not served:
-        place_in(view, present[0], "The NAT gateway")  # says why not
+        placing_of(request, view).place(present[0])  # says why not
     return served
 
 
@@ -176,9 +176,10 @@ def _made(request: Request, view: View, asked: NatGateway, out: InternetGateway,
         routes=(Route("0.0.0.0/0", out.id),),
     )
     parts: list[Joined] = []
+    placing = placing_of(request, view)
     for zone, elastic_ips in wanted.items():
         taken = {address for part in parts for address in part.interface.addresses}
-        parts.append(joined(request, view, asked, zone, elastic_ips, taken))
+        parts.append(joined(request, view, asked, zone, elastic_ips, placing=placing, taken=taken))
     made = replace(
         asked,
         route_table_id=table.id,

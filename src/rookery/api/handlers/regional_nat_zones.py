@@ -7,6 +7,7 @@ left, and its address released; the last one stays."""
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from rookery.api.handlers.nat_gateway_zones import (
     check_gateway_quota,
     is_served,
     joined,
+    placing_of,
     present_zones,
 )
 from rookery.api.handlers.public_pools import free_addresses
@@ -46,18 +48,18 @@ def _step(request: Request, view: View, gateway: NatGateway) -> Outcome | None:
     for zone in sorted(present - {one.zone for one in gateway.zones}):
         if is_served(view, zone):
             try:
-                return with_room(request, view, _expanded(request, view, gateway, zone))
+                return with_room(request, view, partial(_expanded, gateway, zone))
             except ApiError:
                 continue  # its packets go across zones as before
     after = _contracted(gateway, present, request.now)
     return Outcome(puts=(after,)) if after != gateway else None
 
 
-def _expanded(request: Request, view: View, gateway: NatGateway, zone: str) -> Outcome:
+def _expanded(gateway: NatGateway, zone: str, request: Request, view: View) -> Outcome:
     """Raises NatGatewayLimitExceeded, AddressLimitExceeded, InsufficientAddressCapacity, InsufficientCapacity."""
     check_gateway_quota(request, view, zone)
     elastic_ip = allocated(request, view, gateway.id, free_addresses(view))
-    part = joined(request, view, gateway, zone, [elastic_ip])
+    part = joined(request, view, gateway, zone, [elastic_ip], placing=placing_of(request, view))
     grown = replace(gateway, zones=(*gateway.zones, part.zone), addresses=(*gateway.addresses, *part.addresses))
     return Outcome(puts=(grown, part.interface, *part.elastic_ips), shards=part.shards)
 
