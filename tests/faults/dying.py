@@ -33,6 +33,16 @@ def wait_refilled(scene: Scene, load: CellLoad, node: str) -> None:
     until(lambda: cell_flows.live(region, node) > load.held, lambda: f"{node} knows only {cell_flows.live(region, node)} flows", within=BACK)
 
 
+def wait_let_in(load: CellLoad) -> None:
+    """Who lost a handshake's packet with the one that died has knocked again. Should the one that decided for it die before, those were two faults."""
+    began = time.monotonic()
+
+    def longest() -> float:
+        return max((one["knocks"] for one in load.visited().values()), default=0.0)
+
+    until(lambda: longest() < time.monotonic() - began, "visits that had begun are let in")
+
+
 def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     """How long datagrams were silent."""
     load.settle()
@@ -42,6 +52,7 @@ def die(scene: Scene, load: CellLoad, how: str, node: str) -> float:
     revive(scene.region.name, node)
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
+    wait_let_in(load)
     scene.hear()
     progress(f"{how} of {node}: without a way for {1000 * gap:.0f} ms; {told(scene, load)}")
     return gap
@@ -53,5 +64,6 @@ def begin_anew(scene: Scene, load: CellLoad, node: str) -> None:
     until(lambda: scene.cell.is_left(node), f"everybody leaves {node}")
     wait_in_use(scene, node)
     wait_refilled(scene, load, node)
+    wait_let_in(load)
     scene.hear()
     progress(f"{node} died and knows all again; {told(scene, load)}")

@@ -44,6 +44,7 @@ class Crowd:
         self.lost: list[int] = []  # local ports of those that broke
         self.reset = 0  # of these
         self.failed = 0  # visits that were not answered
+        self.knocking: set[float] = set()  # when visits began that are not connected yet
         self.waits: deque[float] = deque(maxlen=100)  # of the latest others, for their connections, in seconds
         self.noise = os.urandom(16)
 
@@ -67,6 +68,7 @@ class Crowd:
             "lost": self.lost,
             "latest": self.latest / 1e9,
             "quiet": quiet / 1e9,
+            "knocks": time.monotonic() - min(self.knocking, default=time.monotonic()),  # for so long the one that began first
             "waited": statistics.median(self.waits) if self.waits else 0.0,
         }
         print(json.dumps(told), flush=True)
@@ -186,14 +188,17 @@ class Visitor(Member):
 async def visit(crowd: Crowd, address: str, port: int) -> None:
     loop, began = asyncio.get_running_loop(), time.monotonic()
     visitor: Visitor | None = None
+    crowd.knocking.add(began)
     try:
         async with asyncio.timeout(THREE_TRIES):
             _, visitor = await loop.create_connection(lambda: Visitor(crowd), address, port)
+        crowd.knocking.discard(began)
         crowd.waits.append(time.monotonic() - began)
         async with asyncio.timeout(PATIENCE):
             await visitor.over
     except (OSError, TimeoutError):
         crowd.failed += 1
+        crowd.knocking.discard(began)
         if visitor is not None:
             visitor.transport.abort()
 
