@@ -250,9 +250,16 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 	return CONTINUE;
 }
 
+/* Who came back, or is there again for others, knows nothing of what was begun in its place a moment ago: a SYN may come again whose first
+ * one has left the cell. */
+static __always_inline bool was_begun_elsewhere(void)
+{
+	return changed_lately(false, CELL_DOUBT_SECONDS);
+}
+
 static __always_inline enum verdict not_known(struct packet *packet, struct course *course)
 {
-	bool asks_others = course->flags & CHAIN_TAKEN || (packet->protocol != IPPROTO_TCP && is_young(course));
+	bool asks_others = course->flags & CHAIN_TAKEN || (packet->protocol != IPPROTO_TCP && is_young(course)) || was_begun_elsewhere();
 
 	if (course->begins && (course->asked == ASKED_ALL || (!course->asked && !asks_others)))
 		return begin_flow(course, packet->what_if);

@@ -7,6 +7,7 @@
 
 enum tracker_constant {
 	TRACKER_IS_THERE = -17,            /* -EEXIST */
+	SAME_SYN_SECONDS = 4,              /* a kernel sends it after one again, and after three */
 };
 
 enum stored {
@@ -111,13 +112,19 @@ static __always_inline bool is_row_over(const struct course *course, const struc
 	return course->begins && !row->pending && is_target_gone(course, &row->directive);
 }
 
+/* Decided a moment ago, and nobody has answered since: for a SYN that comes again. */
+static __always_inline bool is_of_same_syn(const struct tracker *row, const struct directive *directive)
+{
+	return row->directive.flags & DIRECTIVE_PROVISIONAL && directive->version < row->directive.version + SAME_SYN_SECONDS * SECOND;
+}
+
 /* Whoever missed the end of what was before is told of it with what was decided after it: somebody who was dead then, or who stood in for
  * one that was, and has heard nothing since. */
 static __always_inline bool is_followed(const struct course *course, const struct tracker *row, const struct directive *directive)
 {
 	bool forgotten = row->deadline + CELL_REST_SECONDS * SECOND <= course->now + lifetime(&row->directive);
 
-	return row->directive.version < directive->version && (directive->flags & DIRECTIVE_ANEW || forgotten);
+	return row->directive.version < directive->version && !is_of_same_syn(row, directive) && (directive->flags & DIRECTIVE_ANEW || forgotten);
 }
 
 /* Of a connection that has closed here, whose client begins anew; 0: of none. */

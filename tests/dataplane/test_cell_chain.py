@@ -382,6 +382,32 @@ def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell
         assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
 
 
+def test_a_syn_that_comes_again_where_a_connection_has_closed_leaves_as_before_when_who_decided_is_dead(cell: Cell) -> None:
+    """Its second keeper knows what was decided, and it is not what is over."""
+    asked = 0
+    for sport in range(4000, 4200):
+        cell.restore()
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        closed(cell)
+        later(cell, CellConstant.LEASE_SECONDS)
+        begun = out(cell, syn(sport)).packet
+        first, second = keepers(key(sport))[:2]
+        pending = cell.nodes[first].real.trackers.get(key(sport))
+        if not pending or not pending.pending or pending.decider == second:
+            continue
+        for node in cell.nodes:
+            node.real.cell_living = sum(1 << place for place in ALL if place != pending.decider)
+        later(cell, CellConstant.LEASE_SECONDS)
+        again = out(cell, syn(sport), top=first)
+        assert again.verdict is Verdict.SENT and again.packet.sport == begun.sport
+        asked += 1
+        if asked == 4:
+            return
+    raise AssertionError("no such port")
+
+
 def test_when_both_that_keep_a_flow_missed_its_end_who_keeps_its_answers_tells_them_as_its_client_begins_anew(cell: Cell) -> None:
     """One was dead when the connection closed, and told the other one, who came back without a memory."""
     for sport in range(4000, 4016):

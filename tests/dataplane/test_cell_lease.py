@@ -344,6 +344,28 @@ def test_a_syn_that_comes_again_when_its_first_keeper_is_back_leaves_as_before_w
     assert asked > 3
 
 
+def comes_back(cell: Cell, place: int) -> None:
+    """All notice it, itself too."""
+    for node in cell.nodes:
+        node.real.note_presence({place: CellPresence(time.monotonic_ns(), 0)})
+        suspect(cell, node.place)
+
+
+@pytest.mark.parametrize("top", ALL)
+def test_who_comes_back_asks_what_was_begun_in_its_place_before_it_begins_anything(cell: Cell, top: int) -> None:
+    """A SYN left the cell while its first keeper was dead, its answer was lost, and it comes again: whoever would decide now."""
+    for sport in [port for port in range(2000, 4000) if keepers(key(port)) == [1, 2]][:12]:
+        cell.restore()
+        leaves(cell, 1)
+        sent = out(cell, segment("S", sport)).packet
+        comes_back(cell, 1)
+        age(cell, CellConstant.LEASE_SECONDS)
+        again = out(cell, segment("S", sport), top=top)
+        assert again.verdict is Verdict.SENT and (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+        assert back(cell, again.packet, "SA", top=3).packet.dst == CLIENT
+        assert out(cell, segment(sport=sport), top=2).packet.sport == sent.sport
+
+
 def test_a_second_keeper_that_asked_somebody_who_died_takes_the_next_decision(cell: Cell) -> None:
     """When it thought the first keeper dead: of both decisions the later one counts, once nobody can be using the other."""
     sport = one_of([1, 2])
