@@ -39,6 +39,8 @@ enum cell_constant {
 	CELL_PROXY_HEADER = 100,           /* bytes of the proxy protocol's header, always: it is filled up */
 	CELL_ENDPOINT_ID = 22,             /* characters of a vpce-... */
 	CELL_EVERYBODY = 0,                /* in `tenants`: what one may hold who has no row yet */
+	CELL_SHORTCUT_BITS = 13,           /* so many shortcuts (bpf/stages/shortcut.h) has each processor ... */
+	CELL_SHORTCUT_CPUS = 128,          /* ... of the first so many */
 };
 
 /* `tops`, on hosts, edges and nodes: number of a set, as `host` of what lives there says it -> the nodes that serve an account. Any of

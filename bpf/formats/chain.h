@@ -31,6 +31,7 @@ enum chain_flag {
 	CHAIN_UNKNOWN = 8,                 /* told to the top: nobody knows it, its sender is to be reset */
 	CHAIN_KEPT = 16,                   /* by its decider, which is K's secondary too: no node need go back there */
 	CHAIN_TARGET_GONE = 32,            /* ... because its target is gone, or was given up */
+	CHAIN_HELD = 64,                   /* the top was told of it within its lease, and has been silent since: it counts where nobody knows more */
 };
 
 struct chain_option {

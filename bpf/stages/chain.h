@@ -9,6 +9,7 @@
 #include "stages/check_answer.h"
 #include "stages/decide.h"
 #include "stages/follow.h"
+#include "stages/held.h"
 
 enum chain_constant {
 	CHAIN_STEPS_AT_ONCE = 16,
@@ -166,16 +167,19 @@ static __always_inline enum verdict pass_on(hull_t *hull, struct packet *packet,
 	return SENT;
 }
 
-/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. The top
- * says it: hosts believe the nodes that serve the attachment's account, and no others. */
-static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
+/* Who is not known is reset, but towards a NAT's outside, where nobody is told anything. A ring that is young does not know yet. */
+static __always_inline bool is_to_be_reset(const struct packet *packet, const struct course *course)
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool outside = attachment && attachment->kind == ATTACHMENT_NAT && course->flags & CHAIN_OWN_ADDRESS;
 
-	if (!attachment || outside || packet->protocol != IPPROTO_TCP)
-		return DROP_NO_FLOW;
-	if (is_younger_than(course, CELL_SETTLED_SECONDS))
+	return attachment && !outside && packet->protocol == IPPROTO_TCP && !is_younger_than(course, CELL_SETTLED_SECONDS);
+}
+
+/* The top says it: hosts believe the nodes that serve the attachment's account, and no others; or knows more. */
+static __always_inline enum verdict refuse_unknown(const struct packet *packet, struct course *course)
+{
+	if (!(course->flags & CHAIN_HELD) && !is_to_be_reset(packet, course))
 		return DROP_NO_FLOW;
 	course->flags |= CHAIN_UNKNOWN;
 	course->step = CHAIN_TELL;
@@ -262,15 +266,24 @@ static __always_inline enum verdict not_known(struct packet *packet, struct cour
 	return CONTINUE;
 }
 
-/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
-static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
+static __always_inline bool closes(const struct packet *packet)
 {
+	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
+}
+
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. The end of a connection that was quiet is
+ * what asks for it, and no heartbeat will say it again. */
+static __always_inline void refresh_tracker(const struct packet *packet, const struct course *course, struct tracker *row)
+{
+	bool ends = closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING);
 	__u64 deadline;
 
 	if (!course->begins)
 		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
+	if (ends)
+		row->directive.flags |= DIRECTIVE_CLOSING;
 	deadline = course->now + lifetime(&row->directive);
-	if (deadline > row->deadline)
+	if (ends || deadline > row->deadline)
 		row->deadline = deadline;
 }
 
@@ -279,7 +292,7 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
 {
 	if (!packet->what_if)
-		refresh_tracker(course, row);
+		refresh_tracker(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
@@ -289,15 +302,19 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
- * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. */
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. Where the decider
+ * is the tail it alone knows, and of datagrams that nobody answers no heartbeat may ever come: who asks again writes it down as well. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
 	__u32 tail = row->tail;
 
 	course->directive.version = row->directive.version;
 	if (!is_living(course, row->decider))
-		return tail == NOBODY || is_living(course, tail) || came_to_nothing(course, row) ? not_known(packet, course) : DROP_NO_TOP;
-	if (!is_living(course, tail))
+		return tail == NOBODY || (is_living(course, tail) && tail != course->self) || came_to_nothing(course, row) ?
+			       not_known(packet, course) : DROP_NO_TOP;
+	if (tail == row->decider)
+		tail = course->self;
+	else if (!is_living(course, tail))
 		tail = other_keeper(course);
 	if (!packet->what_if) {
 		row->tail = tail;
@@ -374,7 +391,7 @@ __noinline int take_decide(void)
 	row = tracker_of(course);
 	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
 		if (!packet->what_if)
-			refresh_tracker(course, row);
+			refresh_tracker(packet, course, row);
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		course->step = CHAIN_ANSWERS_FIRST;
@@ -450,7 +467,7 @@ __noinline int take_second(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = tracker_of(course);
-	if (row && row->pending && course->decider != NOBODY && !came_to_nothing(course, row))
+	if (row && row->pending && course->decider != NOBODY && course->decider != row->decider && !came_to_nothing(course, row))
 		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)
@@ -521,11 +538,29 @@ static __always_inline void cache_directive(const struct packet *packet, struct 
 		bpf_map_update_elem(&directives, &course->key, row, BPF_ANY);
 }
 
+/* CONTINUE: the top has it. */
+__noinline int take_unknown(hull_t *hull)
+{
+	struct course *course = this_course();
+	struct packet *packet = this_packet();
+	struct cached_directive *row;
+
+	if (!course || !packet)
+		return DROP_NOT_CONFIGURED;
+	row = held_row(course);
+	if (row)
+		return use_held(hull, packet, course, row);
+	return course->flags & CHAIN_HELD && !is_to_be_reset(packet, course) ? DROP_NO_FLOW : reset(hull, packet);
+}
+
 static __always_inline enum verdict take_tell(hull_t *hull, struct packet *packet, struct course *course)
 {
-	if (course->flags & CHAIN_UNKNOWN)
-		return reset(hull, packet);
-	cache_directive(packet, course);
+	enum verdict verdict;
+
+	if (!(course->flags & CHAIN_UNKNOWN))
+		cache_directive(packet, course);
+	else if ((verdict = take_unknown(hull)))
+		return verdict;
 	return follow(hull);
 }
 

@@ -85,6 +85,7 @@ struct course {
 	struct cached_directive cached;
 	struct shortcut_key came;          /* as the packet came (shortcut.h) */
 	__u64 world;                       /* ... and when */
+	__u64 led;                         /* ... and when a shortcut last led one like it; 0: not of late */
 	__u32 crossed_rest;                /* of an ICMP error in the other family: MTU or pointer (cross_error.h) */
 	__u8 crossed_type;                 /* of an echo, in the family in which it came (cross.h) */
 	struct interface_config exit;      /* in whose name it leaves, as if it were an instance's */

@@ -65,6 +65,12 @@ static __always_inline __u32 keeper_of_answers(struct course *course, bool secon
 	return half_of(course->answers_keepers, second);
 }
 
+/* `place` is a copy: of a number whose address it has seen the verifier knows no bounds. */
+static __always_inline const struct cell_presence *presence_of(__u32 place)
+{
+	return bpf_map_lookup_elem(&cell_presence, &place);
+}
+
 /* Bits: whose presence changed within so many seconds: who left, or who came. */
 __noinline __u32 changed_lately(bool left, __u32 seconds)
 {
@@ -74,7 +80,7 @@ __noinline __u32 changed_lately(bool left, __u32 seconds)
 	if (!course)
 		return 0;
 	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
-		const struct cell_presence *row = bpf_map_lookup_elem(&cell_presence, &place);
+		const struct cell_presence *row = presence_of(place);
 		__u64 when = !row ? 0 : left ? row->left : row->came;
 
 		if (when && course->now < when + seconds * SECOND)
@@ -122,8 +128,26 @@ static __always_inline bool keeps_of_late(struct course *course, __u64 hash, __u
 	return half_of(found, false) == course->self || half_of(found, true) == course->self;
 }
 
+/* Of the living ones with these flags whoever came first, as this node saw it: it has been told most. NOBODY: there is none. */
+__noinline __u32 longest_there(__u32 flags)
+{
+	struct course *course = this_course();
+
+	if (!course)
+		return NOBODY;
+	course->ranking = (struct ranking){ .first = NOBODY, .second = NOBODY };
+	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+		const struct cell_presence *row = presence_of(place);
+		const struct cell_node *node = node_at(course, place);
+
+		if (row && node && (node->flags & flags) == flags && course->living >> place & 1)
+			take_place(&course->ranking, ~row->came, place);
+	}
+	return course->ranking.first;
+}
+
 /* Who decides under which port a flow leaves. A node that is new, or came back, waits until it has been told which ports of its blocks are
- * taken; where there are no others it does not. */
+ * taken; where all are, whoever has heard the others for longest does not. */
 static __always_inline __u32 choose_decider(struct course *course)
 {
 	__u32 settled = CELL_NODE_CURRENT | CELL_NODE_DECIDES, both = settled | CELL_NODE_PREVIOUS;
@@ -131,8 +155,8 @@ static __always_inline __u32 choose_decider(struct course *course)
 	__u32 came = lately_came(), place = rank_among(course, hash, is_young(course) ? both : settled, course->living & ~came) & 0xff;
 
 	if (place == NOBODY && is_young(course))
-		place = rank(hash, both) & 0xff;
-	return place == NOBODY ? rank(hash, settled) & 0xff : place;
+		place = longest_there(both);
+	return place == NOBODY ? longest_there(settled) : place;
 }
 
 #endif

@@ -10,9 +10,8 @@
 #include "stages/tcp.h"
 
 enum shortcut_constant {
-	SHORTCUT_BITS = 13,
-	SHORTCUTS = 1 << SHORTCUT_BITS,    /* of a CPU */
-	SHORTCUT_CPUS = 128,               /* the first so many have some */
+	SHORTCUTS = 1 << CELL_SHORTCUT_BITS,   /* of a CPU */
+	SHORTCUT_TICK = 20,                /* bits: nanoseconds in a tick of `used`, about a millisecond */
 };
 
 struct shortcut {
@@ -35,15 +34,18 @@ struct shortcut {
 	__u32 measured;                    /* ... in these rows */
 	__u32 exit_measured;
 	struct wire_ends ends;                  /* of the neighbour, as the kernel knew it; zero: it has not been asked */
-	__u32 padding;
+	__u32 used;                        /* ticks: when a packet last took it */
 };
 _Static_assert(sizeof(struct shortcut) == 128, "no holes");
 
-/* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Of a CPU, as flows mostly are:
- * nobody else writes a row while it is read, but that it is over. */
+/* A place a hash, and no search: who comes later takes it, and who was there goes the long way once more. Each CPU has its own part, as flows
+ * mostly have their CPU: nobody else writes a row while it is read, but that it is over. One array, and no map a CPU: that has each row
+ * somewhere else, and a pointer to it, and a flow that has not spoken lately finds neither in a cache. It may be mapped, so it begins
+ * with a page, and a row is two lines. The loader sets its size. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SHORTCUTS);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct shortcut);
 } shortcuts SEC(".maps");
@@ -60,7 +62,7 @@ static __always_inline __u64 world_now(void)
 /* What leaves no trace. What this node sent to itself comes by its mark, and not by its address. */
 static __always_inline bool may_have_shortcut(const struct packet *packet, const struct substrate_config *config)
 {
-	if (bpf_get_smp_processor_id() >= SHORTCUT_CPUS || packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
+	if (bpf_get_smp_processor_id() >= CELL_SHORTCUT_CPUS || packet->offset != OUTER_HEAD || packet->what_if || packet->fragment || packet->outer_source == config->address)
 		return false;
 	return is_ipv4(&packet->source) && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
 }
@@ -97,19 +99,24 @@ static __always_inline __u32 place_of_shortcut(const struct shortcut_key *key)
 	const __u64 *half = (const __u64 *)key;
 	__u64 hash = half[0] * 0x9e3779b97f4a7c15 ^ half[1] * 0xc2b2ae3d27d4eb4f;
 
-	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - SHORTCUT_BITS);
+	return (hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> (64 - CELL_SHORTCUT_BITS);
+}
+
+static __always_inline struct shortcut *shortcut_at(__u32 place, __u32 cpu)
+{
+	__u32 row = cpu << CELL_SHORTCUT_BITS | place;
+
+	return bpf_map_lookup_elem(&shortcuts, &row);
 }
 
 static __always_inline struct shortcut *shortcut_of(const struct shortcut_key *key)
 {
-	__u32 place = place_of_shortcut(key);
-
-	return bpf_map_lookup_elem(&shortcuts, &place);
+	return shortcut_at(place_of_shortcut(key), bpf_get_smp_processor_id());
 }
 
-static __always_inline bool leads_on(const struct shortcut *row, const struct shortcut_key *key, struct packet *packet, __u64 world)
+static __always_inline bool leads_on(const struct shortcut *row, struct packet *packet, __u64 world)
 {
-	return world && row->world == world && same_shortcut(&row->key, key) && coarse_now(packet) < row->until;
+	return world && row->world == world && coarse_now(packet) < row->until;
 }
 
 /* As if all stages had said it. */
@@ -157,8 +164,25 @@ static __always_inline enum verdict leave_by_shortcut(hull_t *hull, struct packe
 	return wrap(hull, packet, &hop, config);
 }
 
+/* Its flow was seen, though its row in the cache of directives is not touched. Once in a tick: mostly the line stays as it is. */
+static __always_inline void note_use(struct shortcut *row, __u64 now)
+{
+	__u32 tick = now >> SHORTCUT_TICK;
+
+	if (row->used != tick)
+		row->used = tick;
+}
+
+/* 0: nobody knows, for something has changed since. */
+static __always_inline __u64 last_used(const struct shortcut *row, __u64 world, __u64 now)
+{
+	__u32 ticks = (__u32)(now >> SHORTCUT_TICK) - row->used;
+
+	return row->world == world ? now - ((__u64)ticks << SHORTCUT_TICK) : 0;
+}
+
 /* From there it may leave a shortcut for the next one. */
-static __always_inline enum verdict begin_long_way(const struct shortcut_key *key, __u64 world)
+static __always_inline enum verdict begin_long_way(const struct shortcut_key *key, __u64 world, __u64 led)
 {
 	struct course *course = this_course();
 
@@ -166,6 +190,7 @@ static __always_inline enum verdict begin_long_way(const struct shortcut_key *ke
 		return DROP_NOT_CONFIGURED;
 	course->came = *key;
 	course->world = world;
+	course->led = led;
 	return CONTINUE;
 }
 
@@ -176,15 +201,15 @@ static __noinline enum verdict end_shortcuts(const struct shortcut_key *key, __u
 	const struct shortcut_key none = {};
 	__u32 place = place_of_shortcut(key);
 
-	for (__u32 cpu = 0; cpu < SHORTCUT_CPUS; cpu++) {
-		struct shortcut *row = bpf_map_lookup_percpu_elem(&shortcuts, &place, cpu);
+	for (__u32 cpu = 0; cpu < CELL_SHORTCUT_CPUS; cpu++) {
+		struct shortcut *row = shortcut_at(place, cpu);
 
 		if (!row)
 			break;
 		if (same_shortcut(&row->key, key))
 			row->until = 0;
 	}
-	return begin_long_way(&none, world);
+	return begin_long_way(&none, world, 0);
 }
 
 __noinline int take_shortcut(hull_t *hull)
@@ -199,13 +224,16 @@ __noinline int take_shortcut(hull_t *hull)
 	if (!packet || !config)
 		return DROP_NOT_CONFIGURED;
 	if (!may_have_shortcut(packet, config))
-		return begin_long_way(&key, world);
+		return begin_long_way(&key, world, 0);
 	put_shortcut_key(packet, &key);
 	if (begins_or_ends(packet))
 		return end_shortcuts(&key, world);
 	row = shortcut_of(&key);
-	if (!row || !leads_on(row, &key, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
-		return begin_long_way(&key, world);
+	if (!row || !same_shortcut(&row->key, &key))
+		return begin_long_way(&key, world, 0);
+	if (!leads_on(row, packet, world) || packet->head.ip.ttl <= 1 || packet->largest > row->largest)
+		return begin_long_way(&key, world, last_used(row, world, coarse_now(packet)));
+	note_use(row, coarse_now(packet));
 	verdict = leave_by_shortcut(hull, packet, row, config);
 	measure_shortcut(packet, row->measured, row->exit_measured, row->passed, verdict);
 	return verdict;
@@ -246,6 +274,7 @@ static __always_inline void leave_shortcut(const struct packet *packet, const st
 	row->measured = course->measured;
 	row->exit_measured = course->exit_measured;
 	row->ends = (struct wire_ends){};
+	row->used = course->now >> SHORTCUT_TICK;
 }
 
 #endif

@@ -13,7 +13,6 @@
 enum top_constant {
 	TOLD_EVERY = 1000000000,           /* nanoseconds between two heartbeats of a flow */
 	TOLD_AGAIN = 100000000,            /* ... after one that found no way */
-	LARGEST_BEAT = 9216,               /* what is larger is no packet of a wire, and is not copied */
 };
 
 /* The interface to which a route led, or whoever has the address. */
@@ -73,16 +72,13 @@ static __always_inline enum verdict find_kind_of_key(const struct packet *packet
  * may be, too, where another top saw the handshake: what this one has not used of late it does not believe. */
 static __always_inline bool is_fresh(const struct packet *packet, const struct course *course, const struct cached_directive *row)
 {
-	if (course->now - row->seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
+	__u64 seen = course->led > row->seen ? course->led : row->seen;
+
+	if (course->now - seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
 		return false;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
 		return true;
 	return !course->shakes && course->now - row->leased < believed(&row->directive);
-}
-
-static __always_inline bool closes(const struct packet *packet)
-{
-	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
 }
 
 static __always_inline bool begins_again(const struct packet *packet, const struct course *course)
@@ -109,7 +105,7 @@ static __always_inline bool is_beat_due(const struct packet *packet, const struc
 {
 	bool ends = closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING);
 
-	if (packet->what_if || packet->segments > 1 || packet->length > LARGEST_BEAT || begins_again(packet, course))
+	if (!may_be_copied(packet) || begins_again(packet, course))
 		return false;
 	return ends || !row->told || course->now - row->told >= TOLD_EVERY;
 }
@@ -182,8 +178,12 @@ __noinline int follow_cached(hull_t *hull)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = bpf_map_lookup_elem(&directives, &course->key);
-	if (!row || !is_fresh(packet, course, row) || is_target_gone(course, &row->directive))
+	if (!row)
 		return CONTINUE;
+	if (!is_fresh(packet, course, row) || is_target_gone(course, &row->directive)) {
+		course->flags |= is_held(course, row) ? CHAIN_HELD : 0;
+		return CONTINUE;
+	}
 	due = is_beat_due(packet, course, row);
 	if (due && !can_copy())
 		return DEFERRED;

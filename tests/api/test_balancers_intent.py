@@ -21,6 +21,7 @@ from tests.api.balancer_scene import (
     checks_find,
     deregister,
     elb,
+    forward,
     fronts,
     group,
     intent,
@@ -206,6 +207,35 @@ def test_a_group_of_weight_zero_gets_nothing(here):  # T7-17
     listen(here, here.balancer, (here.group, 0), (other, 1), port=81)
     (service,) = [one for one in seen(here).services if one.port == 81]
     assert service.choices == ()
+
+
+def test_flows_of_a_group_whose_weight_became_zero_end_after_its_deregistration_delay(here):
+    """AWS says: after a while. A listener that gives it more lets them live, and new ones come."""
+    other = group(here, "other")
+    register(here, other, (here.instances[1], 8080))
+    listener = listen(here, here.balancer, (here.group, 1), (other, 1), port=81)
+
+    def weigh(light, heavy):
+        weighed = forward((here.group, light), (other, heavy))
+        elb(here, "ModifyListener", ListenerArn=listener["ListenerArn"], DefaultActions=weighed)
+        here.view.apply(balancers_proceed(here.view, here.view.now))
+
+    def after(seconds):
+        here.view.now += seconds
+        here.view.apply(balancers_proceed(here.view, here.view.now))
+        shut = stored_group(here, other).id
+        ends = {one.group == shut: one.terminates for one in seen(here).targets}
+        assert not ends[False]
+        return ends[True]
+
+    weigh(1, 0)
+    assert not after(299)
+    assert after(1)
+    weigh(1, 1)
+    assert not after(0)
+    assert not after(1000)
+    weigh(1, 0)
+    assert not after(1)
 
 
 def test_what_a_service_does_follows_from_its_listener_and_groups(here):

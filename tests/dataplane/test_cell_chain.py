@@ -334,7 +334,7 @@ def test_a_top_that_saw_no_end_leads_no_handshake_to_who_had_the_port_before(cel
     forget(cell, tables=("trackers",))
     assert answered(cell, sent, "A").verdict is Verdict.SENT
     assert answered(cell, sent, "SA").verdict is Verdict.DROP_NO_FLOW
-    later(cell, CellConstant.LEASE_SECONDS)
+    later(cell, CellConstant.REST_SECONDS // 2)
     assert answered(cell, sent, "A").verdict is Verdict.DROP_NO_FLOW
 
 

@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes, address_text
-from rookery.dataplane.formats import CellNodeFlag, FlowKey, LeavingKey, TargetFlag
+from rookery.dataplane.formats import CellConstant, CellNodeFlag, FlowKey, LeavingKey, TargetFlag
 from rookery.host.control import FlowRow
 from rookery.hyperplane import flows
 from rookery.hyperplane.flow_end import End
 from rookery.hyperplane.flow_search import search
 from tests.dataplane import cells, model_cell, plan, plan_cell
-from tests.dataplane.cells import Cell, Journey, from_outside, to_top
+from tests.dataplane.cells import SECOND, Cell, Journey, from_outside, to_top
 from tests.dataplane.packets import TCP, UDP
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, NAT
@@ -126,6 +127,21 @@ def test_a_row_whose_time_is_over_is_told_as_such(cell: Cell) -> None:
         node.real.trackers.put_many({key: row._replace(deadline=1) for key, row in node.real.trackers.items()})
     rows = [row for rows in told(cell, End(CLIENT, 1111)).values() for row in rows if row.table == "trackers"]
     assert rows and all(row.state == "over" and row.left < 0 for row in rows)
+
+
+@pytest.mark.parametrize(("silent", "asked"), [(CellConstant.LEASE_SECONDS, 0), (0, CellConstant.REST_SECONDS // 2)], ids=["silent", "busy"])
+def test_of_a_top_it_is_told_when_it_asks_again(cell: Cell, silent: int, asked: int) -> None:
+    """Whether its flow has been silent for a second, or it is long ago that it asked."""
+
+    def top() -> Any:
+        return next(row for row in told(cell, End(CLIENT, 1111))[0] if row.role == "top")
+
+    out(cell)
+    out(cell, flags="A")
+    assert top().state == "established" and 0 < top().left <= CellConstant.LEASE_SECONDS
+    table = cell.nodes[0].real.directives
+    table.put_many({key: row._replace(seen=row.seen - silent * SECOND, leased=row.leased - asked * SECOND) for key, row in table.items()})
+    assert top().state == "asks again" and top().left <= 0
 
 
 def test_a_decision_that_somebody_else_takes_is_pending_here_and_names_who_was_asked(cell: Cell) -> None:

@@ -7,14 +7,23 @@ no copies.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import CellConstant, CellPresence, ChainStep, FlowKey, Tracker, Verdict
+from rookery.dataplane.formats import (
+    CellConstant,
+    CellNodeFlag,
+    CellPresence,
+    ChainStep,
+    DirectiveFlag,
+    FlowKey,
+    Tracker,
+    Verdict,
+)
 from tests.dataplane import cells, model_cell, plan, plan_cell
 from tests.dataplane.cells import SECOND, Cell, Journey, age, from_outside, to_top
 from tests.dataplane.packets_chain import chain_of, with_chain
@@ -175,6 +184,77 @@ def test_what_was_decided_earlier_gives_way_to_a_flow_that_is_known(cell: Cell) 
     assert back(cell, sent, top=2).packet.dst == CLIENT
 
 
+def lose_memory(cell: Cell) -> None:
+    """All that kept anything died at once, and tops live on."""
+    for node in cell.nodes:
+        node.real.trackers.delete_many([one for one, _ in node.real.trackers.items()])
+
+
+SILENCE = CellConstant.LEASE_SECONDS + 1
+
+
+def test_a_quiet_flow_outlives_all_that_kept_it_at_a_top_that_was_told_within_a_minute(cell: Cell) -> None:
+    """It asks, for it has been silent, and nobody knows more: neither of what the client sends nor of the answers."""
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    again = out(cell, segment())
+    assert (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+    assert back(cell, sent).packet.dst == CLIENT
+
+
+@pytest.mark.parametrize("flags", ["A", "FA"], ids=["goes on", "ends"])
+def test_who_keeps_it_gets_it_back_from_there(cell: Cell, flags: str) -> None:
+    """By a heartbeat, here to the top itself. An end is told as one."""
+    sport = next(port for port in range(2000, 2400) if keepers(key(port))[0] == 0)
+    established(cell, sport)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert out(cell, segment(flags, sport)).packet.dst == SERVER
+    kept = cell.nodes[0].real.trackers.get(key(sport))
+    assert kept and bool(kept.flags & DirectiveFlag.CLOSING) is (flags == "FA")
+    assert out(cell, segment(sport=sport), top=3).packet.dst == SERVER
+
+
+def test_other_tops_know_nothing_of_it(cell: Cell) -> None:
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment(), top=3).packet[TCP].flags)
+    assert back(cell, sent, top=2).verdict is Verdict.DROP_NO_FLOW
+
+
+def test_what_a_top_was_told_longer_ago_counts_no_more(cell: Cell) -> None:
+    """Its port may be another's."""
+    sent = established(cell)
+    lose_memory(cell)
+    age(cell, LEASE + 1)
+    assert "R" in str(out(cell, segment()).packet[TCP].flags)
+    assert back(cell, sent).verdict is Verdict.DROP_NO_FLOW
+
+
+def test_who_begins_anew_gets_a_new_decision_whatever_the_top_has(cell: Cell) -> None:
+    established(cell)
+    before = cell.nodes[0].real.directives.get(key())
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert out(cell, segment("S")).verdict is Verdict.SENT
+    after = cell.nodes[0].real.directives.get(key())
+    assert before and after and after.version > before.version
+
+
+def test_a_top_does_not_bring_back_what_ended_or_whose_port_is_anothers(cell: Cell) -> None:
+    sent = established(cell)
+    given_away(cell, sent, +1)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment()).packet[TCP].flags)
+    established(cell, 2000)
+    out(cell, segment("FA", 2000))
+    lose_memory(cell)
+    age(cell, SILENCE)
+    assert "R" in str(out(cell, segment(sport=2000)).packet[TCP].flags)
+
+
 def suspect(cell: Cell, node: int, *places: int) -> None:
     """It thinks them dead since a moment."""
     real = cell.nodes[node].real
@@ -280,23 +360,45 @@ def test_ports_of_blocks_that_only_the_dead_knew_are_not_handed_out_as_long_as_a
     assert any(set(places) == {1, 2} for places in first) is (ago > CellConstant.ABSENCE_SECONDS)
 
 
+def came(cell: Cell, *places: int, ago: float = 0) -> None:
+    """All saw it, and the first of them came first."""
+    for node in cell.nodes:
+        now = time.monotonic_ns() - int(ago * SECOND)
+        node.real.note_presence({place: CellPresence(now + n, 0) for n, place in enumerate(places)})
+
+
+def deciders(cell: Cell, first: int, top: int = 0) -> set[int]:
+    """Of forty new flows."""
+    ports = range(first, first + 40)
+    assert all(out(cell, segment("S", sport), top).verdict is Verdict.SENT for sport in ports)
+    told = [cell.nodes[top].real.directives.get(key(sport)) for sport in ports]
+    return {row.version % CellConstant.NODES_MAX for row in told if row}
+
+
 def test_who_came_back_decides_nothing_for_a_minute(cell: Cell) -> None:
-    """Unless there are no others: a cell that begins works at once."""
+    came(cell, 2)
+    assert deciders(cell, 2000) == {0, 1, 3}
+    came(cell, 2, ago=CellConstant.ABSENCE_SECONDS + 1)
+    came(cell, 0, 1, 3)
+    assert deciders(cell, 4000) == {2}
 
-    def came(*places: int, ago: float = 0) -> None:
-        for node in cell.nodes:
-            node.real.note_presence({place: CellPresence(time.monotonic_ns() - int(ago * SECOND), 0) for place in places})
 
-    def deciders(first: int) -> set[int]:
-        return {keepers(answers(out(cell, segment("S", sport)).packet))[0] for sport in range(first, first + 40)}
+def test_where_all_came_within_a_minute_who_came_first_decides(cell: Cell) -> None:
+    """It has heard the others for longest. One that drains is not asked, nor one that died again."""
+    came(cell, 2, 0, 3, 1)
+    assert deciders(cell, 2000) == {2}
+    for node in cell.nodes:
+        node.real.cell_nodes.put_many({node.real.node_row(0, 2): plan_cell.node(2, CellNodeFlag.CURRENT | CellNodeFlag.PREVIOUS)})
+    assert deciders(cell, 3000) == {0}
+    leaves(cell, 0, ago=CellConstant.ABSENCE_SECONDS + 1)
+    assert deciders(cell, 4000, top=1) == {3}
 
-    came(2)
-    assert deciders(2000) == {0, 1, 3}
-    came(*ALL)
-    assert deciders(3000) == set(ALL)
-    came(2, ago=CellConstant.ABSENCE_SECONDS + 1)
-    came(0, 1, 3)
-    assert deciders(4000) == {2}
+
+def test_a_cell_that_begins_works_at_once(cell: Cell) -> None:
+    """Each of its nodes saw itself come, and nobody else."""
+    for node in cell.nodes:
+        node.real.note_presence({node.place: CellPresence(time.monotonic_ns(), 0)})
+    assert deciders(cell, 2000) == set(ALL)
 
 
 def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: Cell) -> None:
@@ -310,3 +412,61 @@ def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: C
         cell.nodes[place].real.trackers.put_many({theirs: row._replace(destination=address_bytes(OTHER), version=row.version + 16)})
     again = out(cell, question, top=3).packet
     assert (again.src, again.sport) != (sent.src, sent.sport)
+
+
+@pytest.mark.parametrize("flags", ["FA", "R"])
+@pytest.mark.parametrize("answers_end", [False, True])
+def test_a_quiet_connections_end_is_written_down_though_its_top_has_to_ask(cell: Cell, flags: str, answers_end: bool) -> None:
+    """Of more than a second's pause: the end itself is what walks the chain."""
+    sent = established(cell)
+    age(cell, 5)
+    ended = back(cell, sent, flags, top=3) if answers_end else out(cell, segment(flags), top=3)
+    assert len(ended.path) > 1
+    rows = [cell.nodes[place].real.trackers.get(of) for of in (key(), answers(sent)) for place in keepers(of)]
+    assert all(row and row.flags & DirectiveFlag.CLOSING for row in rows)
+    assert max(left(cell, key()) + left(cell, answers(sent))) <= CellConstant.REST_SECONDS
+    assert out(cell, segment("S")).packet.sport != sent.sport
+
+
+def datagrams(sport: int) -> FlowKey:
+    return key(sport)._replace(protocol=17)
+
+
+def said_once(cell: Cell, where: Callable[[Tracker, list[int]], bool]) -> tuple[int, Packet]:
+    """A datagram that nobody answers, of a flow whose first keeper knows only whom it asked. `where`: that one's row, and the flow's keepers."""
+    for sport in range(5000, 5064):
+        sent = out(cell, UDP(sport=sport, dport=443)).packet
+        row = cell.nodes[keepers(datagrams(sport))[0]].real.trackers.get(datagrams(sport))
+        if row and row.pending and where(row, keepers(datagrams(sport))):
+            return sport, sent
+    raise AssertionError("no such flow")
+
+
+def die(cell: Cell, place: int) -> None:
+    living = sum(1 << node.place for node in cell.nodes if node.place != place)
+    for node in cell.nodes:
+        node.real.cell_living = living
+
+
+def test_datagrams_that_nobody_answers_keep_their_port_when_the_only_one_that_knew_it_dies(cell: Cell) -> None:
+    """Its second keeper decided, and no heartbeat comes where they are seconds apart: with the second one the first keeper writes it down."""
+    sport, sent = said_once(cell, lambda row, both: row.decider == row.tail == both[1] and 0 not in both)
+    age(cell, 5)
+    again = out(cell, UDP(sport=sport, dport=443)).packet
+    die(cell, keepers(datagrams(sport))[1])
+    age(cell, 5)
+    third = out(cell, UDP(sport=sport, dport=443)).packet
+    assert sent.sport == again.sport == third.sport
+
+
+def test_who_only_knows_whom_it_asked_is_told_by_a_copy(cell: Cell) -> None:
+    """Then the other two that know may die."""
+    sport, sent = said_once(cell, lambda row, both: row.decider not in both and 0 not in both)
+    first, second = keepers(datagrams(sport))
+    age(cell, 5)
+    for _ in range(cell.nodes[second].real.find_resting(1, 0).found):
+        frame = cell.nodes[second].real.send_copies(1)
+        if any(frame[14:34]):
+            cell.travel(frame)
+    row = cell.nodes[first].real.trackers.get(datagrams(sport))
+    assert row and not row.pending and row.source_port == sent.sport.to_bytes(2, "big")

@@ -241,6 +241,24 @@ def test_a_copy_takes_no_other_decisions_place(cell: Cell) -> None:
         assert cell.nodes[place].real.trackers.get(key()) == other
 
 
+def test_a_first_keeper_that_missed_what_followed_leads_nobody_astray_and_a_heartbeat_brings_it_up(cell: Cell) -> None:
+    """What its client's port had before, and has no more: the tail knows better, and the flow's next packet hears of it. No copy need."""
+    sport = next(port for port in range(2000, 2400) if keepers(key(port))[0] == 0)
+    sent = established(cell, sport)
+    age(cell, QUIET)
+    first = cell.nodes[0].real
+    now = first.trackers.get(key(sport))
+    assert now
+    before = now._replace(version=now.version - 16, source_port=(4660).to_bytes(2, "big"))
+    first.trackers.put_many({key(sport): before})
+    tell_each_other(cell)
+    assert first.trackers.get(key(sport)) == before
+    assert out(cell, segment("A", sport)).packet.sport == sent.sport
+    assert out(cell, segment("A", sport)).packet.sport == sent.sport
+    brought = first.trackers.get(key(sport))
+    assert brought and (brought.version, brought.source_port) == (now.version, now.source_port)
+
+
 def test_a_copy_takes_no_place_of_who_is_asked_for_a_decision(cell: Cell) -> None:
     """It may be of an older question."""
     frame, place = a_copy(cell)

@@ -34,6 +34,7 @@ from tests.dataplane.objects import built_objects
 from tests.dataplane.packets_edge import ip
 from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, NAT
 from tests.dataplane.plan_edge import EDGE_1, EDGE_2, SERVER
+from tests.waiting import until
 
 CLIENT = "10.7.1.5"
 PRESERVED, HIDDEN = 80, 8080
@@ -259,6 +260,24 @@ def test_a_connection_that_begins_anew_from_its_port_goes_by_its_own_decision(al
     targets = (flow.out(flags="S", seq=number).packet.dst for number in range(100) if flow.out(flags="R"))
     now = next(target for target in targets if target != before)
     assert flow.out().packet.dst == now
+
+
+def only_row(real: CellDataplane, port: int) -> formats.CachedDirective:
+    return next(row for key, row in real.directives.items() if key.source_port == port.to_bytes(2, "big"))
+
+
+def test_who_goes_by_it_is_seen_and_owes_its_trackers_a_word_and_no_question(alone: Cell, real: CellDataplane) -> None:
+    """A busy flow's row is touched once a second; that is no silence."""
+    flow = nat_flow(alone)
+    before = only_row(real, 1111)
+
+    def told() -> bool:
+        flow.out()
+        return only_row(real, 1111).told > before.told
+
+    until(told, "a heartbeat is due")
+    now = only_row(real, 1111)
+    assert now.told - now.leased > cells.SECOND // 2, "it has not asked since"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rookery.dataplane.addresses import address_text
+from rookery.dataplane.cell import LOOPBACK
 from rookery.dataplane.formats import DirectiveFlag, FlowKey, Verdict
 from tests.dataplane import model_cell, namespaces, plan_cell
 from tests.dataplane.cell_world import NAT_PUBLIC, CellWorld, cell_world
@@ -74,6 +75,16 @@ def test_what_leaves_as_ipv6_arrives_as_ipv4(world: CellWorld, send: tuple[str, 
     server = listening(world.around.begin_outside(*traffic(serve[0], SERVER, *serve[1:])))
     sent = world.around.inside.execute(11, *traffic(send[0], f"64:ff9b::{SERVER}", *send[1:]))
     assert heard(server) == sent, dropped(world)
+
+
+def test_the_program_that_lets_in_what_was_cut_is_missed_and_attached_again(world: CellWorld) -> None:
+    node = world.nodes[0]
+    hold = partial(node.real.attach_substrate, node.substrate)
+    assert inside(node.namespace, hold) == 0
+    inside(node.namespace, partial(node.real.detach, LOOPBACK))
+    assert inside(node.namespace, hold) == 1
+    assert inside(node.namespace, partial(node.real.attached_program, LOOPBACK)) == node.real.program_id("hyperplane_cut")
+    assert inside(node.namespace, hold) == 0
 
 
 def test_what_is_fetched_through_nat64_arrives_whole_while_tops_change(world: CellWorld) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rookery.dataplane.cell import LOOPBACK
 from rookery.host.control import GetStatus, StatusReply
 from rookery.host.instances.namespace import named
 from rookery.hyperplane import check_link
@@ -90,16 +91,32 @@ def test_a_node_whose_agent_is_killed_takes_the_next_file(region):
     assert pid_of(region, "node-2") != old
 
 
-def test_the_way_to_a_nodes_health_checks_is_made_again_where_it_is_taken_away(region):
+def test_the_way_to_a_nodes_health_checks_is_made_again_where_it_is_taken_away_and_so_is_its_program_on_the_loopback(region):
+    """That lets in what the kernel has cut. The nodes tell that they mended something."""
     plan, names = Layout(region.name), sorted(NAMES)
     assert [name for name in names if not namespaces.is_sound(plan.checks_namespace(name))] == []
+    before = healed(plan, "node-3")
     namespaces.remove(plan.checks_namespace("node-1"))
     namespaces.run("ip", "-netns", plan.host_namespace("node-2"), "link", "delete", check_link.NODE_SIDE)
+    take_away_what_was_cut(plan, "node-3")
 
     def is_whole() -> bool:
-        return all(leads_to_checks(plan, name) for name in names)
+        return all(leads_to_checks(plan, name) for name in names) and healed(plan, "node-3") > before
 
     until(is_whole, "the agents mend it", within=40.0)
+
+
+def healed(plan: Layout, node: str) -> int:
+    return agents.ask(plan.control_socket(node), GetStatus(), StatusReply).healed
+
+
+def take_away_what_was_cut(plan: Layout, node: str) -> None:
+    """As somebody does who tidies up."""
+    link = plan.pins / node / "links" / str(LOOPBACK)
+    if link.exists():
+        link.unlink()
+    else:
+        namespaces.run("tc", "-netns", plan.host_namespace(node), "qdisc", "delete", "dev", "lo", "clsact")
 
 
 def leads_to_checks(plan: Layout, name: str) -> bool:

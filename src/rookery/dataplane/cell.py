@@ -51,7 +51,7 @@ from rookery.dataplane.measures import Measures
 from rookery.dataplane.node import ONLY_KEY, ROOM, XDP_BUILD, LoadedPrograms, check_pins, load
 from rookery.dataplane.pins import open_pinned
 from rookery.dataplane.sender import SenderDataplane
-from rookery.dataplane.table import Table
+from rookery.dataplane.table import Table, possible_cpus
 from rookery.dataplane.two_builds import TwoBuildsDataplane
 
 ProgramName = Literal["hyperplane", "hyperplane_checks", "hyperplane_cut", "flow_sweep", "flow_rest", "flow_copy"]
@@ -158,6 +158,7 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
             "directives": sizes.directives,
             "check_slots": ROOM * sizes.checks,
             "check_numbers": ROOM * sizes.checks,
+            "shortcuts": min(possible_cpus(), CellConstant.SHORTCUT_CPUS) << CellConstant.SHORTCUT_BITS,
         }
         cls.check_halves(pins, sizes.services, sizes.targets)
         made = cls(pins, load(pins, objects, PROGRAMS + ON_CARDS * (mode == "xdp"), rows), sizes)
@@ -234,12 +235,15 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         """Since when the nodes at these places have lived, and until when the last time, as this one saw it."""
         self._presence.put_many({RowNumber(place): row for place, row in rows.items()})
 
-    def attach_substrate(self, ifindex: int) -> None:
-        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs. Idempotent; swaps what
-        is attached in one step."""
+    def attach_substrate(self, ifindex: int) -> int:
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs; how many of both were
+        not there. Swaps what is attached in one step, and leaves alone what is as it should be."""
         self.reserve_counters(ifindex)
-        self._attach("hyperplane_cut", LOOPBACK)
-        self._attach("hyperplane", ifindex)
+        wanted = {"hyperplane_cut": LOOPBACK, "hyperplane": ifindex}
+        missing = {program: at for program, at in wanted.items() if self.attached_program(at) != self.program_id(program)}
+        for program, at in missing.items():
+            self._attach(program, at)
+        return len(missing)
 
     def configure_checks(self, config: ChecksConfig) -> None:
         """Where the node's health checks are. All zero: nowhere, and their answers are dropped."""

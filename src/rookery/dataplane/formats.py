@@ -737,6 +737,8 @@ class CellConstant(IntEnum):
     PROXY_HEADER = 100
     ENDPOINT_ID = 22
     EVERYBODY = 0
+    SHORTCUT_BITS = 13
+    SHORTCUT_CPUS = 128
 
 
 class CellNodeFlag(IntFlag):
@@ -803,6 +805,7 @@ class ChainFlag(IntFlag):
     UNKNOWN = 8
     KEPT = 16
     TARGET_GONE = 32
+    HELD = 64
 
 
 class InterfaceFlag(IntFlag):

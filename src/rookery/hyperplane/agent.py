@@ -271,9 +271,7 @@ class Agent(Follower[NodeState]):
         state, dataplane = self._state, self._state.dataplane
         dataplane.configure_substrate(substrate.row(state.config, state.substrate))
         mended = state.kernel.heal() + kernel_settings.hold(wanted_of_the_kernel(state.config))
-        if dataplane.attached_program(state.substrate.ifindex) != dataplane.program_id(PROGRAM):
-            dataplane.attach_substrate(state.substrate.ifindex)
-            mended += 1
+        mended += dataplane.attach_substrate(state.substrate.ifindex)
         if state.ways is not None:
             mended += check_link.hold(dataplane, state.config.checks_namespace) + state.ways.heal()
         return mended

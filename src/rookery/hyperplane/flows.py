@@ -54,11 +54,12 @@ def lifetime(row: Tracker) -> int:
 
 
 def left_at_top(row: CachedDirective, now: int) -> float:
-    """Seconds until a top asks again, however busy the flow is (bpf/stages/top.h); of a handshake's first packet, until it is silent for
-    so long."""
+    """Seconds until a top asks again (bpf/stages/top.h): if no packet comes meanwhile, or however busy the flow is. What goes by a shortcut is
+    not seen here: of a busy flow this is up to a second short."""
+    silent = CellConstant.LEASE_SECONDS - (now - row.seen) / SECOND
     if row.flags & DirectiveFlag.PROVISIONAL:
-        return CellConstant.LEASE_SECONDS - (now - row.seen) / SECOND
-    return min(row.idle_seconds, CellConstant.REST_SECONDS) / 2 - (now - row.leased) / SECOND
+        return silent
+    return min(silent, min(row.idle_seconds, CellConstant.REST_SECONDS) / 2 - (now - row.leased) / SECOND)
 
 
 def state_of(flags: int) -> str:
@@ -89,7 +90,7 @@ class _Told(NamedTuple):
     def cached(self, key: FlowKey, row: CachedDirective) -> FlowRow:
         seen = (self.now - row.seen) / SECOND
         left = left_at_top(row, self.now)
-        state = state_of(row.flags) if left > 0 else "over"
+        state = state_of(row.flags) if left > 0 else "asks again"
         told = {**self._flow(key, row), **self._directive(row)}
         return FlowRow(table="directives", role="top", state=state, seen=seen, left=left, **told)
 

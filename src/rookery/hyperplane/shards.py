@@ -1,4 +1,5 @@
-"""Shuffle shards: which nodes of a cell serve an account, so that no two accounts stand or fall together.
+"""Shuffle shards: which nodes of a cell serve an account, so that no two accounts stand or fall together. Its packets come to them, and to
+no others; its flows are kept by any two nodes of the ring (docs/decisions/0038).
 
 Drawing at random is not enough in a cell of few nodes: here all there is decides. In this order: as few accounts as can be that
 share more than half of their nodes with this one; even load; as little shared with others as can be."""

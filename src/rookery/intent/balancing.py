@@ -306,8 +306,10 @@ class _Groups:
         )
 
     def _ends(self, group: TargetGroup, target: Target, state: str) -> bool:
-        """Whether the flows that a target has are cut. Those of UDP only when it is drained."""
+        """Whether the flows that a target has are cut. Those of UDP only when it is drained, or all of its group are."""
         attributes = self.attributes(group.id)
+        if group.shut_for_good:
+            return True
         if target.state == REGISTERED:
             return state == UNHEALTHY and group.protocol != "UDP" and is_on(attributes, UNHEALTHY_ARE_CUT)
         return target.state == DRAINED and is_on(attributes, DRAINED_ARE_CUT)

@@ -100,6 +100,8 @@ class TargetGroup(Resource, frozen=True, kw_only=True):
     check: HealthCheck = HealthCheck()
     targets: tuple[Target, ...] = ()  # in the order of their registration
     attributes: dict[str, str] = {}
+    shut: float = 0.0  # unix seconds, since when its balancer gives it no new flows, by weights of 0; 0.0: it does, or there is none
+    shut_for_good: bool = False  # ... for so long that the flows which its targets still have end
     address_type: str = IPV4
 
     @property
