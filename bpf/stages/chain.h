@@ -266,15 +266,24 @@ static __always_inline enum verdict not_known(struct packet *packet, struct cour
 	return CONTINUE;
 }
 
-/* An answer shows that its flow is there, and so does what follows a handshake's first packet. */
-static __always_inline void refresh_tracker(const struct course *course, struct tracker *row)
+static __always_inline bool closes(const struct packet *packet)
 {
+	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
+}
+
+/* An answer shows that its flow is there, and so does what follows a handshake's first packet. The end of a connection that was quiet is
+ * what asks for it, and no heartbeat will say it again. */
+static __always_inline void refresh_tracker(const struct packet *packet, const struct course *course, struct tracker *row)
+{
+	bool ends = closes(packet) && !(row->directive.flags & DIRECTIVE_CLOSING);
 	__u64 deadline;
 
 	if (!course->begins)
 		row->directive.flags &= ~DIRECTIVE_PROVISIONAL;
+	if (ends)
+		row->directive.flags |= DIRECTIVE_CLOSING;
 	deadline = course->now + lifetime(&row->directive);
-	if (deadline > row->deadline)
+	if (ends || deadline > row->deadline)
 		row->deadline = deadline;
 }
 
@@ -283,7 +292,7 @@ static __always_inline void refresh_tracker(const struct course *course, struct 
 static __always_inline enum verdict take_known(struct packet *packet, struct course *course, struct tracker *row)
 {
 	if (!packet->what_if)
-		refresh_tracker(course, row);
+		refresh_tracker(packet, course, row);
 	know(course, &row->directive);
 	tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
@@ -293,15 +302,19 @@ static __always_inline enum verdict take_known(struct packet *packet, struct cou
 }
 
 /* Somebody decides already, and remembers what: before the first heartbeat the primary itself has not heard. Where that one has died, what
- * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. */
+ * it decided may be known to the tail alone: it stays the tail, and while it is dead, too, nobody decides anew for a moment. Where the decider
+ * is the tail it alone knows, and of datagrams that nobody answers no heartbeat may ever come: who asks again writes it down as well. */
 static __always_inline enum verdict ask_decider(struct packet *packet, struct course *course, struct tracker *row)
 {
 	__u32 tail = row->tail;
 
 	course->directive.version = row->directive.version;
 	if (!is_living(course, row->decider))
-		return tail == NOBODY || is_living(course, tail) || came_to_nothing(course, row) ? not_known(packet, course) : DROP_NO_TOP;
-	if (!is_living(course, tail))
+		return tail == NOBODY || (is_living(course, tail) && tail != course->self) || came_to_nothing(course, row) ?
+			       not_known(packet, course) : DROP_NO_TOP;
+	if (tail == row->decider)
+		tail = course->self;
+	else if (!is_living(course, tail))
 		tail = other_keeper(course);
 	if (!packet->what_if) {
 		row->tail = tail;
@@ -378,7 +391,7 @@ __noinline int take_decide(void)
 	row = tracker_of(course);
 	if (row && !(row->pending) && row->directive.version > course->directive.version && !is_target_gone(course, &row->directive)) {
 		if (!packet->what_if)
-			refresh_tracker(course, row);
+			refresh_tracker(packet, course, row);
 		know(course, &row->directive);
 		tell(packet, STEP_TRACKED, CONTINUE, row->directive.version);
 		course->step = CHAIN_ANSWERS_FIRST;
@@ -454,7 +467,7 @@ __noinline int take_second(void)
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
 	row = tracker_of(course);
-	if (row && row->pending && course->decider != NOBODY && !came_to_nothing(course, row))
+	if (row && row->pending && course->decider != NOBODY && course->decider != row->decider && !came_to_nothing(course, row))
 		return ask_own_decider(course, row);
 	stored = store_key(packet->what_if);
 	if (stored == NO_ROOM)

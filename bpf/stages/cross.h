@@ -6,6 +6,7 @@
 
 #include "hull/cut.h"
 #include "stages/cross_error.h"
+#include "stages/proxy_stream.h"
 #include "stages/say.h"
 
 enum cross_constant {
@@ -274,6 +275,12 @@ static __always_inline enum verdict check_size_across(hull_t *hull, const struct
 	return say(hull, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, DROP_TOO_BIG);
 }
 
+/* Of a client whose target gets the proxy protocol's header, and speaks IPv4. */
+static __always_inline enum verdict shift_behind(hull_t *hull, const struct course *course)
+{
+	return is_ipv4(&course->directive.source) ? shift_stream(hull) : CONTINUE;
+}
+
 /* Behind enter_exit() and check_hops(): on its way in the other family. */
 __noinline int cross(hull_t *hull)
 {
@@ -302,6 +309,8 @@ __noinline int cross(hull_t *hull)
 	if ((verdict = cross_packet(hull, before)))
 		return verdict;
 	if ((verdict = clamp_mss(hull, CELL_NAT64_MSS)))
+		return verdict;
+	if ((verdict = shift_behind(hull, course)))
 		return verdict;
 	return leave_cell(hull);
 }

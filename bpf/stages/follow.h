@@ -53,6 +53,18 @@ static __always_inline enum verdict check_hops(hull_t *hull, const struct packet
 	return say(hull, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
 }
 
+/* Who gets the proxy protocol's header speaks IPv4: what it says itself is shifted before it crosses. Of a super-packet each piece is. */
+static __always_inline enum verdict shift_across(hull_t *hull, const struct packet *packet)
+{
+	enum verdict verdict;
+
+	if (came_as_ipv6(packet) || segment_of(hull))
+		return CONTINUE;
+	if ((verdict = answer_for_client(hull)))
+		return verdict;
+	return shift_stream(hull);
+}
+
 /* Of a balancer's flows, whose client and target both speak it. */
 static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *packet, struct course *course)
 {
@@ -86,7 +98,7 @@ __noinline int follow(hull_t *hull)
 	if ((verdict = check_hops(hull, packet, course, nat)))
 		return verdict;
 	if (changes_family(course))
-		return cross(hull);
+		return (verdict = shift_across(hull, packet)) ? verdict : cross(hull);
 	if (!is_ipv4(&course->directive.source))
 		return follow_ipv6(hull, packet, course);
 	if ((verdict = answer_for_client(hull)))

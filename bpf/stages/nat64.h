@@ -4,6 +4,7 @@
 #define ROOKERY_NAT64_H
 
 #include "stages/course.h"
+#include "stages/gateway.h"
 #include "stages/parse.h"
 #include "stages/unicast.h"
 
@@ -58,7 +59,16 @@ static __always_inline bool is_plain_ipv6(const struct packet *packet)
 /* For balancers and endpoints, and from who answers a balancer. Some are for the VPC alone, though their address is the world's. */
 static __always_inline enum verdict admit_to_service(const struct packet *packet, const struct attachment *attachment)
 {
-	return packet->from_outside && attachment->flags & ATTACHMENT_SHUT_OUT ? DROP_NO_SERVICE : CONTINUE;
+	const struct gateway *gateway;
+
+	if (!packet->from_outside)
+		return CONTINUE;
+	if (attachment->flags & ATTACHMENT_SHUT_OUT)
+		return DROP_NO_SERVICE;
+	gateway = gateway_of(packet, GATEWAY_EGRESS_ONLY);
+	if (gateway && (!(gateway->flags & GATEWAY_INTERNET) || answers_egress_only(packet, attachment->route_table)))
+		return DROP_UNASKED;
+	return CONTINUE;
 }
 
 /* To a NAT gateway it leads to IPv4, and nowhere else. */

@@ -69,4 +69,12 @@ static __always_inline const struct route *longest_route(__u32 table, const stru
 	return bpf_map_lookup_elem(&routes, &key);
 }
 
+/* Is the way back of what comes from outside one by which nobody comes in? */
+static __always_inline bool answers_egress_only(const struct packet *packet, __u32 route_table)
+{
+	const struct route *way_back = longest_route(route_table, &packet->source);
+
+	return way_back && way_back->kind == ROUTE_EGRESS_ONLY;
+}
+
 #endif

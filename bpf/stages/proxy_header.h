@@ -10,8 +10,11 @@
 enum proxy_constant {
 	PROXY_VERSION_2 = 0x21,            /* ... and the command PROXY */
 	PROXY_TCP_IPV4 = 0x11,
+	PROXY_TCP_IPV6 = 0x21,
 	PROXY_FIXED = 28,                  /* bytes in front of the TLVs, of IPv4 */
 	PROXY_TLVS = CELL_PROXY_HEADER - PROXY_FIXED,
+	PROXY_FIXED_IPV6 = 52,
+	PROXY_TLVS_IPV6 = CELL_PROXY_HEADER - PROXY_FIXED_IPV6,
 	PROXY_TLV_HEAD = 3,
 	TLV_CRC32C = 0x03,
 	TLV_NOTHING = 0x04,
@@ -20,6 +23,8 @@ enum proxy_constant {
 	CRC32C_POLYNOMIAL = 0x82f63b78,    /* reflected */
 	TCP_HEADER_LONGEST = 60,
 	MARK_FREE = 64,                    /* from here on there is nothing in the header that anybody reads */
+	MARK_FREE_IPV6 = 84,               /* ... of IPv6, behind an endpoint's id, without a CRC, or ... */
+	MARK_FREE_LAST = 88,               /* ... from here on with one */
 };
 
 struct proxy_header {
@@ -35,6 +40,16 @@ struct proxy_header {
 };
 _Static_assert(sizeof(struct proxy_header) == CELL_PROXY_HEADER, "as the protocol has it");
 
+struct proxy_header_ipv6 {
+	__u8 alike[16];                    /* up to `length` */
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 tlv[PROXY_TLVS_IPV6];
+};
+_Static_assert(sizeof(struct proxy_header_ipv6) == CELL_PROXY_HEADER, "as the protocol has it");
+
 /* A segment whose data is the header, as it is made. */
 struct proxied {
 	struct iphdr ip;
@@ -45,6 +60,7 @@ struct proxied {
 	} tcp;
 	union {
 		struct proxy_header header;
+		struct proxy_header_ipv6 header_ipv6;
 		__u16 half[CELL_PROXY_HEADER / 2];
 		__u32 word[CELL_PROXY_HEADER / 4];
 	};
@@ -99,6 +115,22 @@ static __always_inline void put_ends(struct proxy_header *header, const struct c
 	header->destination_port = outward ? course->key.destination_port : directive->source_port;
 }
 
+static __always_inline bool is_client_ipv6(const struct course *course)
+{
+	return !is_ipv4(course->directive.flags & DIRECTIVE_OUTWARD ? &course->key.source : &course->directive.destination);
+}
+
+static __always_inline void put_ends_ipv6(struct proxy_header_ipv6 *header, const struct course *course)
+{
+	const struct directive *directive = &course->directive;
+	bool outward = directive->flags & DIRECTIVE_OUTWARD;
+
+	header->source = outward ? course->key.source : directive->destination;
+	header->destination = outward ? course->key.destination : directive->source;
+	header->source_port = outward ? course->key.source_port : directive->destination_port;
+	header->destination_port = outward ? course->key.destination_port : directive->source_port;
+}
+
 static __always_inline const struct attachment *entrance_of(const struct course *course)
 {
 	struct attachment_key key = { course->half, course->directive.vni, course->directive.interface };
@@ -106,20 +138,48 @@ static __always_inline const struct attachment *entrance_of(const struct course 
 	return course->directive.flags & DIRECTIVE_OUTWARD ? attachment_of(course) : bpf_map_lookup_elem(&attachments, &key);
 }
 
-static __always_inline void put_tlvs(struct proxy_header *header, const struct attachment *entrance)
+static __always_inline void put_endpoint(__u8 *tlv, const struct attachment *entrance)
 {
-	__u8 *tlv = header->tlv;
+	begin_tlv(tlv, TLV_AWS, 1 + CELL_ENDPOINT_ID);
+	tlv[PROXY_TLV_HEAD] = TLV_AWS_ENDPOINT;
+	__builtin_memcpy(tlv + PROXY_TLV_HEAD + 1, entrance->endpoint, CELL_ENDPOINT_ID);
+}
+
+/* Where the CRC's value is; 0: there is none. */
+static __always_inline __u8 *put_tlvs(__u8 *tlv, __u32 room, const struct attachment *entrance)
+{
 	const __u32 crc = PROXY_TLV_HEAD + 4, endpoint = PROXY_TLV_HEAD + 1 + CELL_ENDPOINT_ID;
 
 	begin_tlv(tlv, TLV_CRC32C, 4);
 	if (!entrance || entrance->kind != ATTACHMENT_ENDPOINT) {
-		begin_tlv(tlv + crc, TLV_NOTHING, PROXY_TLVS - crc - PROXY_TLV_HEAD);
-		return;
+		begin_tlv(tlv + crc, TLV_NOTHING, room - crc - PROXY_TLV_HEAD);
+		return tlv + PROXY_TLV_HEAD;
 	}
-	begin_tlv(tlv + crc, TLV_AWS, 1 + CELL_ENDPOINT_ID);
-	tlv[crc + PROXY_TLV_HEAD] = TLV_AWS_ENDPOINT;
-	__builtin_memcpy(tlv + crc + PROXY_TLV_HEAD + 1, entrance->endpoint, CELL_ENDPOINT_ID);
-	begin_tlv(tlv + crc + endpoint, TLV_NOTHING, PROXY_TLVS - crc - endpoint - PROXY_TLV_HEAD);
+	put_endpoint(tlv + crc, entrance);
+	begin_tlv(tlv + crc + endpoint, TLV_NOTHING, room - crc - endpoint - PROXY_TLV_HEAD);
+	return tlv + PROXY_TLV_HEAD;
+}
+
+/* Of IPv6, behind an endpoint, where a mark has no other place: who sends the header may leave its CRC out. */
+static __always_inline __u8 *put_tlvs_without_crc(__u8 *tlv, const struct attachment *entrance)
+{
+	const __u32 endpoint = PROXY_TLV_HEAD + 1 + CELL_ENDPOINT_ID;
+
+	put_endpoint(tlv, entrance);
+	begin_tlv(tlv + endpoint, TLV_NOTHING, PROXY_TLVS_IPV6 - endpoint - PROXY_TLV_HEAD);
+	return 0;
+}
+
+static __always_inline __u32 place_of_mark(__u32 bytes)
+{
+	return CELL_PROXY_HEADER + TCP_CHECKSUM - bytes;
+}
+
+static __always_inline __u8 *put_tlvs_ipv6(__u8 *tlv, const struct attachment *entrance, __u32 mark)
+{
+	if (entrance && entrance->kind == ATTACHMENT_ENDPOINT && mark && place_of_mark(mark) < MARK_FREE_LAST)
+		return put_tlvs_without_crc(tlv, entrance);
+	return put_tlvs(tlv, PROXY_TLVS_IPV6, entrance);
 }
 
 /* Where a checksum is a device's to finish, the kernel has kept the place of the TCP header as it came, and no program can tell it
@@ -146,6 +206,7 @@ __noinline int make_header(__u32 mark, __u32 behind)
 	struct proxied *proxied = bpf_map_lookup_elem(&scratch_proxied, &only);
 	const struct course *course = this_course();
 	struct proxy_header *header;
+	__u8 *place;
 	__u32 crc;
 
 	if (!proxied || !course)
@@ -155,21 +216,31 @@ __noinline int make_header(__u32 mark, __u32 behind)
 	header->signature[1] = bpf_htonl(0x000d0a51);
 	header->signature[2] = bpf_htonl(0x5549540a);
 	header->version_and_command = PROXY_VERSION_2;
-	header->family_and_protocol = PROXY_TCP_IPV4;
 	header->length = bpf_htons(CELL_PROXY_HEADER - offsetof(struct proxy_header, source));
-	put_ends(header, course);
-	put_tlvs(header, entrance_of(course));
+	if (is_client_ipv6(course)) {
+		header->family_and_protocol = PROXY_TCP_IPV6;
+		put_ends_ipv6(&proxied->header_ipv6, course);
+		place = put_tlvs_ipv6(proxied->header_ipv6.tlv, entrance_of(course), mark);
+	} else {
+		header->family_and_protocol = PROXY_TCP_IPV4;
+		put_ends(header, course);
+		place = put_tlvs(header->tlv, PROXY_TLVS, entrance_of(course));
+	}
 	if (mark)
 		leave_mark(proxied, mark, behind);
+	if (!place)
+		return CONTINUE;
 	crc = bpf_htonl(crc32c(proxied));
-	__builtin_memcpy(header->tlv + PROXY_TLV_HEAD, &crc, sizeof(crc));
+	__builtin_memcpy(place, &crc, sizeof(crc));
 	return CONTINUE;
 }
 
 /* Does the place lie where the header says nothing? */
-static __always_inline bool has_room_for_mark(__u32 bytes)
+static __always_inline bool has_room_for_mark(const struct course *course, __u32 bytes)
 {
-	return CELL_PROXY_HEADER + TCP_CHECKSUM >= MARK_FREE + bytes;
+	__u32 first = is_client_ipv6(course) ? MARK_FREE_IPV6 : MARK_FREE;
+
+	return CELL_PROXY_HEADER + TCP_CHECKSUM >= first + bytes;
 }
 
 #endif

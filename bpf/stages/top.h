@@ -81,11 +81,6 @@ static __always_inline bool is_fresh(const struct packet *packet, const struct c
 	return !course->shakes && course->now - row->leased < believed(&row->directive);
 }
 
-static __always_inline bool closes(const struct packet *packet)
-{
-	return packet->protocol == IPPROTO_TCP && packet->fragment != FRAGMENT_LATER && packet->tcp_flags & (TCP_FIN | TCP_RST);
-}
-
 static __always_inline bool begins_again(const struct packet *packet, const struct course *course)
 {
 	return packet->protocol == IPPROTO_TCP && course->begins;

@@ -147,17 +147,20 @@ static __always_inline struct tracker *tracker_of(const struct course *course)
 	return row && !is_row_over(course, row) ? row : 0;
 }
 
-/* A heartbeat says more than the row: that the flow is used, or closing. That a connection has outgrown its header is never taken back. */
+/* A heartbeat says more than the row: that the flow is used, or closing. That a connection ends, or has outgrown its header, is never taken
+ * back: the top of the other direction may not have heard of it. */
 static __always_inline void renew(struct tracker *row, const struct course *course, const struct directive *directive)
 {
-	bool outgrown = !row->pending && row->directive.version == directive->version &&
-			!(row->directive.flags & DIRECTIVE_PROXY_PROTOCOL);
+	bool same = !row->pending && row->directive.version == directive->version;
+	bool outgrown = same && !(row->directive.flags & DIRECTIVE_PROXY_PROTOCOL);
+	__u16 ends = same ? row->directive.flags & DIRECTIVE_CLOSING : 0;
 
 	row->directive = *directive;
 	if (outgrown)
 		row->directive.flags &= ~DIRECTIVE_PROXY_PROTOCOL;
+	row->directive.flags |= ends;
 	row->pending = 0;
-	row->deadline = course->now + lifetime(directive);
+	row->deadline = course->now + lifetime(&row->directive);
 }
 
 /* Whoever decided it, and when: of one flow, and one way. */
@@ -207,13 +210,15 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 
 /* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
  * where that one has heard more of it. Nor that of an older decision: the newer one may never have left its decider, and be in nobody's use
- * (docs/decisions/0038). Who is wrong hears of it with the flow's next packet. */
+ * (docs/decisions/0038); who is wrong hears of it with the flow's next packet. Who only knows whom it asked is answered by it, if it tells of
+ * nothing that was over by then. */
 static __always_inline bool keep_copy(struct course *course, __u64 deadline)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
+	bool answered = there && there->pending && there->directive.version < course->directive.version;
 	struct tracker *row;
 
-	if (there && there->deadline > course->now) {
+	if (there && there->deadline > course->now && !answered) {
 		if (!there->pending && there->directive.version == course->directive.version && there->directive.flags == course->directive.flags &&
 		    there->deadline < deadline)
 			there->deadline = deadline;

@@ -13,15 +13,13 @@ static __noinline bool is_unasked(const struct packet *packet)
 {
 	const struct gateway *gateway = gateway_of(packet, GATEWAY_EGRESS_ONLY);
 	const struct interface_config *interface;
-	const struct route *way_back;
 
 	if (!gateway || is_ipv4(&packet->source))
 		return false;
 	interface = bpf_map_lookup_elem(&interfaces, &packet->ifindex);
 	if (!interface || !(gateway->flags & GATEWAY_INTERNET))
 		return true;
-	way_back = longest_route(interface->route_table, &packet->source);
-	return way_back && way_back->kind == ROUTE_EGRESS_ONLY;
+	return answers_egress_only(packet, interface->route_table);
 }
 
 #endif

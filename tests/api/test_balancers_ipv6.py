@@ -194,10 +194,12 @@ def test_what_a_listener_cannot_lead_to_is_refused(here):
     for protocol in ("UDP", "TCP_UDP"):
         datagrams = ipv6_group(here, protocol.lower().replace("_", "-"), Protocol=protocol)
         assert creates_listener(here, web, datagrams, protocol=protocol) == "InvalidConfigurationRequest"
-    proxied = group(here, "proxied")
+    proxied = ipv6_group(here, "proxied")
     modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=proxied)
     assert creates_listener(here, web, proxied) == "UnsupportedOperation"
     listen(here, web, six)
+    listen(here, web, four, port=81)
+    modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=four)
     pairs = [{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
     assert refusal(here, "ModifyTargetGroupAttributes", TargetGroupArn=six, Attributes=pairs) == "UnsupportedOperation"
 

@@ -12,6 +12,7 @@ import pytest
 from rookery.region.layout import PAGE_ADDRESSES
 from tests.balancing.changed import Changed
 from tests.balancing.street import LONG, SHORT, Street, address
+from tests.dataplane.proxy_header import LENGTH, Said, read
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -141,6 +142,14 @@ def test_clients_and_targets_speak_either_family(shop: Street):
     for port in (80, 81):
         shop.talk("client")("hold", f"ipv6 {port}", ipv6, port, LONG)
         assert shop.talk("client")("send_and_compare", f"ipv6 {port}", 1_000_000, LONG) == "whole"
+
+
+def test_a_target_of_ipv4_is_told_of_a_client_of_ipv6(shop: Street):
+    """T7-16: in front of its stream, before it has said anything."""
+    ipv6 = shop.fronts_ipv6("dual")["a"]
+    until(lambda: " sees " in shop.ask("client", ipv6, 82, SHORT), "dual answers at 82")
+    told = read(bytes.fromhex(shop.talk("client")("ask_for_echo", ipv6, 82, LENGTH, LONG)))
+    assert told._replace(source_port=0) == Said(shop.ipv6_of("client"), ipv6, 0, 82)
 
 
 def test_a_trace_goes_through_the_nodes_to_the_target(shop: Street):

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.balancing.street import LONG, SHORT, Street, address
+from tests.dataplane.proxy_header import LENGTH, Said, read
 from tests.waiting import until
 
 pytestmark = pytest.mark.real_packets
@@ -123,6 +124,9 @@ def test_a_buyer_reaches_a_shop_by_ipv6(doors: Doors):
         told = until(lambda port=port: (said := street.ask("buyer", front["Ipv6Address"], port, SHORT)) and " sees " in said and said, f"it answers at {port}")
         assert told.split()[2] == seen
     assert street.ask("buyer", front["PrivateIpAddress"], 81).split()[2] == ipv6
+    until(lambda: " sees " in street.ask("buyer", front["Ipv6Address"], 82, SHORT), "it answers at 82")
+    header = read(bytes.fromhex(street.talk("buyer")("ask_for_echo", front["Ipv6Address"], 82, LENGTH, LONG)))
+    assert header._replace(source_port=0) == Said(street.ipv6_of("buyer"), front["Ipv6Address"], 0, 82, answer["VpcEndpointId"])  # T8-03
     name = answer["DnsEntries"][0]["DnsName"]
     assert street.talk("buyer")("look_up_ipv6", name) == [front["Ipv6Address"]]
     assert street.talk("buyer")("look_up", name) == [front["PrivateIpAddress"]]

@@ -45,11 +45,12 @@ def tlv(kind: int, value: bytes) -> bytes:
 
 
 def header(said: Said) -> bytes:
-    """As AWS writes it: filled up with zeros."""
+    """As AWS writes it: filled up with zeros. Of either family."""
     ends = b"".join(ipaddress.ip_address(one).packed for one in (said.source, said.destination))
     ends += said.source_port.to_bytes(2, "big") + said.destination_port.to_bytes(2, "big")
     own = tlv(AWS, b"\x01" + said.endpoint.encode()) if said.endpoint else b""
-    fixed = SIGNATURE + b"\x21\x11" + (LENGTH - 16).to_bytes(2, "big") + ends
+    family = b"\x21" if ":" in said.source else b"\x11"
+    fixed = SIGNATURE + b"\x21" + family + (LENGTH - 16).to_bytes(2, "big") + ends
 
     def whole(crc: int) -> bytes:
         begun = fixed + tlv(CRC32C, crc.to_bytes(4, "big")) + own
@@ -58,18 +59,26 @@ def header(said: Said) -> bytes:
     return whole(crc32c(whole(0)))
 
 
+def _is_intact(content: bytes, crc: bytes | None) -> bool:
+    """A sender may leave the CRC out."""
+    if crc is None:
+        return True
+    place = content.index(tlv(CRC32C, crc)) + 3
+    return crc32c(content[:place] + bytes(4) + content[place + 4 :]) == int.from_bytes(crc, "big")
+
+
 def read(content: bytes) -> Said:
     """What a target may believe. Raises ValueError."""
-    if content[:12] != SIGNATURE or content[12:16] != b"\x21\x11\x00\x54" or len(content) != LENGTH:
+    if content[:12] != SIGNATURE or content[12:16] not in (b"\x21\x11\x00\x54", b"\x21\x21\x00\x54") or len(content) != LENGTH:
         raise ValueError(f"no header of proxy protocol, version 2: {content.hex()}")
-    tlvs, at = {}, 28
+    size_of = 16 if content[13] == 0x21 else 4
+    tlvs, at = {}, 20 + 2 * size_of
     while at < LENGTH:
         size = int.from_bytes(content[at + 1 : at + 3], "big")
         tlvs[content[at]] = content[at + 3 : at + 3 + size]
         at += 3 + size
-    place = content.index(tlv(CRC32C, tlvs[CRC32C])) + 3
-    if at != LENGTH or crc32c(content[:place] + bytes(4) + content[place + 4 :]) != int.from_bytes(tlvs[CRC32C], "big"):
+    if at != LENGTH or not _is_intact(content, tlvs.get(CRC32C)):
         raise ValueError(f"damaged: {content.hex()}")
-    addresses = (str(ipaddress.ip_address(content[n : n + 4])) for n in (16, 20))
-    ports = (int.from_bytes(content[n : n + 2], "big") for n in (24, 26))
+    addresses = (str(ipaddress.ip_address(content[n : n + size_of])) for n in (16, 16 + size_of))
+    ports = (int.from_bytes(content[n : n + 2], "big") for n in (16 + 2 * size_of, 18 + 2 * size_of))
     return Said(*addresses, *ports, tlvs.get(AWS, b"\x01")[1:].decode())

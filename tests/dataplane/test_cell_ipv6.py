@@ -23,11 +23,13 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
+from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import (
     AttachmentFlag,
     ChecksConfig,
     CheckWay,
+    GatewayFlag,
     RouteKind,
     RowNumber,
     Step,
@@ -225,6 +227,19 @@ def test_from_outside_it_is_reached_where_that_is_not_denied(alone: Cell, flags:
     went = alone.travel(from_outside(IPv6(src=OUTSIDE, dst=BALANCER_IPV6) / syn(PRESERVED_IPV6)))
     assert went.verdict is (Verdict.DROP_NO_SERVICE if flags else Verdict.SENT)
     assert ask(alone, syn(PRESERVED_IPV6)).verdict is Verdict.SENT
+
+
+def test_nobody_comes_in_where_the_way_back_is_egress_only(alone: Cell) -> None:
+    alone.restore()
+    real = alone.nodes[0].real
+    came = from_outside(IPv6(src=OUTSIDE, dst=BALANCER_IPV6) / syn(PRESERVED_IPV6))
+    plan_edge.put_gateway(real, plan.VPC, formats.Gateway(GatewayFlag.INTERNET | GatewayFlag.EGRESS_ONLY, route_table=0))
+    real.routes.put_many(plan_edge.default_route(8, RouteKind.INTERNET, ipv6=True))
+    assert alone.travel(came).verdict is Verdict.SENT
+    real.routes.put_many(plan_edge.default_route(8, RouteKind.EGRESS_ONLY, ipv6=True))
+    assert alone.travel(came).verdict is Verdict.DROP_UNASKED
+    plan_edge.put_gateway(real, plan.VPC, formats.Gateway(GatewayFlag.EGRESS_ONLY, route_table=0))
+    assert alone.travel(came).verdict is Verdict.DROP_UNASKED
 
 
 def test_a_balancers_groups_are_asked_for_clients_of_ipv6(alone: Cell) -> None:

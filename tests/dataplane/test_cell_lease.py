@@ -7,7 +7,7 @@ no copies.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from scapy.layers.inet import TCP, UDP
@@ -412,3 +412,61 @@ def test_datagrams_whose_port_was_given_to_a_later_flow_leave_by_another(cell: C
         cell.nodes[place].real.trackers.put_many({theirs: row._replace(destination=address_bytes(OTHER), version=row.version + 16)})
     again = out(cell, question, top=3).packet
     assert (again.src, again.sport) != (sent.src, sent.sport)
+
+
+@pytest.mark.parametrize("flags", ["FA", "R"])
+@pytest.mark.parametrize("answers_end", [False, True])
+def test_a_quiet_connections_end_is_written_down_though_its_top_has_to_ask(cell: Cell, flags: str, answers_end: bool) -> None:
+    """Of more than a second's pause: the end itself is what walks the chain."""
+    sent = established(cell)
+    age(cell, 5)
+    ended = back(cell, sent, flags, top=3) if answers_end else out(cell, segment(flags), top=3)
+    assert len(ended.path) > 1
+    rows = [cell.nodes[place].real.trackers.get(of) for of in (key(), answers(sent)) for place in keepers(of)]
+    assert all(row and row.flags & DirectiveFlag.CLOSING for row in rows)
+    assert max(left(cell, key()) + left(cell, answers(sent))) <= CellConstant.REST_SECONDS
+    assert out(cell, segment("S")).packet.sport != sent.sport
+
+
+def datagrams(sport: int) -> FlowKey:
+    return key(sport)._replace(protocol=17)
+
+
+def said_once(cell: Cell, where: Callable[[Tracker, list[int]], bool]) -> tuple[int, Packet]:
+    """A datagram that nobody answers, of a flow whose first keeper knows only whom it asked. `where`: that one's row, and the flow's keepers."""
+    for sport in range(5000, 5064):
+        sent = out(cell, UDP(sport=sport, dport=443)).packet
+        row = cell.nodes[keepers(datagrams(sport))[0]].real.trackers.get(datagrams(sport))
+        if row and row.pending and where(row, keepers(datagrams(sport))):
+            return sport, sent
+    raise AssertionError("no such flow")
+
+
+def die(cell: Cell, place: int) -> None:
+    living = sum(1 << node.place for node in cell.nodes if node.place != place)
+    for node in cell.nodes:
+        node.real.cell_living = living
+
+
+def test_datagrams_that_nobody_answers_keep_their_port_when_the_only_one_that_knew_it_dies(cell: Cell) -> None:
+    """Its second keeper decided, and no heartbeat comes where they are seconds apart: with the second one the first keeper writes it down."""
+    sport, sent = said_once(cell, lambda row, both: row.decider == row.tail == both[1] and 0 not in both)
+    age(cell, 5)
+    again = out(cell, UDP(sport=sport, dport=443)).packet
+    die(cell, keepers(datagrams(sport))[1])
+    age(cell, 5)
+    third = out(cell, UDP(sport=sport, dport=443)).packet
+    assert sent.sport == again.sport == third.sport
+
+
+def test_who_only_knows_whom_it_asked_is_told_by_a_copy(cell: Cell) -> None:
+    """Then the other two that know may die."""
+    sport, sent = said_once(cell, lambda row, both: row.decider not in both and 0 not in both)
+    first, second = keepers(datagrams(sport))
+    age(cell, 5)
+    for _ in range(cell.nodes[second].real.find_resting(1, 0).found):
+        frame = cell.nodes[second].real.send_copies(1)
+        if any(frame[14:34]):
+            cell.travel(frame)
+    row = cell.nodes[first].real.trackers.get(datagrams(sport))
+    assert row and not row.pending and row.source_port == sent.sport.to_bytes(2, "big")

@@ -1,6 +1,7 @@
 """The proxy protocol's header in front of a client's stream, at a cell of four nodes: every packet at another top.
 
     client 11 (10.7.1.5, host A) -- cell, balancer 10.7.9.10:80 -- target 10.7.1.6:8001 (12, host B)
+           (2001:db8:7:1::5)            2001:db8:7:9::10
     consumer 31 (10.6.1.5, host B, VPC 6) -- endpoint 10.6.1.50:443 --/                    tests/dataplane/plan_cell.py
 
 What arrives is read by tests/dataplane/proxy_header.py, and put together by a receiver of its own (tests/dataplane/stream.py).
@@ -22,13 +23,24 @@ from rookery.trace.telling import step_line
 from tests.dataplane import cells, plan, plan_cell
 from tests.dataplane.cells import Cell, Journey, to_top
 from tests.dataplane.packets_edge import ip
-from tests.dataplane.plan_cell import BALANCER, BALANCER_ADDRESS, ENDPOINT, ENDPOINT_ADDRESS, TARGETS
+from tests.dataplane.plan_cell import (
+    BALANCER,
+    BALANCER_ADDRESS,
+    BALANCER_IPV6,
+    CONSUMER_IPV6,
+    ENDPOINT,
+    ENDPOINT_ADDRESS,
+    ENDPOINT_IPV6,
+    TARGETS,
+)
 from tests.dataplane.proxy_header import LENGTH, Said, header, read
 from tests.dataplane.stream import AROUND, Receiver
 
 CLIENT, CONSUMER = "10.7.1.5", "10.6.1.5"
 TARGET, TARGET_PORT, _ = TARGETS[0]
+CLIENT_IPV6 = "2001:db8:7:1::5"
 SAID = Said(CLIENT, BALANCER_ADDRESS, 1111, 80)
+SAID_IPV6 = Said(CLIENT_IPV6, BALANCER_IPV6, 1111, 80)
 ISN, TARGETS_ISN = 5000, 900
 PRESERVED, HIDDEN = 80, 8080
 LARGE = b"data" * 350  # no packet of the internet's has room for it and the header
@@ -114,9 +126,10 @@ class Wire:
 def sound(packet: Packet) -> Packet:
     """With the checksums that somebody else computes."""
     again = packet.copy()
-    del again[IP].chksum, again[TCP].chksum
-    again = IP(bytes(again))
-    assert (packet[IP].chksum, packet[TCP].chksum) == (again[IP].chksum, again[TCP].chksum)
+    del again[TCP].chksum
+    if IP in again:
+        del again[IP].chksum
+    assert bytes(again) == bytes(packet)
     return packet
 
 
@@ -136,8 +149,10 @@ def test_the_header_is_that_of_aws(said: Said, crc: str) -> None:
         (CLIENT, BALANCER_ADDRESS, PRESERVED, SAID),
         (CLIENT, BALANCER_ADDRESS, HIDDEN, SAID._replace(destination_port=HIDDEN)),
         (CONSUMER, ENDPOINT_ADDRESS, 443, Said(CONSUMER, ENDPOINT_ADDRESS, 1111, 443, plan_cell.ENDPOINT_ID.decode())),
+        (CLIENT_IPV6, BALANCER_IPV6, PRESERVED, SAID_IPV6),
+        (CONSUMER_IPV6, ENDPOINT_IPV6, 443, Said(CONSUMER_IPV6, ENDPOINT_IPV6, 1111, 443, plan_cell.ENDPOINT_ID.decode())),
     ],
-    ids=("preserved", "hidden", "through an endpoint"),
+    ids=("preserved", "hidden", "through an endpoint", "by IPv6", "through an endpoint, by IPv6"),
 )
 def test_what_ends_the_handshake_carries_the_header(cell: Cell, source: str, to: str, port: int, said: Said) -> None:
     """T7-16, T8-03: of an endpoint the consumer's own address, and the endpoint's id."""
@@ -196,16 +211,17 @@ def test_a_client_whose_checksum_is_wrong_gets_no_right_one(cell: Cell) -> None:
             sound(got)
 
 
+@pytest.mark.parametrize("said", [SAID, SAID_IPV6], ids=("", "by IPv6"))
 @pytest.mark.parametrize("options", [[], [("NOP", None), ("NOP", None), ("Timestamp", (70, 33))]], ids=("", "timestamps"))
-def test_a_target_that_lacks_the_header_gets_it_from_the_node(cell: Cell, options: list[object]) -> None:
+def test_a_target_that_lacks_the_header_gets_it_from_the_node(cell: Cell, options: list[object], said: Said) -> None:
     """Its first segment had data in it, or the one with the header was lost: the target acknowledges nothing of what it got."""
-    wire = Wire(cell, only=1)
+    wire = Wire(cell, only=1, source=said.source, to=said.destination)
     wire.syn()
     wire.send(0, LARGE, "PA")
     went = wire.answer(ISN - LENGTH + 1, options=options)
     got = sound(went.packet)
-    assert (got.src, got.sport, got.dst, got.dport, went.host) == (CLIENT, 1111, TARGET, TARGET_PORT, str(plan.HOST_B))
-    assert (wire.offset(got.seq), got.ack, payload(got)) == (-LENGTH, TARGETS_ISN + 1, header(SAID))
+    assert (got.src, got.sport, got.dst, got.dport, went.host) == (*wire.seen, TARGET, TARGET_PORT, str(plan.HOST_B))
+    assert (wire.offset(got.seq), got.ack, payload(got)) == (-LENGTH, TARGETS_ISN + 1, header(said))
     assert [value for name, value in got[TCP].options if name == "Timestamp"] == ([(33, 70)] if options else [])
 
 
@@ -235,9 +251,9 @@ def test_a_client_that_closes_at_once_says_the_header_first(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize(("acknowledged", "heard"), [(-LENGTH, 0), (-LENGTH + 1, 0), (-1, 0), (0, 0), (1, 1), (5000, 5000)])
-@pytest.mark.parametrize("isn", (ISN, AROUND - 1, AROUND - 50, 0, 60))
-def test_a_client_never_hears_of_the_header(cell: Cell, isn: int, acknowledged: int, heard: int) -> None:
-    wire = Wire(cell, isn=isn)
+@pytest.mark.parametrize(("isn", "said"), [*((isn, SAID) for isn in (ISN, AROUND - 1, AROUND - 50, 0, 60)), (AROUND - 50, SAID_IPV6)])
+def test_a_client_never_hears_of_the_header(cell: Cell, isn: int, said: Said, acknowledged: int, heard: int) -> None:
+    wire = Wire(cell, isn=isn, source=said.source, to=said.destination)
     wire.syn()
     told = wire.heard(isn + 1 + acknowledged, "PA", b"x", options=[("NOP", None), ("NOP", None), ("SAck", ((isn + 1 - LENGTH) % AROUND, (isn + 1) % AROUND))])
     assert wire.offset(told.ack) == heard
@@ -352,12 +368,12 @@ MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "ke
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans())
-def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: C901 - a move a branch
-   made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool) -> None:
+@given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans(), said=st.sampled_from([SAID, SAID_IPV6]))
+def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: C901, PLR0917 - a move a branch
+   made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool, said: Said) -> None:
     """Segments in any order, twice, and lost; every acknowledgement that reaches the client is true."""
     proxied(made)
-    wire, target = Wire(made, isn=isn), Receiver()
+    wire, target = Wire(made, isn=isn, source=said.source, to=said.destination), Receiver()
     data = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
     acknowledged, ending = 0, False
@@ -400,4 +416,4 @@ def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: 
     while acknowledged < len(data) + finned:  # as TCP does
         arrive(segment(max(n for n in range(len(sizes)) if starts[n] <= acknowledged)))
         ask()
-    assert target.stream == header(SAID) + data and target.ended == finned
+    assert target.stream == header(said) + data and target.ended == finned

@@ -1,380 +1,373 @@
-"""The chain as it is built (bpf/stages/chain.h, top.h, trackers.h, resting.h), as a model: nodes, clocks, deaths and a bad network are protocol.py's.
+"""The chain as it is built, in a bad network: what happens to a cell of tests/hyperplane/built_chain.py's nodes, and what must never be.
 
-    top --ask--> primary(K) --decide--> D --> secondary(K') --> secondary(K) --tell--> top
-                     |  known: --> primary(K') --> secondary(K') --> secondary(K) --tell--> top
-    top --beat--> trackers of K, then of K', one after the other; keeper --copy--> the other keeper, of what rests
+Clients open connections, close them and begin anew on the same port, and send datagrams, each packet by whichever top; others answer. Nodes die and come back
+empty, wrongly think others dead, join the ring and drain, by the file that the controller's own rules make (rookery.hyperplane.membership): while a ring is young some
+nodes go by it and some by the one before. Packets between nodes are lost, repeated and overtaken; heartbeats may all be.
 
-Every node computes from its own view who is next. A top's lease counts from its own stamp and is renewed by asking alone; heartbeats are one-way, and may all
-be lost. Of two who disagree the later decision counts, but for who writes K last. Rings do not change here: while one is young, 0021's model says
-what holds."""
+What is borne no more (docs/decisions/0031, 0040) stands in `_forget`, `_is_with_newcomers`, `suspect` and `packet`, and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rookery.hyperplane.ring import mix64, ranked
-from tests.hyperplane import protocol
-from tests.hyperplane.protocol import PORTS, SEEDS, Back, Decision, Flow, Key, Node, Violation
+from rookery.hyperplane.membership import KEPT_BEATS, first_rings, next_rings
+from tests.hyperplane.built_chain import (
+    ABSENCE,
+    DOUBTED,
+    PROVISIONAL,
+    REST,
+    USED,
+    YOUNG,
+    Built,
+    Chain,
+    Decision,
+    Directive,
+    Node,
+    Packet,
+    first_two,
+    is_connection,
+)
+from tests.hyperplane.protocol import NODES, Back, Flow, Key, Violation
 
-LEASE = 14  # much longer than it takes to come back
-KEEP = 28  # twice a lease, as of a closed connection
-DOUBT = 4  # longer than it takes to notice a death, shorter than a lease
-LONG_AGO = -1000
-ALL = 99  # trackers that were asked
-REFUSALS = 3
-FIRST, SECOND, OTHER, TOLD = range(4)  # whose turn a walk is: primary of K', its secondary, the other one of K, the top
-
-
-@dataclass(frozen=True)
-class Built:
-    """All true: as it is built."""
-
-    leases: bool = True  # else: a top believes a flow that is used for ever
-    known_flows_walk: bool = True
-    substitutes_walk: bool = True  # what the last one had first: all that keep its answers say so
-    the_last_keeps_what_it_has: bool = True
-    the_second_checks_ports: bool = True
-    who_begins_names_the_tail: bool = True  # else: whoever sends the packet there thinks of one
-    the_tail_asks_its_own_decider: bool = True  # a tail that has begun such a chain itself; else: it writes what comes
-    the_tail_is_kept: bool = True  # when the decider has died: what it decided may be known to the tail alone
-    blocks_wait_for_leases: bool = True  # else: whoever is next owns the ports of a block at once
-    doubt_is_left_to_keepers: bool = True  # else: whoever is asked decides, whomever else it knows
-    newcomers_do_not_decide: bool = True
-    copies_are_no_sign_of_life: bool = True
-    copies_take_nobodys_place: bool = True
-    who_lost_a_port_is_forgotten: bool = True  # else: it goes on by what it was told
+LIFE = 1  # of a packet between two nodes
+DETECT = 3  # a death or a return is known to all after so long: less than USED
+PASSES, PASS = 3, 2  # copies after a change, all of them before DOUBTED is over
+LEAST = 2  # nodes of a ring
+LATE = 6  # until a node has read a new file: later nobody listens to it (CELL_EPOCHS_APART), and before those that have read it forget the ring before
+ENOUGH = 3  # nodes that must be left to one that wrongly thinks others dead
 
 
 @dataclass
-class Kept:
-    until: int
-    decision: Decision | None = None
-    decider: int = -1
-    tail: int = -1
+class Client:
+    """Of one flow."""
 
-
-@dataclass(frozen=True)
-class Message:
-    kind: str  # ask, decide, walk, tell, beat, copy
-    to: int
-    sent: int
-    key: Key
-    top: int = -1
-    stamp: int = 0
-    begins: bool = True
-    asked: int = 0
-    refused: int = 0
-    taken: bool = False
-    decider: int = -1
-    tail: int = -1  # who writes K last, says who began the chain ...
-    begun: int = -1  # ... that one
-    decision: Decision | None = None
-    turn: int = FIRST
-    written: frozenset[int] = frozenset()
-    new: bool = False
-    left: int = 0
+    turn: int = 0  # which connection on its port
+    state: str = "closed"  # opening, open
+    last: int = -100
 
 
 @dataclass
-class Leased:
+class Bound:
+    """By what a connection's packets were last seen to leave, and until when its keepers are bound to know."""
+
+    turn: int
     decision: Decision
     until: int
 
 
-class World(protocol.World):
-    def __init__(self, built: Built | None = None, suspicions: int = 1):
-        """`suspicions`: how many others a node may wrongly think dead at once."""
+class World(Chain):
+    def __init__(self, built: Built | None = None, suspicions: int = 1, mute: bool = False):
+        """`suspicions`: how many others a node may wrongly think dead at once; `mute`: no heartbeat gets through."""
         self.built = built or Built()
-        self.suspicions = suspicions
-        self.clock = 0
-        self.lost: set[Decision] = set()  # whose two keepers of one direction died at once, or one after the other before copies came
-        self.forgotten: set[Decision] = set()  # of a cell of which nobody was left who remembered anything
-        self.came: dict[tuple[int, int], int] = {}
-        self.wrong: dict[int, dict[int, int]] = {}  # node -> whom it wrongly thinks dead, since when
-        super().__init__()
+        self.suspicions, self.mute = suspicions, mute
+        self.now = self.versions = self.emissions = 0
+        self.wanted = frozenset(range(NODES - 1))
+        self.epoch = 1
+        self.rings = first_rings(self.wanted, 1, 0)
+        self.made = {1: 0}  # files, and when
+        self.nodes = [Node(place, ring=self.wanted, previous=self.wanted, decides=self.wanted, epoch=1) for place in range(NODES)]
+        self.net: list[Packet] = []
+        self.clients: dict[Flow, Client] = {}
+        self.bound: dict[Flow, Bound] = {}
+        self.lost: set[Decision] = set()
 
-    # What a node knows
+    @property
+    def visible(self) -> set[Decision]:
+        return {one.decision for one in self.bound.values() if self.now < one.until}
 
-    def ranks(self, node: Node, key: Key) -> list[int]:
-        return ranked(key.hash, {place: SEEDS[place] for place in self.living(node)})
+    # Time
 
-    def keeps_of_late(self, node: Node, key: Key, ticks: int) -> bool:
-        late = {place: SEEDS[place] for place, when in node.seen.items() if self.now - when < ticks and place in node.ring}
-        return node.place in ranked(key.hash, late | {node.place: SEEDS[node.place]})[:2]
+    def tick(self, ticks: int) -> None:
+        for _ in range(ticks):
+            self.now += 1
+            self.net = [packet for packet in self.net if self.now - packet.sent <= LIFE]
+            self._end_doubts()
+            self._next_file()
+            self._read_late()
+            for node in self.nodes:
+                if node.alive:
+                    self._look(node)
+                    self._copy_by_the_clock(node)
+            self.lost = {one for one in self.lost if not self._is_safe(one)}
+
+    def pause(self, ticks: int) -> None:
+        self.tick(ticks)
 
     def _look(self, node: Node) -> None:
-        before = set(self.living(node)) if node.seen else set()
-        super()._look(node)
-        node.suspects |= self.wrong.get(node.place, {}).keys() - {node.place}
-        for place in set(self.living(node)) - before if before else ():
-            self.came[node.place, place] = self.now
+        """What its probes say."""
+        if self.now - node.changed < DETECT:
+            return
+        first = node.changed > 0 and self.now - node.changed == DETECT
+        known = frozenset(one.place for one in self.nodes if (one.alive if self.now - one.changed >= DETECT else one.place in node.living))
+        if len((known - node.wrong.keys()) & node.ring) < ENOUGH:
+            node.wrong.clear()
+        living = (known - node.wrong.keys()) | {node.place}
+        for place in node.living - living if not first else ():
+            node.left[place] = self.now
+        for place in living - node.living:
+            node.came[place] = self.now
+            node.left.pop(place, None)
+        if living != node.living:
+            node.living, node.passes, node.next_pass = living, PASSES, self.now
+
+    def _copy_by_the_clock(self, node: Node) -> None:
+        if node.passes and self.now >= node.next_pass:
+            node.passes, node.next_pass = node.passes - 1, self.now + PASS
+            before = len(self.net)
+            self.copy(node)
+            if not node.passes:
+                self._arrive(before)
+
+    def _arrive(self, first: int) -> None:
+        """Of three copies of a flow one does: what is on its way from this one on."""
+        copies, self.net = self.net[first:], self.net[:first]
+        for packet in copies:
+            if self.nodes[packet.to].alive:
+                self.walk(self.nodes[packet.to], packet, mine=True)
+
+    # Deaths, and doubts
 
     def kill(self, place: int) -> None:
-        before = {one for one in self.visible if self._is_kept(one)}
-        super().kill(place)
-        self.wrong.pop(place, None)
-        self.lost |= {one for one in before if not self._is_kept(one)}
-        for node in self.nodes:
-            if len(self.living(node)) < 4:
-                self.trust(node.place)
-        if all(self.now - node.born < LEASE + protocol.LIFE for node in self.nodes if node.alive and node.place in node.ring):
-            self.forgotten |= self.visible
+        node = self.nodes[place]
+        if node.alive:
+            kept = {one for one in self._in_use() if self._is_kept(one)}
+            node.alive, node.changed = False, self.now
+            node.wrong.clear()
+            self._forget(kept)
 
     def restart(self, place: int) -> None:
         """Not before its death was noticed: its memory is made anew, and a node answers nobody until its agent has read its file."""
-        if not self.nodes[place].alive and self.now - self.nodes[place].changed >= protocol.DETECT:
-            super().restart(place)
-            self.came = {pair: when for pair, when in self.came.items() if pair[0] != place}
-            self.came[place, place] = self.now
+        held = self.nodes[place]
+        if not held.alive and self.now - held.changed >= DETECT:
+            self.nodes[place] = self._of_file(Node(place, changed=self.now, came={place: self.now}))
+            self.lost |= {one for one in self._in_use() if self._is_with_newcomers(one)}
+
+    def _forget(self, kept: set[Decision]) -> None:
+        """Both keepers of one direction died at once, or one after the other before copies came. Where nobody is left who remembers anything, ports begin anew."""
+        self.lost |= {one for one in kept if not self._is_kept(one)} | {one for one in self._in_use() if self._is_with_newcomers(one)}
+        living = [node for node in self.nodes if node.alive and node.place in node.ring]
+        if all(self.now - node.changed < ABSENCE for node in living):
+            self.lost |= self._in_use()
+
+    def _in_use(self) -> set[Decision]:
+        cached = {row.directive.decision for node in self.nodes if node.alive for row in node.directives.values() if self.now - row.leased < ABSENCE}
+        return self.visible | cached
 
     def _is_kept(self, decision: Decision) -> bool:
-        """By a living node, in both directions. Who only knows whom to ask does not keep it."""
-        records = [node.records for node in self.nodes if node.alive]
-        both = [[row for held in records if (row := held.get(key)) and row.decision == decision and row.until > self.now] for key in (decision.flow, decision.back)]
-        return all(both)
+        """For as long as it must be: who was a keeper once, and heard no more of it, is none."""
+        until = self._until(decision)
+        return all(any(self._holds(node, key, decision, until) for node in self.nodes) for key in (decision.flow, decision.back))
+
+    def _until(self, decision: Decision) -> int:
+        bound = self.bound.get(decision.flow)
+        return bound.until if bound and bound.decision == decision else self.now
+
+    def _sees(self, node: Node, decision: Decision) -> bool:
+        """Anybody who knows what becomes of the flow: what its second keeper decided itself only that one does, until an answer or a heartbeat comes."""
+        return any(self._holds(self.nodes[place], decision.flow, decision) for place in node.living)
+
+    def _holds(self, node: Node, key: Key, decision: Decision, until: int = 0) -> bool:
+        row = self.row(node, key) if node.alive else None
+        return bool(row and row.directive and row.directive.decision == decision and row.deadline >= until)
+
+    def _rightful(self, key: Key) -> list[Node]:
+        there = frozenset(node.place for node in self.nodes if node.alive) & frozenset(self.rings.current)
+        return [self.nodes[place] for place in first_two(key.hash, there) if place >= 0]
+
+    def _is_with_newcomers(self, decision: Decision) -> bool:
+        """Both that are to keep one direction came back empty, and whoever stayed has not noticed, or its copies have not reached them."""
+        return any(self._is_new_to(self._rightful(key), key, decision) for key in (decision.flow, decision.back))
+
+    def _is_new_to(self, keepers: list[Node], key: Key, decision: Decision) -> bool:
+        empty = not any(self._holds(node, key, decision) for node in keepers)
+        unnoticed = any(self.now - node.changed <= DETECT + PASSES * PASS for node in keepers)
+        return all(self.now - node.changed < ABSENCE for node in keepers) and (empty or unnoticed)
+
+    def _is_safe(self, decision: Decision) -> bool:
+        keepers = [(node, key) for key in (decision.flow, decision.back) for node in self._rightful(key)]
+        return bool(keepers) and all(self._holds(node, key, decision, self._until(decision)) for node, key in keepers)
 
     def suspect(self, place: int, other: int) -> None:
+        """Wrongly; not while a ring is young, and three are left."""
         node = self.nodes[place]
-        if node.alive and place != other and len(self.living(node)) > 2 and len(self.wrong.get(place, ())) < self.suspicions:
-            self.wrong.setdefault(place, {})[other] = self.now
+        left = (node.living & node.ring) - {other}
+        if node.alive and place != other and self.settled and len(left) >= ENOUGH and len(node.wrong) < self.suspicions:
+            node.wrong[other] = self.now
             self._look(node)
+            self.lost |= {one for one in self._in_use() if node in self._rightful(one.flow) and not self._sees(node, one)}
 
     def trust(self, place: int) -> None:
-        for other in self.wrong.pop(place, {}):
-            self.nodes[place].suspects.discard(other)
+        self.nodes[place].wrong.clear()
 
-    def tick(self, ticks: int) -> None:
+    def _end_doubts(self) -> None:
         """Whoever thinks more than one dead at once is soon told better: its probes are answered again."""
-        for _ in range(ticks):
-            for place, others in self.wrong.items():
-                if len(others) > 1:
-                    for other in [one for one, since in others.items() if self.now - since >= DOUBT - 2]:
-                        del others[other]
-                        self.nodes[place].suspects.discard(other)
-            super().tick(1)
+        for node in self.nodes:
+            if len(node.wrong) > 1:
+                node.wrong = {place: since for place, since in node.wrong.items() if self.now - since < DOUBTED - 2}
+
+    # Rings
+
+    @property
+    def settled(self) -> bool:
+        return self.rings.current == self.rings.previous and all(node.epoch == self.epoch for node in self.nodes if node.alive)
 
     def change_ring(self, place: int) -> None:
-        """Not here."""
+        """It is added, or drained. The ring follows."""
+        wanted = self.wanted ^ {place}
+        if len(wanted) >= LEAST and not any(node.wrong for node in self.nodes):
+            self.wanted = wanted
+            self._write_file()
 
-    # Tops
+    def _next_file(self) -> None:
+        beat, slowest = self.now * KEPT_BEATS // YOUNG, min((node.epoch for node in self.nodes if node.alive), default=self.epoch)
+        rings = next_rings(self.rings, self.wanted, self.epoch + 1, beat, slowest)
+        if rings != self.rings and not any(node.wrong for node in self.nodes):
+            self.rings = rings
+            self._write_file()
 
-    def _ask(self, node: Node, key: Key, begins: bool) -> None:
-        self._to(node, Message("ask", 0, self.now, key, top=node.place, stamp=self.now, begins=begins), self.ranks(node, key)[0])
+    def _write_file(self) -> None:
+        self.epoch += 1
+        self.made[self.epoch] = self.now
 
-    def _to(self, node: Node, message: Message, place: int) -> None:
-        """What a node would send to itself it does at once."""
-        sent = replace(message, to=place, sent=self.now)
-        if place == node.place:
-            getattr(self, f"_take_{message.kind}")(node, sent)
-        else:
-            self.net.append(sent)  # type: ignore[arg-type]
+    def _read_late(self) -> None:
+        for node in self.nodes:
+            if node.epoch != self.epoch and self.now - self.made[node.epoch + 1] >= LATE:
+                self.adopt(node.place)
 
-    def beat(self, top: int) -> None:
-        node = self.nodes[top]
-        for entry in list(node.cache.values()) if node.alive else ():
-            if entry.until > self.now:
-                self._beat_on(node, Message("beat", 0, self.now, entry.decision.flow, decision=entry.decision))
+    def adopt(self, place: int) -> None:
+        if self.nodes[place].alive and self.nodes[place].epoch != self.epoch:
+            self._of_file(self.nodes[place])
 
-    def _beat_on(self, node: Node, message: Message) -> None:
-        """To the trackers of K, and of K'."""
-        assert message.decision is not None
-        for turn in range(message.turn, 4):
-            ranks = self.ranks(node, message.decision.flow if turn < 2 else message.decision.back)
-            if turn % 2 < len(ranks):
-                self._to(node, replace(message, turn=turn), ranks[turn % 2])
+    def _of_file(self, node: Node) -> Node:
+        ring = frozenset(self.rings.current)
+        if node.ring != ring:
+            node.ring_since, node.passes, node.next_pass = self.now, PASSES, self.now
+        node.ring, node.previous, node.decides, node.epoch = ring, frozenset(self.rings.previous), self.wanted, self.epoch
+        return node
+
+    # Clients, and those that answer them
+
+    def packet(self, flow: Flow, top: int, begins: bool = True) -> None:
+        """A client takes its port for another connection when it has sent nothing for a second: sooner a top may not have seen the new one (0033)."""
+        client = self.clients.setdefault(flow, Client())
+        if not is_connection(flow):
+            self._send(flow, top, begins=True)
+        elif client.state == "closed" and begins and self.now - client.last >= USED:
+            client.state, client.turn = "opening", client.turn + 1
+            self._send(flow, top, begins=True, shakes=True)
+        elif client.state == "opening":
+            bound = self.bound.get(flow)
+            if begins or not bound or bound.turn != client.turn:
+                self._send(flow, top, begins=True, shakes=True)
+            else:
+                self._answer(bound.decision.back, top)
+        elif client.state == "open":
+            self._send(flow, top)
+
+    def close(self, flow: Flow, top: int) -> None:
+        client = self.clients.setdefault(flow, Client())
+        if is_connection(flow) and client.state == "open" and self.nodes[top].alive:
+            self._send(flow, top, closes=True)
+            client.state = "closed"
+
+    def _send(self, flow: Flow, top: int, **what: bool) -> None:
+        node, client = self.nodes[top], self.clients[flow]
+        if node.alive:
+            client.last = self.now
+            self.enter(node, Packet(flow, turn=client.turn, **what))
+
+    def answer_from_outside(self, back: Back, top: int) -> None:
+        self._answer(back, top)
+
+    def _answer(self, back: Back, top: int) -> None:
+        """To whom a packet was last seen to leave by that port."""
+        for flow, bound in self.bound.items():
+            if bound.decision.back == back and self.now < bound.until and self.nodes[top].alive:
+                client = self.clients[flow]
+                opening = client.state == "opening" and client.turn == bound.turn
+                self.enter(self.nodes[top], Packet(back, turn=bound.turn, shakes=opening))
                 return
 
-    def copy(self, place: int) -> None:
-        node = self.nodes[place]
-        for key, row in list(node.records.items()) if node.alive else ():
-            ranks = self.ranks(node, key)[:2]
-            left = row.until - self.now - protocol.LIFE
-            back = all(self.now - self.came.get((node.place, place), LONG_AGO) < LEASE for place in ranks)
-            if row.decision and left > 0 and len(ranks) == 2 and (node.place in ranks or back):
-                other = ranks[1 - ranks.index(node.place)] if node.place in ranks else ranks[0]
-                self.net.append(Message("copy", other, self.now, key, decision=row.decision, left=left))  # type: ignore[arg-type]
+    # The network
 
-    # Who is asked
+    def lose(self, number: int) -> None:
+        self.net.pop(number % len(self.net))
 
-    def _take_ask(self, node: Node, message: Message) -> None:
-        row = self.record(node, message.key)
-        if message.taken and row and row.decision == message.decision:
-            del node.records[message.key]
-            row = None
-        if message.asked == ALL or row is None:
-            self._not_known(node, message)
-        elif row.decision:
-            row.until = self.now + KEEP
-            self._known(node, replace(message, decision=row.decision, taken=False, decider=-1))
-        elif row.decider in self.living(node):
-            row.until = self.now + KEEP
-            row.tail = row.tail if row.tail in self.living(node) else self._other(node, message.key)
-            self._to(node, replace(message, kind="decide", decider=row.decider, tail=row.tail, begun=node.place), row.decider)
-        elif row.tail in self.living(node) or not self.built.the_tail_is_kept:
-            self._not_known(node, message)
+    def repeat(self, number: int) -> None:
+        self.net.append(self.net[number % len(self.net)])
 
-    def _known(self, node: Node, message: Message) -> None:
-        known = replace(message, kind="walk", turn=FIRST, tail=self._other(node, message.key), written=frozenset(), new=False)
-        self._walk_on(node, known if self.built.known_flows_walk else replace(known, turn=TOLD))
+    def deliver(self, number: int) -> None:
+        packet = self.net.pop(number % len(self.net))
+        node = self.nodes[packet.to]
+        if node.alive:
+            self.walk(node, packet, mine=True)
 
-    def _other(self, node: Node, key: Key) -> int:
-        """Who keeps it beside this one."""
-        return next((place for place in self.ranks(node, key) if place != node.place), node.place)
+    def deliver_all(self, most: int = 200) -> None:
+        while self.net and most:
+            self.deliver(0)
+            most -= 1
 
-    def _not_known(self, node: Node, message: Message) -> None:
-        if message.begins and (message.asked == ALL or (not message.asked and not message.taken)):
-            self._begin(node, message)
-            return
-        ranks = self.ranks(node, message.key)
-        if not message.asked and len(ranks) > 1:
-            self._to(node, replace(message, asked=1), ranks[1])
-        elif message.begins and message.asked != ALL:
-            self._to(node, replace(message, asked=ALL), ranks[0])
-
-    def _begin(self, node: Node, message: Message) -> None:
-        if self.built.doubt_is_left_to_keepers and not self.keeps_of_late(node, message.key, DOUBT):
-            first = self.ranks(node, message.key)[0]
-            if message.refused < REFUSALS and first != node.place:
-                self._to(node, replace(message, asked=0, refused=message.refused + 1), first)
-            return
-        there = self.living(node)
-        settled = [place for place in there if self.now - self.came.get((node.place, place), LONG_AGO) >= LEASE]
-        among = settled if settled and self.built.newcomers_do_not_decide else there
-        decider = ranked(mix64(message.key.hash + 1), {place: SEEDS[place] for place in among})[0]
-        held = self.record(node, message.key)
-        tail = held.tail if held and not held.decision and self.built.the_tail_is_kept else self._other(node, message.key)
-        if decider != node.place:
-            node.records[message.key] = Kept(self.now + KEEP, decider=decider, tail=tail)  # type: ignore[assignment]
-        self._to(node, replace(message, kind="decide", decider=decider, tail=tail, begun=node.place, taken=False, decision=None), decider)
-
-    # Who decides
-
-    def _take_decide(self, node: Node, message: Message) -> None:
-        if message.taken and message.decision:
-            for key in (message.decision.flow, message.decision.back):
-                row = self.record(node, key)
-                if row and row.decision == message.decision:
-                    del node.records[key]
-        row = self.record(node, message.key)
-        if row and row.decision:
-            row.until = self.now + KEEP
-            self._walk_on(node, replace(message, kind="walk", decision=row.decision, taken=False, turn=FIRST, written=frozenset(), new=False))
-        elif row and row.decider != node.place and row.decider in self.living(node) and self.built.the_tail_asks_its_own_decider:
-            self._ask_own_decider(node, message, row)
-        elif message.begins and isinstance(message.key, Flow) and (decision := self._decide(node, message.key)):
-            for key in (decision.flow, decision.back):
-                node.records[key] = Kept(self.now + KEEP, decision)  # type: ignore[assignment]
-            written = frozenset({node.place})
-            self._walk_on(node, replace(message, kind="walk", decision=decision, taken=False, turn=SECOND, written=written, new=len(self.living(node)) > 1))
-
-    def _decide(self, node: Node, flow: Flow) -> Decision | None:
-        for number in range(PORTS):
-            back = Back((number + node.born) % PORTS, flow.destination)
-            owns = self.ranks(node, back)[0] == node.place
-            waits = self.built.blocks_wait_for_leases and not self.keeps_of_late(node, back, LEASE + protocol.LIFE)
-            if owns and not waits and self.record(node, back) is None:
-                self.clock += 1
-                return Decision(flow, back.port, 16 * self.clock + node.place)
-        return None
-
-    # Who writes it down
-
-    def _walk_on(self, node: Node, message: Message) -> None:
-        decision = message.decision
-        assert decision is not None
-        other = decision.back if isinstance(message.key, Flow) else decision.flow
-        for turn in range(message.turn, TOLD):
-            ranks = self.ranks(node, other)
-            if turn == OTHER:
-                ranks = [message.tail if self.built.who_begins_names_the_tail else self._other(node, message.key)]
-            number = turn if turn != OTHER else 0
-            if number < len(ranks):
-                self._to(node, replace(message, turn=turn), ranks[number])
-                return
-        self._to(node, replace(message, kind="tell"), message.top)
-
-    def _take_walk(self, node: Node, message: Message) -> None:
-        decision = message.decision
-        assert decision is not None
-        key = message.key if message.turn == OTHER else decision.back if isinstance(message.key, Flow) else decision.flow
-        held = self.record(node, key)
-        if held and not held.decision and message.turn == OTHER and node.place != message.begun and self.built.the_tail_asks_its_own_decider:
-            self._ask_own_decider(node, message, held)
-            return
-        if held and held.decision and held.decision != decision:
-            if message.turn == OTHER and self.built.the_last_keeps_what_it_has:
-                known = replace(message, decision=held.decision, decider=-1, turn=FIRST, written=frozenset({node.place}), new=False)
-                self._walk_on(node, known if self.built.substitutes_walk else replace(known, turn=TOLD))
-                return
-            same = held.decision[:2] == decision[:2]
-            later = message.decider < 0 and held.decision.decider < decision.decider
-            if message.turn != OTHER and not same and not later and self.built.the_second_checks_ports:
-                self._refuse(node, message)
-                return
-        node.records[key] = Kept(self.now + KEEP, decision)  # type: ignore[assignment]
-        self._walk_on(node, replace(message, turn=message.turn + 1, written=message.written | {node.place}))
-
-    def _ask_own_decider(self, node: Node, message: Message, held: Kept) -> None:
-        """This node has begun such a chain itself: what it asked for may have been told."""
-        if message.refused < REFUSALS and held.decider in self.living(node):
-            mine = replace(message, kind="decide", refused=message.refused + 1, decider=held.decider, tail=held.tail, begun=node.place)
-            self._to(node, mine, held.decider)
-
-    def _refuse(self, node: Node, message: Message) -> None:
-        if message.refused >= REFUSALS:
-            return
-        taken = replace(message, refused=message.refused + 1, taken=True, asked=0)
-        if message.decider >= 0:
-            self._to(node, replace(taken, kind="decide"), message.decider)
-        elif self.built.who_lost_a_port_is_forgotten:
-            self._to(node, replace(taken, kind="ask"), self.ranks(node, message.key)[0])
-        else:
-            self._walk_on(node, replace(message, turn=message.turn + 1))
-
-    # Who is told
-
-    def _take_tell(self, node: Node, message: Message) -> None:
-        decision = message.decision
-        assert decision is not None
-        until = message.stamp + LEASE
-        if message.new and len(message.written) < 2 and len(self.living(node)) > 1:
-            raise Violation(f"{decision} is visible, and only {set(message.written)} wrote it")
-        node.cache[decision.flow] = Leased(decision, until if self.built.leases else 10**9)  # type: ignore[assignment]
-        self.visible.add(decision)
-        (self.lost.discard if self._is_kept(decision) else self.lost.add)(decision)
-        self._emit(node, decision)
-
-    def _take_beat(self, node: Node, message: Message) -> None:
-        decision = message.decision
-        assert decision is not None
-        key: Key = decision.flow if message.turn < 2 else decision.back
-        held = self.record(node, key)
-        if not (held and held.decision and held.decision.decider > decision.decider):
-            node.records[key] = Kept(self.now + KEEP, decision)  # type: ignore[assignment]
-        self._beat_on(node, replace(message, turn=message.turn + 1))
-
-    def _take_copy(self, node: Node, message: Message) -> None:
-        held = self.record(node, message.key)
-        until = self.now + (message.left if self.built.copies_are_no_sign_of_life else KEEP)
-        if held and held.decision == message.decision:
-            held.until = max(held.until, until)
-        elif held is None or not self.built.copies_take_nobodys_place:
-            node.records[message.key] = Kept(until, message.decision)  # type: ignore[assignment]
+    def beat(self, node: Node, packet: Packet, directive: Directive) -> None:
+        if not self.mute:
+            super().beat(node, packet, directive)
 
     # What must never be
 
-    def in_use(self) -> Iterable[tuple[Node, Leased]]:  # type: ignore[override]
-        living = (node for node in self.nodes if node.alive)
-        return ((node, entry) for node in living for entry in node.cache.values() if entry.until > self.now)  # type: ignore[misc]
+    def told(self, node: Node, packet: Packet) -> None:
+        if packet.new and len(packet.written) < 2 and len(node.ring & node.living) > 1:
+            raise Violation(f"{packet.decided.decision} is told, and only {set(packet.written)} wrote it")
 
-    def _emit(self, node: Node, decision: Decision) -> None:
+    def reset(self, node: Node, packet: Packet) -> None:
+        """Its sender is told that nobody knows its connection."""
+        client = self.clients.get(packet.key) if isinstance(packet.key, Flow) else None
+        if client and client.turn == packet.turn:
+            client.state, client.last = "closed", self.now
+
+    def emit(self, node: Node, packet: Packet, decision: Decision) -> None:
         self.emissions += 1
-        self.visible.add(decision)
-        for other, entry in self.in_use():
-            said = f"at {self.now} node {node.place} sends by {decision}; node {other.place} still may by {entry.decision}"
-            gone = {decision, entry.decision} & self.lost
-            if entry.decision.flow == decision.flow and entry.decision.port != decision.port and not gone:
-                raise Violation(f"two decisions of one flow: {said}")
-            if entry.decision.back == decision.back and entry.decision.flow != decision.flow and entry.decision not in self.forgotten:
-                raise Violation(f"two flows on one port towards one destination: {said}")
+        if isinstance(packet.key, Back):
+            self._reach_client(node, packet, decision)
+        elif packet.turn == self.clients[packet.key].turn:
+            self._leave(node, packet, decision)
+
+    def _reach_client(self, node: Node, packet: Packet, decision: Decision) -> None:
+        meant = [flow for flow, one in self.bound.items() if one.decision.back == packet.key and self.now < one.until and one.decision not in self.lost]
+        if meant and decision.flow not in meant:
+            raise Violation(f"at {self.now} node {node.place} leads what answers {meant[0]} to {decision.flow}")
+        client = self.clients[decision.flow]
+        if packet.shakes and client.state == "opening" and client.turn == packet.turn:
+            client.state = "open"
+            self._send(decision.flow, packet.top if packet.top >= 0 else node.place)
+
+    def _leave(self, node: Node, packet: Packet, decision: Decision) -> None:
+        flow, bound = decision.flow, self.bound.get(decision.flow)
+        said = f"at {self.now} node {node.place} sends by {decision}"
+        if bound and bound.turn == packet.turn and bound.decision.port != decision.port and self.now < bound.until and bound.decision not in self.lost:
+            raise Violation(f"two decisions of one flow: {said}; before by {bound.decision}")
+        for other, one in self.bound.items():
+            if other != flow and one.decision.back == decision.back and self.now < one.until and one.decision not in self.lost:
+                raise Violation(f"two flows on one port towards one destination: {said}; {one.decision}")
+        self._look_at_other_tops(packet, decision, said)
+        self._bind(node, packet, decision)
+
+    def _look_at_other_tops(self, packet: Packet, decision: Decision, said: str) -> None:
+        later = replace(packet, begins=not packet.connection, shakes=False)
+        for other in self.nodes:
+            for key, row in other.directives.items() if other.alive else ():
+                one = row.directive.decision
+                if one.port == decision.port and one.flow == decision.flow or one in self.lost or not self.is_fresh(later, row):
+                    continue
+                if key == decision.flow:
+                    raise Violation(f"two decisions of one flow: {said}; node {other.place} still may by {one}")
+                if one.back == decision.back:
+                    raise Violation(f"two flows on one port towards one destination: {said}; node {other.place} still may by {one}")
+
+    def _bind(self, node: Node, packet: Packet, decision: Decision) -> None:
+        row, held = node.directives[packet.key], self.bound.get(decision.flow)
+        self.clients[decision.flow].last = self.now
+        until = row.asked + (PROVISIONAL if packet.shakes else REST)
+        same = held and held.turn == packet.turn and held.decision.port == decision.port
+        self.bound[decision.flow] = Bound(packet.turn, decision, max(until, held.until) if held and same else until)
+        seen = all(self._sees(node, decision) for node in self._rightful(decision.flow))
+        if not seen or not self._is_kept(decision) or self._is_with_newcomers(decision):
+            self.lost.add(decision)

@@ -47,10 +47,6 @@ class Chain(RuleBasedStateMachine):
     def time_passes(self, ticks):
         self.world.tick(ticks)
 
-    @rule(top=PLACES)
-    def a_top_sends_its_heartbeats(self, top):
-        self.world.beat(top)
-
     @rule(place=PLACES)
     def a_node_dies(self, place):
         self.world.kill(place)

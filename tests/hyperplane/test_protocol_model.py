@@ -14,15 +14,18 @@ from hypothesis import settings
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from tests.hyperplane.chain_histories import NUMBERS, PLACES, Chain
-from tests.hyperplane.chance import FLOWS, first_violation
+from tests.hyperplane.chance import (
+    BEATS,
+    DOUBT,
+    FLOWS,
+    LONELY,
+    RINGS,
+    STORM,
+    TAILS,
+    as_many_as_asked,
+    first_broken,
+)
 from tests.hyperplane.protocol import KEEP, LIFE, WAIT, Back, Flow, Rules, Violation, World
-
-STORM = {"kill": 3, "restart": 5, "beat": 12, "tick": 12, "deliver": 40, "suspect": 2, "trust": 2, "lose": 6, "packet": 10}
-DOUBT = {"kill": 0.5, "suspect": 6, "trust": 5, "beat": 10, "deliver": 60, "lose": 12, "repeat": 6, "packet": 15}
-RINGS = {"ring": 8, "adopt": 6, "tick": 12, "beat": 8, "deliver": 60, "kill": 0, "suspect": 0, "packet": 15}
-LONELY = {"kill": 4, "restart": 5, "tick": 9, "beat": 2, "deliver": 60, "packet": 14, "suspect": 0, "ring": 0, "lose": 2, "back": 0}
-BEATS = {"suspect": 4, "trust": 4, "tick": 8, "beat": 12, "repeat": 6}
-TAILS = {"kill": 2, "suspect": 6, "trust": 5, "tick": 4, "beat": 1, "deliver": 30, "packet": 30}
 
 
 class ModelChain(Chain):
@@ -34,6 +37,10 @@ class ModelChain(Chain):
     @rule(number=NUMBERS)
     def a_message_is_repeated(self, number):
         self.world.repeat(number)
+
+    @rule(top=PLACES)
+    def a_top_sends_its_heartbeats(self, top):
+        self.world.beat(top)
 
     @rule(place=PLACES)
     def a_node_joins_or_leaves_the_ring(self, place):
@@ -50,7 +57,7 @@ def test_hypothesis_finds_no_history_that_breaks_an_invariant():
 
 @pytest.mark.parametrize("weather", [{}, STORM, DOUBT, RINGS | {"kill": 0.3}], ids=["all", "storm", "doubt", "rings"])
 def test_no_throw_of_dice_breaks_an_invariant(weather):
-    assert first_violation(Rules(), range(120), weather, 300) == ""
+    assert first_broken(World, range(as_many_as_asked(120)), weather, 300) == ""
 
 
 # Where the dice find it: the weather, the first throw that is tried, the steps of a history. Another model needs other throws.
@@ -75,7 +82,7 @@ THROWS = 400
 @pytest.mark.parametrize("broken", BREAKS)
 def test_without_this_rule_the_model_fails(broken):
     weather, first, steps = BREAKS[broken]
-    found = first_violation(Rules(**{broken: False}), range(first, first + THROWS), weather, steps)
+    found = first_broken(lambda: World(Rules(**{broken: False})), range(first, first + THROWS), weather, steps)
     assert found != ""
 
 

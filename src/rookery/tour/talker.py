@@ -6,7 +6,7 @@ Python's own library: the instance's Python runs it, from its text (rookery.tour
     serve, listen        sockets that somebody else talks to
     greet                a server that says who it is and whom it sees; leave ends it
     connect, exchange    a connection that is kept; hold is connect to who greets
-    ask, ask_by_udp      once, for a greeting
+    ask, ask_by_udp      once, for a greeting; ask_for_echo for what was told before it
     look_up              a name
     keep_asking          one greeting after the other, until enough
     download             of a page, as slowly as one likes; hurry ends that
@@ -237,6 +237,15 @@ def ask(address: str, port: int, patience: float) -> str:
         return "refused" if isinstance(error, ConnectionRefusedError) else str(error)
 
 
+def ask_for_echo(address: str, port: int, size: int, patience: float) -> str:
+    """Behind the greeting, what somebody on the way has told who greets, for that echoes it: so many bytes, hexadecimal, or fewer."""
+    said = b""
+    with contextlib.suppress(OSError), socket.create_connection((address, port), patience) as connection:
+        while len(said.partition(b"\n")[2]) < size and (more := connection.recv(256)):
+            said += more
+    return said.partition(b"\n")[2].hex()
+
+
 def ask_by_udp(address: str, port: int, patience: float) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(patience)
@@ -290,7 +299,7 @@ def ask_no_more() -> None:
 
 
 TCP_AND_UDP = (serve, connect, exchange, send_and_compare, listen, say, what_was_heard)
-GREETINGS = (greet, leave, hold, call, ask, ask_by_udp, look_up, look_up_ipv6, keep_asking, what_was_answered, ask_no_more)
+GREETINGS = (greet, leave, hold, call, ask, ask_for_echo, ask_by_udp, look_up, look_up_ipv6, keep_asking, what_was_answered, ask_no_more)
 DOWNLOADS = (download, downloaded, hurry)
 DO: dict[str, Any] = {f.__name__: f for f in (*TCP_AND_UDP, *GREETINGS, *DOWNLOADS)}
 

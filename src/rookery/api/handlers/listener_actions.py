@@ -119,8 +119,8 @@ def check_family(balancer: LoadBalancer, protocol: str, groups: Iterable[TargetG
     if protocol != "TCP":
         why = f"A listener of {protocol} on a dualstack load balancer needs a prefix for IPv6 source NAT, which is not enabled"
         raise wrong_configuration(why)
-    if any(is_on(group_attributes(group), PROXY_PROTOCOL) for group in groups):
-        raise unsupported("Proxy protocol v2 on a dualstack load balancer is not supported by Rookery yet.")
+    if any(group.address_type == IPV6 and is_on(group_attributes(group), PROXY_PROTOCOL) for group in groups):
+        raise unsupported("Proxy protocol v2 to target groups of the IP address type ipv6 is not supported by Rookery yet.")
 
 
 def actions_shape(view: View, forwards: Sequence[Forward]) -> list[dict[str, Any]]:
