@@ -176,6 +176,13 @@ static __always_inline bool give_way(const struct course *course, const struct d
 	return says_the_same(there, directive) || (course->decider == NOBODY && there->version < directive->version);
 }
 
+/* A connection begins by a decision that is over, as who keeps its answers has heard: who keeps K missed the end, and its client has begun anew. */
+static __always_inline bool have_answers_ended(const struct course *course, const struct tracker *row, const struct directive *directive)
+{
+	return course->begins && course->decider == NOBODY && !row->pending && row->deadline > course->now &&
+	       row->directive.flags & DIRECTIVE_CLOSING && row->directive.version == directive->version;
+}
+
 /* Who decided first stays; a pending row has decided nothing. `answers`: of K', not of K. */
 static __always_inline enum stored store(struct course *course, const struct flow_key *key, const struct directive *directive, bool answers)
 {
@@ -183,6 +190,8 @@ static __always_inline enum stored store(struct course *course, const struct flo
 	bool over = there && (answers ? are_answers_over(course, there, directive) :
 				       is_row_over(course, there) || is_followed(course, there, directive));
 
+	if (answers && there && have_answers_ended(course, there, directive))
+		return OTHER_THERE;
 	if (there && !over && !(there->pending) && there->directive.version != directive->version &&
 	    !(answers && give_way(course, &there->directive, directive)))
 		return OTHER_THERE;
@@ -211,7 +220,7 @@ static __always_inline void merge(struct course *course, const struct flow_key *
 /* Another keeper's word of a flow that rests. It is no sign of life, and takes nobody's place: what is here already stays, and longer
  * where that one has heard more of it. Nor that of an older decision: the newer one may never have left its decider, and be in nobody's use
  * (docs/decisions/0038); who is wrong hears of it with the flow's next packet. Who only knows whom it asked is answered by it, if it tells of
- * nothing that was over by then. */
+ * nothing that was over by then. That the same connection has ended is believed. */
 static __always_inline bool keep_copy(struct course *course, __u64 deadline)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);
@@ -219,6 +228,10 @@ static __always_inline bool keep_copy(struct course *course, __u64 deadline)
 	struct tracker *row;
 
 	if (there && there->deadline > course->now && !answered) {
+		if (!there->pending && there->directive.version == course->directive.version && course->directive.flags & ~there->directive.flags & DIRECTIVE_CLOSING) {
+			there->directive.flags |= DIRECTIVE_CLOSING;
+			there->deadline = deadline;
+		}
 		if (!there->pending && there->directive.version == course->directive.version && there->directive.flags == course->directive.flags &&
 		    there->deadline < deadline)
 			there->deadline = deadline;

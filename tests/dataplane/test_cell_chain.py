@@ -382,6 +382,25 @@ def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell
         assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
 
 
+def test_when_both_that_keep_a_flow_missed_its_end_who_keeps_its_answers_tells_them_as_its_client_begins_anew(cell: Cell) -> None:
+    """One was dead when the connection closed, and told the other one, who came back without a memory."""
+    for sport in range(4000, 4016):
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        closed(cell)
+        for place in keepers(key(sport))[:2]:
+            held = cell.nodes[place].real.trackers
+            row = held.get(key(sport))
+            assert row
+            held.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
+        later(cell, CellConstant.LEASE_SECONDS)
+        begun = out(cell, syn(sport)).packet
+        assert begun.sport != before.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+        assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+
+
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     """Of a balancer whose target sees one client twice."""
     asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")

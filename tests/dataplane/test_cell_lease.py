@@ -323,6 +323,27 @@ def test_a_syn_that_was_lost_with_who_decides_is_decided_by_the_next_when_it_com
     assert back(cell, again.packet, "SA", top=asked).packet.dst == CLIENT
 
 
+def test_a_syn_that_comes_again_when_its_first_keeper_is_back_leaves_as_before_where_the_same_decides(cell: Cell) -> None:
+    """The second one had asked for a decision in its place, and a top leads by it; the first one knows of nothing, and asks once more."""
+    asked = 0
+    for sport in [port for port in range(2000, 4000) if keepers(key(port)) == [1, 2]]:
+        cell.restore()
+        leaves(cell, 1, ago=0)
+        sent = out(cell, segment("S", sport)).packet
+        leaves(cell)
+        pending = cell.nodes[2].real.trackers.get(key(sport))
+        again = out(cell, segment("S", sport), top=1)
+        begun = cell.nodes[1].real.trackers.get(key(sport))
+        if not pending or not begun or not pending.pending or not begun.pending or begun.decider != pending.decider:
+            continue
+        assert again.verdict is Verdict.SENT and (again.packet.src, again.packet.sport) == (sent.src, sent.sport)
+        assert back(cell, again.packet, "SA", top=1).packet.dst == CLIENT
+        asked += 1
+        if asked > 3:
+            break
+    assert asked > 3
+
+
 def test_a_second_keeper_that_asked_somebody_who_died_takes_the_next_decision(cell: Cell) -> None:
     """When it thought the first keeper dead: of both decisions the later one counts, once nobody can be using the other."""
     sport = one_of([1, 2])

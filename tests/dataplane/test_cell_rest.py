@@ -209,6 +209,21 @@ def test_a_connection_that_has_closed_rests_at_two_nodes_and_no_longer(cell: Cel
     assert all(0 < row.deadline - time.monotonic_ns() <= 60 * SECOND and row.flags & DirectiveFlag.CLOSING for row in rows.values())
 
 
+def test_who_missed_a_connections_end_is_told_by_a_copy(cell: Cell) -> None:
+    established(cell)
+    for place in ALL:
+        row = cell.nodes[place].real.trackers.get(key())
+        if row:
+            cell.nodes[place].real.trackers.put_many({key(): row._replace(flags=row.flags | DirectiveFlag.CLOSING, deadline=time.monotonic_ns() + 60 * SECOND)})
+    first, second = keepers(key())[:2]
+    missed = cell.nodes[second].real.trackers.get(key())
+    assert missed
+    cell.nodes[second].real.trackers.put_many({key(): missed._replace(flags=missed.flags & ~DirectiveFlag.CLOSING)})
+    tell_each_other(cell)
+    rows = kept(cell, key())
+    assert all(rows[place].flags & DirectiveFlag.CLOSING for place in (first, second))
+
+
 def test_an_active_flow_is_not_copied(cell: Cell) -> None:
     """Heartbeats tell of it."""
     established(cell)

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import NamedTuple
 
 from rookery.dataplane.formats import DirectiveFlag, FlowKey, Tracker
@@ -19,10 +20,11 @@ from rookery.hyperplane.ring import ranked, seed
 from rookery.intent.cell import BALANCER, NAT, AttachmentIntent
 from rookery.region.layout import Layout
 from rookery.testing import cell_flows
+from rookery.testing.capture import Capture, Missed
 from rookery.testing.cell_flows import Cell, file_of
 from rookery.testing.cell_stage import BALANCER as BALANCER_ADDRESS
 from rookery.testing.cell_stage import Tenant, both_tenants
-from rookery.testing.cell_wire import Capture, Reader
+from rookery.testing.cell_wire import Reader, captured
 from rookery.testing.history import TCP, History
 from tests.conftest import RunningRegion, bring_up
 from tests.dataplane.model_cell import place_hash
@@ -31,7 +33,8 @@ from tests.faults.size import IS_WHOLE
 from tests.waiting import until
 
 SENDERS = ("host-1", "host-2", "edge-1")
-MEMORY = Path("/dev/shm")
+OBSERVED = 0.999  # of all packets; what is less is not observed, and no verdict
+CLIENT = "10.60.2.10"  # wren's
 PORTS, REST = "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_tw_reuse"
 
 
@@ -99,13 +102,17 @@ class Scene:
 
     def hear(self) -> History:
         """What has come since it was asked last is history, too."""
-        for when, frame in self._capture.frames():
-            for seen in self._reader.read(when, frame):
-                self.history.take(seen)
+        with in_no_hurry():
+            for one in self._capture.heard():
+                if isinstance(one, Missed):
+                    self.history.miss(one.until, one.frames)
+                    continue
+                for seen in self._reader.read(one.time, one.content):
+                    self.history.take(seen)
         return self.history
 
     def finish_history(self) -> History:
-        assert self._capture.finish() == 0, "packets that nobody captured"
+        self._capture.finish()
         return self.hear()
 
     def shard(self, tenant: Tenant | None = None) -> frozenset[str]:
@@ -127,25 +134,26 @@ class Scene:
     def confirmed(self) -> int:
         """Directions of TCP flows that two nodes keep, and both have heard that they live."""
         rows = [row for node in self.nodes for row in cell_flows.trackers(self.region.name, node).items()]
-        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & DirectiveFlag.PROVISIONAL)
+        over = DirectiveFlag.PROVISIONAL | DirectiveFlag.CLOSING
+        known = Counter(key for key, row in rows if key.protocol == TCP and not row.pending and not row.flags & over)
         return sum(count >= 2 for count in known.values())
 
-    def unheard(self, ports: range) -> int:
+    def unheard(self, ports: range) -> set[FlowKey]:
         """Connections of wren's client from these ports whose newest decision one of their two nodes has not heard of yet. Should it be the
         other that dies now, those were two faults at once."""
-        trackers = {node: cell_flows.trackers(self.region.name, node) for node in self.nodes}
+        trackers = {node: cell_flows.trackers_from(self.region.name, node, CLIENT, ports) for node in self.nodes}
         newest: dict[FlowKey, Tracker] = {}
         for rows in trackers.values():
             for key, row in rows.items():
                 if begun_by_wren(key, row) and (key not in newest or row.version > newest[key].version):
                     newest[key] = row
-        lives = [key for key, row in newest.items() if not row.flags & DirectiveFlag.CLOSING and int.from_bytes(key.source_port, "big") in ports]
+        lives = [key for key, row in newest.items() if not row.flags & DirectiveFlag.CLOSING]
 
         def has_heard(node: str, key: FlowKey) -> bool:
             row = trackers[node].get(key)
             return row is not None and row.version == newest[key].version
 
-        return sum(not all(has_heard(node, key) for node in self.keepers(key)) for key in lives)
+        return {key for key in lives if not all(has_heard(node, key) for node in self.keepers(key))}
 
     def flows(self, dying: tuple[str, ...]) -> list[Kept]:
         """Should these nodes die now. Who lives then is asked, all of them: there are two."""
@@ -166,6 +174,24 @@ class Scene:
         return [kept(key, answers) for key, answers in found.items()]
 
 
+def observed(history: History) -> str:
+    """What of it was seen. A verdict on less than OBSERVED is none."""
+    hidden = f"{history.missed} missed by the capture, {history.unseen} of connections whose beginning it missed, {history.unjudged} that contradict what was before"
+    return f"observed {history.crossed} packets of {history.begun} flows through the cell, {100 * history.observed():.3f} %; not: {hidden}"
+
+
+@contextmanager
+def in_no_hurry() -> Iterator[None]:
+    """Who carries packets goes first: what is observed is not to suffer from being looked at."""
+    this = threading.get_native_id()
+    before = os.getpriority(os.PRIO_PROCESS, this)
+    os.setpriority(os.PRIO_PROCESS, this, before + 5)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, this, before)
+
+
 def numbered(attachments: list[AttachmentIntent]) -> frozenset[tuple[int, int]]:
     """(VNI, address) of each."""
     return frozenset((one.vni, int(IPv4Address(one.primary))) for one in attachments)
@@ -177,7 +203,7 @@ def kinds_at(region: str) -> Counter[str]:
 
 
 def begun_by_wren(key: FlowKey, row: Tracker) -> bool:
-    client = key.protocol == TCP and key.source[12:] == IPv4Address("10.60.2.10").packed
+    client = key.protocol == TCP and key.source[12:] == IPv4Address(CLIENT).packed
     return client and bool(row.flags & DirectiveFlag.OUTWARD) and not row.pending
 
 
@@ -202,7 +228,8 @@ def cell_scene() -> Iterator[Scene]:
         keys = region.new_account()[1], region.new_account()[1]
         wren, owl = both_tenants(region.name, *(lambda service, key=key: region.client(service, key=key) for key in keys))
         until(lambda: kinds_at(region.name) == {NAT: 2, BALANCER: 2}, "the cell's file has what both made: by it checks are told from flows")
-        with closing(Capture(Layout(region.name).substrate_namespace, MEMORY / f"rookery-{region.name}")) as capture:
+        nodes = {node.address for node in file_of(region.name).intent.nodes}
+        with closing(captured(Layout(region.name).substrate_namespace, nodes)) as capture:
             yield Scene(region, wren, owl, capture)
     finally:
         done = region.rookery("down")

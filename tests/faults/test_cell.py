@@ -19,24 +19,24 @@ import pytest
 
 from rookery.dataplane.formats import TenantNumber
 from rookery.files import write_whole
-from rookery.host.instances.namespace import inside
 from rookery.hyperplane.cell_file import CellFile, decode, encode
 from rookery.hyperplane.object_store import file_key, report_key
 from rookery.hyperplane.report import NodeReport
 from rookery.hyperplane.report import decode as decode_report
 from rookery.hyperplane.rows import tenant_number
-from rookery.region import namespaces, port_table
+from rookery.region import namespaces
 from rookery.region.layout import CELL, PAGE_ADDRESSES, Layout
 from rookery.region.ready import node_states
 from rookery.region.status import current
+from rookery.region.substrate import DEVICE
 from rookery.testing import cell_flows
 from rookery.testing.cell_deaths import DEATHS, revive
 from rookery.testing.cell_load import CellLoad
 from rookery.testing.cell_stage import BALANCER, STREAMS
 from rookery.testing.ends import End, at_server
 from rookery.testing.history import Knocks
-from tests.faults.cell_scene import SCALE, Scene, cell_scene
-from tests.faults.dying import BACK, begin_anew, die, wait_in_use
+from tests.faults.cell_scene import OBSERVED, SCALE, Scene, cell_scene, observed
+from tests.faults.dying import BACK, begin_anew, die, progress, wait_in_use
 from tests.faults.harm import frozen, kill, process_of, until
 from tests.faults.size import IS_WHOLE, only_if_asked
 
@@ -57,6 +57,7 @@ def scene() -> Iterator[Scene]:
         history = made.finish_history()
         assert history.broken == [], history.told()
         assert history.begun > SCALE.held and history.crossed > 100 * history.of_the_cell
+        print(f"\n{observed(history)}")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,7 @@ def remembered(scene: Scene) -> Iterator[None]:
         revive(scene.region.name, node)
     wait_in_use(scene, *scene.nodes)
     history = scene.hear()
+    assert history.observed() > OBSERVED, observed(history)
     assert history.broken == [], history.told()
 
 
@@ -145,22 +147,17 @@ def test_nodes_come_and_go_while_the_ring_changes_and_no_connection_breaks(scene
 
 @contextmanager
 def loses(scene: Scene, sender: str, receiver: str, percent: int) -> Iterator[None]:
-    """So many of a hundred packets from one node to another."""
-    addresses = [scene.cell.nodes[node].address for node in (sender, receiver)]
+    """So many of a hundred packets from one node to another, as they leave: whatever the switch is made of."""
     plan = Layout(scene.region.name)
-    wire = namespaces.inside(plan.substrate_namespace, "nft")
-    chance = f"ip saddr {addresses[0]} ip daddr {addresses[1]} numgen random mod 100 < {percent} counter drop"
-    with port_table.opened(plan) as table:
-        port = table.port_of(addresses[1])
-        table.leave_to_bridge(addresses[1])  # of frames that go straight nftables never hears
-        namespaces.run(*wire, "add table bridge loss; add chain bridge loss way { type filter hook forward priority 0; };" + f"add rule bridge loss way {chance}")
-        try:
-            yield
-        finally:
-            lost = namespaces.run(*wire, "list", "table", "bridge", "loss")
-            namespaces.run(*wire, "delete", "table", "bridge", "loss")
-            with inside(plan.substrate_namespace):
-                table.lead(addresses[1], port)
+    wire = namespaces.inside(plan.host_namespace(sender), "nft")
+    chance = f"ip daddr {scene.cell.nodes[receiver].address} numgen random mod 100 < {percent} counter drop"
+    chain = f'add chain netdev loss way {{ type filter hook egress device "{DEVICE}" priority 0; }}'
+    namespaces.run(*wire, f"add table netdev loss; {chain}; add rule netdev loss way {chance}")
+    try:
+        yield
+    finally:
+        lost = namespaces.run(*wire, "list", "table", "netdev", "loss")
+        namespaces.run(*wire, "delete", "table", "netdev", "loss")
     assert "packets 0" not in lost, "the way was never used"
 
 
@@ -179,6 +176,7 @@ def test_a_way_between_two_nodes_that_loses_packets_misleads_none(scene: Scene, 
     scene.hear().knocks = Knocks()
     ways = pairs(scene)
     for sender, receiver in ways:
+        progress(f"from {sender} to {receiver} 30 % are lost")
         with loses(scene, sender, receiver, 30), load.visiting(SERVER, STREAMS, 100) as visitor:
             until(lambda visitor=visitor: visitor.asked()["connections"] >= SCALE.tried / len(ways), "so many visits")
         assert load.left[-1]["broken"] == 0
@@ -372,6 +370,16 @@ def test_a_node_dies_while_another_is_added_and_no_connection_breaks(scene: Scen
     assert max(load.broken().values()) == 0
 
 
+def wait_heard(scene: Scene, ports: range) -> None:
+    """Of connections that there are now: visits come and go."""
+    unheard = scene.unheard(ports)
+
+    def still_unheard() -> int:
+        return len(unheard & scene.unheard(ports))
+
+    until(lambda: not still_unheard(), lambda: f"{still_unheard()} flows are not known where they should be", within=BACK)
+
+
 def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_whoever_dies(scene: Scene, load: CellLoad):
     """The nodes that its packets pass through have seen other connections of it, and those that keep it may have missed their ends."""
     few = range(40_000, 40_000 + 2 * SCALE.extra)
@@ -379,7 +387,7 @@ def test_a_port_that_a_client_uses_again_leads_nobody_to_where_it_led_before_who
         for _ in range(3):
             callers = [load.call(address, SCALE.extra // 2, 0.5) for address in (SERVER, BALANCER)]
             for node in sorted(scene.shard()):
-                until(lambda: not scene.unheard(few), lambda: f"{scene.unheard(few)} flows are not known where they should be", within=BACK)
+                wait_heard(scene, few)
                 die(scene, load, "cable", node)
             load.left += [caller.asked("end") for caller in callers]
             assert [one["broken"] for one in load.left[-2:]] == [0, 0]

@@ -15,7 +15,7 @@ import pytest
 
 from rookery.testing.cell_deaths import DEATHS
 from rookery.testing.cell_load import CellLoad
-from tests.faults.cell_scene import cell_scene
+from tests.faults.cell_scene import OBSERVED, cell_scene, observed
 from tests.faults.dying import die
 from tests.faults.size import IS_WHOLE, only_if_asked
 
@@ -42,13 +42,14 @@ def test_fifty_nodes_die_and_the_largest_gap_is_short(record_property: Callable[
     with cell_scene() as scene, closing(CellLoad(scene.wren, scene.owl, held=HELD, every=2.0, flows=2, rate=20)) as load:
         for how, node in of(KILLS):
             gaps[how].append(die(scene, load, how, node))
-            print(f"\n{how} of {node}: without a way for {1000 * gaps[how][-1]:.0f} ms", end="", flush=True)
         broken, visited = load.broken(), load.visited()
         history = scene.finish_history()
     taken = [gap for each in gaps.values() for gap in each]
     told = {"all": shown(taken)} | {how: shown(each) for how, each in gaps.items()}
     record_property("without a way", told)
     print("", *(f"without a way, {how}: {words}" for how, words in told.items()), sep="\n")
+    print(observed(history))
+    assert history.observed() > OBSERVED, observed(history)
     assert history.broken == [], history.told()
     assert max(broken.values()) == 0
     assert not any(one["failed"] for one in visited.values())

@@ -4,6 +4,7 @@ balancer at 10.0.1.40 with the targets .21 and .22."""
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
@@ -39,19 +40,30 @@ class Tale:
         self.now = 0.0
         self.marks = itertools.count()
 
-    def passes(self, entered: Ends, left: Ends | None, flags: int = ACK, sequence: int = 1) -> Tale:
+    def passes(self, entered: Ends, left: Ends | None, flags: int = ACK, sequence: int = 1, acknowledged: int = 1) -> Tale:
         """`left` None: it vanishes."""
         self.now += 0.01
         mark = (next(self.marks),)
-        self.history.take(Seen(self.now, False, entered, flags, sequence, mark))
+        self.history.take(Seen(self.now, False, entered, flags, sequence, mark, 0, acknowledged))
         if left is not None:
-            self.history.take(Seen(self.now, True, left, flags, sequence, mark))
+            self.history.take(Seen(self.now, True, left, flags, sequence, mark, 0, acknowledged))
         return self
 
     def talks(self, key: Ends, way: Ends, sequence: int = 1) -> Tale:
         """A handshake, and something each way."""
-        self.passes(key, way, SYN, sequence).passes(way.reverse, key.reverse, SYN | ACK)
-        return self.passes(key, way).passes(key, way).passes(way.reverse, key.reverse)
+        self.passes(key, way, SYN, sequence, 0).passes(way.reverse, key.reverse, SYN | ACK, sequence, sequence)
+        return self.goes_on(key, way, sequence)
+
+    def goes_on(self, key: Ends, way: Ends, sequence: int) -> Tale:
+        """Of a connection that has begun."""
+        for _ in range(2):
+            self.passes(key, way, ACK, sequence, sequence)
+        return self.passes(way.reverse, key.reverse, ACK, sequence, sequence)
+
+    def misses(self, seconds: float = 1.0) -> Tale:
+        """What passes then is for nobody to see."""
+        self.history.miss(self.now + seconds, 7)
+        return self.rest(seconds)
 
     def told(self, left: Ends, flags: int) -> Tale:
         """By the cell itself."""
@@ -249,3 +261,128 @@ def test_a_while_without_a_node_is_no_silence():
 
 def test_who_is_unknown_to_a_nat_outside_is_told_nothing():
     assert vanishing(Tale(), OUT_AS.reverse).broken == []
+
+
+FAR = 1 << 30  # from the numbers of all other connections here
+ELSEWHERE = OUT_AS._replace(source_port=2001)
+
+
+def test_a_connection_that_nobody_saw_begin_accuses_nobody_and_is_counted():
+    """Its client has used the port before, and by that connection's way it never went."""
+    tale = Tale().talks(OUT, OUT_AS).goes_on(OUT, ELSEWHERE, FAR)
+    assert tale.broken == []
+    assert (tale.history.unseen, tale.history.begun) == (1, 2)
+    assert tale.passes(OUT, OUT_AS, ACK, FAR).broken == [history.TwoTargets]
+
+
+def test_an_answer_on_a_port_whose_new_client_nobody_saw_begin_accuses_nobody_and_is_counted():
+    second = ends(SECOND, 4000, SERVER, 80)
+    tale = Tale().talks(OUT, OUT_AS).passes(OUT_AS.reverse, second.reverse, SYN | ACK, FAR, FAR)
+    assert (tale.broken, tale.history.unseen) == ([], 1)
+    assert tale.goes_on(second, OUT_AS, FAR).broken == []
+    assert tale.passes(OUT_AS.reverse, OUT.reverse, ACK, FAR, FAR).broken == [history.OthersAnswer]
+
+
+def test_an_answer_to_a_handshake_is_of_who_began_it():
+    tale = Tale().passes(OUT, OUT_AS, SYN, 5, 0)
+    assert tale.passes(OUT_AS.reverse, ends(SERVER, 80, SECOND, 4000), SYN | ACK, FAR, 6).broken == [history.OthersAnswer]
+
+
+def test_numbers_begin_anew_after_the_last():
+    tale = Tale().talks(OUT, OUT_AS, (1 << 32) - 10)
+    assert tale.passes(OUT, ELSEWHERE, ACK, 50, 50).broken == [history.TwoTargets]
+
+
+def test_a_reset_whose_numbers_nobody_knows_begins_nothing():
+    tale = Tale().talks(OUT, OUT_AS).passes(OUT_AS.reverse, OUT.reverse, RST, FAR, 0)
+    assert (tale.broken, tale.history.unseen, tale.history.begun) == ([], 0, 1)
+    assert tale.passes(OUT, ELSEWHERE).broken == [history.TwoTargets]
+
+
+def test_nothing_is_judged_across_a_gap_and_all_of_it_after():
+    tale = Tale().talks(OUT, OUT_AS).misses().passes(OUT, ELSEWHERE)
+    assert (tale.broken, tale.history.unjudged) == ([], 1)
+    assert tale.passes(OUT, OUT_AS).broken == [history.TwoTargets]
+
+
+def test_what_agrees_with_what_was_before_a_gap_is_judged_by_it():
+    assert Tale().talks(OUT, OUT_AS).misses().passes(OUT, OUT_AS).passes(OUT, ELSEWHERE).broken == [history.TwoTargets]
+
+
+def test_a_connection_that_may_have_ended_in_a_gap_has_its_port_no_more():
+    second = ends(SECOND, 4000, SERVER, 80)
+    assert Tale().talks(OUT, OUT_AS).misses().passes(second, OUT_AS, SYN, 9).broken == []
+    assert Tale().talks(OUT, OUT_AS).misses().passes(OUT, OUT_AS).passes(second, OUT_AS, SYN, 9).broken == [history.SharedTuple]
+
+
+def test_a_connection_that_may_have_ended_in_a_gap_may_be_reset():
+    assert Tale().talks(OUT, OUT_AS).misses().told(OUT.reverse, RST).broken == []
+
+
+def test_a_gap_is_no_silence():
+    tale = vanishing(Tale().talks(OUT, OUT_AS), OUT, 4).misses()
+    assert vanishing(tale, OUT, 4).broken == []
+
+
+def test_what_was_not_seen_is_a_share_of_all():
+    tale = Tale().talks(OUT, OUT_AS)
+    assert tale.history.observed() == 1
+    assert tale.misses().history.observed() == 5 / (5 + 7)
+
+
+class World:
+    """Connections of a cell that does all right, by a client that has few ports, through a NAT that has few; somebody looks away at times."""
+
+    def __init__(self, seed: int):
+        self.chance, self.tale = random.Random(seed), Tale()
+        self.looks = True
+        self.open: dict[Ends, tuple[Ends, int]] = {}  # their ways and numbers
+        self.rests: list[int] = []
+
+    def passes(self, entered: Ends, left: Ends, *numbers: int) -> None:
+        if self.looks:
+            self.tale.passes(entered, left, *numbers)
+
+    def step(self) -> None:
+        free = [port for port in range(4000, 4008) if OUT._replace(source_port=port) not in self.open]
+        if free and self.chance.random() < 0.3:
+            self.begin(OUT._replace(source_port=self.chance.choice(free)))
+        elif self.open:
+            key = self.chance.choice(list(self.open))
+            way, number_now = self.open[key]
+            self.open[key] = way, (number_now + 88) % (1 << 32)
+            self.tale.goes_on(key, way, number_now) if self.looks else None
+            if self.chance.random() < 0.2:
+                self.end(key)
+
+    def begin(self, key: Ends) -> None:
+        held = {way.source_port for way, _ in self.open.values()}
+        way = OUT_AS._replace(source_port=self.chance.choice([port for port in range(2000, 2020) if port not in held]))
+        first = self.chance.getrandbits(32)
+        self.open[key] = way, first
+        self.passes(key, way, SYN, first, 0)
+        self.passes(way.reverse, key.reverse, SYN | ACK, first, first)
+
+    def end(self, key: Ends) -> None:
+        way, number_now = self.open.pop(key)
+        self.passes(key, way, FIN | ACK, number_now, number_now)
+        self.passes(way.reverse, key.reverse, FIN | ACK, number_now, number_now)
+
+    def look_away(self, steps: int) -> None:
+        self.looks = False
+        self.tale.history.miss(self.tale.now + 1, steps)
+        for _ in range(steps):
+            self.step()
+        self.tale.rest(1)
+        self.looks = True
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whenever_somebody_looks_away_a_cell_that_does_all_right_is_accused_of_nothing(seed: int):
+    world = World(seed)
+    for _ in range(100):
+        for _ in range(20):
+            world.step()
+        world.look_away(world.chance.randrange(1, 30))
+    assert world.tale.broken == []
+    assert world.tale.history.unseen + world.tale.history.unjudged > 10

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import (
+    LAYOUTS,
     Allowance,
     CachedDirective,
     CellConstant,
+    DirectiveFlag,
     FlowKey,
     RowNumber,
     TenantNumber,
@@ -31,6 +38,17 @@ from rookery.model.keys import SHARDS
 from rookery.model.objects import Shard
 from rookery.region.layout import CELL, Layout
 from rookery.store.sqlite import opened
+from rookery.testing.history import TCP
+
+
+def columns(kind: type) -> np.dtype[Any]:
+    """Of packed rows: of what has two bytes the kernel knows only ports, in the order of the wire."""
+    codes = re.findall(r"\d+s|\w", LAYOUTS[kind].format)
+    kinds = {"2s": ">u2", "16s": "16u1", "B": "u1", "H": "<u2", "I": "<u4", "Q": "<u8"}
+    return np.dtype([(name, kinds[code]) for name, code in zip(kind._fields, codes, strict=True)])  # type: ignore[attr-defined]
+
+
+KEYS, VALUES = columns(FlowKey), columns(Tracker)
 
 
 def file_of(region: str) -> CellFile:
@@ -62,6 +80,35 @@ def rows(region: str, node: str, name: str, key: type, value: type) -> dict[Any,
 
 def trackers(region: str, node: str) -> dict[FlowKey, Tracker]:
     return rows(region, node, "trackers", FlowKey, Tracker)
+
+
+def trackers_from(region: str, node: str, address: str, ports: range) -> dict[FlowKey, Tracker]:
+    """Of flows that come from these ports; no other row is decoded."""
+    source = np.frombuffer(address_bytes(address), np.uint8)
+
+    def fitting(keys: bytes, _: bytes) -> list[int]:
+        found = np.frombuffer(keys, KEYS)
+        port = found["source_port"]
+        return [int(row) for row in np.flatnonzero((found["source"] == source).all(axis=1) & (port >= ports.start) & (port < ports.stop))]
+
+    with table(region, node, "trackers", FlowKey, Tracker) as one:
+        return dict(one.pick(fitting)) if one else {}
+
+
+def live(region: str, node: str) -> int:
+    """Directions of TCP connections that this node keeps, and whose end it has not heard of. No row is decoded."""
+    counts: list[int] = []
+
+    def count(keys: bytes, values: bytes) -> list[int]:
+        arrives, row = np.frombuffer(keys, KEYS), np.frombuffer(values, VALUES)
+        over = row["flags"] & (DirectiveFlag.CLOSING | DirectiveFlag.PROVISIONAL)
+        counts.append(int(np.count_nonzero((arrives["protocol"] == TCP) & (over == 0) & (row["pending"] == 0))))
+        return []
+
+    with table(region, node, "trackers", FlowKey, Tracker) as one:
+        if one:
+            deque(one.pick(count), maxlen=0)
+    return sum(counts)
 
 
 def directives(region: str, node: str) -> dict[FlowKey, CachedDirective]:

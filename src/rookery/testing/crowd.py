@@ -29,7 +29,7 @@ from collections.abc import Callable
 HEAD = struct.Struct("!QQ16s")
 BLOCK = HEAD.size + 32
 TICK = 0.01
-AT_ONCE = 100
+PACE = 1000.0  # connections that one end begins in a second: a machine that does nothing else is heard by nobody
 PATIENCE = 30.0
 THREE_TRIES = 3.5  # seconds: a kernel sends a SYN again after one and three
 
@@ -44,6 +44,7 @@ class Crowd:
         self.lost: list[int] = []  # local ports of those that broke
         self.reset = 0  # of these
         self.failed = 0  # visits that were not answered
+        self.knocking: set[float] = set()  # when visits began that are not connected yet
         self.waits: deque[float] = deque(maxlen=100)  # of the latest others, for their connections, in seconds
         self.noise = os.urandom(16)
 
@@ -67,6 +68,7 @@ class Crowd:
             "lost": self.lost,
             "latest": self.latest / 1e9,
             "quiet": quiet / 1e9,
+            "knocks": time.monotonic() - min(self.knocking, default=time.monotonic()),  # for so long the one that began first
             "waited": statistics.median(self.waits) if self.waits else 0.0,
         }
         print(json.dumps(told), flush=True)
@@ -79,8 +81,10 @@ class Crowd:
                 member.send()
             turn, due = turn + 1, max(due + TICK, time.monotonic() - 1)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-        for member in self.members:
-            member.finish()
+        for turn_of_members in self.turns:  # not all at once, either
+            for member in list(turn_of_members):
+                member.finish()
+            await asyncio.sleep(TICK)
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -184,14 +188,17 @@ class Visitor(Member):
 async def visit(crowd: Crowd, address: str, port: int) -> None:
     loop, began = asyncio.get_running_loop(), time.monotonic()
     visitor: Visitor | None = None
+    crowd.knocking.add(began)
     try:
         async with asyncio.timeout(THREE_TRIES):
             _, visitor = await loop.create_connection(lambda: Visitor(crowd), address, port)
+        crowd.knocking.discard(began)
         crowd.waits.append(time.monotonic() - began)
         async with asyncio.timeout(PATIENCE):
             await visitor.over
     except (OSError, TimeoutError):
         crowd.failed += 1
+        crowd.knocking.discard(began)
         if visitor is not None:
             visitor.transport.abort()
 
@@ -209,10 +216,14 @@ async def keep_visiting(crowd: Crowd, address: str, port: int, rate: float) -> N
 
 
 async def gather(crowd: Crowd, address: str, port: int, count: int) -> None:
-    loop = asyncio.get_running_loop()
-    for first in range(0, count, AT_ONCE):
-        batch = range(first, min(first + AT_ONCE, count))
-        await asyncio.gather(*(loop.create_connection(lambda: Member(crowd, calls=True), address, port) for _ in batch))
+    loop, began = asyncio.get_running_loop(), time.monotonic()
+    making = []
+    for number in range(count):
+        making.append(asyncio.create_task(loop.create_connection(lambda: Member(crowd, calls=True), address, port)))
+        ahead = number / PACE - (time.monotonic() - began)
+        if ahead > TICK:
+            await asyncio.sleep(ahead)
+    await asyncio.gather(*making)
 
 
 async def main(role: str, address: str, port: int, every: float, many: float) -> None:
