@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from msgspec.structs import replace
 
 from rookery.api.operation import View
-from rookery.model.objects import ElasticIp, NetworkInterface
+from rookery.model.objects import ElasticIp, NatAddress, NetworkInterface
 
 
 def disassociated(elastic_ip: ElasticIp) -> ElasticIp:
@@ -46,3 +46,11 @@ def moved_along(
 
 def standing_for(view: View, interface: NetworkInterface, addresses: Collection[str]) -> list[ElasticIp]:
     return [one for one in view.elastic_ips_of(interface.id) if one.private_address in addresses]
+
+
+def bound_to(elastic_ips: Iterable[ElasticIp], addresses: Iterable[NatAddress], interface_id: str) -> list[ElasticIp]:
+    """Associated with a NAT gateway's addresses, one each; there are none of a private gateway."""
+    return [
+        replace(one, association_id=address.association_id, interface_id=interface_id, private_address=address.private_address)
+        for one, address in zip(elastic_ips, addresses, strict=False)
+    ]

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from rookery.api.errors import check_id, invalid_combination, missing_parameter, not_found
 from rookery.api.handlers.addresses import SubnetAddresses, addresses_of, parse_address
+from rookery.api.handlers.elastic_ip_associations import bound_to
 from rookery.api.handlers.nat_gateway_shape import address_shapes
 from rookery.api.handlers.nat_gateway_state import AVAILABLE, DISASSOCIATING, SUCCEEDED, UNASSIGNING
 from rookery.api.handlers.nat_gateway_wishes import (
@@ -24,7 +25,6 @@ from rookery.api.handlers.nat_gateway_wishes import (
 )
 from rookery.api.handlers.nat_gateway_zones import (
     asked_zone,
-    associated,
     check_gateway_quota,
     check_zone_count,
     free_private_addresses,
@@ -32,7 +32,7 @@ from rookery.api.handlers.nat_gateway_zones import (
     placing_of,
     zone_addresses,
 )
-from rookery.api.handlers.nat_gateways import bound_to, new_addresses
+from rookery.api.handlers.nat_gateways import new_addresses
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.lookup import find
 from rookery.api.operation import ApiError, Outcome, Request, View, operation
@@ -118,7 +118,7 @@ def _grown_in_zone(request: Request, view: View, found: NatGateway, elastic_ips:
         new,
         puts=(
             replace(interface, addresses=(*interface.addresses, *private)),
-            *associated(elastic_ips, new, interface.id),
+            *bound_to(elastic_ips, new, interface.id),
         ),
     )
 
@@ -137,7 +137,7 @@ def _grown(
     pool = addresses_of(view, find(view, Subnet, found.subnet_id))
     private = _taken(pool, wanted, count, seed=f"{interface.id} {request.now}")
     new = new_addresses(request, private, elastic_ips)
-    bound = [bound_to(one, address, interface.id) for one, address in zip(elastic_ips, new, strict=False)]
+    bound = bound_to(elastic_ips, new, interface.id)
     return _answer(
         replace(found, addresses=(*found.addresses, *new)),
         new,

@@ -4,14 +4,13 @@ packets leave. How it gets there and how it goes is in regional_nat_gateways, re
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from rookery.api.errors import invalid_combination, invalid_value, missing_parameter
 from rookery.api.handlers.cells import Placing
+from rookery.api.handlers.elastic_ip_associations import bound_to
 from rookery.api.handlers.nat_gateway_state import ASSOCIATING, COUNTED
 from rookery.api.handlers.public_pools import FreeAddresses
 from rookery.api.operation import ApiError, Request, View
@@ -76,7 +75,7 @@ def joined(
         zone=NatZone(zone=zone, interface_id=interface_id),
         interface=interface,
         addresses=addresses,
-        elastic_ips=tuple(associated(elastic_ips, addresses, interface_id)),
+        elastic_ips=tuple(bound_to(elastic_ips, addresses, interface_id)),
         shards=place.shards,
     )
 
@@ -96,18 +95,6 @@ def zone_addresses(
         )
         for one, elastic_ip in zip(private, elastic_ips, strict=True)
     )
-
-
-def associated(
-    elastic_ips: Iterable[ElasticIp], addresses: Iterable[NatAddress], interface_id: str
-) -> Iterator[ElasticIp]:
-    for elastic_ip, address in zip(elastic_ips, addresses, strict=True):
-        yield replace(
-            elastic_ip,
-            association_id=address.association_id,
-            interface_id=interface_id,
-            private_address=address.private_address,
-        )
 
 
 def free_private_addresses(view: View, count: int, seed: str, taken: Collection[str] = ()) -> list[str]:

@@ -15,6 +15,7 @@ from rookery.api.errors import missing_parameter
 from rookery.api.filters import apply_filters
 from rookery.api.handlers.addresses import addresses_of
 from rookery.api.handlers.cells import Placing
+from rookery.api.handlers.elastic_ip_associations import bound_to
 from rookery.api.handlers.managed_interfaces import new_managed_interface
 from rookery.api.handlers.nat_gateway_shape import FILTERS, render_nat_gateway
 from rookery.api.handlers.nat_gateway_state import (
@@ -95,7 +96,7 @@ def _zonal(request: Request, view: View) -> Outcome:
         return Outcome(result=_created(request, replace(failed, state=PENDING), view), puts=(failed,))
     interface, addresses = _given(request, view, asked, wishes, home=home, cell=place.cell.name)
     made = replace(asked, interface_id=interface.id, addresses=addresses)
-    bound = [bound_to(one, address, interface.id) for one, address in zip(wishes.elastic_ips, addresses, strict=False)]
+    bound = bound_to(wishes.elastic_ips, addresses, interface.id)
     return Outcome(result=_created(request, made, view), puts=(made, interface, *bound), shards=place.shards)
 
 
@@ -164,15 +165,6 @@ def new_addresses(
             status=ASSOCIATING,
         )
         for index, (one, elastic_ip) in enumerate(zip(private, elastic_ips, strict=True))
-    )
-
-
-def bound_to(elastic_ip: ElasticIp, address: NatAddress, interface_id: str) -> ElasticIp:
-    return replace(
-        elastic_ip,
-        association_id=address.association_id,
-        interface_id=interface_id,
-        private_address=address.private_address,
     )
 
 
