@@ -134,9 +134,6 @@ class XdpAttachments:
         self._links.detach(ifindex)
         self._behind.detach(ifindex)
 
-    def is_in_front(self, ifindex: int) -> bool:
-        return self._links.program(ifindex) != 0
-
     def program(self, ifindex: int) -> int:
         """Id of the attached XDP program; 0: one of both is missing."""
         return self._links.program(ifindex) if self._behind.program(ifindex) else 0

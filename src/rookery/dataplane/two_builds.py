@@ -49,9 +49,10 @@ class TwoBuildsDataplane(NodeDataplane):
 
     def attached_program(self, ifindex: int) -> int:
         """Id of the program that meets a packet first there; 0: none, or it has nobody behind it who should be."""
-        if self._xdp and self._xdp.is_in_front(ifindex):
+        in_front = xdp_links(self.pins).program(ifindex)  # of an earlier agent, where this one wants none
+        if in_front and self._xdp:
             return self._xdp.program(ifindex)
-        return super().attached_program(ifindex)
+        return in_front or super().attached_program(ifindex)
 
     def _has_xdp_build(self, program: str) -> bool:
         return program + XDP_BUILD in self._programs
