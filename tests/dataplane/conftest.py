@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rookery.dataplane.host import HostDataplane
-from tests.dataplane import edges, plan
+from tests.dataplane import cells, edges, plan
+from tests.dataplane.cells import Cell
 from tests.dataplane.clearing import clear
 from tests.dataplane.edges import Edge
 from tests.dataplane.gated import Gated
@@ -93,3 +94,18 @@ def edge(one_edge: Edge) -> Edge:
     """Loaded once, its tables as in the plan."""
     one_edge.restore()
     return one_edge
+
+
+@pytest.fixture
+def cell(one_cell: Cell) -> Cell:
+    """That of the file, of whatever kinds it is tried with; and nobody in it remembers anything."""
+    one_cell.restore()
+    return one_cell
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Cell]:
+    """Of one node: what is asked of it is no matter of chains."""
+    with cells.cell(1) as made:
+        made.restore()
+        yield made

@@ -42,12 +42,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
 def ask(cell: Cell, content: Packet, source: str = CLIENT, to: str = BALANCER_ADDRESS, top: int = 0) -> Journey:
     return cell.travel(to_top(ip(source, to) / content, top % len(cell.nodes)))
 

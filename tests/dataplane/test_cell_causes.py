@@ -37,12 +37,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
 @contextmanager
 def told(cell: Cell) -> Iterator[list[Event]]:
     """Of real traffic, not of what-ifs."""

@@ -34,12 +34,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
 def out(cell: Cell, source: str = CLIENT, sport: int = 1111, top: int = 0, flags: str = "S") -> Journey:
     return cell.travel(to_top(ip(source, SERVER) / TCP(sport=sport, dport=443, flags=flags), top, led_to=NAT))
 

@@ -66,20 +66,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Cell]:
-    """Of one node: what is asked of it is no matter of chains."""
-    with cells.cell(1) as made:
-        made.restore()
-        yield made
-
-
 def ask(cell: Cell, content: Packet, source: str = CLIENT, to: str = BALANCER_IPV6, top: int = 0, **fields: object) -> Journey:
     return cell.travel(to_top(ip(source, to, **fields) / content, top % len(cell.nodes)))
 

@@ -35,12 +35,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
 def tcp(flags: str = "S", sport: int = 1111, dport: int = 443, **fields: object) -> Packet:
     return TCP(sport=sport, dport=dport, flags=flags, **fields)
 

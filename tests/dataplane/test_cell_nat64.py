@@ -52,20 +52,6 @@ def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-@pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    return one_cell
-
-
-@pytest.fixture(scope="module")
-def alone() -> Iterator[Cell]:
-    """Of one node: what is asked of it is no matter of chains."""
-    with cells.cell(1) as made:
-        made.restore()
-        yield made
-
-
 def tcp(flags: str = "S", sport: int = 1111, dport: int = 443, **fields: object) -> Packet:
     return TCP(sport=sport, dport=dport, flags=flags, **fields)
 
