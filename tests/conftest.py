@@ -45,6 +45,7 @@ TOGETHER = {  # the longest first
         "tests/moves/",
         "tests/faults/test_forgery.py",
         "tests/services/test_public_names.py",
+        "tests/services/test_real_clients.py",
         "tests/services/test_user_data.py",
     ),
     "balancing": ("tests/balancing/",),
@@ -85,6 +86,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn(item.nodeid))  # of equals, the order stays
 
 
+def shares_the_region(item: pytest.Item) -> bool:
+    """Whether `region` is this file's, which ends with what shares it, and not a region of the test's own."""
+    found = item._fixtureinfo.name2fixturedefs.get("region", ()) if isinstance(item, pytest.Function) else ()  # noqa: SLF001
+    return bool(found) and found[-1].func.__module__ == __name__
+
+
 def together(nodeid: str) -> str:
     """The files that run in one worker: a name of theirs, or the only file's."""
     file = nodeid.partition("::")[0]
@@ -116,6 +123,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.geteuid() and any(item.get_closest_marker(mark) for mark in REAL):
         pytest.fail("this test builds namespaces: run the tests as root", pytrace=False)
+    if shares_the_region(item) and together(item.nodeid) != "region":
+        pytest.fail("the shared region ends with the files that TOGETHER names, and this one is not among them", pytrace=False)
 
 
 @dataclass(frozen=True)
