@@ -65,8 +65,8 @@ static __always_inline enum verdict shift_across(hull_t *hull, const struct pack
 	return shift_stream(hull);
 }
 
-/* Of a balancer's flows, whose client and target both speak it. */
-static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *packet, struct course *course)
+/* On its way in its own family: by which way, and is it small enough? */
+static __always_inline enum verdict find_way_on(hull_t *hull, struct packet *packet, const struct course *course)
 {
 	enum verdict verdict;
 
@@ -74,7 +74,15 @@ static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *pac
 	tell_readdressed(packet, course);
 	if ((verdict = find_way(hull)))
 		return verdict;
-	if ((verdict = check_cell_size(hull, packet)))
+	return check_cell_size(hull, packet);
+}
+
+/* Of a balancer's flows, whose client and target both speak it. */
+static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *packet, const struct course *course)
+{
+	enum verdict verdict;
+
+	if ((verdict = find_way_on(hull, packet, course)))
 		return verdict;
 	if ((verdict = rewrite_ipv6(hull)))
 		return verdict;
@@ -103,11 +111,7 @@ __noinline int follow(hull_t *hull)
 		return follow_ipv6(hull, packet, course);
 	if ((verdict = answer_for_client(hull)))
 		return verdict;
-	readdress_packet(packet, course);
-	tell_readdressed(packet, course);
-	if ((verdict = find_way(hull)))
-		return verdict;
-	if ((verdict = check_cell_size(hull, packet)))
+	if ((verdict = find_way_on(hull, packet, course)))
 		return verdict;
 	if ((verdict = rewrite(hull)))
 		return verdict;
