@@ -52,7 +52,10 @@ _Static_assert(sizeof(struct proxy_header_ipv6) == CELL_PROXY_HEADER, "as the pr
 
 /* A segment whose data is the header, as it is made. */
 struct proxied {
-	struct iphdr ip;
+	union {
+		struct iphdr ip;
+		struct ipv6_header ipv6;
+	};
 	union {
 		__u8 byte[TCP_HEADER_LONGEST];
 		__be16 half[TCP_HEADER_LONGEST / 2];
