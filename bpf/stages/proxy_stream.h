@@ -227,10 +227,10 @@ static __always_inline bool completes_handshake(const struct packet *packet, con
 }
 
 /* Alone, and together with it as small as every way takes. */
-static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet, const struct course *course)
+static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet)
 {
 	return !segment_of(hull) && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU &&
-	       ip_bytes(packet) == plain_ip_bytes(packet) && has_room_for_mark(course, transport_bytes(packet));
+	       ip_bytes(packet) == plain_ip_bytes(packet) && has_room_for_mark(transport_bytes(packet));
 }
 
 /* Nothing of the client's may get into the header's place: the target would believe it. Whoever asks whether the other end is still there
@@ -248,7 +248,7 @@ static __always_inline enum verdict shift_request(hull_t *hull, const struct pac
 		return write_number(hull, transport_place(packet), TCP_SEQUENCE, sequence_of(packet), before);
 	if (syn || is_before(number, stream_start(directive)))
 		return DROP_PROXY_PROTOCOL;
-	if (number == stream_start(directive) && can_carry_header(hull, packet, course) && completes_handshake(packet, course))
+	if (number == stream_start(directive) && can_carry_header(hull, packet) && completes_handshake(packet, course))
 		return carry_header(hull);
 	return CONTINUE;
 }
@@ -373,8 +373,8 @@ static __always_inline bool asks_for_header(const hull_t *hull, const struct pac
 	const __u8 kinds = TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK;
 
 	return has_header(course) && !(course->directive.flags & DIRECTIVE_OUTWARD) && packet->protocol == IPPROTO_TCP &&
-	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) && can_carry_header(hull, packet, course) &&
-	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet)));
+	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) &&
+	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet))) && can_carry_header(hull, packet);
 }
 
 static __always_inline bool may_send_header(const struct packet *packet, const struct course *course)
