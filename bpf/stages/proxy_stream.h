@@ -26,6 +26,7 @@ enum stream_constant {
 	DATA_PART = 512,                   /* summed in one call */
 	DATA_PARTS = 3,
 	NO_SUM = 1 << 16,
+	TCP_HEADER_MASK = 0x3f,            /* holds all lengths of it */
 };
 
 /* On the heap of the run, as it is summed. */
@@ -99,23 +100,43 @@ static __always_inline enum verdict write_number(hull_t *hull, __u32 tcp, __u32 
 	return CONTINUE;
 }
 
+static __always_inline bool load_front(hull_t *hull, const struct packet *packet, struct proxied *proxied)
+{
+	if (came_as_ipv6(packet))
+		return !load_bytes(hull, inner_ip(packet), &proxied->ipv6, sizeof(proxied->ipv6));
+	return !load_bytes(hull, inner_ip(packet), &proxied->ip, sizeof(proxied->ip));
+}
+
+static __always_inline bool store_front(hull_t *hull, const struct packet *packet, const struct proxied *proxied)
+{
+	if (came_as_ipv6(packet))
+		return !store_bytes(hull, inner_ip(packet), &proxied->ipv6, sizeof(proxied->ipv6));
+	return !store_bytes(hull, inner_ip(packet), &proxied->ip, sizeof(proxied->ip));
+}
+
+/* Bytes of TCP's header, as many as they are: that there are some, and no more than lie in a `proxied`, the verifier sees by arithmetic
+ * (in_place()). */
+static __always_inline __u64 bounded(__u64 tcp)
+{
+	tcp -= TCP_HEADER;
+	asm volatile("%0 &= %1" : "+r"(tcp) : "i"(TCP_HEADER_MASK));
+	return tcp + TCP_HEADER;
+}
+
 static __always_inline bool load_segment(hull_t *hull, const struct packet *packet, __u32 tcp, struct proxied *proxied)
 {
-	__u32 at = inner_ip(packet);
+	__u32 at = inner_ip(packet) + plain_ip_bytes(packet);
 
-	if (came_as_ipv6(packet) ? load_bytes(hull, at, &proxied->ipv6, sizeof(proxied->ipv6)) : load_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
+	if (tcp < TCP_HEADER || !load_front(hull, packet, proxied))
 		return false;
-	return tcp >= TCP_HEADER && tcp <= TCP_HEADER_LONGEST && !load_bytes(hull, at + plain_ip_bytes(packet), proxied->tcp.byte, tcp);
+	return !load_bytes(hull, at, proxied->tcp.byte, bounded(tcp));
 }
 
 static __always_inline bool store_segment(hull_t *hull, const struct packet *packet, __u32 tcp, const struct proxied *proxied)
 {
-	__u32 at = inner_ip(packet);
+	__u32 at = inner_ip(packet) + plain_ip_bytes(packet);
 
-	if (came_as_ipv6(packet) ? store_bytes(hull, at, &proxied->ipv6, sizeof(proxied->ipv6)) : store_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
-		return false;
-	at += plain_ip_bytes(packet);
-	return tcp >= TCP_HEADER && tcp <= TCP_HEADER_LONGEST && !store_bytes(hull, at, proxied->tcp.byte, tcp) &&
+	return store_front(hull, packet, proxied) && !store_bytes(hull, at, proxied->tcp.byte, bounded(tcp)) &&
 	       !store_bytes(hull, at + tcp, &proxied->header, sizeof(proxied->header));
 }
 
