@@ -216,6 +216,8 @@ __noinline int carry_header(hull_t *hull)
 	if (!load_segment(hull, packet, tcp, proxied))
 		return DROP_TRUNCATED;
 	partial = is_partial(hull, transport_place(packet) + TCP_CHECKSUM);
+	if (partial && !has_room_for_mark(tcp))
+		return CONTINUE;
 	if (partial && (data = sum_data(hull, inner_ip(packet) + packet->headers, payload_of(packet))) == NO_SUM)
 		return DROP_TRUNCATED;
 	if ((verdict = make_header(partial ? tcp : 0, data)))
@@ -251,7 +253,7 @@ static __always_inline bool completes_handshake(const struct packet *packet, con
 static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet)
 {
 	return !segment_of(hull) && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU &&
-	       ip_bytes(packet) == plain_ip_bytes(packet) && has_room_for_mark(transport_bytes(packet));
+	       ip_bytes(packet) == plain_ip_bytes(packet);
 }
 
 /* Nothing of the client's may get into the header's place: the target would believe it. Whoever asks whether the other end is still there
@@ -477,14 +479,14 @@ static __always_inline enum verdict find_way_back(hull_t *hull, struct packet *p
 	return find_way(hull);
 }
 
-/* In the client's name, which has sent it once already, and need not know that it was lost. */
+/* In the client's name, which has sent it once already, and need not know that it was lost. CONTINUE: it could not be said. */
 __noinline int send_header(hull_t *hull)
 {
 	struct proxied *proxied = blank_proxied();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	struct timestamps timestamps = {};
-	__u32 tcp, bytes, at;
+	__u32 mark, tcp, bytes, at;
 	enum verdict verdict;
 
 	if (!proxied || !course || !packet)
@@ -492,7 +494,10 @@ __noinline int send_header(hull_t *hull)
 	at = find_option(hull, transport_place(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
 	if (at && load_bytes(hull, at, &timestamps, sizeof(timestamps)))
 		return DROP_TRUNCATED;
-	if ((verdict = make_header(is_partial(hull, transport_place(packet) + TCP_CHECKSUM) ? transport_bytes(packet) : 0, 0)))
+	mark = is_partial(hull, transport_place(packet) + TCP_CHECKSUM) ? transport_bytes(packet) : 0;
+	if (mark && !has_room_for_mark(mark))
+		return CONTINUE;
+	if ((verdict = make_header(mark, 0)))
 		return verdict;
 	tcp = put_segment(proxied, packet, &course->directive, at ? &timestamps : 0);
 	bytes = plain_ip_bytes(packet) + tcp + CELL_PROXY_HEADER;

@@ -6,7 +6,7 @@
     single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
     guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
     counter     a      internal      TCP 80 one and three: behind an endpoint service
-    dual        a      internet      dualstack: TCP 80 one and three, of IPv4; TCP 81 one, of IPv6; TCP 82 one, by proxy protocol; behind an endpoint service, too
+    dual        a      internet      dualstack: TCP 80 one and three, of IPv4; TCP 81 one, of IPv6; TCP 82 and 83 one, of IPv4 and of IPv6, by proxy protocol; behind an endpoint service, too
     mute        a      internal      TCP 80 one, unheard: has the group "mute", which lets nothing out
     parted      a, b   internal      TCP 80 one and three, zones crossed; a network ACL keeps checks of three from leaving zone b
     failing     a, b   internal      TCP 80 fails: two and three stop being healthy
@@ -64,7 +64,9 @@ def _open_shop(shop: Street) -> None:
     shop.target_group("dual", "TCP", 80, "one", "three")
     shop.target_group("dual-ipv6", "TCP", 81, "one", family="ipv6")
     shop.target_group("dual-proxied", "TCP", 82, "one")
-    shop.set_group("dual-proxied", proxy_protocol_v2__enabled="true")
+    shop.target_group("dual-ipv6-proxied", "TCP", 82, "one", family="ipv6")
+    for proxied in ("dual-proxied", "dual-ipv6-proxied"):
+        shop.set_group(proxied, proxy_protocol_v2__enabled="true")
     shop.target_group("unheard", "TCP", 80, "one")
     shop.target_group("light", "TCP", 81, "one")
     shop.target_group("heavy", "TCP", 81, "three")
@@ -78,6 +80,7 @@ def _open_shop(shop: Street) -> None:
     shop.listen("dual", 80, "dual")
     shop.listen("dual", 81, "dual-ipv6")
     shop.listen("dual", 82, "dual-proxied")
+    shop.listen("dual", 83, "dual-ipv6-proxied")
     shop.listen("mute", 80, "unheard")
     shop.listen("parted", 80, "parted")
     shop.listen("single", 80, "self")

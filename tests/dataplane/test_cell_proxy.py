@@ -31,7 +31,6 @@ from tests.dataplane.plan_cell import (
     BALANCER_ADDRESS,
     BALANCER_IPV6,
     CONSUMER_IPV6,
-    ENDPOINT,
     ENDPOINT_ADDRESS,
     ENDPOINT_IPV6,
     TARGETS,
@@ -323,9 +322,9 @@ def test_a_refusal_of_the_target_reaches_its_client(cell: Cell) -> None:
 
 @in_each_family
 @pytest.mark.parametrize("quoted_bytes", (8, 20), ids=("shortly", "with its checksum"))
-@pytest.mark.parametrize(("flags", "offset", "told"), [("S", -1, ISN), ("A", 0, ISN + 1), ("PA", 40, ISN + 41)], ids=("SYN", "header", "data"))
-def test_an_error_about_a_segment_names_a_number_that_the_client_knows(cell: Cell, way: Way, flags: str, offset: int, told: int, quoted_bytes: int) -> None:
-    wire = Wire(cell, way=way)
+@pytest.mark.parametrize("segment", [("S", -1, ISN), ("A", 0, ISN + 1), ("PA", 40, ISN + 41)], ids=("SYN", "header", "data"))
+def test_an_error_about_a_segment_names_a_number_that_the_client_knows(cell: Cell, way: Way, segment: tuple[str, int, int], quoted_bytes: int) -> None:
+    (flags, offset, told), wire = segment, Wire(cell, way=way)
     if flags != "S":
         wire.syn()
     sent = wire.send(offset, b"data" if flags == "PA" else b"", flags, ack=0 if flags == "S" else 1)
