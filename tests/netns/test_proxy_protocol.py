@@ -19,6 +19,7 @@ import pytest
 from rookery.dataplane import formats
 from rookery.dataplane.addresses import address_bytes
 from rookery.dataplane.formats import (
+    AttachmentKind,
     ForwarderKey,
     InterfaceFlag,
     MappingKey,
@@ -98,12 +99,12 @@ def dropped(world: CellWorld) -> dict[str, int]:
     return {f"{place} {Verdict(key.verdict).name}": row.packets for place, key, row in rows if key.verdict > Verdict.KEPT}
 
 
-def agree(world: CellWorld, one: subprocess.Popen[str], other: subprocess.Popen[str], way: Way) -> None:
-    """The target was told who its client is, and both have seen the same bytes."""
+def agree(world: CellWorld, one: subprocess.Popen[str], other: subprocess.Popen[str], way: Way, *endpoint: str) -> None:
+    """The target was told who its client is, and through which endpoint it came, and both have seen the same bytes."""
     said = heard(one).splitlines()
     address, own_port = said[0].split()[1:]
     told_so, content = heard(other).splitlines()
-    assert told_so.split() == [address, way.balancer, own_port, str(way.port), way.seen], dropped(world)
+    assert told_so.split() == [address, way.balancer, own_port, str(way.port), *endpoint, way.seen], dropped(world)
     assert content == said[-1]
 
 
@@ -151,6 +152,29 @@ def test_a_checksum_that_the_kernel_finishes_is_right(world: CellWorld, way: Way
         assert wrong_at_target(world) == before
     finally:
         offloads(world, "on")
+
+
+@pytest.mark.parametrize("words", [("5", "at once"), ("100000", "at once")], ids=" ".join)
+@pytest.mark.parametrize("way", [UNSEEN, UNSEEN_IPV6], ids=("IPv4", "IPv6"))
+def test_so_it_is_beside_an_endpoints_id(world: CellWorld, way: Way, words: tuple[str, ...]) -> None:
+    """Which leaves the kernel's place little room, and another one for each length of what is turned round."""
+    row = plan_cell.attachment(BALANCER)
+    called(world, row._replace(kind=AttachmentKind.ENDPOINT, endpoint=plan_cell.ENDPOINT_ID.ljust(24, b"\0")))
+    lead_to(world, 0)
+    before = wrong_at_target(world)
+    offloads(world, "off")
+    try:
+        server = target(world, way, "serve")
+        agree(world, client(world, "echo", way, *words), server, way, plan_cell.ENDPOINT_ID.decode())
+        assert wrong_at_target(world) == before
+    finally:
+        offloads(world, "on")
+        called(world, row)
+
+
+def called(world: CellWorld, row: formats.Attachment) -> None:
+    for node in world.nodes:
+        node.real.attachments.put_many({plan_cell.attachment_key(BALANCER): row})
 
 
 def wrong_at_target(world: CellWorld) -> int:
