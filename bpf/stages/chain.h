@@ -315,7 +315,8 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 {
 	__u32 tail = row->tail;
 
-	course->directive.version = row->directive.version;
+	if (course->directive.version < row->directive.version)
+		course->directive.version = row->directive.version;
 	if (!is_living(course, row->decider))
 		return tail == NOBODY || (is_living(course, tail) && tail != course->self) || came_to_nothing(course, row) ?
 			       not_known(packet, course) : DROP_NO_TOP;
@@ -333,6 +334,12 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 	return CONTINUE;
 }
 
+/* By who keeps its answers, or by a top that saw its end. */
+static __always_inline bool is_said_to_be_over(const struct course *course)
+{
+	return course->flags & CHAIN_TAKEN || course->directive.flags & DIRECTIVE_CLOSING;
+}
+
 __noinline int take_ask(void)
 {
 	struct course *course = this_course();
@@ -341,7 +348,7 @@ __noinline int take_ask(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (course->flags & CHAIN_TAKEN && !packet->what_if)
+	if (is_said_to_be_over(course) && !packet->what_if)
 		give_up(course, &course->key);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)

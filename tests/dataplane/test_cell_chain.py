@@ -427,6 +427,42 @@ def test_when_both_that_keep_a_flow_missed_its_end_who_keeps_its_answers_tells_t
         assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
 
 
+def unheard(cell: Cell) -> None:
+    """As if no heartbeat had told anybody of an end."""
+    for node in cell.nodes:
+        open_yet = {one: row._replace(flags=row.flags & ~DirectiveFlag.CLOSING) for one, row in node.tracked().items()}
+        node.real.trackers.put_many(open_yet)
+
+
+def test_a_top_that_saw_an_end_says_so_when_its_client_begins_anew_for_who_keeps_the_flow_may_have_missed_it(cell: Cell) -> None:
+    """Its one heartbeat died with its first keeper, which nobody had missed yet. The first SYN leaves by a port of its own, and is answered."""
+    for sport in range(4000, 4016):  # of each, others decide
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        out(cell, syn(sport, flags="R"))
+        unheard(cell)
+        later(cell, CellConstant.LEASE_SECONDS)
+        begun = out(cell, syn(sport)).packet
+        assert begun.sport != before.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+        assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+        later(cell, CellConstant.LEASE_SECONDS)
+        assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
+
+
+def test_what_a_top_says_to_be_over_is_not_what_has_been_decided_since(cell: Cell) -> None:
+    """Its client has begun anew by another top."""
+    before = established(cell)
+    out(cell, syn(flags="R"))
+    closed(cell)
+    begun = out(cell, top=1).packet
+    assert begun.sport != before.sport
+    answered(cell, begun, "SA")
+    assert out(cell, syn(flags="A"), top=1).packet.sport == begun.sport
+    assert out(cell).packet.sport == begun.sport
+
+
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:
     """Of a balancer whose target sees one client twice."""
     asked = ip(CLIENT, plan_cell.BALANCER_ADDRESS) / TCP(sport=1111, dport=80, flags="S")
