@@ -77,7 +77,7 @@ static __always_inline bool is_fresh(const struct packet *packet, const struct c
 	if (course->now - seen >= CELL_LEASE_SECONDS * SECOND || may_have_outgrown_header(packet, &row->directive))
 		return false;
 	if (row->directive.flags & DIRECTIVE_PROVISIONAL)
-		return true;
+		return !is_of_earlier_syn(course, &row->directive);
 	return !course->shakes && course->now - row->leased < believed(&row->directive);
 }
 
