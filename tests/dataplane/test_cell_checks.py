@@ -34,19 +34,15 @@ FIRST = ports_of(CHECKER)[0]
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4))
 
 
 @pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    for node in one_cell.nodes:
+def cell(cell: Cell) -> Cell:
+    for node in cell.nodes:
         node.real.configure_checks(ENTRANCE)
-        put_slot(one_cell, node.place, SLOT, TARGET)
-    return one_cell
+        put_slot(cell, node.place, SLOT, TARGET)
+    return cell
 
 
 def put_slot(cell: Cell, place: int, slot: int, target: str, interface: int = BALANCER) -> None:
