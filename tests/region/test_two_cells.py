@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,11 +19,12 @@ import pytest
 
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.object_store import file_key
-from rookery.region import cells, flows, namespaces
+from rookery.region import cells, flows, namespaces, owned
 from rookery.region.errors import NotFound
 from rookery.region.inside import entering
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import CHECKOUT, PAGE_ADDRESSES, Layout
 from rookery.region.parts import CONTROLLER
+from rookery.region.processes import arguments
 from rookery.region.status import live_generation
 from rookery.region.supervisor import read_records
 from rookery.trace.journey import travel
@@ -35,6 +37,15 @@ pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
 FIRST, SECOND = ("node-1",), ("cell-2-node-1",)
+KILLED = """
+import os, signal, sys
+from rookery.region import cells, namespaces, scale, settings, supervisor
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+setattr({"cells": cells, "namespaces": namespaces, "scale": scale, "settings": settings, "supervisor": supervisor}[sys.argv[1]], sys.argv[2], die)
+from rookery.region.cell_fleet import remove
+remove(sys.argv[3], "cell-2", lambda _: None)
+"""
+STEPS = ["settings write", "scale prepare", "supervisor launch", "namespaces remove", "cells forget_cell"]  # what it would do next
 
 
 class Stage:
@@ -189,3 +200,27 @@ def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
     assert stage.told("right") == stage.expected("right")
     assert stage.cells()["cell-2"].attachments == 1
     assert stage.pids(*FIRST, CONTROLLER) == before
+
+
+def test_a_command_that_is_killed_while_it_removes_a_cell_is_shown_and_the_next_goes_on(stage: Stage):
+    """Killed at one step after the other. `up` does the rest."""
+    stage.delete_nat("right")
+    for step in STEPS:
+        command = [sys.executable, "-c", KILLED, *step.split(), stage.region.name]
+        killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(CHECKOUT / "src")}, capture_output=True, timeout=60, check=False)
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr.decode())
+        told = stage.region.rookery("status").stdout.decode()
+        assert ("cell-2: " in told and "cell remove cell-2" in told) is (step != STEPS[0]), (step, told)
+    assert stage.told("left") == stage.expected("left")
+    assert stage.region.rookery("up").returncode == 0
+    assert stage.region.rookery("status").returncode == 0
+    assert left_of(stage.plan, "cell-2") == []
+    assert stage.told("left") == stage.expected("left")
+
+
+def left_of(plan: Layout, cell: str) -> list[str]:
+    """Of its nodes, wherever anything of a node is; and of itself."""
+    folders = (plan.run, plan.state, plan.pins, plan.pins / "substrate", plan.objects, plan.objects / "cells")
+    files = [str(found) for folder in folders if folder.exists() for found in folder.iterdir() if cell in found.name]
+    processes = [str(one) for one in owned.region_processes(plan) if any(f"/{cell}-" in word for word in arguments(one.pid))]
+    return [*files, *processes, *(name for name in named(plan.namespace_prefix) if cell in name)]
