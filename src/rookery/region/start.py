@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.region import departed, left_behind, owned, requirements, settings
+from rookery.region import build, departed, left_behind, owned, requirements, settings
 from rookery.region.called import COMMAND
 from rookery.region.errors import DifferentRegion, RegionError
 from rookery.region.lock import only_one
@@ -49,6 +49,8 @@ def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: 
         settings.write(shape)
         for cell in departed.found(shape):
             clear_departed(shape, cell)
+        if undo:
+            build.note(shape.layout)
         tell("starting the parts")
         launch(shape.layout)
         wait_ready(shape, tell)
@@ -99,4 +101,9 @@ def _already_up(shape: Settings, tell: Callable[[str], None]) -> Settings:
         prepare(shape, tell)  # somebody may have removed a piece of it
         wait_ready(shape, tell)
     tell(f"the region {shape.name} is already running")
+    if build.runs_another(shape.layout):
+        tell(
+            f"it was started by another build, and goes on with that one's programs and substrate; to change to this one (instances boot anew): "
+            f"{COMMAND} down --keep-data --name {shape.name}, then up"
+        )
     return shape
