@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,9 +17,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.object_store import file_key
+from rookery.mapping.certificates import CLOCK_SKEW, HOST, identity_of
+from rookery.model.codec import decode
+from rookery.model.keys import revocation_key
+from rookery.model.objects import Revocation
 from rookery.region import cells, flows, namespaces, owned
 from rookery.region.errors import NotFound
 from rookery.region.inside import entering
@@ -27,6 +33,7 @@ from rookery.region.parts import CONTROLLER
 from rookery.region.processes import arguments
 from rookery.region.status import live_generation
 from rookery.region.supervisor import read_records
+from rookery.store.sqlite import opened
 from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from tests.conftest import RunningRegion
@@ -185,6 +192,7 @@ def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
     assert not stage.cells()["cell-2"].closed
     assert stage.told("right") == stage.expected("right")
     stage.delete_nat("right")
+    copied = certificate(stage.plan, *SECOND)
     done = stage.region.rookery("cell", "remove", "cell-2", timeout=60)
     assert (done.returncode, done.stdout) == (0, b"cell-2 is gone\n"), done.stderr.decode()
     assert list(stage.cells()) == ["cell-1"]
@@ -194,6 +202,8 @@ def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
     assert (stage.pids(*FIRST, CONTROLLER), stage.told("left")) == (before, stage.expected("left"))
     done = stage.region.rookery("cell", "add", timeout=100)
     assert (done.returncode, done.stdout) == (0, b"cell-2 is in use\n"), done.stderr.decode()
+    before_which = revoked(stage.plan, *SECOND)
+    assert issued(copied) < before_which <= issued(certificate(stage.plan, *SECOND))
     stage.make_nat("right")
     replaced = {"RouteTableId": stage.tables["right"], "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": stage.nat["right"]}
     stage.now(stage.ec2.replace_route(**replaced))
@@ -218,9 +228,27 @@ def test_a_command_that_is_killed_while_it_removes_a_cell_is_shown_and_the_next_
     assert stage.told("left") == stage.expected("left")
 
 
+def certificate(plan: Layout, node: str) -> bytes:
+    return identity_of(plan.certificates, HOST, node).certificate.read_bytes()
+
+
+def issued(pem: bytes) -> int:
+    return int(x509.load_pem_x509_certificate(pem).not_valid_before_utc.timestamp()) + CLOCK_SKEW
+
+
+def revoked(plan: Layout, node: str) -> int:
+    async def work() -> int:
+        async with opened(plan.database) as store:
+            entry = await store.get(revocation_key(node))
+            assert entry
+            return decode(Revocation, entry.value).before
+
+    return asyncio.run(work())
+
+
 def left_of(plan: Layout, cell: str) -> list[str]:
     """Of its nodes, wherever anything of a node is; and of itself."""
-    folders = (plan.run, plan.state, plan.pins, plan.pins / "substrate", plan.objects, plan.objects / "cells")
+    folders = (plan.run, plan.state, plan.pins, plan.pins / "substrate", plan.certificates, plan.objects, plan.objects / "cells")
     files = [str(found) for folder in folders if folder.exists() for found in folder.iterdir() if cell in found.name]
     processes = [str(one) for one in owned.region_processes(plan) if any(f"/{cell}-" in word for word in arguments(one.pid))]
     return [*files, *processes, *(name for name in named(plan.namespace_prefix) if cell in name)]
