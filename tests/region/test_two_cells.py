@@ -92,8 +92,16 @@ class Stage:
         self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[made["NatGatewayId"]], WaiterConfig=WAIT)
 
     def delete_nat(self, side: str) -> None:
-        self.ec2.delete_nat_gateway(NatGatewayId=self.nat[side])
-        self.ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[self.nat[side]], WaiterConfig=WAIT)
+        self.delete(self.nat[side])
+
+    def make_private(self) -> str:
+        made = self.ec2.create_nat_gateway(SubnetId=self.outer, ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[made], WaiterConfig=WAIT)
+        return made
+
+    def delete(self, gateway: str) -> None:
+        self.ec2.delete_nat_gateway(NatGatewayId=gateway)
+        self.ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[gateway], WaiterConfig=WAIT)
 
     def launch(self, subnet: str, address: str) -> str:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
@@ -163,6 +171,7 @@ def test_a_flow_and_a_trace_name_the_cell(stage: Stage):
 
 
 def test_a_cell_that_dies_takes_nothing_of_the_other_with_it(stage: Stage):
+    spare = [stage.make_private() for _ in range(2)]  # the second one at the second cell
     before, epoch = stage.pids(*FIRST, CONTROLLER), stage.cells()["cell-1"].epoch
     ping = ["ping", "-n", "-q", "-c", "200", "-i", "0.02", "-W", "2", PAGE]
     enter, environment = entering(stage.region.name, stage.instances["left"], ping)
@@ -175,13 +184,18 @@ def test_a_cell_that_dies_takes_nothing_of_the_other_with_it(stage: Stage):
         until(lambda: all(stage.problems("cell-2")), "the second cell is known to be dead", 30)
         assert not any(stage.problems("cell-1"))
         assert stage.cells()["cell-1"].epoch > epoch + 1
+        assert stage.cells()["cell-2"].attachments == 2
+        stage.delete(spare[1])
+        until(lambda: stage.cells()["cell-2"].attachments == 1, "its file is without what is gone")
+        without = stage.cells()["cell-2"].epoch
         for _ in range(2):
             stage.ec2.create_nat_gateway(SubnetId=stage.outer, ConnectivityType="private")
-        until(lambda: stage.cells()["cell-1"].attachments == 3, "what is new goes to the first, though the other has fewer")
+        until(lambda: stage.cells()["cell-1"].attachments == 4, "what is new goes to the first, though the other has fewer")
         assert stage.pids(*FIRST, CONTROLLER) == before
     finally:
         stage.go_on(*SECOND)
     until(lambda: stage.told("right") == stage.expected("right"), "the second cell is back", 30)
+    until(lambda: all(node.report and node.report.epoch >= without for node in stage.cells()["cell-2"].nodes), "and works by that file")
 
 
 def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
