@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from scapy.layers.inet import TCP, UDP
@@ -41,22 +40,10 @@ ALL = range(4)
 RING = CellNodeFlag.CURRENT | CellNodeFlag.DECIDES
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def four(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4))
 
 
-@pytest.fixture
-def cell(four: Cell) -> Cell:
-    four.restore()
-    return four
-
-
-@pytest.fixture(scope="module", params=cells.kinds(1))
-def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+alone = cells.shared(cells.kinds(1))
 
 
 def syn(sport: int = 1111, flags: str = "S", seq: int = 0) -> Packet:
