@@ -10,7 +10,6 @@ What arrives is read by tests/dataplane/proxy_header.py, and put together by a r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -91,10 +90,7 @@ OF_AWS = {
 }
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def made(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as four:
-        yield four
+one_cell = cells.shared(cells.kinds(4))
 
 
 def proxied(cell: Cell) -> None:
@@ -112,9 +108,9 @@ def proxied(cell: Cell) -> None:
 
 
 @pytest.fixture
-def cell(made: Cell) -> Cell:
-    proxied(made)
-    return made
+def cell(one_cell: Cell) -> Cell:
+    proxied(one_cell)
+    return one_cell
 
 
 class Wire:
@@ -420,10 +416,10 @@ MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "ke
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans(), way=st.sampled_from([*FAMILIES.values()]))
 def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: C901, PLR0917 - a move a branch
-   made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool, way: Way) -> None:
+   one_cell: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool, way: Way) -> None:
     """Segments in any order, twice, and lost; every acknowledgement that reaches the client is true."""
-    proxied(made)
-    wire, target = Wire(made, isn=isn, way=way), Receiver()
+    proxied(one_cell)
+    wire, target = Wire(one_cell, isn=isn, way=way), Receiver()
     data = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
     acknowledged, ending = 0, False
