@@ -104,6 +104,7 @@ def ring(real: CellDataplane, nodes: int, own: int = IN_RING) -> None:
         flags = own if place == 0 else IN_RING
         row = formats.CellNode(substrate_bytes(NODES[place]), flags, 0x9E3779B97F4A7C15 * (place + 1) % (1 << 64)) if place < nodes else None
         real.cell_nodes.put_many({real.node_row(0, place): row or formats.CellNode(bytes(4), 0, 0)})
+    real.cell_living = (1 << nodes) - 1  # as an agent says it
 
 
 def _file(real: CellDataplane) -> None:

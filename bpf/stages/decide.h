@@ -98,13 +98,14 @@ static __always_inline void begin_decision(struct course *course, __u32 idle_sec
 	directive->version = new_version(course);
 }
 
-/* Whoever listens for a port is not answered as a flow to which it was handed out. */
+/* Whoever listens for a port is not answered as a flow to which it was handed out. Nobody does behind a NAT gateway. */
 static __always_inline bool is_listened_for(const struct course *course)
 {
+	const struct attachment *attachment = attachment_of(course);
 	struct cell_service_key key = { .attachment = { course->half, course->answers.vni, course->answers.interface },
 					.protocol = course->answers.protocol, .port = course->answers.destination_port };
 
-	return bpf_map_lookup_elem(&cell_services, &key);
+	return attachment && attachment->kind != ATTACHMENT_NAT && bpf_map_lookup_elem(&cell_services, &key);
 }
 
 /* One row decides: whoever writes it first has the port, towards this destination. */
@@ -151,12 +152,10 @@ static __always_inline bool owns_block(struct course *course, __u64 address, __u
 {
 	__u64 hash = hash_of_block(address, CELL_PORT_FIRST + block * CELL_PORT_BLOCK);
 
-	if (is_of_checks(course, block))
+	if (is_of_checks(course, block) || !ranks_first(hash, CELL_NODE_CURRENT) || (is_young(course) && !ranks_first(hash, CELL_NODE_PREVIOUS)))
 		return false;
 	course->answers_keepers = KEEPERS_KNOWN | rank(hash, CELL_NODE_CURRENT);
-	if (half_of(course->answers_keepers, false) != course->self)
-		return false;
-	return !is_young(course) || (rank(hash, CELL_NODE_PREVIOUS) & 0xff) == course->self;
+	return true;
 }
 
 /* K' is kept by two, and so is K; whoever decides is one of the former, and which port it hands out is its own affair. One whose other

@@ -21,7 +21,7 @@ static __always_inline void take_place(struct ranking *ranking, __u64 weight, __
 }
 
 /* The places of the first two, the second one's times 256; NOBODY where there is none. Of two as heavy the lower place is first.
- * `flags`: all of them; enum cell_node_flag. */
+ * `flags`: all of them; enum cell_node_flag. Behind the last that lives nobody is looked for. */
 __noinline __u32 rank(__u64 hash, __u32 flags)
 {
 	struct course *course = this_course();
@@ -29,13 +29,36 @@ __noinline __u32 rank(__u64 hash, __u32 flags)
 	if (!course)
 		return NOBODY << 8 | NOBODY;
 	course->ranking = (struct ranking){ .first = NOBODY, .second = NOBODY };
-	for (__u32 place = 0; place < CELL_NODES_MAX; place++) {
+	for (__u32 place = 0; place < CELL_NODES_MAX && course->living >> place; place++) {
 		const struct cell_node *node = node_at(course, place);
 
 		if (node && (node->flags & flags) == flags && course->living >> place & 1)
 			take_place(&course->ranking, mix64(hash ^ node->seed), place);
 	}
 	return (course->ranking.second & 0xff) << 8 | (course->ranking.first & 0xff);
+}
+
+/* Is this node the first? Who looks for a block of ports asks this of a dozen: most are somebody else's, and the first heavier node says so. */
+__noinline int ranks_first(__u64 hash, __u32 flags)
+{
+	const struct course *course = this_course();
+	const struct cell_node *own = course ? node_at(course, course->self) : 0;
+	__u64 weight;
+
+	if (!own || (own->flags & flags) != flags)
+		return 0;
+	weight = mix64(hash ^ own->seed);
+	for (__u32 place = 0; place < CELL_NODES_MAX && course->living >> place; place++) {
+		const struct cell_node *node = node_at(course, place);
+		__u64 other;
+
+		if (!node || place == course->self || (node->flags & flags) != flags || !(course->living >> place & 1))
+			continue;
+		other = mix64(hash ^ node->seed);
+		if (other > weight || (other == weight && place < course->self))
+			return 0;
+	}
+	return 1;
 }
 
 static __always_inline __u32 trackers_of_key(const struct course *course, __u32 ring)
