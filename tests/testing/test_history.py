@@ -101,6 +101,15 @@ def test_a_syn_that_comes_again_is_led_as_before():
     assert again.passes(OUT, OUT_AS._replace(source_port=2001), SYN, 5).broken == [history.SynChanged]
 
 
+def test_what_follows_from_a_flow_that_was_led_astray_is_not_told_again():
+    """Who answers there answers it, and its client's later connections are others."""
+    elsewhere, later = (OUT_AS._replace(source_port=port) for port in (2001, 2002))
+    again = Tale().passes(OUT, OUT_AS, SYN, 5).passes(OUT, elsewhere, SYN, 5)
+    assert closed(again.goes_on(OUT, elsewhere, 5), elsewhere).talks(OUT, later, 9).broken == [history.SynChanged]
+    astray = Tale().talks(OUT, OUT_AS).passes(OUT, elsewhere).passes(elsewhere.reverse, OUT.reverse, RST)
+    assert astray.talks(OUT, later, 9).broken == [history.TwoTargets]
+
+
 def test_how_often_a_connection_was_tried_is_counted():
     tale = Tale().passes(OUT, None, SYN, 5).passes(OUT, None, SYN, 5).passes(OUT, OUT_AS, SYN, 5).passes(OUT, OUT_AS, SYN, 5)
     other = ends(SECOND, 4000, SERVER, 80)
@@ -142,8 +151,8 @@ def test_the_same_addresses_in_two_vpcs_are_two_flows():
     assert Tale().talks(OUT, OUT_AS).talks(OUT._replace(vni=OTHER_VPC), OUT_AS._replace(vni=OTHER_VPC)).broken == []
 
 
-def closed(tale: Tale) -> Tale:
-    return tale.passes(OUT, OUT_AS, FIN | ACK).passes(OUT_AS.reverse, OUT.reverse, FIN | ACK)
+def closed(tale: Tale, way: Ends = OUT_AS) -> Tale:
+    return tale.passes(OUT, way, FIN | ACK).passes(way.reverse, OUT.reverse, FIN | ACK)
 
 
 def reset(tale: Tale) -> Tale:

@@ -327,9 +327,19 @@ class History:
                 self.unjudged += 1
                 flow = self._learn(entered.ends, left.ends, entered, left)
             else:
-                rule = SynChanged if entered.begins else TwoTargets
-                self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}", entered.ends, flow.way, left.ends)
+                flow = self._tell_astray(flow, entered, left)
         self._note(flow, entered, answers=False)
+
+    def _tell_astray(self, flow: Flow, entered: Seen, left: Seen) -> Flow:
+        """Whoever answers there answers this flow: one accusation, and none of what follows from it."""
+        rule = SynChanged if entered.begins else TwoTargets
+        self._break(rule, left.time, f"{entered.ends} went as {flow.way}, and then as {left.ends}", entered.ends, flow.way, left.ends)
+        if not entered.begins:
+            self._answers.setdefault(left.ends.reverse, flow)
+            return flow
+        anew = self._found(entered.ends, left.ends, entered, left)
+        anew.first = entered.sequence
+        return anew
 
     def _tells_nothing(self, entered: Seen, is_led_as_known: bool) -> bool:
         """A reset whose numbers are of no connection that is known: it answers what came astray or late, and begins nothing."""
