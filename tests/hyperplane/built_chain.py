@@ -1,4 +1,4 @@
-"""What one node of a cell does with a packet of a chain, as it is built (bpf/stages/chain.h, chained.h, decide.h, trackers.h, resting.h, rendezvous.h, top.h), step by step:
+"""What one node of a cell does with a packet of a chain, as it is built (bpf/stages/chain.h, chained.h, decide.h, trackers.h, resting.h, rendezvous.h, top.h, held.h), step by step:
 
     top --ASK--> primary(K) --DECIDE--> D, primary(K') --> SECOND_ANSWERS --> LAST, the other keeper of K --TELL--> top
                      |  known: --> FIRST_ANSWERS --> SECOND_ANSWERS --> LAST --TELL--> top
@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rookery.hyperplane.ring import mix64, ranked
-from tests.hyperplane.protocol import NODES, PORTS, SEEDS, Back, Flow, Key
+from tests.hyperplane.protocol import NODES, SEEDS, Back, Flow, Key
 
 USED = 3  # CELL_LEASE_SECONDS
 COPIED = 3
 SETTLED = 4
+SAME_SYN = 5
 DOUBTED = 6
 PROVISIONAL = YOUNG = 14
 ABSENCE = BELIEVED = 16
@@ -69,9 +70,22 @@ class Built:
     an_end_stays: bool = True  # whatever the top of the other direction says
     who_asks_again_writes_it_down: bool = True  # where the decider is the other keeper: else it alone has it
     stand_ins_are_asked: bool = True  # after somebody came or left: others may have thought otherwise
+    tops_hold: bool = True  # what nobody knows any more: a top that was told within its lease goes on
+    answers_tell_an_end: bool = True  # ... that K's keepers missed: its client begins anew by what is over
+    copies_tell_an_end: bool = True
+    newcomers_ask_before_they_begin: bool = True  # and so does who saw one come: a SYN may come again
+    a_syn_that_comes_again_is_no_other: bool = True  # what was decided for it is not what is over
+    who_was_cut_off_knows_that_it_came: bool = False
+    tops_name_what_is_over: bool = False  # a top that saw the end, when its client begins anew
+    deciders_hear_of_an_end: bool = False
+    taken_names_what_is_over: bool = False
+    own_gives_way: bool = False
     # Not built: what would mend most of the histories that still break (0040).
     own_decisions_are_checked_again: bool = False  # until a heartbeat says them; else: the later of two takes a port
     what_is_used_gives_no_way: bool = False  # answers' rows: to a later decision, while a top may believe them
+
+
+VERSIONS = 1 << 10  # in a tick
 
 
 class Decision(NamedTuple):
@@ -152,6 +166,7 @@ class Packet:
     taken: bool = False
     kept: bool = False
     unknown: bool = False
+    held: bool = False  # its top has a copy
     decider: int = NOBODY
     tail: int = NOBODY
     over: int = 0
@@ -170,6 +185,10 @@ class Packet:
         return self.directive
 
 
+def decided_at(decision: Decision) -> int:
+    return decision.version // NODES // VERSIONS
+
+
 def is_connection(key: Key) -> bool:
     """The others are datagrams: each may begin a flow, and nothing ends one."""
     return not isinstance(key, Flow) or key.source == 1
@@ -180,6 +199,7 @@ class Node:
     place: int
     alive: bool = True
     changed: int = LONG_AGO  # when it last died or came back
+    remembers: bool = False  # it is only cut off, and sees that of all the others nobody answers: so all of them live, it thinks
     epoch: int = 0  # of its file
     ring: frozenset[int] = frozenset()
     previous: frozenset[int] = frozenset()
@@ -208,6 +228,7 @@ class Chain:
     """Of all nodes: each method acts for one, by what that one knows."""
 
     built: Built
+    ports: int
     now: int
     versions: int
     net: list[Packet]
@@ -264,11 +285,23 @@ class Chain:
         assert row.directive is not None
         anew = decision.anew and self.built.anew_is_said
         forgotten = row.heard + REST <= self.now and self.built.the_forgotten_give_way
-        return row.directive.decision.version < decision.version and (anew or forgotten)
+        return row.directive.decision.version < decision.version and not self.is_of_same_syn(row.directive, decision) and (anew or forgotten)
+
+    def is_of_same_syn(self, there: Directive, decision: Decision) -> bool:
+        """Decided a moment ago, and nobody has answered since."""
+        return self.built.a_syn_that_comes_again_is_no_other and there.provisional and decided_at(decision) < decided_at(there.decision) + SAME_SYN
+
+    def have_answers_ended(self, packet: Packet, row: Row) -> bool:
+        """Of what its client begins anew by."""
+        same = row.directive and row.directive.closing and row.directive.decision.version == packet.decided.decision.version
+        told = packet.decider == NOBODY or self.built.deciders_hear_of_an_end
+        return bool(same and packet.begins and told and self.built.answers_tell_an_end)
 
     def store(self, node: Node, packet: Packet, key: Key, answers: bool) -> bool:
         """False: another decision is there."""
         row, directive = self.row(node, key), packet.decided
+        if answers and row and self.have_answers_ended(packet, row):
+            return False
         if row and row.directive and row.directive.decision.version != directive.decision.version:
             there, other = row.directive.decision, row.directive.decision.flow != directive.decision.flow
             over = (not other and self.is_over(row, packet)) if answers else self.is_over(row, packet) or self.is_followed(row, directive.decision)
@@ -386,6 +419,9 @@ class Chain:
         if packet.taken:
             self.give_up(node, packet.key, packet)
         row = None if packet.asked == ALL else self.tracker(node, packet)
+        named = self.row(node, packet.key)
+        if self.built.tops_name_what_is_over and packet.begins and named and named.directive and named.directive.decision.version <= packet.over:
+            row = None
         if row is None:
             return self.not_known(node, packet)
         return self.take_known(node, packet, row) if row.directive else self.ask_decider(node, packet, row)
@@ -399,7 +435,7 @@ class Chain:
         return {"written": frozenset({node.place}), "new": len(node.ring & node.living) > 1}
 
     def ask_decider(self, node: Node, packet: Packet, row: Row) -> Packet | None:
-        asked = replace(packet, over=row.over)
+        asked = replace(packet, over=max(row.over, packet.over) if self.built.tops_name_what_is_over else row.over)
         if row.decider not in node.living:
             others = node.living - {node.place}
             waits = self.built.the_tail_is_kept and row.tail != NOBODY and row.tail not in others and not self.came_to_nothing(node, row)
@@ -411,7 +447,8 @@ class Chain:
         return replace(asked, decider=row.decider, tail=row.tail, step=Step.DECIDE)
 
     def not_known(self, node: Node, packet: Packet) -> Packet | None:
-        asks_others = packet.taken or (not packet.connection and self.young(node))
+        came = self.built.newcomers_ask_before_they_begin and bool(self.lately(node.came, DOUBTED))
+        asks_others = packet.taken or (not packet.connection and self.young(node)) or came
         if packet.begins and (packet.asked == ALL or (not packet.asked and not asks_others)):
             return self.begin_flow(node, packet)
         if packet.asked + 1 < ASKED:
@@ -419,9 +456,11 @@ class Chain:
         return replace(packet, asked=ALL) if packet.begins else self.refuse_unknown(node, packet)
 
     def refuse_unknown(self, node: Node, packet: Packet) -> Packet | None:
-        if not packet.connection or not isinstance(packet.key, Flow) or self.young(node, SETTLED):
-            return None
-        return replace(packet, unknown=True, step=Step.TELL)
+        return replace(packet, unknown=True, step=Step.TELL) if packet.held or self.is_to_be_reset(node, packet) else None
+
+    def is_to_be_reset(self, node: Node, packet: Packet) -> bool:
+        """A NAT's outside is told nothing."""
+        return packet.connection and isinstance(packet.key, Flow) and not self.young(node, SETTLED)
 
     def begin_flow(self, node: Node, packet: Packet) -> Packet | None:
         if not isinstance(packet.key, Flow):
@@ -433,7 +472,9 @@ class Chain:
         if decider == NOBODY:
             return None
         over = 0 if packet.taken else packet.over
-        begun = replace(packet, taken=False, directive=None, over=over or self.version_that_closed(node, packet.key))
+        if packet.taken and self.built.taken_names_what_is_over:
+            over = packet.decided.decision.version
+        begun = replace(packet, taken=False, directive=None, over=max(over, self.version_that_closed(node, packet.key)))
         begun = replace(begun, decider=decider, tail=self.tail_of(node, packet), step=Step.DECIDE)
         if decider != node.place:
             row = Row(0, decider=decider, tail=begun.tail, over=begun.over, provisional=packet.connection)
@@ -460,7 +501,9 @@ class Chain:
         anew = packet.decided.decision.anew if packet.taken else bool(packet.over)
         if packet.taken:
             for key in (packet.key, packet.decided.other(packet.key)):
-                self.give_up(node, key, packet)
+                there = self.row(node, key)
+                if not (self.built.deciders_hear_of_an_end and isinstance(key, Back) and there and there.directive and there.directive.closing):
+                    self.give_up(node, key, packet)
         over = packet.decided.decision.version if packet.taken else packet.over
         going = replace(packet, taken=False, kept=False) if packet.taken else packet
         row = self.tracker(node, packet)
@@ -484,13 +527,17 @@ class Chain:
         wanted = packet.top if packet.tail == node.place else packet.tail
         for back in sorted(self.own_blocks(node, packet.key), key=lambda back: self.keepers(node, back)[1] != wanted):
             if self.row(node, back) is None:
-                self.versions += 1
-                return Decision(packet.key, back.port, NODES * self.versions + node.place, anew)
+                return Decision(packet.key, back.port, self.new_version(node), anew)
         return None
+
+    def new_version(self, node: Node) -> int:
+        """When, and by whom."""
+        self.versions = max(self.versions + 1, self.now * VERSIONS)
+        return NODES * self.versions + node.place
 
     def own_blocks(self, node: Node, flow: Flow) -> list[Back]:
         """A port is a block. They come in another order after a node came back."""
-        backs = [Back((number + node.changed) % PORTS, flow.destination) for number in range(PORTS)]
+        backs = [Back((number + node.changed) % self.ports, flow.destination) for number in range(self.ports)]
         return [back for back in backs if self.owns_block(node, back)]
 
     def owns_block(self, node: Node, back: Back) -> bool:
@@ -508,15 +555,20 @@ class Chain:
     # Who writes it down
 
     def take_answers(self, node: Node, packet: Packet) -> Packet | None:
-        if not self.store(node, packet, packet.decided.other(packet.key), answers=True):
-            return self.refuse_answers(packet)
+        other = packet.decided.other(packet.key)
+        row = self.row(node, other)
+        ended = bool(row and self.have_answers_ended(packet, row))
+        if not self.store(node, packet, other, answers=True):
+            return self.refuse_answers(packet, ended)
         done = replace(packet, written=packet.written | {node.place})
         if packet.step == Step.FIRST_ANSWERS:
             return replace(done, step=Step.SECOND_ANSWERS)
         return replace(done, step=Step.TELL if packet.kept and packet.tail == packet.decider else Step.LAST)
 
-    def refuse_answers(self, packet: Packet) -> Packet | None:
+    def refuse_answers(self, packet: Packet, ended: bool = False) -> Packet | None:
         known = packet.decider == NOBODY
+        if ended and self.built.deciders_hear_of_an_end:
+            packet = replace(packet, directive=replace(packet.decided, closing=True, decision=packet.decided.decision._replace(anew=True)))
         if packet.refused >= REFUSALS:
             return None
         if known and not self.built.who_lost_a_port_is_forgotten:
@@ -566,7 +618,10 @@ class Chain:
             return
         if row is None or not self.built.copies_take_nobodys_place or row.directive is None and directive.decision.version > row.over and self.built.copies_answer_questions:
             node.trackers[packet.key] = Row(deadline, directive)
-        elif row.directive == directive:
+            return
+        if row.directive and row.directive.decision == directive.decision and directive.closing and not row.directive.closing and self.built.copies_tell_an_end:
+            row.directive, row.deadline = replace(row.directive, closing=True), deadline
+        if row.directive == directive:
             row.deadline = max(row.deadline, deadline)
 
     # Tops (top.h)
@@ -578,13 +633,23 @@ class Chain:
             return True
         return not (packet.connection and packet.shakes) and (self.now - row.leased < BELIEVED or not self.built.leases)
 
+    def is_held(self, packet: Packet, row: Cached) -> bool:
+        """Of a handshake or an end a top may have seen less than others."""
+        if packet.begins or packet.shakes or row.directive.provisional or row.directive.closing or not self.built.tops_hold:
+            return False
+        return self.now - row.leased < BELIEVED
+
     def enter(self, node: Node, packet: Packet) -> None:
         """From a client, or from outside."""
         cached = node.directives.get(packet.key)
         if cached and self.is_fresh(packet, cached):
             self.follow(node, packet, cached)
         else:
-            self.walk(node, replace(packet, top=node.place, stamp=self.now), mine=False)
+            held = cached is not None and self.is_held(packet, cached)
+            over = 0
+            if self.built.tops_name_what_is_over and packet.begins and packet.connection and cached and cached.directive.closing:
+                over = cached.directive.decision.version
+            self.walk(node, replace(packet, top=node.place, stamp=self.now, held=held, over=over), mine=False)
 
     def follow(self, node: Node, packet: Packet, cached: Cached) -> None:
         ends = packet.closes and not cached.directive.closing
@@ -603,13 +668,23 @@ class Chain:
 
     def take_tell(self, node: Node, packet: Packet) -> None:
         if packet.unknown:
-            self.reset(node, packet)
+            self.take_unknown(node, packet)
             return
         directive = packet.decided
         cut = BELIEVED - PROVISIONAL // 2 if directive.provisional else 0
         node.directives[packet.key] = Cached(directive, self.now, packet.stamp - cut, packet.stamp)
         self.told(node, packet)
         self.emit(node, packet, directive.decision)
+
+    def take_unknown(self, node: Node, packet: Packet) -> None:
+        cached = node.directives.get(packet.key)
+        if packet.held and not packet.taken and cached and self.is_held(packet, cached):
+            cached.seen, cached.told = self.now, LONG_AGO
+            cached.directive = replace(cached.directive, closing=packet.closes)
+            self.beat(node, packet, cached.directive)
+            self.emit(node, packet, cached.directive.decision)
+        elif self.is_to_be_reset(node, packet):
+            self.reset(node, packet)
 
     # What the world sees
 
