@@ -256,7 +256,6 @@ enum directive_flag {
 	DIRECTIVE_PROVISIONAL = 2,         /* decided, not yet seen established: kept for CELL_PROVISIONAL_SECONDS */
 	DIRECTIVE_PROXY_PROTOCOL = 4,      /* the target may lack the header still, or numbers may be taken for the header's */
 	DIRECTIVE_CLOSING = 8,             /* a FIN or a reset was seen */
-	DIRECTIVE_ANEW = 16,               /* when it was decided a keeper knew that what the client had on this port before is over */
 };
 
 /* What a top does with a flow's packets: new addresses and ports, and in whose name they go on. */
@@ -271,7 +270,7 @@ struct directive {
 	__u16 target;                      /* row in `cell_targets`; CELL_NO_TARGET: of none */
 	__u32 target_generation;
 	__u32 idle_seconds;
-	__u32 initial_sequence;            /* the client's, of a connection with a proxy protocol's header; else 0 */
+	__u32 initial_sequence;            /* of the SYN for which it was decided; 0: of what is no connection */
 	__u32 padding;
 	__u64 version;                     /* higher wins where two are told of the same flow */
 };

@@ -226,7 +226,6 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 {
 	const struct attachment *attachment = attachment_of(course);
 	bool own = course->flags & CHAIN_OWN_ADDRESS;
-	__u64 over;
 
 	if (!attachment)
 		return DROP_NO_ATTACHMENT;
@@ -239,11 +238,11 @@ static __always_inline enum verdict begin_flow(struct course *course, bool what_
 		course->decider = choose_decider(course);
 	if (course->decider == NOBODY)
 		return DROP_NO_TOP;
-	over = course->flags & CHAIN_TAKEN ? 0 : course->directive.version;
 	course->tail = tail_of(course);
+	course->over = version_that_is_over(course);
 	course->flags &= ~CHAIN_TAKEN;
 	__builtin_memset(&course->directive, 0, sizeof(course->directive));
-	course->directive.version = over ? over : version_that_closed(course);
+	course->directive.version = course->over;
 	if (course->decider != course->self && !what_if && !remember_decider(idle_seconds_of(course, attachment)))
 		return DROP_FLOWS_FULL;
 	course->step = CHAIN_DECIDE;
@@ -315,7 +314,8 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 {
 	__u32 tail = row->tail;
 
-	course->directive.version = row->directive.version;
+	if (course->directive.version < row->directive.version)
+		course->directive.version = row->directive.version;
 	if (!is_living(course, row->decider))
 		return tail == NOBODY || (is_living(course, tail) && tail != course->self) || came_to_nothing(course, row) ?
 			       not_known(packet, course) : DROP_NO_TOP;
@@ -333,6 +333,12 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 	return CONTINUE;
 }
 
+/* By who keeps its answers, or by a top that saw its end. */
+static __always_inline bool is_said_to_be_over(const struct course *course)
+{
+	return course->flags & CHAIN_TAKEN || course->directive.flags & DIRECTIVE_CLOSING;
+}
+
 __noinline int take_ask(void)
 {
 	struct course *course = this_course();
@@ -341,7 +347,7 @@ __noinline int take_ask(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (course->flags & CHAIN_TAKEN && !packet->what_if)
+	if (is_said_to_be_over(course) && !packet->what_if)
 		give_up(course, &course->key);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
@@ -356,12 +362,6 @@ static __always_inline void take_back(struct course *course)
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
 	give_up(course, &course->key);
 	give_up(course, &course->answers);
-}
-
-/* Who asks for a decision says by its version what is over, should there have been something. A decision that is taken back says it itself. */
-static __always_inline bool follows_another(const struct course *course)
-{
-	return course->flags & CHAIN_TAKEN ? course->directive.flags & DIRECTIVE_ANEW : course->directive.version;
 }
 
 static __always_inline void go_on_deciding(struct course *course)
@@ -392,7 +392,6 @@ __noinline int take_decide(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	course->anew = follows_another(course);
 	if (course->flags & CHAIN_TAKEN)
 		take_back(course);
 	row = tracker_of(course);

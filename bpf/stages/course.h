@@ -41,6 +41,7 @@ _Static_assert(sizeof(struct shortcut_key) == 40, "compared in whole words");
 struct course {
 	__u64 now;                         /* nanoseconds, CLOCK_MONOTONIC */
 	__u64 ring_since;
+	__u64 over;                        /* version of what the client had on this port before; 0: of nothing */
 	struct flow_key key;               /* K */
 	struct directive directive;
 	struct attachment_key attachment;
@@ -61,6 +62,7 @@ struct course {
 	__u32 absent;                      /* bits: who lived a minute ago, when ports are looked for */
 	__u32 wanted;                      /* place: who should be the second keeper of a port; NOBODY: whoever */
 	__u32 seconds;                     /* as struct chain_option has it */
+	__u32 initial_sequence;            /* of a SYN */
 	bool attached;                     /* `as_attached` is there */
 	bool known;                        /* `directive` is there */
 	bool begins;                       /* the packet may be the first one of a flow */
@@ -68,7 +70,6 @@ struct course {
 	bool left;                         /* the cell: towards whom `exit` sends */
 	bool established;                  /* the packet ends a handshake */
 	bool deciding;                     /* here, about a new flow */
-	bool anew;                         /* ... on a port that had one before, which is over */
 	bool decided;
 	bool serves;                       /* whoever sends to the attachment's own address begins flows */
 	__u32 measured;                    /* rows in `measures`: where it came in, and in whose name it leaves */

@@ -91,7 +91,8 @@ static __always_inline void begin_decision(struct course *course, __u32 idle_sec
 	directive->destination_port = course->key.destination_port;
 	directive->vni = course->key.vni;
 	directive->interface = course->key.interface;
-	directive->flags = DIRECTIVE_OUTWARD | provisional(course) | (course->anew ? DIRECTIVE_ANEW : 0);
+	directive->flags = DIRECTIVE_OUTWARD | provisional(course);
+	directive->initial_sequence = course->initial_sequence;
 	directive->target = CELL_NO_TARGET;
 	directive->idle_seconds = idle_seconds;
 	directive->version = new_version(course);
@@ -298,7 +299,6 @@ static __always_inline void begin_stream(const struct packet *packet, struct cou
 	if (!(service->flags & SERVICE_PROXY_PROTOCOL) || packet->protocol != IPPROTO_TCP)
 		return;
 	course->directive.flags |= DIRECTIVE_PROXY_PROTOCOL;
-	course->directive.initial_sequence = bpf_ntohl(sequence_of(packet));
 }
 
 /* The balancer behind an endpoint sees the consumer by its private address, where it wants to. It knows no group of another VPC. */

@@ -7,6 +7,7 @@
 #include "stages/nat64.h"
 #include "stages/parse.h"
 #include "stages/quote.h"
+#include "stages/sequence.h"
 #include "stages/tcp.h"
 
 enum key_constant {
@@ -235,6 +236,7 @@ static __noinline __attribute__((unused)) enum verdict find_key(hull_t *hull, st
 	put_key_ports(&course->key, packet);
 	course->begins = may_begin(packet);
 	course->shakes = packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN;
+	course->initial_sequence = course->begins && course->shakes ? bpf_ntohl(sequence_of(packet)) : 0;
 	return CONTINUE;
 }
 

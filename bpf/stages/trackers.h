@@ -7,7 +7,6 @@
 
 enum tracker_constant {
 	TRACKER_IS_THERE = -17,            /* -EEXIST */
-	SAME_SYN_SECONDS = 4,              /* a kernel sends it after one again, and after three */
 };
 
 enum stored {
@@ -102,6 +101,13 @@ static __always_inline bool is_target_gone(const struct course *course, const st
 	return !target || target->generation != directive->target_generation || target->flags & TARGET_TERMINATES;
 }
 
+/* The handshake for which it was decided has come to nothing, or what it began has ended and this node has not heard of it: the client
+ * begins another one. A SYN that comes again has the number that it had. */
+static __always_inline bool is_of_earlier_syn(const struct course *course, const struct directive *directive)
+{
+	return course->begins && directive->flags & DIRECTIVE_PROVISIONAL && directive->initial_sequence != course->initial_sequence;
+}
+
 /* Also when a connection begins where one has closed, or a flow where one has lost its target. A handshake's answer is of the new one. */
 static __always_inline bool is_row_over(const struct course *course, const struct tracker *row)
 {
@@ -109,30 +115,28 @@ static __always_inline bool is_row_over(const struct course *course, const struc
 		return true;
 	if (row->directive.flags & DIRECTIVE_CLOSING && (course->begins || course->shakes))
 		return true;
+	if (is_of_earlier_syn(course, &row->directive))
+		return true;
 	return course->begins && !row->pending && is_target_gone(course, &row->directive);
 }
 
-/* Decided a moment ago, and nobody has answered since: for a SYN that comes again. */
-static __always_inline bool is_of_same_syn(const struct tracker *row, const struct directive *directive)
-{
-	return row->directive.flags & DIRECTIVE_PROVISIONAL && directive->version < row->directive.version + SAME_SYN_SECONDS * SECOND;
-}
-
-/* Whoever missed the end of what was before is told of it with what was decided after it: somebody who was dead then, or who stood in for
- * one that was, and has heard nothing since. */
+/* Whoever missed the end of what was before is told of it with what was decided after it, for another SYN: somebody who was dead then, or
+ * who stood in for one that was, and has heard nothing since. */
 static __always_inline bool is_followed(const struct course *course, const struct tracker *row, const struct directive *directive)
 {
 	bool forgotten = row->deadline + CELL_REST_SECONDS * SECOND <= course->now + lifetime(&row->directive);
+	bool another = row->directive.initial_sequence != directive->initial_sequence;
 
-	return row->directive.version < directive->version && !is_of_same_syn(row, directive) && (directive->flags & DIRECTIVE_ANEW || forgotten);
+	return row->directive.version < directive->version && (another || forgotten);
 }
 
-/* Of a connection that has closed here, whose client begins anew; 0: of none. */
-static __always_inline __u64 version_that_closed(const struct course *course)
+/* Of a connection that has closed here, or of which whoever asks says so; its client begins anew. */
+static __always_inline __u64 version_that_is_over(const struct course *course)
 {
 	const struct tracker *row = bpf_map_lookup_elem(&trackers, &course->key);
+	bool closed = row && !row->pending && row->directive.flags & DIRECTIVE_CLOSING;
 
-	return row && !row->pending && row->directive.flags & DIRECTIVE_CLOSING ? row->directive.version : 0;
+	return closed && row->directive.version > course->directive.version ? row->directive.version : course->directive.version;
 }
 
 /* Answers that lead to somebody else rest, whoever begins: a port is not another's before its time. */
@@ -183,11 +187,12 @@ static __always_inline bool give_way(const struct course *course, const struct d
 	return says_the_same(there, directive) || (course->decider == NOBODY && there->version < directive->version);
 }
 
-/* A connection begins by a decision that is over, as who keeps its answers has heard: who keeps K missed the end, and its client has begun anew. */
+/* A connection begins by a decision that is over, as who keeps its answers has heard: who keeps K, or decided, missed the end, and its
+ * client has begun anew. */
 static __always_inline bool have_answers_ended(const struct course *course, const struct tracker *row, const struct directive *directive)
 {
-	return course->begins && course->decider == NOBODY && !row->pending && row->deadline > course->now &&
-	       row->directive.flags & DIRECTIVE_CLOSING && row->directive.version == directive->version;
+	return course->begins && !row->pending && row->deadline > course->now && row->directive.flags & DIRECTIVE_CLOSING &&
+	       row->directive.version == directive->version;
 }
 
 /* Who decided first stays; a pending row has decided nothing. `answers`: of K', not of K. */
@@ -303,6 +308,7 @@ __noinline int remember_decider(__u32 idle_seconds)
 		return 0;
 	row = make_row(course, &course->directive);
 	row->directive.idle_seconds = idle_seconds;
+	row->directive.initial_sequence = course->initial_sequence;
 	row->directive.flags = provisional(course);
 	row->deadline = course->now + lifetime(&row->directive);
 	row->decider = course->decider;

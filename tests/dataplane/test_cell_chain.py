@@ -59,8 +59,13 @@ def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
         yield made
 
 
-def syn(sport: int = 1111, flags: str = "S") -> Packet:
-    return TCP(sport=sport, dport=443, flags=flags)
+def syn(sport: int = 1111, flags: str = "S", seq: int = 0) -> Packet:
+    return TCP(sport=sport, dport=443, flags=flags, seq=seq)
+
+
+def syn_anew(sport: int = 1111) -> Packet:
+    """Of the client's next connection on its port: it has another number (RFC 6528)."""
+    return syn(sport, seq=65_600)
 
 
 def out(cell: Cell, content: Packet | None = None, top: int = 0, source: str = CLIENT) -> Journey:
@@ -352,7 +357,7 @@ def test_a_top_that_missed_a_connection_asks_before_it_leads_its_packets_as_the_
     out(cell, syn(flags="FA"), top=1)
     closed(cell)
     later(cell, CellConstant.LEASE_SECONDS)
-    begun = out(cell, top=1).packet
+    begun = out(cell, syn_anew(), top=1).packet
     assert begun.sport != before.sport
     answered(cell, begun, "SA")
     assert out(cell, syn(flags="A"), top=1).packet.sport == begun.sport
@@ -371,10 +376,10 @@ def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell
         assert row
         secondary.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
         later(cell, CellConstant.LEASE_SECONDS)
-        begun = out(cell, syn(sport)).packet
+        begun = out(cell, syn_anew(sport)).packet
         assert begun.sport != before.sport
         later(cell, CellConstant.LEASE_SECONDS)
-        assert out(cell, syn(sport)).packet.sport == begun.sport
+        assert out(cell, syn_anew(sport)).packet.sport == begun.sport
         assert answered(cell, begun, "SA").packet.dst == CLIENT
         assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
         secondary.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})  # who stands in for it knows no more
@@ -392,7 +397,7 @@ def test_a_syn_that_comes_again_where_a_connection_has_closed_leaves_as_before_w
         out(cell, syn(sport, flags="A"))
         closed(cell)
         later(cell, CellConstant.LEASE_SECONDS)
-        begun = out(cell, syn(sport)).packet
+        begun = out(cell, syn_anew(sport)).packet
         first, second = keepers(key(sport))[:2]
         pending = cell.nodes[first].real.trackers.get(key(sport))
         if not pending or not pending.pending or pending.decider == second:
@@ -400,7 +405,7 @@ def test_a_syn_that_comes_again_where_a_connection_has_closed_leaves_as_before_w
         for node in cell.nodes:
             node.real.cell_living = sum(1 << place for place in ALL if place != pending.decider)
         later(cell, CellConstant.LEASE_SECONDS)
-        again = out(cell, syn(sport), top=first)
+        again = out(cell, syn_anew(sport), top=first)
         assert again.verdict is Verdict.SENT and again.packet.sport == begun.sport
         asked += 1
         if asked == 4:
@@ -421,10 +426,78 @@ def test_when_both_that_keep_a_flow_missed_its_end_who_keeps_its_answers_tells_t
             assert row
             held.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
         later(cell, CellConstant.LEASE_SECONDS)
-        begun = out(cell, syn(sport)).packet
+        begun = out(cell, syn_anew(sport)).packet
         assert begun.sport != before.sport
         assert answered(cell, begun, "SA").packet.dst == CLIENT
         assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+
+
+def unheard(cell: Cell) -> None:
+    """As if no heartbeat had told anybody of an end."""
+    for node in cell.nodes:
+        open_yet = {one: row._replace(flags=row.flags & ~DirectiveFlag.CLOSING) for one, row in node.tracked().items()}
+        node.real.trackers.put_many(open_yet)
+
+
+def test_a_top_that_saw_an_end_says_so_when_its_client_begins_anew_for_who_keeps_the_flow_may_have_missed_it(cell: Cell) -> None:
+    """Its one heartbeat died with its first keeper, which nobody had missed yet. The first SYN leaves by a port of its own, and is answered."""
+    for sport in range(4000, 4016):  # of each, others decide
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        out(cell, syn(sport, flags="R"))
+        unheard(cell)
+        later(cell, CellConstant.LEASE_SECONDS)
+        begun = out(cell, syn_anew(sport)).packet
+        assert begun.sport != before.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+        assert out(cell, syn(sport, flags="A")).packet.sport == begun.sport
+        later(cell, CellConstant.LEASE_SECONDS)
+        assert out(cell, syn(sport, flags="PA")).packet.sport == begun.sport
+
+
+def test_who_decided_and_heard_of_no_end_decides_anew_for_another_syn(cell: Cell) -> None:
+    """It keeps neither the flow nor its answers, so no heartbeat told it; and who keeps the flow came back without a memory."""
+    for sport in range(4000, 4016):
+        before = out(cell, syn(sport)).packet
+        answered(cell, before, "SA")
+        out(cell, syn(sport, flags="A"))
+        closed(cell)
+        for place in keepers(key(sport))[:2]:
+            row = cell.nodes[place].real.trackers.get(key(sport))
+            if row and not row.flags & DirectiveFlag.PROVISIONAL:
+                cell.nodes[place].real.trackers.delete_many([key(sport)])
+        for node in cell.nodes:
+            row = node.real.trackers.get(key(sport))
+            if row:
+                node.real.trackers.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
+        begun = out(cell, syn_anew(sport), top=3).packet
+        assert begun.sport != before.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+
+
+def test_a_client_that_gives_up_a_handshake_and_begins_another_one_gets_a_port_of_its_own(cell: Cell) -> None:
+    """Whichever of its nodes it comes to. A SYN that comes again is the same one's."""
+    for top in (0, 3):
+        cell.restore()
+        before = out(cell).packet
+        assert out(cell, top=top).packet.sport == before.sport
+        begun = out(cell, syn_anew(), top=top).packet
+        assert begun.sport != before.sport
+        assert out(cell, syn_anew(), top=0).packet.sport == begun.sport
+        assert answered(cell, begun, "SA").packet.dst == CLIENT
+
+
+def test_what_a_top_says_to_be_over_is_not_what_has_been_decided_since(cell: Cell) -> None:
+    """Its client has begun anew by another top."""
+    before = established(cell)
+    out(cell, syn(flags="R"))
+    closed(cell)
+    begun = out(cell, syn_anew(), top=1).packet
+    assert begun.sport != before.sport
+    answered(cell, begun, "SA")
+    assert out(cell, syn(flags="A"), top=1).packet.sport == begun.sport
+    assert out(cell).packet.sport == begun.sport
 
 
 def test_answers_that_belong_to_another_flow_are_a_conflict(cell: Cell) -> None:

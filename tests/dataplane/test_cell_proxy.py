@@ -323,7 +323,6 @@ def test_another_connection_of_the_same_port_gets_the_first_ones_number(cell: Ce
     """A target that knows the first answers, and the client resets that; then it may begin anew."""
     first, second = Wire(cell), Wire(cell, isn=77_000)
     first.syn()
-    assert first.offset(second.syn().seq) == -1 - LENGTH
     first.send(0)
     assert first.offset(second.syn().seq) == -1 - LENGTH
     reset = second.send(ISN - second.isn, flags="R", ack=0)

@@ -779,7 +779,6 @@ class DirectiveFlag(IntFlag):
     PROVISIONAL = 2
     PROXY_PROTOCOL = 4
     CLOSING = 8
-    ANEW = 16
 
 
 class ChainStep(IntEnum):

@@ -143,6 +143,7 @@ class Agent(Follower[NodeState]):
         self._rounds = Rounds(config.address)
         self._copies = Copies(state.dataplane, state.load.holds)
         self._ring_since = 0
+        self._alone = False
         self._old_file = False
 
     async def run(self) -> None:
@@ -229,7 +230,8 @@ class Agent(Follower[NodeState]):
         self._rounds.add(TopProbes(lambda: [node.address for node in self._others()], self.note_living, before))
 
     def note_living(self, addresses: frozenset[str]) -> None:
-        """Raises DataplaneError. When nobody answers all stay: it is likelier that this node has lost the substrate."""
+        """Raises DataplaneError. When nobody answers all stay: it is likelier that this node has lost the substrate. Of two nodes that is not
+        likelier than that the other one died."""
         state, file = self._state, self._files.file
         state.living = addresses
         if file is None:
@@ -238,10 +240,12 @@ class Agent(Follower[NodeState]):
         there = [node.place for node in self._others() if node.address in addresses or not addresses]
         dataplane, living = state.dataplane, sum(1 << place for place in (*me, *there))
         before = dataplane.cell_living
-        if me and living != before:
-            dataplane.note_presence(presence.changes(before, living, dataplane.presence, me[0], time.monotonic_ns()))
+        is_back = self._alone and bool(addresses)
+        if me and (living != before or is_back):
+            dataplane.note_presence(presence.changes(before, living, dataplane.presence, me[0], time.monotonic_ns(), is_back))
             dataplane.cell_living = living
             self._copies.hurry()
+        self._alone = not addresses and len(self._others()) > 1
 
     async def _keep_probing(self) -> None:
         """Edges, and nodes of cells, to which packets of this one may go; mostly those are the cell's others once more."""

@@ -12,13 +12,15 @@ from rookery.dataplane.formats import CellPresence
 NOTHING = CellPresence(came=0, left=0)
 
 
-def changes(before: int, living: int, held: Mapping[int, CellPresence], me: int, now: int) -> dict[int, CellPresence]:
+def changes(before: int, living: int, held: Mapping[int, CellPresence], me: int, now: int, alone: bool = False) -> dict[int, CellPresence]:
     """Rows to write, by place. `before`, `living`: bit n: the node at place n lives; 0 before: this node remembers nothing, and is what is
-    new, whoever else there is. `now`: nanoseconds, CLOCK_MONOTONIC."""
+    new, whoever else there is. `alone`: it saw nobody until now, so others took it for dead, and began flows in its place. `now`:
+    nanoseconds, CLOCK_MONOTONIC."""
     if not before:
         return {me: CellPresence(came=now, left=0)}
+    back = {me: CellPresence(came=now, left=0)} if alone else {}
     gone = {place: held.get(place, NOTHING)._replace(left=now) for place in _places(before & ~living)}
-    return gone | {place: CellPresence(came=now, left=0) for place in _places(living & ~before)}
+    return gone | back | {place: CellPresence(came=now, left=0) for place in _places(living & ~before)}
 
 
 def _places(bits: int) -> Iterable[int]:
