@@ -19,7 +19,6 @@ from tests.hyperplane.protocol import NODES, SEEDS, Back, Flow, Key
 USED = 3  # CELL_LEASE_SECONDS
 COPIED = 3
 SETTLED = 4
-SAME_SYN = 5
 DOUBTED = 6
 PROVISIONAL = YOUNG = 14
 ABSENCE = BELIEVED = 16
@@ -63,7 +62,7 @@ class Built:
     copies_take_nobodys_place: bool = True
     copies_answer_questions: bool = True  # take the place of what only says whom this node asked
     who_lost_a_port_is_forgotten: bool = True  # else: it goes on by what it was told
-    anew_is_said: bool = True  # that what a client had on a port before is over
+    a_decision_is_its_syns: bool = True  # by that one's number; else: what a handshake left is the next one's, too
     the_forgotten_give_way: bool = True  # ... to a later decision: who was told nothing for as long as a port rests
     previous_rings_count: bool = True  # while a ring is young: who hands out ports, and who is asked
     an_end_is_written_down: bool = True  # by whoever is asked about the packet that ends a connection
@@ -71,28 +70,23 @@ class Built:
     who_asks_again_writes_it_down: bool = True  # where the decider is the other keeper: else it alone has it
     stand_ins_are_asked: bool = True  # after somebody came or left: others may have thought otherwise
     tops_hold: bool = True  # what nobody knows any more: a top that was told within its lease goes on
-    answers_tell_an_end: bool = True  # ... that K's keepers missed: its client begins anew by what is over
+    answers_tell_an_end: bool = True  # ... that K's keepers, or who decided, missed: its client begins anew by what is over
     copies_tell_an_end: bool = True
     newcomers_ask_before_they_begin: bool = True  # and so does who saw one come: a SYN may come again
-    a_syn_that_comes_again_is_no_other: bool = True  # what was decided for it is not what is over
-    who_was_cut_off_knows_that_it_came: bool = False
-    tops_name_what_is_over: bool = False  # a top that saw the end, when its client begins anew
-    deciders_hear_of_an_end: bool = False
-    taken_names_what_is_over: bool = False
-    own_gives_way: bool = False
-    # Not built: what would mend most of the histories that still break (0040).
+    tops_name_what_is_over: bool = True  # a top that saw the end, when its client begins anew
+    the_latest_is_over: bool = True  # of what a top says and what a keeper knows
+    who_was_cut_off_knows_that_it_came: bool = True
+    # Not built: a port rests where who gives it up knows that its connection has ended (0043), and what would mend most of the histories that still break (0040).
+    a_port_given_up_rests: bool = False
     own_decisions_are_checked_again: bool = False  # until a heartbeat says them; else: the later of two takes a port
     what_is_used_gives_no_way: bool = False  # answers' rows: to a later decision, while a top may believe them
-
-
-VERSIONS = 1 << 10  # in a tick
 
 
 class Decision(NamedTuple):
     flow: Flow
     port: int
     version: int
-    anew: bool = False
+    syn: int = 0  # number of the SYN for which it was taken
 
     @property
     def back(self) -> Back:
@@ -124,6 +118,7 @@ class Row:
     decider: int = NOBODY
     tail: int = NOBODY
     over: int = 0  # version of what was before
+    syn: int = 0  # of a question: number of the SYN
     provisional: bool = False
     mine: bool = False  # decided here, and nobody has said yet that it is written down elsewhere
 
@@ -169,7 +164,8 @@ class Packet:
     held: bool = False  # its top has a copy
     decider: int = NOBODY
     tail: int = NOBODY
-    over: int = 0
+    over: int = 0  # version
+    ended: bool = False  # ... as its top saw
     directive: Directive | None = None
     quiet: int = 0  # of a copy
     written: frozenset[int] = frozenset()  # by whom; nobody in the cell knows that either
@@ -180,13 +176,14 @@ class Packet:
         return is_connection(self.key)
 
     @property
+    def said(self) -> int:
+        """The version in the option: of what was decided, or of what is over."""
+        return self.directive.decision.version if self.directive else self.over
+
+    @property
     def decided(self) -> Directive:
         assert self.directive is not None
         return self.directive
-
-
-def decided_at(decision: Decision) -> int:
-    return decision.version // NODES // VERSIONS
 
 
 def is_connection(key: Key) -> bool:
@@ -279,23 +276,25 @@ class Chain:
         return None if found and self.is_over(found, packet) else found
 
     def is_over(self, row: Row, packet: Packet) -> bool:
+        syn = row.directive.decision.syn if row.directive else row.syn
+        if self.is_of_earlier_syn(packet, row.directive.provisional if row.directive else row.provisional, syn):
+            return True
         return bool(row.directive and row.directive.closing and (packet.begins or packet.shakes))
 
     def is_followed(self, row: Row, decision: Decision) -> bool:
         assert row.directive is not None
-        anew = decision.anew and self.built.anew_is_said
+        another = row.directive.decision.syn != decision.syn and self.built.a_decision_is_its_syns
         forgotten = row.heard + REST <= self.now and self.built.the_forgotten_give_way
-        return row.directive.decision.version < decision.version and not self.is_of_same_syn(row.directive, decision) and (anew or forgotten)
+        return row.directive.decision.version < decision.version and (another or forgotten)
 
-    def is_of_same_syn(self, there: Directive, decision: Decision) -> bool:
-        """Decided a moment ago, and nobody has answered since."""
-        return self.built.a_syn_that_comes_again_is_no_other and there.provisional and decided_at(decision) < decided_at(there.decision) + SAME_SYN
+    def is_of_earlier_syn(self, packet: Packet, provisional: bool, syn: int) -> bool:
+        """What it began has come to nothing, or this node has not heard of its end. A SYN that comes again has its number."""
+        return self.built.a_decision_is_its_syns and packet.begins and provisional and syn != packet.turn
 
     def have_answers_ended(self, packet: Packet, row: Row) -> bool:
         """Of what its client begins anew by."""
         same = row.directive and row.directive.closing and row.directive.decision.version == packet.decided.decision.version
-        told = packet.decider == NOBODY or self.built.deciders_hear_of_an_end
-        return bool(same and packet.begins and told and self.built.answers_tell_an_end)
+        return bool(same and packet.begins and self.built.answers_tell_an_end)
 
     def store(self, node: Node, packet: Packet, key: Key, answers: bool) -> bool:
         """False: another decision is there."""
@@ -328,9 +327,13 @@ class Chain:
             node.trackers[key].mine = False
 
     def give_up(self, node: Node, key: Key, packet: Packet) -> None:
+        """It turned out to be over, as it was decided then."""
         row = self.row(node, key)
-        if row and row.directive and packet.directive and row.directive.decision.version == packet.directive.decision.version:
+        if row and row.directive and row.directive.decision.version == packet.said and not self.rests(key, row.directive):
             del node.trackers[key]
+
+    def rests(self, key: Key, directive: Directive) -> bool:
+        return self.built.a_port_given_up_rests and isinstance(key, Back) and directive.closing
 
     def refresh(self, packet: Packet, row: Row) -> Directive:
         assert row.directive is not None
@@ -416,12 +419,9 @@ class Chain:
     # Who is asked
 
     def take_ask(self, node: Node, packet: Packet) -> Packet | None:
-        if packet.taken:
+        if packet.taken or packet.ended:
             self.give_up(node, packet.key, packet)
         row = None if packet.asked == ALL else self.tracker(node, packet)
-        named = self.row(node, packet.key)
-        if self.built.tops_name_what_is_over and packet.begins and named and named.directive and named.directive.decision.version <= packet.over:
-            row = None
         if row is None:
             return self.not_known(node, packet)
         return self.take_known(node, packet, row) if row.directive else self.ask_decider(node, packet, row)
@@ -435,7 +435,7 @@ class Chain:
         return {"written": frozenset({node.place}), "new": len(node.ring & node.living) > 1}
 
     def ask_decider(self, node: Node, packet: Packet, row: Row) -> Packet | None:
-        asked = replace(packet, over=max(row.over, packet.over) if self.built.tops_name_what_is_over else row.over)
+        asked = replace(packet, over=max(row.over, packet.said))
         if row.decider not in node.living:
             others = node.living - {node.place}
             waits = self.built.the_tail_is_kept and row.tail != NOBODY and row.tail not in others and not self.came_to_nothing(node, row)
@@ -471,13 +471,10 @@ class Chain:
         decider = self.choose_decider(node, packet.key)
         if decider == NOBODY:
             return None
-        over = 0 if packet.taken else packet.over
-        if packet.taken and self.built.taken_names_what_is_over:
-            over = packet.decided.decision.version
-        begun = replace(packet, taken=False, directive=None, over=max(over, self.version_that_closed(node, packet.key)))
+        begun = replace(packet, taken=False, ended=False, directive=None, over=self.version_that_is_over(node, packet))
         begun = replace(begun, decider=decider, tail=self.tail_of(node, packet), step=Step.DECIDE)
         if decider != node.place:
-            row = Row(0, decider=decider, tail=begun.tail, over=begun.over, provisional=packet.connection)
+            row = Row(0, decider=decider, tail=begun.tail, over=begun.over, syn=packet.turn, provisional=packet.connection)
             row.deadline = self.now + row.lifetime
             node.trackers[packet.key] = row
         return begun
@@ -486,9 +483,10 @@ class Chain:
         left = replace(packet, refused=packet.refused + 1, asked=0)
         return None if packet.refused >= REFUSALS or self.place_asked(node, left) == node.place else left
 
-    def version_that_closed(self, node: Node, key: Key) -> int:
-        row = self.row(node, key)
-        return row.directive.decision.version if row and row.directive and row.directive.closing else 0
+    def version_that_is_over(self, node: Node, packet: Packet) -> int:
+        row = self.row(node, packet.key)
+        closed = row.directive.decision.version if row and row.directive and row.directive.closing else 0
+        return max(closed, packet.said) if self.built.the_latest_is_over or not packet.said else packet.said
 
     def tail_of(self, node: Node, packet: Packet) -> int:
         row = self.tracker(node, packet)
@@ -498,12 +496,9 @@ class Chain:
     # Who decides (decide.h)
 
     def take_decide(self, node: Node, packet: Packet) -> Packet | None:
-        anew = packet.decided.decision.anew if packet.taken else bool(packet.over)
         if packet.taken:
             for key in (packet.key, packet.decided.other(packet.key)):
-                there = self.row(node, key)
-                if not (self.built.deciders_hear_of_an_end and isinstance(key, Back) and there and there.directive and there.directive.closing):
-                    self.give_up(node, key, packet)
+                self.give_up(node, key, packet)
         over = packet.decided.decision.version if packet.taken else packet.over
         going = replace(packet, taken=False, kept=False) if packet.taken else packet
         row = self.tracker(node, packet)
@@ -513,7 +508,7 @@ class Chain:
             return self.ask_own_decider(node, going, row)
         if not packet.begins:
             return self.refuse_unknown(node, packet)
-        decision = self.decide(node, going, anew)
+        decision = self.decide(node, going)
         if decision is None:
             return None
         directive = Directive(decision, provisional=packet.connection)
@@ -522,18 +517,14 @@ class Chain:
         kept = going.kept or going.tail == node.place
         return replace(going, directive=directive, kept=kept, step=Step.SECOND_ANSWERS, **self.known_here(node))
 
-    def decide(self, node: Node, packet: Packet, anew: bool) -> Decision | None:
+    def decide(self, node: Node, packet: Packet) -> Decision | None:
         assert isinstance(packet.key, Flow)
         wanted = packet.top if packet.tail == node.place else packet.tail
         for back in sorted(self.own_blocks(node, packet.key), key=lambda back: self.keepers(node, back)[1] != wanted):
             if self.row(node, back) is None:
-                return Decision(packet.key, back.port, self.new_version(node), anew)
+                self.versions += 1
+                return Decision(packet.key, back.port, NODES * self.versions + node.place, packet.turn)
         return None
-
-    def new_version(self, node: Node) -> int:
-        """When, and by whom."""
-        self.versions = max(self.versions + 1, self.now * VERSIONS)
-        return NODES * self.versions + node.place
 
     def own_blocks(self, node: Node, flow: Flow) -> list[Back]:
         """A port is a block. They come in another order after a node came back."""
@@ -555,20 +546,15 @@ class Chain:
     # Who writes it down
 
     def take_answers(self, node: Node, packet: Packet) -> Packet | None:
-        other = packet.decided.other(packet.key)
-        row = self.row(node, other)
-        ended = bool(row and self.have_answers_ended(packet, row))
-        if not self.store(node, packet, other, answers=True):
-            return self.refuse_answers(packet, ended)
+        if not self.store(node, packet, packet.decided.other(packet.key), answers=True):
+            return self.refuse_answers(packet)
         done = replace(packet, written=packet.written | {node.place})
         if packet.step == Step.FIRST_ANSWERS:
             return replace(done, step=Step.SECOND_ANSWERS)
         return replace(done, step=Step.TELL if packet.kept and packet.tail == packet.decider else Step.LAST)
 
-    def refuse_answers(self, packet: Packet, ended: bool = False) -> Packet | None:
+    def refuse_answers(self, packet: Packet) -> Packet | None:
         known = packet.decider == NOBODY
-        if ended and self.built.deciders_hear_of_an_end:
-            packet = replace(packet, directive=replace(packet.decided, closing=True, decision=packet.decided.decision._replace(anew=True)))
         if packet.refused >= REFUSALS:
             return None
         if known and not self.built.who_lost_a_port_is_forgotten:
@@ -630,7 +616,7 @@ class Chain:
         if self.built.unused_is_asked_again and self.now - row.seen >= USED:
             return False
         if row.directive.provisional:
-            return True
+            return not self.is_of_earlier_syn(packet, True, row.directive.decision.syn)
         return not (packet.connection and packet.shakes) and (self.now - row.leased < BELIEVED or not self.built.leases)
 
     def is_held(self, packet: Packet, row: Cached) -> bool:
@@ -645,11 +631,14 @@ class Chain:
         if cached and self.is_fresh(packet, cached):
             self.follow(node, packet, cached)
         else:
-            held = cached is not None and self.is_held(packet, cached)
-            over = 0
-            if self.built.tops_name_what_is_over and packet.begins and packet.connection and cached and cached.directive.closing:
-                over = cached.directive.decision.version
-            self.walk(node, replace(packet, top=node.place, stamp=self.now, held=held, over=over), mine=False)
+            self.walk(node, self.asked_about(node, packet, cached), mine=False)
+
+    def asked_about(self, node: Node, packet: Packet, cached: Cached | None) -> Packet:
+        """It says what this top had of the flow, and does not use."""
+        asks = replace(packet, top=node.place, stamp=self.now, held=cached is not None and self.is_held(packet, cached))
+        if not cached or not packet.begins or not cached.directive.closing or not self.built.tops_name_what_is_over:
+            return asks
+        return replace(asks, over=cached.directive.decision.version, ended=True)
 
     def follow(self, node: Node, packet: Packet, cached: Cached) -> None:
         ends = packet.closes and not cached.directive.closing
