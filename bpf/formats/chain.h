@@ -48,7 +48,7 @@ struct chain_option {
 	__u16 seconds;                     /* when the top asked, by its clock. Of a copy: for so long nobody has said that the flow lives */
 	__be16 source_port;                /* of K: a later fragment has none */
 	__be16 destination_port;
-	struct directive directive;        /* once it is decided. Asked, DIRECTIVE_CLOSING: this version is over, its top saw the end */
+	struct directive directive;        /* once it is decided */
 };
 _Static_assert(sizeof(struct chain_option) == 96, "wire format");
 

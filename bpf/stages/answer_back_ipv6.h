@@ -111,9 +111,9 @@ __noinline int reset_sender_ipv6(hull_t *hull)
 
 	if (!course || !packet || packet->tcp_flags & TCP_RST || segment_of(hull))
 		return DROP_NO_FLOW;
-	bytes = bpf_ntohs(packet->head.ipv6.payload) + sizeof(struct ipv6_header);
+	bytes = bytes_behind(packet, 0);
 	payload = bytes - packet->headers;
-	transport = inner_ip(packet) + ip_bytes(packet);
+	transport = transport_place(packet);
 	packet->source = course->key.destination;
 	if ((verdict = turn_back_ipv6(hull, packet, course)))
 		return verdict;

@@ -333,12 +333,6 @@ static __always_inline enum verdict ask_decider(struct packet *packet, struct co
 	return CONTINUE;
 }
 
-/* By who keeps its answers, or by a top that saw its end. */
-static __always_inline bool is_said_to_be_over(const struct course *course)
-{
-	return course->flags & CHAIN_TAKEN || course->directive.flags & DIRECTIVE_CLOSING;
-}
-
 __noinline int take_ask(void)
 {
 	struct course *course = this_course();
@@ -347,7 +341,7 @@ __noinline int take_ask(void)
 
 	if (!course || !packet)
 		return DROP_NOT_CONFIGURED;
-	if (is_said_to_be_over(course) && !packet->what_if)
+	if (course->flags & CHAIN_TAKEN && !packet->what_if)
 		give_up(course, &course->key);
 	row = course->asked == ASKED_ALL ? 0 : tracker_of(course);
 	if (!row)
@@ -357,11 +351,13 @@ __noinline int take_ask(void)
 	return is_target_gone(course, &row->directive) ? refuse_gone(packet, course) : take_known(packet, course, row);
 }
 
+/* A port whose connection has closed rests, whoever gives it up. */
 static __always_inline void take_back(struct course *course)
 {
 	course->flags &= ~(CHAIN_TAKEN | CHAIN_KEPT);
 	give_up(course, &course->key);
-	give_up(course, &course->answers);
+	if (!has_closed(&course->answers))
+		give_up(course, &course->answers);
 }
 
 static __always_inline void go_on_deciding(struct course *course)

@@ -41,6 +41,15 @@ static __always_inline void decide_check(const struct packet *packet, struct cou
 	directive->target = CELL_NO_TARGET;
 }
 
+/* A balancer that is gone has no address any more, and the cell's file says so up to two seconds later: hosts would take the node for a liar. */
+static __always_inline bool still_speaks(const struct course *course)
+{
+	struct address source = course->directive.source;
+	const struct mapping *own = mapping_of(course->directive.vni, &source);
+
+	return own && own->interface == course->directive.interface;
+}
+
 static __always_inline enum verdict find_checked(struct packet *packet, struct course *course)
 {
 	const struct check_way *way = way_of(packet);
@@ -54,7 +63,7 @@ static __always_inline enum verdict find_checked(struct packet *packet, struct c
 		return DROP_NO_ATTACHMENT;
 	tell(packet, STEP_CHECK_FOUND, CONTINUE, bpf_ntohl(packet->destination.word[3]) & 0xffffff);
 	decide_check(packet, course, way, attachment);
-	return CONTINUE;
+	return still_speaks(course) ? CONTINUE : DROP_NO_ATTACHMENT;
 }
 
 static __always_inline enum verdict ask_groups(struct packet *packet, const struct course *course)

@@ -57,14 +57,6 @@ static __always_inline void readdress_across(struct packet *packet, const struct
 	packet->length += larger;
 }
 
-/* Of the IP packet as it came, without what Ethernet may have filled up. */
-static __always_inline __u32 behind_front(const struct packet *packet, __u32 before)
-{
-	if (came_as_ipv6(packet))
-		return bpf_ntohs(packet->head.ipv6.payload) + sizeof(struct ipv6_header) - before;
-	return bpf_ntohs(packet->head.ip.tot_len) - before;
-}
-
 /* What is in front of the transport is exchanged. */
 static __always_inline bool exchange_front(hull_t *hull, struct packet *packet, __u32 before, const void *now, __u32 bytes)
 {
@@ -109,7 +101,7 @@ __noinline int front_to_ipv4(hull_t *hull, __u32 before)
 	ip.version = 4;
 	ip.ihl = sizeof(ip) / 4;
 	ip.tos = bpf_ntohl(packet->head.ipv6.version_class_flow) >> 20;
-	ip.tot_len = bpf_htons(behind_front(packet, before) + sizeof(ip));
+	ip.tot_len = bpf_htons(bytes_behind(packet, before) + sizeof(ip));
 	ip.ttl = packet->head.ipv6.hop_limit - 1;
 	ip.protocol = packet->protocol;
 	ip.saddr = packet->source.word[3];
@@ -145,7 +137,7 @@ __noinline int front_to_ipv6(hull_t *hull, __u32 before)
 	if (!packet)
 		return DROP_TRANSLATION;
 	ip = packet->head.ip;
-	payload = behind_front(packet, before) + (packet->fragment ? sizeof(front.fragment) : 0);
+	payload = bytes_behind(packet, before) + (packet->fragment ? sizeof(front.fragment) : 0);
 	front.ip.version_class_flow = bpf_htonl((__u32)IPV6_VERSION << 28 | (__u32)ip.tos << 20);
 	front.ip.payload = bpf_htons(payload);
 	front.ip.next = packet->protocol;
@@ -158,6 +150,7 @@ __noinline int front_to_ipv6(hull_t *hull, __u32 before)
 	} else {
 		written = exchange_front(hull, packet, before, &front.ip, sizeof(front.ip));
 	}
+	packet->head.ipv6.payload = front.ip.payload;  /* its addresses' place is the transport's */
 	packet->head.frame.h_proto = bpf_htons(ETH_P_IPV6);
 	return written ? CONTINUE : DROP_TRANSLATION;
 }
@@ -222,7 +215,7 @@ __noinline int cross_transport(hull_t *hull, __u32 bytes, bool sum_is_missing)
 		return DROP_TRANSLATION;
 	if (packet->fragment == FRAGMENT_LATER)
 		return CONTINUE;
-	at = inner_ip(packet) + ip_bytes(packet);
+	at = transport_place(packet);
 	if (!carries_ports(packet))
 		return cross_echo(hull, packet, course, at, bytes) ? CONTINUE : DROP_TRANSLATION;
 	if (!mend_transport(hull, packet->protocol, at, difference_of_ends(course)) || !write_ports(hull, packet, at))
@@ -241,7 +234,7 @@ __noinline int cross_packet(hull_t *hull, __u32 before)
 
 	if (!course || !packet)
 		return DROP_TRANSLATION;
-	bytes = behind_front(packet, before);
+	bytes = bytes_behind(packet, before);
 	missing = lacks_checksum(packet);
 	if (is_ipv4(&packet->source))
 		failed = front_to_ipv4(hull, before);
@@ -275,10 +268,10 @@ static __always_inline enum verdict check_size_across(hull_t *hull, const struct
 	return say(hull, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu, DROP_TOO_BIG);
 }
 
-/* Of a client whose target gets the proxy protocol's header, and speaks IPv4. */
+/* Of a client: it is its target's family in which its stream is shifted. */
 static __always_inline enum verdict shift_behind(hull_t *hull, const struct course *course)
 {
-	return is_ipv4(&course->directive.source) ? shift_stream(hull) : CONTINUE;
+	return course->directive.flags & DIRECTIVE_OUTWARD ? shift_stream(hull) : CONTINUE;
 }
 
 /* Behind enter_exit() and check_hops(): on its way in the other family. */

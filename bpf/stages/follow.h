@@ -53,32 +53,17 @@ static __always_inline enum verdict check_hops(hull_t *hull, const struct packet
 	return say(hull, packet, ICMP_TIME_EXCEEDED, 0, 0, DROP_HOP_LIMIT);
 }
 
-/* Who gets the proxy protocol's header speaks IPv4: what it says itself is shifted before it crosses. Of a super-packet each piece is. */
-static __always_inline enum verdict shift_across(hull_t *hull, const struct packet *packet)
+/* Of a target: it is its own family in which the client's stream is shifted, so that happens before it crosses. Of a super-packet each
+ * piece is. */
+static __always_inline enum verdict shift_across(hull_t *hull, const struct course *course)
 {
 	enum verdict verdict;
 
-	if (came_as_ipv6(packet) || segment_of(hull))
+	if (course->directive.flags & DIRECTIVE_OUTWARD || segment_of(hull))
 		return CONTINUE;
 	if ((verdict = answer_for_client(hull)))
 		return verdict;
 	return shift_stream(hull);
-}
-
-/* Of a balancer's flows, whose client and target both speak it. */
-static __always_inline enum verdict follow_ipv6(hull_t *hull, struct packet *packet, struct course *course)
-{
-	enum verdict verdict;
-
-	readdress_packet(packet, course);
-	tell_readdressed(packet, course);
-	if ((verdict = find_way(hull)))
-		return verdict;
-	if ((verdict = check_cell_size(hull, packet)))
-		return verdict;
-	if ((verdict = rewrite_ipv6(hull)))
-		return verdict;
-	return leave_cell(hull);
 }
 
 __noinline int follow(hull_t *hull)
@@ -98,9 +83,7 @@ __noinline int follow(hull_t *hull)
 	if ((verdict = check_hops(hull, packet, course, nat)))
 		return verdict;
 	if (changes_family(course))
-		return (verdict = shift_across(hull, packet)) ? verdict : cross(hull);
-	if (!is_ipv4(&course->directive.source))
-		return follow_ipv6(hull, packet, course);
+		return (verdict = shift_across(hull, course)) ? verdict : cross(hull);
 	if ((verdict = answer_for_client(hull)))
 		return verdict;
 	readdress_packet(packet, course);
@@ -109,7 +92,7 @@ __noinline int follow(hull_t *hull)
 		return verdict;
 	if ((verdict = check_cell_size(hull, packet)))
 		return verdict;
-	if ((verdict = rewrite(hull)))
+	if ((verdict = is_ipv4(&course->directive.source) ? rewrite(hull) : rewrite_ipv6(hull)))
 		return verdict;
 	if (nat && (verdict = clamp_mss(hull, CELL_NAT_MSS)))
 		return verdict;

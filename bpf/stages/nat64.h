@@ -43,6 +43,14 @@ static __always_inline __u32 ip_bytes(const struct packet *packet)
 	return came_as_ipv6(packet) ? packet->headers - transport_bytes(packet) : packet->head.ip.ihl * 4;
 }
 
+/* Of the IP packet as it says itself, without what Ethernet may have filled up: how much is behind its first bytes? */
+static __always_inline __u32 bytes_behind(const struct packet *packet, __u32 first)
+{
+	if (came_as_ipv6(packet))
+		return bpf_ntohs(packet->head.ipv6.payload) + sizeof(struct ipv6_header) - first;
+	return bpf_ntohs(packet->head.ip.tot_len) - first;
+}
+
 static __always_inline __u8 hops_left(const struct packet *packet)
 {
 	return came_as_ipv6(packet) ? packet->head.ipv6.hop_limit : packet->head.ip.ttl;

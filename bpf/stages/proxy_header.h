@@ -22,9 +22,18 @@ enum proxy_constant {
 	TLV_AWS_ENDPOINT = 0x01,
 	CRC32C_POLYNOMIAL = 0x82f63b78,    /* reflected */
 	TCP_HEADER_LONGEST = 60,
-	MARK_FREE = 64,                    /* from here on there is nothing in the header that anybody reads */
-	MARK_FREE_IPV6 = 84,               /* ... of IPv6, behind an endpoint's id, without a CRC, or ... */
-	MARK_FREE_LAST = 88,               /* ... from here on with one */
+	TLV_CRC = PROXY_TLV_HEAD + 4,      /* bytes of a whole one */
+	TLV_ENDPOINT = PROXY_TLV_HEAD + 1 + CELL_ENDPOINT_ID,
+	MARK = 2,
+	MARK_FREE = PROXY_FIXED + TLV_CRC + TLV_ENDPOINT + PROXY_TLV_HEAD,     /* from here on there is nothing that anybody reads */
+};
+
+/* Of IPv6, where a mark has no other place: who sends the header may leave its CRC out, and TLVs have no order. */
+enum tlv_order {
+	CRC_FIRST,                         /* as AWS */
+	ENDPOINT_FIRST,                    /* then the filler */
+	ENDPOINT_LAST,                     /* in front of it the filler, or that alone */
+	NO_ROOM_FOR_MARK,
 };
 
 struct proxy_header {
@@ -52,7 +61,10 @@ _Static_assert(sizeof(struct proxy_header_ipv6) == CELL_PROXY_HEADER, "as the pr
 
 /* A segment whose data is the header, as it is made. */
 struct proxied {
-	struct iphdr ip;
+	union {
+		struct iphdr ip;
+		struct ipv6_header ipv6;
+	};
 	union {
 		__u8 byte[TCP_HEADER_LONGEST];
 		__be16 half[TCP_HEADER_LONGEST / 2];
@@ -145,29 +157,27 @@ static __always_inline void put_endpoint(__u8 *tlv, const struct attachment *ent
 	__builtin_memcpy(tlv + PROXY_TLV_HEAD + 1, entrance->endpoint, CELL_ENDPOINT_ID);
 }
 
+static __always_inline void put_nothing(__u8 *tlv, __u32 room)
+{
+	begin_tlv(tlv, TLV_NOTHING, room - PROXY_TLV_HEAD);
+}
+
+static __always_inline bool has_endpoint(const struct attachment *entrance)
+{
+	return entrance && entrance->kind == ATTACHMENT_ENDPOINT;
+}
+
 /* Where the CRC's value is; 0: there is none. */
 static __always_inline __u8 *put_tlvs(__u8 *tlv, __u32 room, const struct attachment *entrance)
 {
-	const __u32 crc = PROXY_TLV_HEAD + 4, endpoint = PROXY_TLV_HEAD + 1 + CELL_ENDPOINT_ID;
-
 	begin_tlv(tlv, TLV_CRC32C, 4);
-	if (!entrance || entrance->kind != ATTACHMENT_ENDPOINT) {
-		begin_tlv(tlv + crc, TLV_NOTHING, room - crc - PROXY_TLV_HEAD);
+	if (!has_endpoint(entrance)) {
+		put_nothing(tlv + TLV_CRC, room - TLV_CRC);
 		return tlv + PROXY_TLV_HEAD;
 	}
-	put_endpoint(tlv + crc, entrance);
-	begin_tlv(tlv + crc + endpoint, TLV_NOTHING, room - crc - endpoint - PROXY_TLV_HEAD);
+	put_endpoint(tlv + TLV_CRC, entrance);
+	put_nothing(tlv + TLV_CRC + TLV_ENDPOINT, room - TLV_CRC - TLV_ENDPOINT);
 	return tlv + PROXY_TLV_HEAD;
-}
-
-/* Of IPv6, behind an endpoint, where a mark has no other place: who sends the header may leave its CRC out. */
-static __always_inline __u8 *put_tlvs_without_crc(__u8 *tlv, const struct attachment *entrance)
-{
-	const __u32 endpoint = PROXY_TLV_HEAD + 1 + CELL_ENDPOINT_ID;
-
-	put_endpoint(tlv, entrance);
-	begin_tlv(tlv + endpoint, TLV_NOTHING, PROXY_TLVS_IPV6 - endpoint - PROXY_TLV_HEAD);
-	return 0;
 }
 
 static __always_inline __u32 place_of_mark(__u32 bytes)
@@ -175,11 +185,39 @@ static __always_inline __u32 place_of_mark(__u32 bytes)
 	return CELL_PROXY_HEADER + TCP_CHECKSUM - bytes;
 }
 
+/* `mark` as make_header() has it: those bytes are summed before there is a CRC. */
+static __always_inline enum tlv_order order_of_tlvs(bool endpoint, __u32 mark)
+{
+	const __u32 free = PROXY_FIXED_IPV6 + PROXY_TLV_HEAD;
+	__u32 place = place_of_mark(mark);
+	bool summed = CELL_PROXY_HEADER - mark < PROXY_FIXED_IPV6 + TLV_CRC;
+
+	if (!mark || (!summed && place >= free + TLV_CRC + (endpoint ? TLV_ENDPOINT : 0)))
+		return CRC_FIRST;
+	if (endpoint && place >= free + TLV_ENDPOINT)
+		return ENDPOINT_FIRST;
+	if (place >= free && place + MARK <= CELL_PROXY_HEADER - (endpoint ? TLV_ENDPOINT : 0))
+		return ENDPOINT_LAST;
+	return NO_ROOM_FOR_MARK;
+}
+
 static __always_inline __u8 *put_tlvs_ipv6(__u8 *tlv, const struct attachment *entrance, __u32 mark)
 {
-	if (entrance && entrance->kind == ATTACHMENT_ENDPOINT && mark && place_of_mark(mark) < MARK_FREE_LAST)
-		return put_tlvs_without_crc(tlv, entrance);
-	return put_tlvs(tlv, PROXY_TLVS_IPV6, entrance);
+	bool endpoint = has_endpoint(entrance);
+
+	switch (order_of_tlvs(endpoint, mark)) {
+	case ENDPOINT_FIRST:
+		put_endpoint(tlv, entrance);
+		put_nothing(tlv + TLV_ENDPOINT, PROXY_TLVS_IPV6 - TLV_ENDPOINT);
+		return 0;
+	case ENDPOINT_LAST:
+		put_nothing(tlv, endpoint ? PROXY_TLVS_IPV6 - TLV_ENDPOINT : PROXY_TLVS_IPV6);
+		if (endpoint)
+			put_endpoint(tlv + PROXY_TLVS_IPV6 - TLV_ENDPOINT, entrance);
+		return 0;
+	default:
+		return put_tlvs(tlv, PROXY_TLVS_IPV6, entrance);
+	}
 }
 
 /* Where a checksum is a device's to finish, the kernel has kept the place of the TCP header as it came, and no program can tell it
@@ -190,7 +228,8 @@ static __always_inline void leave_mark(struct proxied *proxied, __u32 bytes, __u
 {
 	__u32 first = (CELL_PROXY_HEADER - bytes) / 2, place = first + TCP_CHECKSUM / 2, rest;
 
-	proxied->half[CELL_PROXY_HEADER / 2 - 1] = bpf_htons(1);       /* a sum of nothing has no such v */
+	if (!proxied->half[CELL_PROXY_HEADER / 2 - 1])
+		proxied->half[CELL_PROXY_HEADER / 2 - 1] = bpf_htons(1);       /* a sum of nothing has no such v */
 	for (__u32 i = 0; i < CELL_PROXY_HEADER / 2; i++)
 		sum += i >= first ? proxied->half[i] : 0;
 	rest = fold(sum);
@@ -235,12 +274,16 @@ __noinline int make_header(__u32 mark, __u32 behind)
 	return CONTINUE;
 }
 
-/* Does the place lie where the header says nothing? */
-static __always_inline bool has_room_for_mark(const struct course *course, __u32 bytes)
+/* Does the place lie where the header says nothing? Not static: a key lies on its stack. */
+__noinline bool has_room_for_mark(__u32 bytes)
 {
-	__u32 first = is_client_ipv6(course) ? MARK_FREE_IPV6 : MARK_FREE;
+	const struct course *course = this_course();
 
-	return CELL_PROXY_HEADER + TCP_CHECKSUM >= first + bytes;
+	if (!course)
+		return false;
+	if (is_client_ipv6(course))
+		return order_of_tlvs(has_endpoint(entrance_of(course)), bytes) != NO_ROOM_FOR_MARK;
+	return place_of_mark(bytes) >= MARK_FREE;
 }
 
 #endif

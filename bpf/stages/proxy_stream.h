@@ -26,6 +26,7 @@ enum stream_constant {
 	DATA_PART = 512,                   /* summed in one call */
 	DATA_PARTS = 3,
 	NO_SUM = 1 << 16,
+	TCP_HEADER_MASK = 0x3f,            /* holds all lengths of it */
 };
 
 /* On the heap of the run, as it is summed. */
@@ -74,7 +75,13 @@ static __always_inline bool may_have_outgrown_header(const struct packet *packet
 
 static __always_inline __u32 payload_of(const struct packet *packet)
 {
-	return bpf_ntohs(packet->head.ip.tot_len) - packet->headers;
+	return bytes_behind(packet, packet->headers);
+}
+
+/* Without options and extension headers, as it is where it can carry the header. */
+static __always_inline __u32 plain_ip_bytes(const struct packet *packet)
+{
+	return came_as_ipv6(packet) ? sizeof(struct ipv6_header) : sizeof(struct iphdr);
 }
 
 static __always_inline struct cached_directive *cached_of(const struct course *course)
@@ -93,19 +100,43 @@ static __always_inline enum verdict write_number(hull_t *hull, __u32 tcp, __u32 
 	return CONTINUE;
 }
 
-static __always_inline bool load_segment(hull_t *hull, __u32 at, __u32 tcp, struct proxied *proxied)
+static __always_inline bool load_front(hull_t *hull, const struct packet *packet, struct proxied *proxied)
 {
-	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || load_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
-		return false;
-	return !load_bytes(hull, at + sizeof(proxied->ip), proxied->tcp.byte, tcp);
+	if (came_as_ipv6(packet))
+		return !load_bytes(hull, inner_ip(packet), &proxied->ipv6, sizeof(proxied->ipv6));
+	return !load_bytes(hull, inner_ip(packet), &proxied->ip, sizeof(proxied->ip));
 }
 
-static __always_inline bool store_segment(hull_t *hull, __u32 at, __u32 tcp, const struct proxied *proxied)
+static __always_inline bool store_front(hull_t *hull, const struct packet *packet, const struct proxied *proxied)
 {
-	if (tcp < TCP_HEADER || tcp > TCP_HEADER_LONGEST || store_bytes(hull, at, &proxied->ip, sizeof(proxied->ip)))
+	if (came_as_ipv6(packet))
+		return !store_bytes(hull, inner_ip(packet), &proxied->ipv6, sizeof(proxied->ipv6));
+	return !store_bytes(hull, inner_ip(packet), &proxied->ip, sizeof(proxied->ip));
+}
+
+/* Bytes of TCP's header, as many as they are: that there are some, and no more than lie in a `proxied`, the verifier sees by arithmetic
+ * (in_place()). */
+static __always_inline __u64 bounded(__u64 tcp)
+{
+	tcp -= TCP_HEADER;
+	asm volatile("%0 &= %1" : "+r"(tcp) : "i"(TCP_HEADER_MASK));
+	return tcp + TCP_HEADER;
+}
+
+static __always_inline bool load_segment(hull_t *hull, const struct packet *packet, __u32 tcp, struct proxied *proxied)
+{
+	__u32 at = inner_ip(packet) + plain_ip_bytes(packet);
+
+	if (tcp < TCP_HEADER || !load_front(hull, packet, proxied))
 		return false;
-	at += sizeof(proxied->ip);
-	return !store_bytes(hull, at, proxied->tcp.byte, tcp) &&
+	return !load_bytes(hull, at, proxied->tcp.byte, bounded(tcp));
+}
+
+static __always_inline bool store_segment(hull_t *hull, const struct packet *packet, __u32 tcp, const struct proxied *proxied)
+{
+	__u32 at = inner_ip(packet) + plain_ip_bytes(packet);
+
+	return store_front(hull, packet, proxied) && !store_bytes(hull, at, proxied->tcp.byte, bounded(tcp)) &&
 	       !store_bytes(hull, at + tcp, &proxied->header, sizeof(proxied->header));
 }
 
@@ -141,11 +172,23 @@ static __always_inline __u16 segment_sum(struct proxied *proxied, __u32 sum, boo
 	return fold((sum & 0xffff) + (sum >> 16));
 }
 
+static __always_inline void grow_front(struct proxied *proxied, bool ipv6)
+{
+	__be16 length = proxied->ip.tot_len;
+
+	if (ipv6) {
+		proxied->ipv6.payload = bpf_htons(bpf_ntohs(proxied->ipv6.payload) + CELL_PROXY_HEADER);
+		return;
+	}
+	proxied->ip.tot_len = bpf_htons(bpf_ntohs(length) + CELL_PROXY_HEADER);
+	proxied->ip.check = mend(proxied->ip.check, (__u16)~length + (__u32)proxied->ip.tot_len);
+}
+
 /* The pseudo header's length grows, too. A whole checksum follows by the change alone: what was damaged stays so. */
 static __always_inline void put_header_in(struct proxied *proxied, const struct directive *directive, bool partial, __u32 data)
 {
 	__be32 before = proxied->tcp.word[TCP_SEQUENCE / 4], now = bpf_htonl(stream_start(directive) - CELL_PROXY_HEADER);
-	__u16 sum = proxied->tcp.half[TCP_CHECKSUM / 2], length = proxied->ip.tot_len;
+	__u16 sum = proxied->tcp.half[TCP_CHECKSUM / 2];
 	__u32 longer = bpf_htons(CELL_PROXY_HEADER);
 
 	proxied->tcp.word[TCP_SEQUENCE / 4] = now;
@@ -155,8 +198,6 @@ static __always_inline void put_header_in(struct proxied *proxied, const struct 
 	else
 		sum = segment_sum(proxied, bpf_csum_diff(&before, sizeof(before), &now, sizeof(now), (__u16)~sum + longer), false);
 	proxied->tcp.half[TCP_CHECKSUM / 2] = sum;
-	proxied->ip.tot_len = bpf_htons(bpf_ntohs(length) + CELL_PROXY_HEADER);
-	proxied->ip.check = mend(proxied->ip.check, (__u16)~length + (__u32)proxied->ip.tot_len);
 }
 
 /* What stands in front of the inner packet is written anew, so the room that is made there serves behind its headers. */
@@ -165,23 +206,25 @@ __noinline int carry_header(hull_t *hull)
 	struct proxied *proxied = blank_proxied();
 	const struct course *course = this_course();
 	struct packet *packet = this_packet();
-	__u32 at, tcp, data = 0;
+	__u32 tcp, data = 0;
 	enum verdict verdict;
 	bool partial;
 
 	if (!proxied || !course || !packet)
 		return DROP_NOT_CONFIGURED;
-	at = inner_ip(packet);
-	tcp = packet->headers - sizeof(proxied->ip);
-	if (!load_segment(hull, at, tcp, proxied))
+	tcp = transport_bytes(packet);
+	if (!load_segment(hull, packet, tcp, proxied))
 		return DROP_TRUNCATED;
-	partial = is_partial(hull, at + sizeof(proxied->ip) + TCP_CHECKSUM);
-	if (partial && (data = sum_data(hull, at + packet->headers, payload_of(packet))) == NO_SUM)
+	partial = is_partial(hull, transport_place(packet) + TCP_CHECKSUM);
+	if (partial && !has_room_for_mark(tcp))
+		return CONTINUE;
+	if (partial && (data = sum_data(hull, inner_ip(packet) + packet->headers, payload_of(packet))) == NO_SUM)
 		return DROP_TRUNCATED;
 	if ((verdict = make_header(partial ? tcp : 0, data)))
 		return verdict;
+	grow_front(proxied, came_as_ipv6(packet));
 	put_header_in(proxied, &course->directive, partial, data);
-	if (!stretch(hull, CELL_PROXY_HEADER) || !store_segment(hull, at, tcp, proxied))
+	if (!stretch(hull, CELL_PROXY_HEADER) || !store_segment(hull, packet, tcp, proxied))
 		return DROP_TRANSLATION;
 	packet->length += CELL_PROXY_HEADER;
 	packet->largest += CELL_PROXY_HEADER;
@@ -207,10 +250,10 @@ static __always_inline bool completes_handshake(const struct packet *packet, con
 }
 
 /* Alone, and together with it as small as every way takes. */
-static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet, const struct course *course)
+static __always_inline bool can_carry_header(const hull_t *hull, const struct packet *packet)
 {
-	return !segment_of(hull) && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU && packet->head.ip.ihl == 5 &&
-	       has_room_for_mark(course, packet->headers - sizeof(struct iphdr));
+	return !segment_of(hull) && packet->largest + CELL_PROXY_HEADER <= INTERNET_MTU &&
+	       ip_bytes(packet) == plain_ip_bytes(packet);
 }
 
 /* Nothing of the client's may get into the header's place: the target would believe it. Whoever asks whether the other end is still there
@@ -225,10 +268,10 @@ static __always_inline enum verdict shift_request(hull_t *hull, const struct pac
 	if (packet->tcp_flags & TCP_RST)
 		return CONTINUE;
 	if (syn ? !payload_of(packet) : number == directive->initial_sequence && payload_of(packet) <= 1)
-		return write_number(hull, inner_transport(packet), TCP_SEQUENCE, sequence_of(packet), before);
+		return write_number(hull, transport_place(packet), TCP_SEQUENCE, sequence_of(packet), before);
 	if (syn || is_before(number, stream_start(directive)))
 		return DROP_PROXY_PROTOCOL;
-	if (number == stream_start(directive) && can_carry_header(hull, packet, course) && completes_handshake(packet, course))
+	if (number == stream_start(directive) && can_carry_header(hull, packet) && completes_handshake(packet, course))
 		return carry_header(hull);
 	return CONTINUE;
 }
@@ -254,7 +297,7 @@ __noinline int shift_sack(hull_t *hull)
 
 	if (!course || !packet)
 		return DROP_TRANSLATION;
-	tcp = inner_transport(packet);
+	tcp = transport_place(packet);
 	at = find_option(hull, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_SACK, 2 * sizeof(__be32));
 	if (!at || (at - tcp) & 1 || load_bytes(hull, at - 1, &bytes, sizeof(bytes)))
 		return CONTINUE;
@@ -280,12 +323,23 @@ static __always_inline enum verdict shift_answer(hull_t *hull, const struct pack
 	if (!(packet->tcp_flags & TCP_ACK))
 		return CONTINUE;
 	if (is_in_header(directive, number))
-		verdict = write_number(hull, inner_transport(packet), TCP_ACKNOWLEDGED, acknowledged_by(packet), stream_start(directive));
+		verdict = write_number(hull, transport_place(packet), TCP_ACKNOWLEDGED, acknowledged_by(packet), stream_start(directive));
 	else if (is_far_beyond(number, stream_start(directive)))
 		outgrow_header(packet, course);
-	if (verdict || packet->tcp_flags & TCP_SYN || packet->headers - packet->head.ip.ihl * 4 <= TCP_HEADER)
+	if (verdict || packet->tcp_flags & TCP_SYN || transport_bytes(packet) <= TCP_HEADER)
 		return verdict;
 	return shift_sack(hull);
+}
+
+/* Where its TCP begins; 0: it is not there. */
+static __always_inline __u32 quoted_transport(hull_t *hull, const struct packet *packet)
+{
+	__u32 at = inner_ip(packet) + packet->headers;
+	struct iphdr ip;
+
+	if (came_as_ipv6(packet))
+		return at + sizeof(struct ipv6_header);        /* as it was sent, and read_quoted_key_ipv6() found it */
+	return load_bytes(hull, at, &ip, sizeof(ip)) || ip.ihl < 5 ? 0 : at + ip.ihl * 4;
 }
 
 /* An error about a segment of ours names a number that its client knows, or the client does not believe it. */
@@ -293,19 +347,15 @@ __noinline int shift_quoted(hull_t *hull)
 {
 	const struct course *course = this_course();
 	const struct packet *packet = this_packet();
-	__u32 at, tcp, icmp, start, number;
+	__u32 tcp, icmp, start, number;
 	__be32 before, now;
-	struct iphdr ip;
 	__u16 sum;
 
 	if (!course || !packet)
 		return DROP_TRANSLATION;
-	at = inner_ip(packet) + packet->headers;
-	icmp = inner_transport(packet) + ICMP_CHECKSUM;
-	if (load_bytes(hull, at, &ip, sizeof(ip)) || ip.ihl < 5)
-		return DROP_TRANSLATION;
-	tcp = at + ip.ihl * 4;
-	if (load_bytes(hull, tcp + TCP_SEQUENCE, &before, sizeof(before)))
+	icmp = transport_place(packet) + ICMP_CHECKSUM;
+	tcp = quoted_transport(hull, packet);
+	if (!tcp || load_bytes(hull, tcp + TCP_SEQUENCE, &before, sizeof(before)))
 		return DROP_TRANSLATION;
 	number = bpf_ntohl(before);
 	start = stream_start(&course->directive);
@@ -314,7 +364,7 @@ __noinline int shift_quoted(hull_t *hull)
 	now = bpf_htonl(number == start - 1 - CELL_PROXY_HEADER ? start - 1 : start);
 	if (store_bytes(hull, tcp + TCP_SEQUENCE, &now, sizeof(now)))
 		return DROP_TRANSLATION;
-	if (tcp + TCP_CHECKSUM + 2 > inner_ip(packet) + bpf_ntohs(packet->head.ip.tot_len) ||
+	if (tcp + TCP_CHECKSUM + 2 > inner_ip(packet) + bytes_behind(packet, 0) ||
 	    load_bytes(hull, tcp + TCP_CHECKSUM, &sum, sizeof(sum)))
 		return mend_covered(hull, icmp, word_difference(before, now, 0), false) ? CONTINUE : DROP_TRANSLATION;
 	/* A header with its own checksum sums up to the same as before. */
@@ -322,7 +372,7 @@ __noinline int shift_quoted(hull_t *hull)
 	return store_bytes(hull, tcp + TCP_CHECKSUM, &sum, sizeof(sum)) ? DROP_TRANSLATION : CONTINUE;
 }
 
-/* Behind rewrite(). */
+/* In the target's family: behind what makes a client's packet that family's, and in front of what makes its answer the client's. */
 static __always_inline enum verdict shift_stream(hull_t *hull)
 {
 	const struct course *course = this_course();
@@ -346,8 +396,8 @@ static __always_inline bool asks_for_header(const hull_t *hull, const struct pac
 	const __u8 kinds = TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK;
 
 	return has_header(course) && !(course->directive.flags & DIRECTIVE_OUTWARD) && packet->protocol == IPPROTO_TCP &&
-	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) && can_carry_header(hull, packet, course) &&
-	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet)));
+	       (packet->tcp_flags & kinds) == TCP_ACK && !payload_of(packet) &&
+	       is_in_header(&course->directive, bpf_ntohl(acknowledged_by(packet))) && can_carry_header(hull, packet);
 }
 
 static __always_inline bool may_send_header(const struct packet *packet, const struct course *course)
@@ -389,12 +439,28 @@ static __always_inline __u32 put_segment(struct proxied *proxied, const struct p
 	return tcp;
 }
 
-static __always_inline void sum_segment(struct proxied *proxied, __u32 tcp)
+/* The ffff that marks IPv4 adds nothing, and who of both sends it does not matter to a sum. */
+static __always_inline void sum_segment(struct proxied *proxied, const struct packet *packet, __u32 tcp)
 {
-	__be32 ends[2] = { proxied->ip.saddr, proxied->ip.daddr };
-	__u32 sum = bpf_csum_diff(0, 0, ends, sizeof(ends), bpf_htons(IPPROTO_TCP) + bpf_htons(tcp + CELL_PROXY_HEADER));
+	__u32 sum = bpf_csum_diff(0, 0, (__be32 *)&packet->source, 2 * sizeof(struct address),
+				  bpf_htons(IPPROTO_TCP) + bpf_htons(tcp + CELL_PROXY_HEADER));
 
 	proxied->tcp.half[TCP_CHECKSUM / 2] = segment_sum(proxied, sum, true);
+}
+
+/* To who sent `packet`. `bytes`: of the whole IP packet. */
+static __always_inline void put_front(struct proxied *proxied, const struct packet *packet, __u32 bytes)
+{
+	if (!came_as_ipv6(packet)) {
+		write_ip(&proxied->ip, bytes, IPPROTO_TCP, packet->head.ip.daddr, packet->head.ip.saddr);
+		return;
+	}
+	proxied->ipv6.version_class_flow = bpf_htonl((__u32)IPV6_VERSION << 28);
+	proxied->ipv6.payload = bpf_htons(bytes - sizeof(struct ipv6_header));
+	proxied->ipv6.next = IPPROTO_TCP;
+	proxied->ipv6.hop_limit = TTL_OF_ANSWERS;
+	proxied->ipv6.source = packet->destination;
+	proxied->ipv6.destination = packet->source;
 }
 
 /* As if the client had sent it, to who sent `packet`. */
@@ -413,31 +479,33 @@ static __always_inline enum verdict find_way_back(hull_t *hull, struct packet *p
 	return find_way(hull);
 }
 
-/* In the client's name, which has sent it once already, and need not know that it was lost. */
+/* In the client's name, which has sent it once already, and need not know that it was lost. CONTINUE: it could not be said. */
 __noinline int send_header(hull_t *hull)
 {
 	struct proxied *proxied = blank_proxied();
 	struct course *course = this_course();
 	struct packet *packet = this_packet();
 	struct timestamps timestamps = {};
-	__u32 came, tcp, bytes, at;
+	__u32 mark, tcp, bytes, at;
 	enum verdict verdict;
 
 	if (!proxied || !course || !packet)
 		return DROP_NOT_CONFIGURED;
-	came = packet->headers - sizeof(proxied->ip);
-	at = find_option(hull, inner_transport(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
+	at = find_option(hull, transport_place(packet) + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_TIMESTAMPS, sizeof(timestamps));
 	if (at && load_bytes(hull, at, &timestamps, sizeof(timestamps)))
 		return DROP_TRUNCATED;
-	if ((verdict = make_header(is_partial(hull, inner_transport(packet) + TCP_CHECKSUM) ? came : 0, 0)))
+	mark = is_partial(hull, transport_place(packet) + TCP_CHECKSUM) ? transport_bytes(packet) : 0;
+	if (mark && !has_room_for_mark(mark))
+		return CONTINUE;
+	if ((verdict = make_header(mark, 0)))
 		return verdict;
 	tcp = put_segment(proxied, packet, &course->directive, at ? &timestamps : 0);
-	bytes = sizeof(proxied->ip) + tcp + CELL_PROXY_HEADER;
-	write_ip(&proxied->ip, bytes, IPPROTO_TCP, packet->head.ip.daddr, packet->head.ip.saddr);
-	sum_segment(proxied, tcp);
+	bytes = plain_ip_bytes(packet) + tcp + CELL_PROXY_HEADER;
+	put_front(proxied, packet, bytes);
+	sum_segment(proxied, packet, tcp);
 	if ((verdict = find_way_back(hull, packet, course)))
 		return verdict;
-	if (!make_answer_room(hull, packet, bytes) || !store_segment(hull, inner_ip(packet), tcp, proxied))
+	if (!make_answer_room(hull, packet, bytes) || !store_segment(hull, packet, tcp, proxied))
 		return DROP_TRANSLATION;
 	tell(packet, STEP_HEADER_SENT, CONTINUE, stream_start(&course->directive));
 	return send_answer(hull, packet, bytes);

@@ -34,6 +34,12 @@ static __always_inline __u32 inner_transport(const struct packet *packet)
 	return inner_ip(packet) + packet->head.ip.ihl * 4;
 }
 
+/* Of either family. */
+static __always_inline __u32 transport_place(const struct packet *packet)
+{
+	return inner_ip(packet) + ip_bytes(packet);
+}
+
 static __always_inline __u32 address_difference(const struct packet *packet, const struct iphdr *ip)
 {
 	return word_difference(ip->daddr, packet->destination.word[3], word_difference(ip->saddr, packet->source.word[3], 0));
@@ -194,7 +200,7 @@ __noinline int clamp_mss(hull_t *hull, __u32 largest)
 
 	if (!packet || packet->protocol != IPPROTO_TCP || !(packet->tcp_flags & TCP_SYN))
 		return CONTINUE;
-	tcp = inner_ip(packet) + ip_bytes(packet);
+	tcp = transport_place(packet);
 	at = find_option(hull, tcp + TCP_HEADER, inner_ip(packet) + packet->headers, TCP_OPTION_MSS, sizeof(named));
 	if (!at || load_bytes(hull, at, &named, sizeof(named)) || bpf_ntohs(named) <= largest)
 		return CONTINUE;

@@ -70,13 +70,13 @@ __noinline int rewrite_quoted_ipv6(hull_t *hull)
 	at += sizeof(struct ipv6_header) + checksum_place(protocol);
 	if (!mend_quoted_sum(hull, packet, at, protocol == IPPROTO_UDP, &difference))
 		return DROP_TRANSLATION;
-	at = inner_ip(packet) + ip_bytes(packet) + ICMP_CHECKSUM;
+	at = transport_place(packet) + ICMP_CHECKSUM;
 	return mend_ends_of_error(hull, packet, at) && mend_covered(hull, at, difference, false) ? CONTINUE : DROP_TRANSLATION;
 }
 
 static __always_inline bool rewrite_transport_ipv6(hull_t *hull, const struct packet *packet, const struct course *course)
 {
-	__u32 at = inner_ip(packet) + ip_bytes(packet);
+	__u32 at = transport_place(packet);
 
 	if (packet->fragment == FRAGMENT_LATER)
 		return true;

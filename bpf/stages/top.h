@@ -86,18 +86,6 @@ static __always_inline bool begins_again(const struct packet *packet, const stru
 	return packet->protocol == IPPROTO_TCP && course->begins;
 }
 
-/* What this top had of K and does not use, for those whom it asks: it may be all that is left of a flow, or of a connection's end. Its one
- * heartbeat may have died with a keeper that nobody had missed yet. */
-static __always_inline void say_what_was(struct course *course, const struct cached_directive *row)
-{
-	if (is_held(course, row))
-		course->flags |= CHAIN_HELD;
-	if (!course->begins || !(row->directive.flags & DIRECTIVE_CLOSING))
-		return;
-	course->directive.version = row->directive.version;
-	course->directive.flags = DIRECTIVE_CLOSING;
-}
-
 /* Used: a handshake that goes on is no longer provisional. */
 static __always_inline void touch(const struct packet *packet, struct course *course, struct cached_directive *row)
 {
@@ -193,7 +181,7 @@ __noinline int follow_cached(hull_t *hull)
 	if (!row)
 		return CONTINUE;
 	if (!is_fresh(packet, course, row) || is_target_gone(course, &row->directive)) {
-		say_what_was(course, row);
+		course->flags |= is_held(course, row) ? CHAIN_HELD : 0;
 		return CONTINUE;
 	}
 	due = is_beat_due(packet, course, row);

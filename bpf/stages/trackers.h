@@ -287,6 +287,13 @@ static __always_inline void give_up(const struct course *course, const struct fl
 		forget_tracker(key);
 }
 
+static __always_inline bool has_closed(const struct flow_key *key)
+{
+	const struct tracker *row = bpf_map_lookup_elem(&trackers, key);
+
+	return row && row->directive.flags & DIRECTIVE_CLOSING;
+}
+
 static __always_inline bool remember(const struct course *course, const struct tracker *row)
 {
 	struct tracker *there = bpf_map_lookup_elem(&trackers, &course->key);

@@ -6,6 +6,7 @@ consumer VPC 10.9.0.0/16: endpoint in zone a -- cell-0 -- provider VPC 10.0.0.0/
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from rookery.intent.balancing import balancer_interfaces
 from rookery.intent.privatelink import endpoint_services
@@ -84,3 +85,39 @@ def test_an_endpoint_listens_for_what_the_balancer_listens_for_and_sends_on_in_i
     assert (row.protocol, row.port, row.choices) == (own.protocol, 443, own.choices)
     assert row.choices
     assert not row.preserve_client
+
+
+def service_of_two(here):
+    """Its other balancer's ARN; both are in zone a."""
+    other = balance(here, "more", Subnets=[here.a.id])["LoadBalancerArn"]
+    changed = {"ServiceId": here.service["ServiceId"], "AddNetworkLoadBalancerArns": [other]}
+    here.view.call("ModifyVpcEndpointServiceConfiguration", **changed)
+    return other
+
+
+def give_up(here, *kept):
+    return {"LoadBalancerArn": here.balancer["LoadBalancerArn"], "Subnets": [one.id for one in kept]}
+
+
+def test_a_balancer_stays_in_a_zone_in_which_an_endpoint_leads_to_it_alone(here):
+    _, made = endpoint(here)
+    assert refusal(here, "SetSubnets", **give_up(here, here.b)) == "InvalidConfigurationRequest"
+    elb(here, "SetSubnets", **give_up(here, here.a))  # nobody is in the other one
+    elb(here, "SetSubnets", **give_up(here, here.a, here.b))
+    here.view.call("DeleteVpcEndpoints", VpcEndpointIds=[made["VpcEndpointId"]])
+    elb(here, "SetSubnets", **give_up(here, here.b))
+
+
+def test_a_balancer_gives_up_a_zone_in_which_its_service_has_another_one(here):
+    endpoint(here)
+    service_of_two(here)
+    elb(here, "SetSubnets", **give_up(here, here.b))
+
+
+def test_another_one_counts_only_in_the_endpoints_own_cell(here):
+    endpoint(here)
+    here.view.given_cells["cell-0"] = replace(here.view.given_cells["cell-0"], closed=True)
+    here.view.given_cells["cell-9"] = Cell(name="cell-9", zones=(0,), nodes=("node-9", "node-8"))
+    service_of_two(here)
+    assert fronts(here, "more")["us-east-1a"].cell_attachment.cell == "cell-9"
+    assert refusal(here, "SetSubnets", **give_up(here, here.b)) == "InvalidConfigurationRequest"

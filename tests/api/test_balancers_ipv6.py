@@ -194,14 +194,6 @@ def test_what_a_listener_cannot_lead_to_is_refused(here):
     for protocol in ("UDP", "TCP_UDP"):
         datagrams = ipv6_group(here, protocol.lower().replace("_", "-"), Protocol=protocol)
         assert creates_listener(here, web, datagrams, protocol=protocol) == "InvalidConfigurationRequest"
-    proxied = ipv6_group(here, "proxied")
-    modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=proxied)
-    assert creates_listener(here, web, proxied) == "UnsupportedOperation"
-    listen(here, web, six)
-    listen(here, web, four, port=81)
-    modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=four)
-    pairs = [{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
-    assert refusal(here, "ModifyTargetGroupAttributes", TargetGroupArn=six, Attributes=pairs) == "UnsupportedOperation"
 
 
 def test_the_address_type_does_not_change_under_what_needs_it(here):
@@ -214,6 +206,20 @@ def test_the_address_type_does_not_change_under_what_needs_it(here):
 
 
 # What cells hold
+
+
+def test_targets_of_either_family_may_want_the_proxy_protocol(here):
+    """T7-16: whether they say so before they have a listener, or then."""
+    before, then, four = ipv6_group(here), ipv6_group(here, "then"), group(here, "four")
+    for arn in (before, four):
+        modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=arn)
+    web = dual(here)
+    for port, arn in ((80, before), (81, then), (82, four)):
+        listen(here, web, arn, port=port)
+    shown = {one.port: (one.to_ipv6, one.proxy_protocol) for one in intent(here, {}).services}
+    assert shown == {80: (True, True), 81: (True, False), 82: (False, True)}
+    modify(here, "ModifyTargetGroupAttributes", {"proxy_protocol_v2.enabled": "true"}, TargetGroupArn=then)
+    assert {one.port: one.proxy_protocol for one in intent(here, {}).services} == {80: True, 81: True, 82: True}
 
 
 def test_a_cell_learns_the_addresses_and_of_which_family_the_targets_are(here):

@@ -315,6 +315,29 @@ def test_a_gateway_whose_cell_left_the_region_can_be_deleted(here):
     assert now(here, gateway).state == "deleted"
 
 
+def test_a_gateway_none_of_whose_cells_nodes_lives_can_be_deleted(here):
+    """But it is waited for as long as nobody has said anything of the cell."""
+    one = allocate(here)
+    gateway = available(here, AllocationId=one.id)
+    here.view.cell_statuses.clear()
+    here.view.call("DeleteNatGateway", NatGatewayId=gateway.id)
+    time_passes(here, cells_work=False)
+    assert now(here, gateway).state == "deleting"
+    here.view.cells_die()
+    time_passes(here, cells_work=False)
+    assert now(here, gateway).state == "deleted"
+    assert "AssociationId" not in address(here, one)
+    here.view.call("ReleaseAddress", AllocationId=one.id)
+
+
+def test_a_gateway_that_waits_for_its_cell_does_so_for_a_dead_one_too(here):
+    """It is only what is gone that nobody waits for."""
+    here.view.cells_die()
+    gateway = create(here)
+    time_passes(here, cells_work=False)
+    assert now(here, gateway).state == "pending"
+
+
 def test_a_subnet_and_an_internet_gateway_stay_while_a_gateway_needs_them(here):
     gateway = available(here)
     assert here.view.refusal("DeleteSubnet", SubnetId=here.a.id) == "DependencyViolation"

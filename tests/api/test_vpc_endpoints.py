@@ -122,6 +122,14 @@ def test_a_deleted_endpoint_leaves_nothing_when_its_cells_have_let_it_go(here):
     assert here.view.all(VpcEndpointService) == []
 
 
+def test_a_deleted_endpoint_does_not_wait_for_cells_none_of_whose_nodes_lives(here):
+    _, endpoint = available(here)
+    here.view.call("DeleteVpcEndpoints", VpcEndpointIds=[endpoint.id])
+    here.view.cells_die()
+    time_passes(here, cells_work=False)
+    assert here.view.call("DescribeVpcEndpoints")["VpcEndpoints"] == []
+
+
 def test_deleting_what_is_not_there_is_told_in_the_answer(here):
     _, endpoint = available(here)
     wanted = [endpoint.id, "vpce-0123456789abcdef0", "vpce-x"]

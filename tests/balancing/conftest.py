@@ -6,7 +6,7 @@
     single      a      internal      TCP 80 one as an instance, preserved; TCP 81 one as an address, hidden
     guarded     a      internal      TCP 80 kept; has the group "guard", which admits client's address only
     counter     a      internal      TCP 80 one and three: behind an endpoint service
-    dual        a      internet      dualstack: TCP 80 one and three, of IPv4; TCP 81 one, of IPv6; TCP 82 one, by proxy protocol; behind an endpoint service, too
+    dual        a      internet      dualstack: TCP 80 one and three, of IPv4; TCP 81 one, of IPv6; TCP 82 and 83 one, of IPv4 and of IPv6, by proxy protocol; behind an endpoint service, too
     mute        a      internal      TCP 80 one, unheard: has the group "mute", which lets nothing out
     parted      a, b   internal      TCP 80 one and three, zones crossed; a network ACL keeps checks of three from leaving zone b
     failing     a, b   internal      TCP 80 fails: two and three stop being healthy
@@ -48,7 +48,6 @@ def _open_shop(shop: Street) -> None:
     shop.balancer("guarded", "a", SecurityGroups=[shop.groups["guard"]])
     shop.balancer("counter", "a")
     shop.balancer("parted")
-    shop.balancer("dual", "a", Scheme="internet-facing", IpAddressType="dualstack")
     shop.group("mute", "shop", street.EVERYTHING)
     shop.let_nothing_out("mute")
     shop.balancer("mute", "a", SecurityGroups=[shop.groups["mute"]])
@@ -61,10 +60,6 @@ def _open_shop(shop: Street) -> None:
     shop.target_group("kept", "TCP", 80, "kept")
     shop.target_group("counter", "TCP", 80, "one", "three")
     shop.target_group("parted", "TCP", 80, "one", "three", check=APART)
-    shop.target_group("dual", "TCP", 80, "one", "three")
-    shop.target_group("dual-ipv6", "TCP", 81, "one", family="ipv6")
-    shop.target_group("dual-proxied", "TCP", 82, "one")
-    shop.set_group("dual-proxied", proxy_protocol_v2__enabled="true")
     shop.target_group("unheard", "TCP", 80, "one")
     shop.target_group("light", "TCP", 81, "one")
     shop.target_group("heavy", "TCP", 81, "three")
@@ -75,9 +70,6 @@ def _open_shop(shop: Street) -> None:
     shop.listen("front", 53, "names", "TCP_UDP")
     shop.listen("inner", 80, "crossed")
     shop.weigh("inner", 81, light=10, heavy=20)
-    shop.listen("dual", 80, "dual")
-    shop.listen("dual", 81, "dual-ipv6")
-    shop.listen("dual", 82, "dual-proxied")
     shop.listen("mute", 80, "unheard")
     shop.listen("parted", 80, "parted")
     shop.listen("single", 80, "self")
@@ -92,7 +84,20 @@ def _open_shop(shop: Street) -> None:
     shop.listen("failing", FAILING, "fails")
     for port, group in zip(CHANGING, ("shown", "leaves"), strict=True):
         shop.listen("changing", port, group)
+    _open_dual(shop)
     shop.until_active()
+
+
+def _open_dual(shop: Street) -> None:
+    shop.balancer("dual", "a", Scheme="internet-facing", IpAddressType="dualstack")
+    shop.target_group("dual", "TCP", 80, "one", "three")
+    shop.target_group("dual-ipv6", "TCP", 81, "one", family="ipv6")
+    shop.target_group("dual-proxied", "TCP", 82, "one")
+    shop.target_group("dual-ipv6-proxied", "TCP", 82, "one", family="ipv6")
+    for proxied in ("dual-proxied", "dual-ipv6-proxied"):
+        shop.set_group(proxied, proxy_protocol_v2__enabled="true")
+    for port, group in enumerate(("dual", "dual-ipv6", "dual-proxied", "dual-ipv6-proxied"), start=80):
+        shop.listen("dual", port, group)
 
 
 @pytest.fixture(scope="session")

@@ -144,12 +144,14 @@ def test_clients_and_targets_speak_either_family(shop: Street):
         assert shop.talk("client")("send_and_compare", f"ipv6 {port}", 1_000_000, LONG) == "whole"
 
 
-def test_a_target_of_ipv4_is_told_of_a_client_of_ipv6(shop: Street):
-    """T7-16: in front of its stream, before it has said anything."""
-    ipv6 = shop.fronts_ipv6("dual")["a"]
-    until(lambda: " sees " in shop.ask("client", ipv6, 82, SHORT), "dual answers at 82")
-    told = read(bytes.fromhex(shop.talk("client")("ask_for_echo", ipv6, 82, LENGTH, LONG)))
-    assert told._replace(source_port=0) == Said(shop.ipv6_of("client"), ipv6, 0, 82)
+def test_a_target_of_either_family_is_told_of_a_client_of_either(shop: Street):
+    """T7-16: in front of its stream, before it has said anything. In the client's family."""
+    (private, _), ipv6 = shop.fronts("dual")["a"], shop.fronts_ipv6("dual")["a"]
+    for port in (82, 83):
+        until(lambda port=port: " sees " in shop.ask("client", ipv6, port, SHORT), f"dual answers at {port}")
+        for client, front in ((shop.ipv6_of("client"), ipv6), (address("client"), private)):
+            told = read(bytes.fromhex(shop.talk("client")("ask_for_echo", front, port, LENGTH, LONG)))
+            assert told._replace(source_port=0) == Said(client, front, 0, port)
 
 
 def test_a_trace_goes_through_the_nodes_to_the_target(shop: Street):

@@ -8,7 +8,7 @@ import os
 import resource
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,8 +216,27 @@ def age(cell: Cell, seconds: float) -> None:
 
 def kinds(*counts: int, always: Collection[int] = ()) -> list[ParameterSet]:
     """What `cell` makes: of so many nodes, of either build. XDP's `always` of these counts, and of all where `make faults` asks for it."""
-    by_xdp = (pytest.param((n, "xdp"), id=f"{n} nodes, xdp") for n in counts if SIZE or n in always)
-    return [*(pytest.param((n, "tc"), id=f"{n} nodes") for n in counts), *by_xdp]
+    return [*(_kind(n) for n in counts), *(_kind(n, "xdp") for n in counts if SIZE or n in always)]
+
+
+def _kind(count: int, build: str = "tc") -> ParameterSet:
+    return pytest.param((count, build), id=f"{count} nodes" + ", xdp" * (build == "xdp"))
+
+
+def shared(kinds: Iterable[ParameterSet]) -> Callable[..., Iterator[Cell]]:
+    """A fixture: the cell of a file, of one kind after the other. `one_cell` is what conftest's `cell` restores for each test."""
+
+    @pytest.fixture(scope="module", params=[*kinds])
+    def one(request: pytest.FixtureRequest) -> Iterator[Cell]:
+        with cell(*request.param) as made:
+            yield made
+
+    return one
+
+
+def shared_alike(count: int, build: str = "tc") -> Callable[..., Iterator[Cell]]:
+    """As shared(), of one kind, also where `make faults` asks for more."""
+    return shared([_kind(count, build)])
 
 
 @contextmanager

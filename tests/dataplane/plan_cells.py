@@ -35,6 +35,7 @@ PLACES = {  # interface: (vni, address, subnet, checked, groups)
     OF_TWIN: (plan.TWIN, "10.7.1.60", 3, False, 0x64),
 }
 ADDRESS = {number: place[1] for number, place in PLACES.items()}
+BALANCER_IPV6 = "2001:db8:7:2::60"  # where a test says so
 OTHERS = (OF_TWIN,)  # a stranger's, and so is the set
 
 
@@ -63,6 +64,11 @@ def mapping_rows() -> dict[MappingKey, formats.Mapping]:
         )
         for n, (vni, address, subnet, checked, groups) in PLACES.items()
     }
+
+
+def balancer_ipv6() -> dict[MappingKey, formats.Mapping]:
+    rows = mapping_rows()
+    return {MappingKey(plan.VPC, address_bytes(BALANCER_IPV6)): rows[MappingKey(plan.VPC, address_bytes(ADDRESS[BALANCER]))]}
 
 
 def forwarder_rows() -> dict[formats.ForwarderKey, formats.Forwarder]:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.packet import Packet, Raw
@@ -36,10 +34,7 @@ PLACES = {(address, port) for address, port, _ in TARGETS}
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=cells.kinds(1, 2, 4))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(1, 2, 4))
 
 
 def ask(cell: Cell, content: Packet, source: str = CLIENT, to: str = BALANCER_ADDRESS, top: int = 0) -> Journey:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from rookery.dataplane.events import Event
 from rookery.dataplane.formats import (
     Allowance,
@@ -31,10 +29,7 @@ from tests.dataplane.plan_edge import SERVER
 CLIENT = "10.7.1.5"
 
 
-@pytest.fixture(scope="module", params=cells.kinds(1))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(1))
 
 
 @contextmanager

@@ -13,7 +13,16 @@ from scapy.layers.inet import ICMP, TCP, UDP
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.addresses import address_bytes
-from rookery.dataplane.formats import ChainStep, ChecksConfig, CheckWay, Direction, RowNumber, Step, Verdict
+from rookery.dataplane.formats import (
+    ChainStep,
+    ChecksConfig,
+    CheckWay,
+    Direction,
+    MappingKey,
+    RowNumber,
+    Step,
+    Verdict,
+)
 from rookery.dataplane.node import WhatIf
 from rookery.host.lines import line_of
 from rookery.hyperplane.check_ways import address_of, local_address, ports_of
@@ -34,19 +43,15 @@ FIRST = ports_of(CHECKER)[0]
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4))
 
 
 @pytest.fixture
-def cell(one_cell: Cell) -> Cell:
-    one_cell.restore()
-    for node in one_cell.nodes:
+def cell(cell: Cell) -> Cell:
+    for node in cell.nodes:
         node.real.configure_checks(ENTRANCE)
-        put_slot(one_cell, node.place, SLOT, TARGET)
-    return one_cell
+        put_slot(cell, node.place, SLOT, TARGET)
+    return cell
 
 
 def put_slot(cell: Cell, place: int, slot: int, target: str, interface: int = BALANCER) -> None:
@@ -276,3 +281,15 @@ def test_a_trace_tells_of_both_directions(cell: Cell) -> None:
     line = step_line(line_of(back_told[-1], host="node-3", names={}, boot=0.0), hosts={})
     assert line == f"given to the health check: {address_of(SLOT)} -> {local_address()}"
     assert back_told[-1].verdict == Verdict.CHECKED
+
+
+def test_nobody_is_checked_in_the_name_of_a_balancer_that_is_gone(cell: Cell) -> None:
+    """The node's own mappings say so, as hosts' do, before the cell's file does."""
+    node = cell.nodes[CHECKER].real
+    key = MappingKey(plan.VPC, address_bytes(BALANCER_ADDRESS))
+    row = node.mappings.get(key)
+    assert row is not None and check(cell, syn()).verdict is Verdict.SENT
+    for gone in (None, row._replace(interface=11)):  # its address may be another's at once
+        node.mappings.delete_many([key])
+        node.mappings.put_many({key: gone} if gone else {})
+        assert check(cell, syn()).verdict is Verdict.DROP_NO_ATTACHMENT

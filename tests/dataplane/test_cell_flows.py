@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,10 +27,7 @@ CLIENT, OTHER = "10.7.1.5", "10.7.1.8"
 PLACES = range(4)
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4))
 
 
 def out(cell: Cell, source: str = CLIENT, sport: int = 1111, top: int = 0, flags: str = "S") -> Journey:

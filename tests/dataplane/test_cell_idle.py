@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -26,20 +25,16 @@ PRESERVED = 80
 IDLE, UDP_IDLE = 60, 120  # seconds
 
 
-@pytest.fixture(scope="module", params=cells.kinds(1, 4))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(1, 4))
 
 
 @pytest.fixture
-def cell(one_cell: Cell) -> Cell:
+def cell(cell: Cell) -> Cell:
     """The listener's tcp.idle_timeout.seconds is 60."""
-    one_cell.restore()
     row = plan_cell.service(BALANCER, 6, PRESERVED)._replace(idle_seconds=IDLE)
-    for node in one_cell.nodes:
+    for node in cell.nodes:
         node.real.cell_services.put_many({plan_cell.service_key(BALANCER, 6, PRESERVED): row})
-    return one_cell
+    return cell
 
 
 def ask(cell: Cell, content: Packet) -> Journey:

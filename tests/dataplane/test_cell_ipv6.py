@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,10 +59,7 @@ FAMILIES = {PRESERVED: TARGETS, HIDDEN: TARGETS, PRESERVED_IPV6: TARGETS_IPV6, H
 POLICY = 77
 
 
-@pytest.fixture(scope="module", params=[*cells.kinds(4, always=(4,))])
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4, always=(4,)))
 
 
 def ask(cell: Cell, content: Packet, source: str = CLIENT, to: str = BALANCER_IPV6, top: int = 0, **fields: object) -> Journey:

@@ -7,7 +7,7 @@ no copies.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from scapy.layers.inet import TCP, UDP
@@ -36,16 +36,7 @@ ALL = range(4)
 LEASE = CellConstant.REST_SECONDS // 2
 
 
-@pytest.fixture(scope="module")
-def four() -> Iterator[Cell]:
-    with cells.cell(4) as made:
-        yield made
-
-
-@pytest.fixture
-def cell(four: Cell) -> Cell:
-    four.restore()
-    return four
+one_cell = cells.shared_alike(4)
 
 
 def segment(flags: str = "A", sport: int = 1111) -> Packet:

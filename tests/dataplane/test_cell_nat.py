@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -29,10 +28,7 @@ OWN = (NAT_ADDRESS, NAT_SECOND)
 SIZES = (1, 2, 4)
 
 
-@pytest.fixture(scope="module", params=cells.kinds(*SIZES, always=(4,)))
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(*SIZES, always=(4,)))
 
 
 def tcp(flags: str = "S", sport: int = 1111, dport: int = 443, **fields: object) -> Packet:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -46,10 +45,7 @@ THERE = beside(SERVER)
 ROUTER = "198.51.100.9"  # on the way outside
 
 
-@pytest.fixture(scope="module", params=[*cells.kinds(4, always=(4,))])
-def one_cell(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+one_cell = cells.shared(cells.kinds(4, always=(4,)))
 
 
 def tcp(flags: str = "S", sport: int = 1111, dport: int = 443, **fields: object) -> Packet:

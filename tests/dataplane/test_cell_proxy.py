@@ -1,20 +1,22 @@
 """The proxy protocol's header in front of a client's stream, at a cell of four nodes: every packet at another top.
 
-    client 11 (10.7.1.5, host A) -- cell, balancer 10.7.9.10:80 -- target 10.7.1.6:8001 (12, host B)
-           (2001:db8:7:1::5)            2001:db8:7:9::10
-    consumer 31 (10.6.1.5, host B, VPC 6) -- endpoint 10.6.1.50:443 --/                    tests/dataplane/plan_cell.py
+    client 11 (10.7.1.5, host A) -- cell, balancer 10.7.9.10 --------- target 10.7.1.6:8001 (12, host B), by :80 and :8080
+           (2001:db8:7:1::5)            2001:db8:7:9::10           +-- 2001:db8:7:1::6:8001, by :90 and :9090
+    consumer 31 (10.6.1.5, host B, VPC 6) -- endpoint 10.6.1.50:443 --+                    tests/dataplane/plan_cell.py
+             (2001:db8:6:1::5)               2001:db8:6:5::50, :444
 
 What arrives is read by tests/dataplane/proxy_header.py, and put together by a receiver of its own (tests/dataplane/stream.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet6 import ICMPv6DestUnreach
 from scapy.packet import Packet, Raw
 
 from rookery.dataplane.formats import DirectiveFlag, ServiceFlag, Step, Verdict
@@ -28,21 +30,58 @@ from tests.dataplane.plan_cell import (
     BALANCER_ADDRESS,
     BALANCER_IPV6,
     CONSUMER_IPV6,
-    ENDPOINT,
     ENDPOINT_ADDRESS,
     ENDPOINT_IPV6,
     TARGETS,
+    TARGETS_IPV6,
 )
 from tests.dataplane.proxy_header import LENGTH, Said, header, read
 from tests.dataplane.stream import AROUND, Receiver
 
 CLIENT, CONSUMER = "10.7.1.5", "10.6.1.5"
-TARGET, TARGET_PORT, _ = TARGETS[0]
 CLIENT_IPV6 = "2001:db8:7:1::5"
 SAID = Said(CLIENT, BALANCER_ADDRESS, 1111, 80)
-SAID_IPV6 = Said(CLIENT_IPV6, BALANCER_IPV6, 1111, 80)
 ISN, TARGETS_ISN = 5000, 900
-PRESERVED, HIDDEN = 80, 8080
+PRESERVED, HIDDEN, LINKED = 80, 8080, 443  # listeners
+PRESERVED_IPV6, HIDDEN_IPV6, LINKED_IPV6 = 90, 9090, 444  # ... with a target of IPv6
+TARGET_OF = {
+    **dict.fromkeys((PRESERVED, HIDDEN, LINKED), TARGETS[0]),
+    **dict.fromkeys((PRESERVED_IPV6, HIDDEN_IPV6, LINKED_IPV6), TARGETS_IPV6[0]),
+}
+
+
+class Way(NamedTuple):
+    source: str = CLIENT
+    to: str = BALANCER_ADDRESS
+    port: int = PRESERVED
+
+    @property
+    def said(self) -> Said:
+        endpoint = plan_cell.ENDPOINT_ID.decode() if self.to in (ENDPOINT_ADDRESS, ENDPOINT_IPV6) else ""
+        return Said(self.source, self.to, 1111, self.port, endpoint)
+
+    @property
+    def target(self) -> tuple[str, int]:
+        return TARGET_OF[self.port][:2]
+
+
+IPV6 = Way(CLIENT_IPV6, BALANCER_IPV6, PRESERVED_IPV6)
+FAMILIES = {
+    "IPv4": Way(),
+    "IPv6": IPV6,
+    "IPv6 to IPv4": Way(CLIENT_IPV6, BALANCER_IPV6, PRESERVED),
+    "IPv4 to IPv6": Way(port=PRESERVED_IPV6),
+}
+WAYS = {
+    **FAMILIES,
+    "hidden": Way(port=HIDDEN),
+    "IPv6, hidden": IPV6._replace(port=HIDDEN_IPV6),
+    "endpoint": Way(CONSUMER, ENDPOINT_ADDRESS, LINKED),
+    "endpoint, IPv6": Way(CONSUMER_IPV6, ENDPOINT_IPV6, LINKED_IPV6),
+    "endpoint, IPv6 to IPv4": Way(CONSUMER_IPV6, ENDPOINT_IPV6, LINKED),
+    "endpoint, IPv4 to IPv6": Way(CONSUMER, ENDPOINT_ADDRESS, LINKED_IPV6),
+}
+in_each_family = pytest.mark.parametrize("way", FAMILIES.values(), ids=FAMILIES)
 LARGE = b"data" * 350  # no packet of the internet's has room for it and the header
 # By AWS: of its own documentation's tools, and of a capture (elastic-load-balancing-tools, pires/go-proxyproto).
 OF_AWS = {
@@ -51,37 +90,35 @@ OF_AWS = {
 }
 
 
-@pytest.fixture(scope="module", params=cells.kinds(4))
-def made(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as four:
-        yield four
+one_cell = cells.shared(cells.kinds(4))
 
 
 def proxied(cell: Cell) -> None:
-    """Everything anew; all listeners speak it, and there is one target."""
+    """Everything anew; all listeners of TCP speak it, and there is one target of each family."""
     cell.restore()
     for node in cell.nodes:
-        for interface, port, flags in (
-            (BALANCER, PRESERVED, ServiceFlag.PRESERVE_CLIENT),
-            (BALANCER, HIDDEN, 0),
-            (ENDPOINT, 443, ServiceFlag.ENDPOINT),
-        ):
-            row = plan_cell.service(interface, 6, port)._replace(flags=flags | ServiceFlag.PROXY_PROTOCOL)
+        for interface, protocol, port in plan_cell.SERVICES:
+            if protocol != 6:
+                continue
+            row = plan_cell.service(interface, 6, port)
+            row = row._replace(flags=row.flags | ServiceFlag.PROXY_PROTOCOL)
             node.real.cell_services.put_many({plan_cell.service_key(interface, 6, port): row})
-            node.real.cell_choices.put_many({node.real.choices_row(0, row.number): plan_cell.choices(0)})
+            only = len(TARGETS) if row.flags & ServiceFlag.TO_IPV6 else 0
+            node.real.cell_choices.put_many({node.real.choices_row(0, row.number): plan_cell.choices(only)})
 
 
 @pytest.fixture
-def cell(made: Cell) -> Cell:
-    proxied(made)
-    return made
+def cell(one_cell: Cell) -> Cell:
+    proxied(one_cell)
+    return one_cell
 
 
 class Wire:
     """Between one client and its target: each packet takes the next top."""
 
-    def __init__(self, cell: Cell, isn: int = ISN, *, source: str = CLIENT, to: str = BALANCER_ADDRESS, port: int = PRESERVED, only: int | None = None):
-        self.cell, self.isn, self.source, self.to, self.port, self.only = cell, isn, source, to, port, only
+    def __init__(self, cell: Cell, isn: int = ISN, *, way: Way = FAMILIES["IPv4"], only: int | None = None):
+        self.cell, self.isn, self.way, self.only = cell, isn, way, only
+        self.source, self.to, self.port = way
         self._turns = 0
         self.seen: tuple[str, int] = ("", 0)  # by the target, of its client
 
@@ -97,7 +134,7 @@ class Wire:
     def send(self, offset: int, payload: bytes = b"", flags: str = "A", ack: int = TARGETS_ISN + 1, **more: object) -> Packet:
         went = self.journey(offset, payload, flags, ack, **more)
         assert went.verdict is Verdict.SENT
-        assert (went.packet.dst, went.packet.dport, went.host) == (TARGET, TARGET_PORT, str(plan.HOST_B))
+        assert (went.packet.dst, went.packet.dport, went.host) == (*self.way.target, str(plan.HOST_B))
         self.seen = (went.packet.src, went.packet.sport)
         return sound(went.packet)
 
@@ -107,9 +144,14 @@ class Wire:
     def answer(self, ack: int, flags: str = "A", payload: bytes = b"", **more: object) -> Journey:
         """From the target, in its own numbers."""
         address, port = self.seen
-        segment = TCP(sport=TARGET_PORT, dport=port, flags=flags, seq=TARGETS_ISN + ("S" not in flags), ack=ack % AROUND, **more)
-        led_to = BALANCER if address == self.source else 0
-        return self.cell.travel(to_top(ip(TARGET, address) / segment / Raw(payload), self._top(), led_to=led_to))
+        target, target_port = self.way.target
+        segment = TCP(sport=target_port, dport=port, flags=flags, seq=TARGETS_ISN + ("S" not in flags), ack=ack % AROUND, **more)
+        return self.cell.travel(to_top(ip(target, address) / segment / Raw(payload), self._top(), led_to=self.led_to))
+
+    @property
+    def led_to(self) -> int:
+        """What the target answers a client's own address goes to its balancer."""
+        return BALANCER if self.seen[0] == self.source else 0
 
     def heard(self, ack: int, flags: str = "A", payload: bytes = b"", **more: object) -> Packet:
         """By the client."""
@@ -143,25 +185,16 @@ def test_the_header_is_that_of_aws(said: Said, crc: str) -> None:
     assert header(said)[31:35].hex() == crc and read(header(said)) == said
 
 
-@pytest.mark.parametrize(
-    ("source", "to", "port", "said"),
-    [
-        (CLIENT, BALANCER_ADDRESS, PRESERVED, SAID),
-        (CLIENT, BALANCER_ADDRESS, HIDDEN, SAID._replace(destination_port=HIDDEN)),
-        (CONSUMER, ENDPOINT_ADDRESS, 443, Said(CONSUMER, ENDPOINT_ADDRESS, 1111, 443, plan_cell.ENDPOINT_ID.decode())),
-        (CLIENT_IPV6, BALANCER_IPV6, PRESERVED, SAID_IPV6),
-        (CONSUMER_IPV6, ENDPOINT_IPV6, 443, Said(CONSUMER_IPV6, ENDPOINT_IPV6, 1111, 443, plan_cell.ENDPOINT_ID.decode())),
-    ],
-    ids=("preserved", "hidden", "through an endpoint", "by IPv6", "through an endpoint, by IPv6"),
-)
-def test_what_ends_the_handshake_carries_the_header(cell: Cell, source: str, to: str, port: int, said: Said) -> None:
-    """T7-16, T8-03: of an endpoint the consumer's own address, and the endpoint's id."""
-    wire = Wire(cell, source=source, to=to, port=port)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_what_ends_the_handshake_carries_the_header(cell: Cell, way: Way) -> None:
+    """T7-16, T8-03: of an endpoint the consumer's own address, and the endpoint's id. In the client's family, whatever the target's is."""
+    wire = Wire(cell, way=way)
     assert wire.offset(wire.syn().seq) == -1 - LENGTH
     accepted = wire.heard(ISN - LENGTH + 1, "SA", options=[("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 8))])
     assert accepted.ack == ISN + 1
     got = wire.send(0, options=[("NOP", None), ("NOP", None), ("Timestamp", (9, 7))])
-    assert (wire.offset(got.seq), payload(got)) == (-LENGTH, header(said))
+    assert (wire.offset(got.seq), read(payload(got))) == (-LENGTH, way.said)
+    assert payload(got) == header(way.said)
     assert got[TCP].options == [("NOP", None), ("NOP", None), ("Timestamp", (9, 7))]
 
 
@@ -175,8 +208,9 @@ def test_without_it_nothing_is_shifted(cell: Cell) -> None:
     assert payload(wire.send(0)) == b""
 
 
-def test_data_keeps_its_place(cell: Cell) -> None:
-    wire = Wire(cell, only=1)
+@in_each_family
+def test_data_keeps_its_place(cell: Cell, way: Way) -> None:
+    wire = Wire(cell, way=way, only=1)
     wire.syn()
     wire.send(0)
     for offset in (0, 1, 1448, 1 << 20):
@@ -184,44 +218,49 @@ def test_data_keeps_its_place(cell: Cell) -> None:
         assert (wire.offset(got.seq), payload(got)) == (offset, b"data")
 
 
-@pytest.mark.parametrize("size", (1, 4, 511, 512, 1360))
-def test_data_that_ends_the_handshake_has_the_header_in_front(cell: Cell, size: int) -> None:
+@pytest.mark.parametrize(
+    ("way", "size"),
+    [*((FAMILIES["IPv4"], size) for size in (1, 4, 511, 512, 1360)), (IPV6, 1), (IPV6, 1340), (FAMILIES["IPv4 to IPv6"], 1340)],
+)
+def test_data_that_ends_the_handshake_has_the_header_in_front(cell: Cell, way: Way, size: int) -> None:
     """As often as it is sent: it may have been lost."""
-    wire = Wire(cell)
+    wire = Wire(cell, way=way)
     wire.syn()
     for flags in ("PA", "PA", "FPA"):
         got = wire.send(0, b"d" * size, flags)
-        assert (wire.offset(got.seq), payload(got), str(got[TCP].flags)) == (-LENGTH, header(SAID) + b"d" * size, flags)
+        assert (wire.offset(got.seq), payload(got), str(got[TCP].flags)) == (-LENGTH, header(way.said) + b"d" * size, flags)
 
 
-def test_data_that_leaves_no_room_for_the_header_goes_alone(cell: Cell) -> None:
-    wire = Wire(cell)
+@pytest.mark.parametrize(("way", "size"), [(FAMILIES["IPv4"], 1361), (IPV6, 1341), (FAMILIES["IPv4 to IPv6"], 1341)])
+def test_data_that_leaves_no_room_for_the_header_goes_alone(cell: Cell, way: Way, size: int) -> None:
+    wire = Wire(cell, way=way)
     wire.syn()
-    got = wire.send(0, LARGE, "PA")
-    assert (wire.offset(got.seq), payload(got)) == (0, LARGE)
+    got = wire.send(0, b"d" * size, "PA")
+    assert (wire.offset(got.seq), payload(got)) == (0, b"d" * size)
 
 
-def test_a_client_whose_checksum_is_wrong_gets_no_right_one(cell: Cell) -> None:
-    wire = Wire(cell)
+@in_each_family
+def test_a_client_whose_checksum_is_wrong_gets_no_right_one(cell: Cell, way: Way) -> None:
+    wire = Wire(cell, way=way)
     wire.syn()
     for content in (b"", b"data"):
         got = wire.journey(0, content, chksum=0xBAD).packet
-        assert payload(got) == header(SAID) + content
+        assert payload(got) == header(way.said) + content
         with pytest.raises(AssertionError):
             sound(got)
 
 
-@pytest.mark.parametrize("said", [SAID, SAID_IPV6], ids=("", "by IPv6"))
+@in_each_family
 @pytest.mark.parametrize("options", [[], [("NOP", None), ("NOP", None), ("Timestamp", (70, 33))]], ids=("", "timestamps"))
-def test_a_target_that_lacks_the_header_gets_it_from_the_node(cell: Cell, options: list[object], said: Said) -> None:
+def test_a_target_that_lacks_the_header_gets_it_from_the_node(cell: Cell, options: list[object], way: Way) -> None:
     """Its first segment had data in it, or the one with the header was lost: the target acknowledges nothing of what it got."""
-    wire = Wire(cell, only=1, source=said.source, to=said.destination)
+    wire = Wire(cell, only=1, way=way)
     wire.syn()
     wire.send(0, LARGE, "PA")
     went = wire.answer(ISN - LENGTH + 1, options=options)
     got = sound(went.packet)
-    assert (got.src, got.sport, got.dst, got.dport, went.host) == (*wire.seen, TARGET, TARGET_PORT, str(plan.HOST_B))
-    assert (wire.offset(got.seq), got.ack, payload(got)) == (-LENGTH, TARGETS_ISN + 1, header(said))
+    assert (got.src, got.sport, got.dst, got.dport, went.host) == (*wire.seen, *way.target, str(plan.HOST_B))
+    assert (wire.offset(got.seq), got.ack, payload(got)) == (-LENGTH, TARGETS_ISN + 1, header(way.said))
     assert [value for name, value in got[TCP].options if name == "Timestamp"] == ([(33, 70)] if options else [])
 
 
@@ -231,7 +270,7 @@ def test_a_target_that_goes_on_asking_is_heard_by_the_client(cell: Cell) -> None
     wire.syn()
     wire.send(0, LARGE, "PA")
     told = [wire.answer(ISN - LENGTH + 1).packet.dst for _ in range(8)]
-    assert told[0] == TARGET and CLIENT in told
+    assert told[0] == TARGETS[0][0] and CLIENT in told
     assert wire.heard(ISN - LENGTH + 1, "PA", b"x").ack == ISN + 1
 
 
@@ -251,9 +290,12 @@ def test_a_client_that_closes_at_once_says_the_header_first(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize(("acknowledged", "heard"), [(-LENGTH, 0), (-LENGTH + 1, 0), (-1, 0), (0, 0), (1, 1), (5000, 5000)])
-@pytest.mark.parametrize(("isn", "said"), [*((isn, SAID) for isn in (ISN, AROUND - 1, AROUND - 50, 0, 60)), (AROUND - 50, SAID_IPV6)])
-def test_a_client_never_hears_of_the_header(cell: Cell, isn: int, said: Said, acknowledged: int, heard: int) -> None:
-    wire = Wire(cell, isn=isn, source=said.source, to=said.destination)
+@pytest.mark.parametrize(
+    ("isn", "way"),
+    [*((isn, FAMILIES["IPv4"]) for isn in (ISN, AROUND - 1, AROUND - 50, 0, 60)), *((AROUND - 50, way) for way in FAMILIES.values())],
+)
+def test_a_client_never_hears_of_the_header(cell: Cell, isn: int, way: Way, acknowledged: int, heard: int) -> None:
+    wire = Wire(cell, isn=isn, way=way)
     wire.syn()
     told = wire.heard(isn + 1 + acknowledged, "PA", b"x", options=[("NOP", None), ("NOP", None), ("SAck", ((isn + 1 - LENGTH) % AROUND, (isn + 1) % AROUND))])
     assert wire.offset(told.ack) == heard
@@ -274,26 +316,30 @@ def test_a_refusal_of_the_target_reaches_its_client(cell: Cell) -> None:
     assert wire.heard(ISN - LENGTH + 1, "RA").ack == ISN + 1
 
 
+@in_each_family
 @pytest.mark.parametrize("quoted_bytes", (8, 20), ids=("shortly", "with its checksum"))
-@pytest.mark.parametrize(("flags", "offset", "told"), [("S", -1, ISN), ("A", 0, ISN + 1), ("PA", 40, ISN + 41)], ids=("SYN", "header", "data"))
-def test_an_error_about_a_segment_names_a_number_that_the_client_knows(cell: Cell, flags: str, offset: int, told: int, quoted_bytes: int) -> None:
-    wire = Wire(cell)
+@pytest.mark.parametrize("segment", [("S", -1, ISN), ("A", 0, ISN + 1), ("PA", 40, ISN + 41)], ids=("SYN", "header", "data"))
+def test_an_error_about_a_segment_names_a_number_that_the_client_knows(cell: Cell, way: Way, segment: tuple[str, int, int], quoted_bytes: int) -> None:
+    (flags, offset, told), wire = segment, Wire(cell, way=way)
     if flags != "S":
         wire.syn()
     sent = wire.send(offset, b"data" if flags == "PA" else b"", flags, ack=0 if flags == "S" else 1)
-    about = bytes(sent)[: 20 + quoted_bytes]
-    went = cell.travel(to_top(ip(TARGET, sent.src) / ICMP(type=3, code=1) / Raw(about), led_to=BALANCER))
-    error = went.packet
-    assert error.dst == CLIENT and int.from_bytes(bytes(error[ICMP].payload)[24:28], "big") == told
-    again = error.copy()
-    del again[ICMP].chksum
-    assert IP(bytes(again))[ICMP].chksum == error[ICMP].chksum
+    about = bytes(sent)[: len(sent) - len(sent.payload) + quoted_bytes]
+    error = ICMPv6DestUnreach(code=3) if ":" in sent.src else ICMP(type=3, code=1)
+    got = cell.travel(to_top(ip(sent.dst, sent.src) / error / Raw(about), led_to=wire.led_to)).packet
+    quoted = bytes(got)[48 + 40 :] if ":" in got.src else bytes(got)[28 + 20 :]  # behind an IP header and the error's, and another one
+    assert got.dst == way.source and int.from_bytes(quoted[4:8], "big") == told
+    assert quoted[:4] == b"".join(port.to_bytes(2, "big") for port in (1111, way.port))
+    again = got.copy()
+    del again.payload.fields["cksum" if ":" in got.src else "chksum"]
+    assert bytes(again) == bytes(got)
 
 
+@in_each_family
 @pytest.mark.parametrize("garbage", (b"", b"\0"))
-def test_who_asks_whether_the_target_is_there_brings_nothing_into_the_header(cell: Cell, garbage: bytes) -> None:
+def test_who_asks_whether_the_target_is_there_brings_nothing_into_the_header(cell: Cell, way: Way, garbage: bytes) -> None:
     """A keepalive, before any data."""
-    wire = Wire(cell)
+    wire = Wire(cell, way=way)
     wire.syn()
     got = wire.send(-1, garbage)
     assert (wire.offset(got.seq), payload(got)) == (-1 - LENGTH, garbage)
@@ -309,10 +355,11 @@ FORGED = [
 ]
 
 
+@in_each_family
 @pytest.mark.parametrize(("flags", "offset", "content"), FORGED)
-def test_a_client_cannot_write_the_header_itself(cell: Cell, flags: str, offset: int, content: bytes) -> None:
+def test_a_client_cannot_write_the_header_itself(cell: Cell, way: Way, flags: str, offset: int, content: bytes) -> None:
     """Not even after it has said that it is far beyond: trackers know from the target how far it is."""
-    wire = Wire(cell)
+    wire = Wire(cell, way=way)
     wire.syn()
     for _ in range(2):
         assert wire.journey(offset, content, flags).verdict is Verdict.DROP_PROXY_PROTOCOL
@@ -358,7 +405,7 @@ def test_a_what_if_tells_of_the_header_and_leaves_nothing(cell: Cell) -> None:
     segment = ip(CLIENT, BALANCER_ADDRESS) / TCP(sport=1111, dport=PRESERVED, flags="A", seq=ISN + 1, ack=TARGETS_ISN + 9)
     events = {event.step: event for node in cell.what_if(to_top(segment, 0)) for event in node.events}
     words = step_line(line_of(events[Step.HEADER_SENT], host="node-0", names={}, boot=0.0), hosts={})
-    assert f"header goes to {TARGET}" in words
+    assert f"header goes to {TARGETS[0][0]}" in words
     assert payload(wire.send(0)) == header(SAID)
 
 
@@ -367,12 +414,12 @@ MOVES = st.lists(st.tuples(st.sampled_from(("segment", "bare", "syn", "ask", "ke
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans(), said=st.sampled_from([SAID, SAID_IPV6]))
+@given(sizes=SEGMENTS, moves=MOVES, isn=st.one_of(st.integers(0, AROUND - 1), st.integers(AROUND - 600, AROUND - 1), st.integers(0, 200)), finned=st.booleans(), way=st.sampled_from([*FAMILIES.values()]))
 def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: C901, PLR0917 - a move a branch
-   made: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool, said: Said) -> None:
+   one_cell: Cell, sizes: list[int], moves: list[tuple[str, int, bool]], isn: int, finned: bool, way: Way) -> None:
     """Segments in any order, twice, and lost; every acknowledgement that reaches the client is true."""
-    proxied(made)
-    wire, target = Wire(made, isn=isn, source=said.source, to=said.destination), Receiver()
+    proxied(one_cell)
+    wire, target = Wire(one_cell, isn=isn, way=way), Receiver()
     data = bytes(n % 251 for n in range(sum(sizes)))
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
     acknowledged, ending = 0, False
@@ -385,7 +432,7 @@ def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: 
         if target.isn is None:
             return
         went = wire.answer(target.acknowledges)
-        if went.packet.dst == TARGET:
+        if went.packet.dst == way.target[0]:
             arrive(sound(went.packet))
             return
         acknowledged = wire.offset(sound(went.packet).ack)
@@ -415,4 +462,4 @@ def test_whatever_happens_on_the_way_the_target_reads_header_and_data(  # noqa: 
     while acknowledged < len(data) + finned:  # as TCP does
         arrive(segment(max(n for n in range(len(sizes)) if starts[n] <= acknowledged)))
         ask()
-    assert target.stream == header(said) + data and target.ended == finned
+    assert target.stream == header(way.said) + data and target.ended == finned

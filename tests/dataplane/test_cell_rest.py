@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from scapy.layers.inet import ICMP, TCP, UDP
@@ -39,18 +38,14 @@ QUIET = 100  # seconds that flows rest here
 IDLE = CellConstant.NAT_IDLE_SECONDS
 
 
-@pytest.fixture(scope="module")
-def four() -> Iterator[Cell]:
-    with cells.cell(4) as made:
-        yield made
+one_cell = cells.shared_alike(4)
 
 
 @pytest.fixture
-def cell(four: Cell) -> Cell:
-    four.restore()
-    for node in four.nodes:
+def cell(cell: Cell) -> Cell:
+    for node in cell.nodes:
         node.real.send_copies(QUEUE)
-    return four
+    return cell
 
 
 def segment(flags: str = "S", sport: int = 1111) -> Packet:

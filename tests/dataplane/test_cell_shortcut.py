@@ -54,10 +54,7 @@ class Flow:
         return self.send(TCP(sport=self.ports[0], dport=self.ports[1], flags=flags, **fields) / Raw(b"penguins"), ttl)
 
 
-@pytest.fixture(scope="module", params=cells.kinds(1, always=(1,)))
-def alone(request: pytest.FixtureRequest) -> Iterator[Cell]:
-    with cells.cell(*request.param) as made:
-        yield made
+alone = cells.shared(cells.kinds(1, always=(1,)))
 
 
 @pytest.fixture

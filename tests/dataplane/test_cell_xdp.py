@@ -8,8 +8,6 @@ left off, as on a device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from pyroute2 import IPRoute
 from scapy.layers.inet import ICMP, TCP, UDP, IPerror
@@ -34,16 +32,7 @@ CLIENT, OTHER = "10.7.1.5", "10.7.1.8"
 PRESERVED, HIDDEN = 80, 8080
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[Cell]:
-    with cells.cell(4, "xdp") as four:
-        yield four
-
-
-@pytest.fixture
-def cell(made: Cell) -> Cell:
-    made.restore()
-    return made
+one_cell = cells.shared_alike(4, "xdp")
 
 
 def tcp(flags: str = "S", sport: int = 1111, dport: int = 443, **fields: object) -> Packet:

@@ -73,11 +73,11 @@ class Built:
     answers_tell_an_end: bool = True  # ... that K's keepers, or who decided, missed: its client begins anew by what is over
     copies_tell_an_end: bool = True
     newcomers_ask_before_they_begin: bool = True  # and so does who saw one come: a SYN may come again
-    tops_name_what_is_over: bool = True  # a top that saw the end, when its client begins anew
-    the_latest_is_over: bool = True  # of what a top says and what a keeper knows
+    the_latest_is_over: bool = True  # of what who asks says and what a keeper knows
+    a_port_that_closed_rests: bool = True  # though its decider gives it up
     who_was_cut_off_knows_that_it_came: bool = True
-    # Not built: a port rests where who gives it up knows that its connection has ended (0043), and what would mend most of the histories that still break (0040).
-    a_port_given_up_rests: bool = False
+    # Not built: a top that saw the end names it when its client begins anew (0042), and what would mend most of the histories that still break (0040).
+    tops_name_what_is_over: bool = False
     own_decisions_are_checked_again: bool = False  # until a heartbeat says them; else: the later of two takes a port
     what_is_used_gives_no_way: bool = False  # answers' rows: to a later decision, while a top may believe them
 
@@ -333,7 +333,7 @@ class Chain:
             del node.trackers[key]
 
     def rests(self, key: Key, directive: Directive) -> bool:
-        return self.built.a_port_given_up_rests and isinstance(key, Back) and directive.closing
+        return self.built.a_port_that_closed_rests and isinstance(key, Back) and directive.closing
 
     def refresh(self, packet: Packet, row: Row) -> Directive:
         assert row.directive is not None

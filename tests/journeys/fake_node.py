@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet
 
 from tests.dataplane import plan_cells
@@ -18,7 +19,8 @@ class FakeNode:
     def __init__(self, wire: bytes):
         self.address = IPv4Address(IP(wire[14:34]).dst)
         self.claim: RookeryGeneve = claim_of(wire)
-        self.packet = IP(packet_in(wire))
+        inner = packet_in(wire)
+        self.packet = IPv6(inner) if inner[0] >> 4 == 6 else IP(inner)
         assert self.address in (plan_cells.NODE_1, plan_cells.NODE_2)
 
     def emit(self, attachment: int, to: IPv4Address, **changed: object) -> bytes:
@@ -29,5 +31,6 @@ class FakeNode:
         packet = self.packet.copy()
         for name, value in changed.items():
             setattr(packet if name in ("src", "dst") else packet.payload, name, value)
-        del packet.chksum, packet.payload.chksum
-        return IP(bytes(packet))
+        packet.fields.pop("chksum", None)
+        del packet.payload.chksum
+        return packet.__class__(bytes(packet))

@@ -1,6 +1,7 @@
 """From an instance to a node of a cell, and on to another instance or outside: bytes that leave one go into the next.
 
     11 (10.7.1.5) -- [host A] --+-- node (rewritten by the test) --+-- [host B] -- 13 (10.7.2.7), a target of the balancer 10.7.2.60
+       (2001:db8:7:1::5)                                           |                   (2001:db8:7:2::7)                   2001:db8:7:2::60
                                                                    +-- [edge 1] -- server 192.0.2.80, sees the NAT gateway as 203.0.113.61
 """
 
@@ -24,12 +25,15 @@ from tests.dataplane.edges import HOME, Region
 from tests.dataplane.gated import DROPPED
 from tests.dataplane.packets import IP, ROUTER, mac_text
 from tests.dataplane.packets_edge import claim_of, ip
-from tests.dataplane.plan_cells import ADDRESS, BALANCER, NAT, NAT_PUBLIC
+from tests.dataplane.plan_cells import ADDRESS, BALANCER, BALANCER_IPV6, NAT, NAT_PUBLIC
 from tests.dataplane.plan_edge import SERVER
 from tests.journeys.fake_node import FakeNode
 
 CLIENT, TARGET, FRONT, NATTED = "10.7.1.5", "10.7.2.7", ADDRESS[BALANCER], ADDRESS[NAT]
 LISTENS, SERVES, CHOSEN = 443, 8080, 20001
+CLIENT_IPV6, TARGET_IPV6, OUTSIDE_IPV6 = plan_ipv6.address(11), plan_ipv6.address(13), "2620:fe::9"
+FAMILIES = {"IPv4": (CLIENT, FRONT, TARGET), "IPv6": (CLIENT_IPV6, BALANCER_IPV6, TARGET_IPV6)}
+in_each_family = pytest.mark.parametrize(("client", "front", "target"), FAMILIES.values(), ids=FAMILIES)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +48,10 @@ def celled(two_hosts: Region) -> Region:
     two_hosts.restore()
     for host in two_hosts.hosts.values():
         plan_cells.fill(host)
+        host.mappings.put_many(plan_cells.balancer_ipv6())
         host.routes.put_many(plan_edge.default_route(1, RouteKind.INTERFACE, target=NAT))
     plan_cells.fill_edge(two_hosts.edge.real)
+    two_hosts.edge.real.mappings.put_many(plan_cells.balancer_ipv6())
     return two_hosts
 
 
@@ -70,23 +76,39 @@ def tcp(sport: int, dport: int, flags: str = "S") -> Packet:
     return TCP(sport=sport, dport=dport, flags=flags)
 
 
-def test_a_connection_through_a_balancer_that_keeps_its_clients_address(celled: Region) -> None:
-    asked = to_node(celled, 11, ip(CLIENT, FRONT) / tcp(1111, LISTENS))
-    came = take_in(celled, asked.emit(BALANCER, plan.HOST_B, dst=TARGET, dport=SERVES))
-    assert came == handed_over(13, ip(CLIENT, TARGET) / tcp(1111, SERVES), mac_text(BALANCER))
+@in_each_family
+def test_a_connection_through_a_balancer_that_keeps_its_clients_address(celled: Region, client: str, front: str, target: str) -> None:
+    asked = to_node(celled, 11, ip(client, front) / tcp(1111, LISTENS))
+    came = take_in(celled, asked.emit(BALANCER, plan.HOST_B, dst=target, dport=SERVES))
+    assert came == handed_over(13, ip(client, target) / tcp(1111, SERVES), mac_text(BALANCER))
 
-    answered = to_node(celled, 13, ip(TARGET, CLIENT) / tcp(SERVES, 1111, "SA"))
+    answered = to_node(celled, 13, ip(target, client) / tcp(SERVES, 1111, "SA"))
     assert (answered.claim.target, answered.claim.interface) == (BALANCER, 13)
-    back = answered.emit(BALANCER, plan.HOST_A, src=FRONT, sport=LISTENS)
-    assert take_in(celled, back) == handed_over(11, ip(FRONT, CLIENT) / tcp(LISTENS, 1111, "SA"))
+    back = answered.emit(BALANCER, plan.HOST_A, src=front, sport=LISTENS)
+    assert take_in(celled, back) == handed_over(11, ip(front, client) / tcp(LISTENS, 1111, "SA"))
 
 
-def test_a_connection_through_a_balancer_in_its_own_name(celled: Region) -> None:
-    asked = to_node(celled, 11, ip(CLIENT, FRONT) / tcp(1111, LISTENS))
-    came = take_in(celled, asked.emit(BALANCER, plan.HOST_B, src=FRONT, sport=CHOSEN, dst=TARGET, dport=SERVES))
-    assert came == handed_over(13, ip(FRONT, TARGET) / tcp(CHOSEN, SERVES), mac_text(BALANCER))
-    answered = to_node(celled, 13, ip(TARGET, FRONT) / tcp(SERVES, CHOSEN, "SA"))
+@in_each_family
+def test_a_connection_through_a_balancer_in_its_own_name(celled: Region, client: str, front: str, target: str) -> None:
+    asked = to_node(celled, 11, ip(client, front) / tcp(1111, LISTENS))
+    came = take_in(celled, asked.emit(BALANCER, plan.HOST_B, src=front, sport=CHOSEN, dst=target, dport=SERVES))
+    assert came == handed_over(13, ip(front, target) / tcp(CHOSEN, SERVES), mac_text(BALANCER))
+    answered = to_node(celled, 13, ip(target, front) / tcp(SERVES, CHOSEN, "SA"))
     assert answered.claim.target == 0  # it is the destination
+
+
+def test_a_client_of_ipv6_from_outside_reaches_a_target_that_has_no_way_out(celled: Region) -> None:
+    """Nothing is translated at the edge: the balancer's address is the world's."""
+    celled.hosts[HOME[13]].routes.delete_many(plan_edge.default_route(1, RouteKind.INTERNET, ipv6=True))
+    inward = celled.edge.inward(ip(OUTSIDE_IPV6, BALANCER_IPV6) / tcp(5555, LISTENS))
+    assert inward.verdict is Verdict.SENT
+    came = take_in(celled, FakeNode(inward.frame).emit(BALANCER, plan.HOST_B, dst=TARGET_IPV6, dport=SERVES))
+    assert came == handed_over(13, ip(OUTSIDE_IPV6, TARGET_IPV6) / tcp(5555, SERVES), mac_text(BALANCER))
+    answered = to_node(celled, 13, ip(TARGET_IPV6, OUTSIDE_IPV6) / tcp(SERVES, 5555, "SA"))
+    assert (answered.claim.target, answered.claim.interface) == (BALANCER, 13)
+    out = celled.edge.outward(answered.emit(BALANCER, plan_edge.EDGE_1, src=BALANCER_IPV6, sport=LISTENS))
+    assert out.frame[14:] == bytes(ip(BALANCER_IPV6, OUTSIDE_IPV6) / tcp(LISTENS, 5555, "SA"))
+    assert celled.leave(13, ip(TARGET_IPV6, OUTSIDE_IPV6) / tcp(SERVES, 5556, "SA")).verdict is Verdict.DROP_NO_ROUTE
 
 
 def test_a_client_from_outside_reaches_a_target_that_has_no_way_out(celled: Region) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from rookery.mapping import authority
 from rookery.mapping.authority import issue, make_authority
 from rookery.mapping.certificates import HOST, MAPPING, CertificateError, client_context
 from rookery.mapping.protocol import Hello
-from rookery.model.keys import host_key
+from rookery.model.codec import encode
+from rookery.model.keys import host_key, revocation_key
+from rookery.model.objects import Revocation
 from rookery.testing.mapping_world import FakeAgent, MappingWorld, host_config
 from rookery.testing.things import hosts, launch, rows
 from tests.mapping.scene import has_intent, raw_host
@@ -52,6 +56,44 @@ def test_a_host_that_is_taken_away_is_cut_and_not_let_in_again(play):
         with pytest.raises(Exception, match="403"):
             async with raw_host(world, "host-1"):
                 pass
+
+    play(scene)
+
+
+def test_a_key_of_a_host_that_left_opens_nothing_to_who_comes_under_its_name(play, monkeypatch):
+    async def scene(world: MappingWorld) -> None:
+        now = authority._now()
+        monkeypatch.setattr(authority, "_now", lambda: now - datetime.timedelta(seconds=2))
+        old = client_context(issue(world.certificates, HOST, "host-1"))
+        monkeypatch.undo()
+        async with connect(f"wss://127.0.0.1:{world.port}/", ssl=old, proxy=None) as connection:
+            await connection.send(msgspec.msgpack.encode(Hello()))
+            await connection.recv()
+            await world.store.txn([], {revocation_key("host-1"): encode(Revocation(before=int(now.timestamp())))})
+            await asyncio.wait_for(connection.wait_closed(), 5)
+        with pytest.raises(Exception, match="403"):
+            async with connect(f"wss://127.0.0.1:{world.port}/", ssl=old, proxy=None):
+                pass
+        async with raw_host(world, "host-1") as connection:
+            await connection.send(msgspec.msgpack.encode(Hello()))
+            assert await connection.recv()
+
+    play(scene)
+
+
+def test_what_was_revoked_while_the_service_was_dead_is_and_what_nobody_can_read_lets_nobody_in(play):
+    async def scene(world: MappingWorld) -> None:
+        await world.stop()
+        revoked = {"host-1": encode(Revocation(before=1 << 40)), "host-2": b"\xc1"}
+        await world.store.txn([], {revocation_key(name): value for name, value in revoked.items()})
+        await world.start()
+        for host in revoked:
+            with pytest.raises(Exception, match="403"):
+                async with raw_host(world, host):
+                    pass
+        async with raw_host(world, "host-3") as connection:
+            await connection.send(msgspec.msgpack.encode(Hello()))
+            assert await connection.recv()
 
     play(scene)
 

@@ -17,8 +17,12 @@ from traffic import PORT, data, told  # noqa: E402
 PART = 500_000  # of an echo, which is told
 
 
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def _accept(address: str) -> socket.socket:
-    with socket.create_server((address, PORT)) as listener:
+    with socket.create_server((address, PORT), family=_family(address)) as listener:
         listener.settimeout(10)
         print("ready", flush=True)
         connection, _ = listener.accept()
@@ -48,7 +52,7 @@ def greet(address: str, size: str) -> None:
 
 
 def _connect(address: str, port: str, *options: str) -> socket.socket:
-    here = socket.socket()
+    here = socket.socket(_family(address))
     here.settimeout(10)
     if "at once" in options:  # what ends the handshake has data in it already
         here.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
@@ -60,7 +64,7 @@ def echo(address: str, port: str, size: str, *options: str) -> None:
     """Both ways at once. Says after each part that it goes on; what is asked to be slow waits for a line then."""
     content, received = data(int(size)), bytearray()
     with _connect(address, port, *options) as here:
-        print("connected", *here.getsockname(), flush=True)
+        print("connected", *here.getsockname()[:2], flush=True)
         sender = threading.Thread(target=_send, args=(here, content, "slowly" in options))
         sender.start()
         while part := here.recv(1 << 16):

@@ -83,7 +83,7 @@ def test_the_program_that_lets_in_what_was_cut_is_missed_and_attached_again(worl
     assert inside(node.namespace, hold) == 0
     inside(node.namespace, partial(node.real.detach, LOOPBACK))
     assert inside(node.namespace, hold) == 1
-    assert inside(node.namespace, partial(node.real.attached_program, LOOPBACK)) == node.real.program_id("hyperplane_cut")
+    assert inside(node.namespace, partial(node.real.runs, "hyperplane_cut", LOOPBACK))
     assert inside(node.namespace, hold) == 0
 
 

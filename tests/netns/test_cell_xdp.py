@@ -7,15 +7,19 @@ faults` asks for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
+from rookery.dataplane import syscall
 from rookery.dataplane.errors import DataplaneError
 from rookery.dataplane.formats import Verdict
+from rookery.dataplane.pins import open_pinned
 from tests.dataplane.cell_world import CellWorld, NodeSpace, cell_world
 from tests.dataplane.edge_world import traffic
-from tests.dataplane.namespaces import heard, listening, ping, run
+from tests.dataplane.namespaces import heard, inside, listening, ping, run
 from tests.dataplane.plan_edge import SERVER
 from tests.waiting import until
 
@@ -55,7 +59,7 @@ def test_each_node_runs_xdp_with_tc_behind_it(world: CellWorld) -> None:
     for node in world.nodes:
         assert node.real.attach_mode == "xdp"
         assert runs_xdp(node)
-        assert node.real.attached_program(node.substrate) == node.real.program_id("hyperplane")
+        assert node.real.runs("hyperplane", node.substrate)
 
 
 def test_echoes_are_answered_and_so_are_the_gateways_own_errors(world: CellWorld) -> None:
@@ -77,7 +81,7 @@ def test_heartbeats_go_on(world: CellWorld) -> None:
 def test_an_agent_sees_that_one_of_both_is_gone(world: CellWorld, lost: str) -> None:
     node = world.nodes[3]
     (node.pins / "links" / lost.format(node.substrate)).unlink()
-    assert node.real.attached_program(node.substrate) != node.real.program_id("hyperplane")
+    assert not node.real.runs("hyperplane", node.substrate)
     until(lambda: runs_xdp(node) == ("xdp" not in lost), "the kernel lets go a moment later")
 
     def attached() -> bool:
@@ -88,7 +92,21 @@ def test_an_agent_sees_that_one_of_both_is_gone(world: CellWorld, lost: str) -> 
         return True
 
     until(attached, "both are there again")
-    assert node.real.attached_program(node.substrate) == node.real.program_id("hyperplane")
+    assert node.real.runs("hyperplane", node.substrate)
+
+
+def test_an_agent_sees_that_tc_runs_another_program_behind_xdp(world: CellWorld) -> None:
+    """As an earlier agent's is."""
+    node = world.nodes[3]
+    hold = partial(node.real.attach_substrate, node.substrate)
+    assert inside(node.namespace, hold) == 0
+    link = open_pinned(node.pins / "links" / str(node.substrate))
+    assert link is not None
+    syscall.update_link(link, node.real.program_fd("hyperplane_checks"))
+    os.close(link)
+    assert runs_xdp(node) and not node.real.runs("hyperplane", node.substrate)
+    assert inside(node.namespace, hold) == 1
+    assert node.real.runs("hyperplane", node.substrate)
 
 
 def test_a_node_whose_next_agent_wants_no_xdp_has_none_left(world: CellWorld) -> None:
@@ -96,7 +114,7 @@ def test_a_node_whose_next_agent_wants_no_xdp_has_none_left(world: CellWorld) ->
     node.real.use_attach_mode("tcx")
     node.attach()
     until(lambda: not runs_xdp(node), "the kernel lets go a moment later")
-    assert node.real.attached_program(node.substrate) == node.real.program_id("hyperplane")
+    assert node.real.runs("hyperplane", node.substrate)
     node.real.use_attach_mode("xdp")
     node.attach()
     assert runs_xdp(node)

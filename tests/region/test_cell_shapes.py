@@ -27,7 +27,7 @@ from rookery.model.objects import (
     Shard,
     TargetHealth,
 )
-from rookery.region import cell_fleet, cells, settings, start
+from rookery.region import cell_fleet, cells, departed, settings, start
 from rookery.region.directory import Directory
 from rookery.region.errors import Ambiguous, CannotStart, DifferentRegion, NotFound
 from rookery.region.layout import SUBSTRATE, Layout
@@ -185,3 +185,14 @@ def test_what_a_cell_serves_is_named_with_its_owner(monkeypatch):
     monkeypatch.setattr(cell_fleet.directory, "read", lambda _: Directory([gateway, *fronts], []))
     found = [cell_fleet._served(shape(), name) for name in ("cell-1", "cell-2", "cell-3")]
     assert found == [["nat-1 (out) of 123456789012"], ["nat-2 of 123456789012"], []]
+
+
+def test_what_is_left_of_nodes_is_told_with_what_takes_it_away(monkeypatch):
+    """Hosts and edges are none, and who stays has not left."""
+    there = ["node-1", "node-3", "cell-2-node-1", "host-9", "edge-9", "substrate", "i-0123456789abcdef0"]
+    monkeypatch.setattr(departed, "_names", lambda _plan: there)
+    left = Settings(name="nowhere", nodes=2)
+    assert departed.found(left) == {"cell-1": {"node-3"}, "cell-2": {"cell-2-node-1"}}
+    words = departed.in_words(left)
+    assert words["cell-1"].startswith("node-3 left the region") and "cell scale 2 --cell cell-1 --name nowhere" in words["cell-1"]
+    assert words["cell-2"].startswith("cell-2-node-1 left the region") and "cell remove cell-2 --name nowhere" in words["cell-2"]

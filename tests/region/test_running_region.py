@@ -41,6 +41,19 @@ def test_up_on_a_running_region_does_nothing_and_says_so(region):
     assert done.returncode == 0
     assert "already running" in done.stderr.decode()
     assert [part["pid"] for part in region.asked("status")["parts"]] == [part["pid"] for part in before]
+    assert "another build" not in done.stderr.decode()
+
+
+def test_up_on_a_region_of_another_build_says_what_changes_it(region):
+    note = Layout(region.name).run / "build"
+    mine = note.read_text()
+    try:
+        note.write_text("of yesterday")
+        said = region.rookery("up").stderr.decode()
+    finally:
+        note.write_text(mine)
+    assert "another build, and goes on with that one's programs and substrate" in said
+    assert f"rookery down --keep-data --name {region.name}, then up" in said
 
 
 def test_up_with_another_shape_is_refused_while_it_runs(region):

@@ -8,23 +8,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from rookery.host.instances.namespace import named
 from rookery.hyperplane.object_store import file_key
-from rookery.region import cells, flows, namespaces
+from rookery.mapping.certificates import CLOCK_SKEW, HOST, identity_of
+from rookery.model.codec import decode
+from rookery.model.keys import revocation_key
+from rookery.model.objects import Revocation
+from rookery.region import cells, flows, namespaces, owned
 from rookery.region.errors import NotFound
 from rookery.region.inside import entering
-from rookery.region.layout import PAGE_ADDRESSES, Layout
+from rookery.region.layout import CHECKOUT, PAGE_ADDRESSES, Layout
 from rookery.region.parts import CONTROLLER
+from rookery.region.processes import arguments
 from rookery.region.status import live_generation
 from rookery.region.supervisor import read_records
+from rookery.store.sqlite import opened
 from rookery.trace.journey import travel
 from rookery.trace.packet import Probe
 from tests.conftest import RunningRegion
@@ -35,6 +44,15 @@ pytestmark = pytest.mark.real_packets
 PAGE = PAGE_ADDRESSES[0]
 WAIT = {"Delay": 0.2, "MaxAttempts": 200}
 FIRST, SECOND = ("node-1",), ("cell-2-node-1",)
+KILLED = """
+import os, signal, sys
+from rookery.region import cells, namespaces, scale, settings, supervisor
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+setattr({"cells": cells, "namespaces": namespaces, "scale": scale, "settings": settings, "supervisor": supervisor}[sys.argv[1]], sys.argv[2], die)
+from rookery.region.cell_fleet import remove
+remove(sys.argv[3], "cell-2", lambda _: None)
+"""
+STEPS = ["settings write", "scale prepare", "supervisor launch", "namespaces remove", "cells forget_cell"]  # what it would do next
 
 
 class Stage:
@@ -74,8 +92,16 @@ class Stage:
         self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[made["NatGatewayId"]], WaiterConfig=WAIT)
 
     def delete_nat(self, side: str) -> None:
-        self.ec2.delete_nat_gateway(NatGatewayId=self.nat[side])
-        self.ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[self.nat[side]], WaiterConfig=WAIT)
+        self.delete(self.nat[side])
+
+    def make_private(self) -> str:
+        made = self.ec2.create_nat_gateway(SubnetId=self.outer, ConnectivityType="private")["NatGateway"]["NatGatewayId"]
+        self.ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[made], WaiterConfig=WAIT)
+        return made
+
+    def delete(self, gateway: str) -> None:
+        self.ec2.delete_nat_gateway(NatGatewayId=gateway)
+        self.ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[gateway], WaiterConfig=WAIT)
 
     def launch(self, subnet: str, address: str) -> str:
         image = self.ec2.describe_images()["Images"][0]["ImageId"]
@@ -145,6 +171,7 @@ def test_a_flow_and_a_trace_name_the_cell(stage: Stage):
 
 
 def test_a_cell_that_dies_takes_nothing_of_the_other_with_it(stage: Stage):
+    spare = [stage.make_private() for _ in range(2)]  # the second one at the second cell
     before, epoch = stage.pids(*FIRST, CONTROLLER), stage.cells()["cell-1"].epoch
     ping = ["ping", "-n", "-q", "-c", "200", "-i", "0.02", "-W", "2", PAGE]
     enter, environment = entering(stage.region.name, stage.instances["left"], ping)
@@ -157,13 +184,18 @@ def test_a_cell_that_dies_takes_nothing_of_the_other_with_it(stage: Stage):
         until(lambda: all(stage.problems("cell-2")), "the second cell is known to be dead", 30)
         assert not any(stage.problems("cell-1"))
         assert stage.cells()["cell-1"].epoch > epoch + 1
+        assert stage.cells()["cell-2"].attachments == 2
+        stage.delete(spare[1])
+        until(lambda: stage.cells()["cell-2"].attachments == 1, "its file is without what is gone")
+        without = stage.cells()["cell-2"].epoch
         for _ in range(2):
             stage.ec2.create_nat_gateway(SubnetId=stage.outer, ConnectivityType="private")
-        until(lambda: stage.cells()["cell-1"].attachments == 3, "what is new goes to the first, though the other has fewer")
+        until(lambda: stage.cells()["cell-1"].attachments == 4, "what is new goes to the first, though the other has fewer")
         assert stage.pids(*FIRST, CONTROLLER) == before
     finally:
         stage.go_on(*SECOND)
     until(lambda: stage.told("right") == stage.expected("right"), "the second cell is back", 30)
+    until(lambda: all(node.report and node.report.epoch >= without for node in stage.cells()["cell-2"].nodes), "and works by that file")
 
 
 def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
@@ -174,6 +206,7 @@ def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
     assert not stage.cells()["cell-2"].closed
     assert stage.told("right") == stage.expected("right")
     stage.delete_nat("right")
+    copied = certificate(stage.plan, *SECOND)
     done = stage.region.rookery("cell", "remove", "cell-2", timeout=60)
     assert (done.returncode, done.stdout) == (0, b"cell-2 is gone\n"), done.stderr.decode()
     assert list(stage.cells()) == ["cell-1"]
@@ -183,9 +216,53 @@ def test_a_cell_leaves_when_it_serves_nothing_and_another_comes(stage: Stage):
     assert (stage.pids(*FIRST, CONTROLLER), stage.told("left")) == (before, stage.expected("left"))
     done = stage.region.rookery("cell", "add", timeout=100)
     assert (done.returncode, done.stdout) == (0, b"cell-2 is in use\n"), done.stderr.decode()
+    before_which = revoked(stage.plan, *SECOND)
+    assert issued(copied) < before_which <= issued(certificate(stage.plan, *SECOND))
     stage.make_nat("right")
     replaced = {"RouteTableId": stage.tables["right"], "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": stage.nat["right"]}
     stage.now(stage.ec2.replace_route(**replaced))
     assert stage.told("right") == stage.expected("right")
     assert stage.cells()["cell-2"].attachments == 1
     assert stage.pids(*FIRST, CONTROLLER) == before
+
+
+def test_a_command_that_is_killed_while_it_removes_a_cell_is_shown_and_the_next_goes_on(stage: Stage):
+    """Killed at one step after the other. `up` does the rest."""
+    stage.delete_nat("right")
+    for step in STEPS:
+        command = [sys.executable, "-c", KILLED, *step.split(), stage.region.name]
+        killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(CHECKOUT / "src")}, capture_output=True, timeout=60, check=False)
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr.decode())
+        told = stage.region.rookery("status").stdout.decode()
+        assert ("cell-2: " in told and "cell remove cell-2" in told) is (step != STEPS[0]), (step, told)
+    assert stage.told("left") == stage.expected("left")
+    assert stage.region.rookery("up").returncode == 0
+    assert stage.region.rookery("status").returncode == 0
+    assert left_of(stage.plan, "cell-2") == []
+    assert stage.told("left") == stage.expected("left")
+
+
+def certificate(plan: Layout, node: str) -> bytes:
+    return identity_of(plan.certificates, HOST, node).certificate.read_bytes()
+
+
+def issued(pem: bytes) -> int:
+    return int(x509.load_pem_x509_certificate(pem).not_valid_before_utc.timestamp()) + CLOCK_SKEW
+
+
+def revoked(plan: Layout, node: str) -> int:
+    async def work() -> int:
+        async with opened(plan.database) as store:
+            entry = await store.get(revocation_key(node))
+            assert entry
+            return decode(Revocation, entry.value).before
+
+    return asyncio.run(work())
+
+
+def left_of(plan: Layout, cell: str) -> list[str]:
+    """Of its nodes, wherever anything of a node is; and of itself."""
+    folders = (plan.run, plan.state, plan.pins, plan.pins / "substrate", plan.certificates, plan.objects, plan.objects / "cells")
+    files = [str(found) for folder in folders if folder.exists() for found in folder.iterdir() if cell in found.name]
+    processes = [str(one) for one in owned.region_processes(plan) if any(f"/{cell}-" in word for word in arguments(one.pid))]
+    return [*files, *processes, *(name for name in named(plan.namespace_prefix) if cell in name)]

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from rookery.blackfoot import uplink
@@ -276,14 +277,13 @@ class Agent(Follower[EdgeState]):
         return 1
 
     def _mend_programs(self) -> None:
-        state = self._state
-        for program, ifindex, attach in (
-            ("blackfoot_outward", state.substrate.ifindex, state.dataplane.attach_substrate),
-            ("blackfoot_inward", state.uplink.ifindex, state.dataplane.attach_uplink),
+        state, dataplane = self._state, self._state.dataplane
+        for program, hold in (
+            ("blackfoot_outward", partial(dataplane.attach_substrate, state.substrate.ifindex)),
+            ("blackfoot_inward", partial(dataplane.attach_uplink, state.uplink.ifindex)),
         ):
             try:
-                if state.dataplane.attached_program(ifindex) != state.dataplane.program_id(program):
-                    attach(ifindex)
+                if hold():
                     state.healed += 1
                     log.warning("%s was gone from its device and is there again", program)
             except DataplaneError as error:  # the device goes: the next look finds that

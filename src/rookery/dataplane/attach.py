@@ -134,10 +134,6 @@ class XdpAttachments:
         self._links.detach(ifindex)
         self._behind.detach(ifindex)
 
-    def program(self, ifindex: int) -> int:
-        """Id of the attached XDP program; 0: one of both is missing."""
-        return self._links.program(ifindex) if self._behind.program(ifindex) else 0
-
 
 def attachments(mode: AttachMode, pins: Path) -> Attachments:
     """Raises ValueError: XDP is not for every program (rookery.dataplane.two_builds)."""

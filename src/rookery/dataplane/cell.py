@@ -236,14 +236,10 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
         self._presence.put_many({RowNumber(place): row for place, row in rows.items()})
 
     def attach_substrate(self, ifindex: int) -> int:
-        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs; how many of both were
-        not there. Swaps what is attached in one step, and leaves alone what is as it should be."""
+        """hyperplane on the substrate device, and hyperplane_cut on the loopback of the namespace in which this runs (as hold() does); how
+        many of both were not there."""
         self.reserve_counters(ifindex)
-        wanted = {"hyperplane_cut": LOOPBACK, "hyperplane": ifindex}
-        missing = {program: at for program, at in wanted.items() if self.attached_program(at) != self.program_id(program)}
-        for program, at in missing.items():
-            self._attach(program, at)
-        return len(missing)
+        return self.hold("hyperplane_cut", LOOPBACK) + self.hold("hyperplane", ifindex)
 
     def configure_checks(self, config: ChecksConfig) -> None:
         """Where the node's health checks are. All zero: nowhere, and their answers are dropped."""
@@ -253,10 +249,9 @@ class CellDataplane(TwoBuildsDataplane, SenderDataplane):
     def checks(self) -> ChecksConfig:
         return ChecksConfig._make(CHECKS_LAYOUT.unpack(syscall.lookup(self._checks, ONLY_KEY, CHECKS_LAYOUT.size)))
 
-    def attach_checks(self, ifindex: int) -> None:
-        """hyperplane_checks on the node's end of the pair that leads to its health checks. Idempotent; swaps what is attached in one
-        step."""
-        self._attach("hyperplane_checks", ifindex)
+    def attach_checks(self, ifindex: int) -> bool:
+        """hyperplane_checks on the node's end of the pair that leads to its health checks; as hold()."""
+        return self.hold("hyperplane_checks", ifindex)
 
     def sweep_flows(self, leaving: Iterable[LeavingKey] = ()) -> tuple[FlowSweepOutcome, dict[LeavingKey, int]]:
         """Forget the flows whose time is over, and give their ports and their tenants' shares back; count the others, and how many answers

@@ -82,12 +82,12 @@ class EdgeDataplane(TwoBuildsDataplane):
         packed = syscall.lookup(self._uplink, ONLY_KEY, UPLINK_LAYOUT.size)
         return UplinkConfig._make(UPLINK_LAYOUT.unpack(packed))
 
-    def attach_substrate(self, ifindex: int) -> None:
-        """blackfoot_outward on the substrate device. Idempotent; swaps what is attached in one step."""
+    def attach_substrate(self, ifindex: int) -> bool:
+        """blackfoot_outward on the substrate device; as hold()."""
         self.reserve_counters(ifindex)
-        self._attach("blackfoot_outward", ifindex)
+        return self.hold("blackfoot_outward", ifindex)
 
-    def attach_uplink(self, ifindex: int) -> None:
-        """blackfoot_inward on the uplink. Idempotent; swaps what is attached in one step."""
+    def attach_uplink(self, ifindex: int) -> bool:
+        """blackfoot_inward on the uplink; as hold()."""
         self.reserve_counters(ifindex)
-        self._attach("blackfoot_inward", ifindex)
+        return self.hold("blackfoot_inward", ifindex)

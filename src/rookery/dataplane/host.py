@@ -78,19 +78,18 @@ class HostDataplane(SenderDataplane):
         packed = syscall.lookup(self._services, ONLY_KEY, SERVICES_LAYOUT.size)
         return ServicesConfig._make(SERVICES_LAYOUT.unpack(packed))
 
-    def attach_instance(self, ifindex: int) -> None:
-        """host_egress on the host's side of an instance's device. Idempotent; swaps what is attached in one step."""
+    def attach_instance(self, ifindex: int) -> bool:
+        """host_egress on the host's side of an instance's device; as hold()."""
         self.reserve_counters(ifindex)
-        self._attach("host_egress", ifindex)
+        return self.hold("host_egress", ifindex)
 
-    def attach_substrate(self, ifindex: int) -> None:
-        """host_ingress on the substrate device. Idempotent; swaps what is attached in one step."""
-        self._attach("host_ingress", ifindex)
+    def attach_substrate(self, ifindex: int) -> bool:
+        """host_ingress on the substrate device; as hold()."""
+        return self.hold("host_ingress", ifindex)
 
-    def attach_services(self, ifindex: int) -> None:
-        """host_services on the host's side of the pair that leads to the services. Idempotent; swaps what is attached in one
-        step."""
-        self._attach("host_services", ifindex)
+    def attach_services(self, ifindex: int) -> bool:
+        """host_services on the host's side of the pair that leads to the services; as hold()."""
+        return self.hold("host_services", ifindex)
 
     def detach_instance(self, ifindex: int) -> None:
         """Nothing attached, or the device gone: nothing to do."""

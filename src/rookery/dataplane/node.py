@@ -167,8 +167,19 @@ class NodeDataplane:
         """Instead of what the kernel's features suggest. Before anything is attached."""
         self._attachments = attachments(mode, self.pins)
 
+    def hold(self, program: str, ifindex: int) -> bool:
+        """The device has its program. True: it had not, and what else was attached is swapped in one step. What is as it should be is left
+        alone. Raises DataplaneError."""
+        if self.runs(program, ifindex):
+            return False
+        self._attach(program, ifindex)
+        return True
+
+    def runs(self, program: str, ifindex: int) -> bool:
+        """This process's program, and not one of an earlier process, is attached there in all the builds that should be, and in no other."""
+        return self.attached_program(ifindex) == self.program_id(program)
+
     def _attach(self, program: str, ifindex: int) -> None:
-        """Idempotent; swaps what is attached in one step."""
         self._attachments.attach(self._programs[program], ifindex)
 
     def detach(self, ifindex: int) -> None:
@@ -177,7 +188,7 @@ class NodeDataplane:
         self._counters.release_unused(ifindex)
 
     def attached_program(self, ifindex: int) -> int:
-        """Id of the program that runs there; 0: none."""
+        """Id of TC's program there; 0: none."""
         return self._attachments.program(ifindex)
 
     def program_id(self, program: str) -> int:

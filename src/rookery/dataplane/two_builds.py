@@ -47,12 +47,9 @@ class TwoBuildsDataplane(NodeDataplane):
             self._xdp.detach(ifindex)
         super().detach(ifindex)
 
-    def attached_program(self, ifindex: int) -> int:
-        """Id of the program that meets a packet first there; 0: none, or it has nobody behind it who should be."""
-        in_front = xdp_links(self.pins).program(ifindex)  # of an earlier agent, where this one wants none
-        if in_front and self._xdp:
-            return self._xdp.program(ifindex)
-        return in_front or super().attached_program(ifindex)
+    def runs(self, program: str, ifindex: int) -> bool:
+        in_front = self.program_id(program + XDP_BUILD) if self._xdp and self._has_xdp_build(program) else 0
+        return xdp_links(self.pins).program(ifindex) == in_front and super().runs(program, ifindex)
 
     def _has_xdp_build(self, program: str) -> bool:
         return program + XDP_BUILD in self._programs
@@ -60,9 +57,6 @@ class TwoBuildsDataplane(NodeDataplane):
     def _first(self, program: str) -> str:
         """The build that meets a packet first."""
         return program + XDP_BUILD if self._xdp and self._has_xdp_build(program) else program
-
-    def program_id(self, program: str) -> int:
-        return super().program_id(self._first(program))
 
     def what_if(self, program: str, frame: bytes, ifindex: int, trace: int) -> WhatIf:
         """As of any node. What XDP defers TC tells from the start."""

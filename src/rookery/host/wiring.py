@@ -80,9 +80,7 @@ class DataplaneWiring:
             row, mended = services_link.ensure(self._services)
         except ServicesLinkError as error:
             raise DataplaneError(str(error)) from error
-        lost = self._dataplane.attached_program(row.ifindex) != self._dataplane.program_id("host_services")
-        if lost:
-            self._dataplane.attach_services(row.ifindex)
+        lost = self._dataplane.attach_services(row.ifindex)
         self._dataplane.configure_services(row)
         return mended + lost
 
@@ -91,13 +89,7 @@ class DataplaneWiring:
         return self._heal_devices(substrate) + self._wire_services()
 
     def _heal_devices(self, substrate: int) -> int:
-        egress, ingress = (self._dataplane.program_id(p) for p in ("host_egress", "host_ingress"))
         with self._lock:
             self._open &= set(network.devices().values())  # what somebody removed is the fleet's to plug in again
-            lost = [i for i in self._open if self._dataplane.attached_program(i) != egress]
-            for ifindex in lost:
-                self._dataplane.attach_instance(ifindex)
-        if self._dataplane.attached_program(substrate) == ingress:
-            return len(lost)
-        self._dataplane.attach_substrate(substrate)
-        return len(lost) + 1
+            lost = sum(self._dataplane.attach_instance(ifindex) for ifindex in self._open)
+        return lost + self._dataplane.attach_substrate(substrate)

@@ -242,7 +242,7 @@ class Agent(Follower[NodeState]):
         before = dataplane.cell_living
         is_back = self._alone and bool(addresses)
         if me and (living != before or is_back):
-            dataplane.note_presence(presence.changes(before, living, dataplane.presence, me[0], time.monotonic_ns(), is_back))
+            dataplane.note_presence(presence.changes(before, living, dataplane.presence, me=me[0], now=time.monotonic_ns(), alone=is_back))
             dataplane.cell_living = living
             self._copies.hurry()
         self._alone = not addresses and len(self._others()) > 1

@@ -44,13 +44,9 @@ class Entrance(Protocol):
 
     def configure_checks(self, config: ChecksConfig) -> None: ...
 
-    def attach_checks(self, ifindex: int) -> None: ...
+    def attach_checks(self, ifindex: int) -> bool: ...
 
     def detach(self, ifindex: int) -> None: ...
-
-    def attached_program(self, ifindex: int) -> int: ...
-
-    def program_id(self, program: str) -> int: ...
 
 
 def hold(entrance: Entrance, name: str) -> int:
@@ -62,10 +58,7 @@ def hold(entrance: Entrance, name: str) -> int:
             entrance.detach(before.ifindex)
         entrance.configure_checks(found)
         wrong += 1
-    if entrance.attached_program(found.ifindex) != entrance.program_id(PROGRAM):
-        entrance.attach_checks(found.ifindex)
-        wrong += 1
-    return wrong
+    return wrong + entrance.attach_checks(found.ifindex)
 
 
 def ensure(name: str) -> tuple[ChecksConfig, bool]:

@@ -12,7 +12,7 @@ from rookery.dataplane.formats import CellPresence
 NOTHING = CellPresence(came=0, left=0)
 
 
-def changes(before: int, living: int, held: Mapping[int, CellPresence], me: int, now: int, alone: bool = False) -> dict[int, CellPresence]:
+def changes(before: int, living: int, held: Mapping[int, CellPresence], *, me: int, now: int, alone: bool = False) -> dict[int, CellPresence]:
     """Rows to write, by place. `before`, `living`: bit n: the node at place n lives; 0 before: this node remembers nothing, and is what is
     new, whoever else there is. `alone`: it saw nobody until now, so others took it for dead, and began flows in its place. `now`:
     nanoseconds, CLOCK_MONOTONIC."""

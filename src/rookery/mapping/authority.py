@@ -13,12 +13,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rookery.files import write_whole
-from rookery.mapping.certificates import HOST, MAPPING, CertificateError, Identity, identity_of, uri_of
+from rookery.mapping.certificates import (
+    CLOCK_SKEW,
+    HOST,
+    MAPPING,
+    CertificateError,
+    Identity,
+    identity_of,
+    uri_of,
+)
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 LIFETIME = datetime.timedelta(days=30)
 RENEW_BEFORE = datetime.timedelta(days=10)
-CLOCK_SKEW = datetime.timedelta(minutes=5)
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -68,6 +75,19 @@ def renew(directory: Path, role: str, name: str = "") -> bool:
     return True
 
 
+def withdraw(directory: Path, name: str) -> None:
+    """Its key and certificate are no more. Who may have a copy is the mapping service's to refuse (rookery.model.objects.Revocation)."""
+    identity = identity_of(directory, HOST, name)
+    identity.key.unlink(missing_ok=True)
+    identity.certificate.unlink(missing_ok=True)
+
+
+def names_with_keys(directory: Path) -> set[str]:
+    """Of hosts, edges and nodes."""
+    found = (path.stem.partition("-") for path in directory.iterdir() if path.suffix in (".key", ".pem"))
+    return {name for role, _, name in found if role == HOST and name}
+
+
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise CertificateError(f"{name!r} is no name: letters, digits and hyphens, at most 63")
@@ -108,7 +128,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_now() - CLOCK_SKEW)
+        .not_valid_before(_now() - datetime.timedelta(seconds=CLOCK_SKEW))
         .not_valid_after(_now() + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

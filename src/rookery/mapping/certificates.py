@@ -17,6 +17,7 @@ from pathlib import Path
 
 HOST = "host"
 MAPPING = "mapping"
+CLOCK_SKEW = 300  # seconds by which a certificate is valid before it is issued
 
 
 class CertificateError(Exception):
@@ -60,6 +61,11 @@ def peer_uris(certificate: dict | None) -> list[str]:
     """The URIs in what `getpeercert()` returned."""
     names = (certificate or {}).get("subjectAltName", ())
     return [value for kind, value in names if kind == "URI"]
+
+
+def issued_at(certificate: dict | None) -> int:
+    """Unix seconds, of what `getpeercert()` returned; 0: there is none."""
+    return ssl.cert_time_to_seconds(certificate["notBefore"]) + CLOCK_SKEW if certificate else 0
 
 
 def load_certificate(context: ssl.SSLContext, identity: Identity) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import http
 import logging
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -23,18 +24,27 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from rookery.mapping.certificates import HOST, Identity, load_certificate, peer_uris, server_context, uri_of
+from rookery.mapping.certificates import (
+    HOST,
+    Identity,
+    issued_at,
+    load_certificate,
+    peer_uris,
+    server_context,
+    uri_of,
+)
 from rookery.mapping.change import HostChange
 from rookery.mapping.index import Index
 from rookery.mapping.observed import LiveWriter, Reports
 from rookery.mapping.progress import Progress, live_generation
 from rookery.mapping.protocol import PROTOCOL_VERSION, Applied, FromHost, Hello, InstanceReport, from_host
 from rookery.mapping.session import Session
-from rookery.model.keys import HOSTS, INTENDED
-from rookery.model.objects import Live
-from rookery.store.interface import Batch, Compacted, Store, StoreUnavailable
+from rookery.model.codec import decode
+from rookery.model.keys import HOSTS, INTENDED, REVOCATIONS
+from rookery.model.objects import Live, Revocation
+from rookery.store.interface import Batch, Compacted, Range, Store, StoreUnavailable
 
-WATCHED = commonprefix([INTENDED, HOSTS])  # one watch, so that batches stay in order
+WATCHED = commonprefix([INTENDED, HOSTS, REVOCATIONS])  # one watch, so that batches stay in order
 DIGEST_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 LARGEST_FRAME = 16 << 20
@@ -52,6 +62,7 @@ class Service:
         self._index = Index(mtu)
         self._sessions: dict[str, Session] = {}
         self._progress: dict[str, Progress] = {}
+        self._revoked: dict[str, int] = {}  # by host: certificates issued before that second
         self._reports = Reports(store, self._index)
         self._live = LiveWriter(store, self._current_live)
         self._presented: tuple[ssl.SSLContext, Identity] | None = None  # None: not serving yet
@@ -116,6 +127,7 @@ class Service:
                 log.warning("waiting for the store: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
         self._index.load(found)
+        self._revoke_all(found)
         self._match_hosts(behind_since=live.generation + 1)
 
     async def _follow(self) -> None:
@@ -135,12 +147,33 @@ class Service:
         with contextlib.suppress(StoreUnavailable):  # the watch is tried again, and says the same
             found = await self._store.range(WATCHED)
             self._dispatch(self._index.load(found))
+            self._revoke_all(found)
             self._match_hosts()
 
     def _feed(self, batch: Batch) -> None:
         self._dispatch(self._index.feed(batch))
+        for change in batch.changes:
+            if change.key.startswith(REVOCATIONS):
+                self._revoke(change.key, change.value)
         if any(change.key.startswith(HOSTS) for change in batch.changes):
             self._match_hosts()
+
+    def _revoke_all(self, found: Range) -> None:
+        self._revoked.clear()
+        for entry in found.entries:
+            if entry.key.startswith(REVOCATIONS):
+                self._revoke(entry.key, entry.value)
+
+    def _revoke(self, key: str, value: bytes | None) -> None:
+        """None: all of them have expired."""
+        host = key.removeprefix(REVOCATIONS)
+        if value is None:
+            self._revoked.pop(host, None)
+            return
+        self._revoked[host] = _before(host, value)
+        session = self._sessions.get(host)
+        if session and self._is_revoked(host, session.connection):
+            session.cut()
 
     def _dispatch(self, changes: dict[str, HostChange]) -> None:
         for host, change in changes.items():
@@ -176,10 +209,16 @@ class Service:
         return None
 
     def _host_of(self, connection: ServerConnection) -> str | None:
-        """The one name in its certificate, when the region has such a host."""
+        """The one name in its certificate, when the region has such a host and has not revoked the certificate."""
         uris = _uris(connection)
         prefix, _, host = uris[0].rpartition("/") if len(uris) == 1 else ("", "", "")
-        return host if prefix == self._host_uri and self._index.knows_host(host) else None
+        if prefix != self._host_uri or not self._index.knows_host(host) or self._is_revoked(host, connection):
+            return None
+        return host
+
+    def _is_revoked(self, host: str, connection: ServerConnection) -> bool:
+        """A node that comes under the name of one that left is another; whoever kept the other's key is not it."""
+        return issued_at(_certificate(connection)) < self._revoked.get(host, 0)
 
     async def _serve_host(self, connection: ServerConnection) -> None:
         host = self._host_of(connection)
@@ -269,5 +308,18 @@ class Service:
                 self._live.moved()
 
 
+def _before(host: str, revocation: bytes) -> int:
+    """What nobody can read lets nobody in."""
+    try:
+        return decode(Revocation, revocation).before
+    except msgspec.DecodeError as error:
+        log.error("which certificates of %s are revoked nobody can read (%s): none is taken", host, error)
+        return sys.maxsize
+
+
 def _uris(connection: ServerConnection) -> list[str]:
-    return peer_uris(connection.transport.get_extra_info("peercert"))
+    return peer_uris(_certificate(connection))
+
+
+def _certificate(connection: ServerConnection) -> dict | None:
+    return connection.transport.get_extra_info("peercert")

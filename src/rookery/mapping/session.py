@@ -31,7 +31,7 @@ class Session:
     def __init__(self, host: str, connection: ServerConnection, index: Index, progress: Progress):
         self.host = host
         self.generation = 0  # of the last frame that was sent
-        self._connection = connection
+        self.connection = connection
         self._index = index
         self._progress = progress
         self._pending = HostChange()
@@ -64,12 +64,12 @@ class Session:
             self._something.clear()
             for frame in self._frames():
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._connection.send(encode(frame))
+                    await self.connection.send(encode(frame))
                 await asyncio.sleep(0)  # sending need not wait, and other hosts have their turn between two parts
 
     def cut(self) -> None:
         """At once: nobody waits for a host that does not answer."""
-        self._connection.transport.abort()
+        self.connection.transport.abort()
 
     def _frames(self) -> Iterator[ToHost]:
         """What is due, made while the frame before is under way. A change that comes meanwhile sets the event again."""

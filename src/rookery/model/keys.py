@@ -11,6 +11,7 @@ HOSTS = "infrastructure/host/"
 POOLS = "infrastructure/pool/"
 CELLS = "infrastructure/cell/"
 SHARDS = "infrastructure/shard/"
+REVOCATIONS = "infrastructure/revocation/"
 OBSERVED = "observed/"  # what hosts say, and how far they are
 OBSERVED_INSTANCES = "observed/instance/"
 OBSERVED_CONSOLES = "observed/console/"
@@ -60,6 +61,10 @@ def console_key(instance_id: str) -> str:
 
 def host_key(name: str) -> str:
     return f"{HOSTS}{name}"
+
+
+def revocation_key(name: str) -> str:
+    return f"{REVOCATIONS}{name}"
 
 
 def pool_key(cidr: str) -> str:

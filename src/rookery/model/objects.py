@@ -603,6 +603,12 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     cell: str = ""  # name of the cell whose node it is
 
 
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+    """Of certificates of a host, an edge or a node that has left (`infrastructure/revocation/<name>`): whoever comes under its name has another."""
+
+    before: int  # unix seconds: those issued earlier
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A cell of Hyperplane (`infrastructure/cell/<name>`). A node keeps its place in `nodes` for life; an empty name is a free place."""
 

@@ -5,7 +5,6 @@ there meanwhile, and goes only when it serves nothing."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ from rookery.model.objects import NetworkInterface
 from rookery.region import cells, directory, settings
 from rookery.region.errors import CannotStart, StillInUse
 from rookery.region.lock import only_one
-from rookery.region.scale import become, remove_nodes
+from rookery.region.scale import become, finish, take_away
 from rookery.region.settings import CellShape, Settings
 from rookery.region.status import current
 
@@ -29,6 +28,7 @@ def add(name: str, nodes: int | None, tell: Callable[[str], None]) -> str:
         if not before.the_cells:
             raise CannotStart("a region begins and ends with its cell: `up --nodes N` while it is down")
         coming = before.next_cell
+        finish(before, coming.name, tell)
         coming = coming if nodes is None else CellShape(coming.number, nodes)
         shape = before.with_cells(coming)
         settings.check(shape)
@@ -53,17 +53,17 @@ def _problems(name: str, cell: str) -> list[str]:
 
 
 def remove(name: str, cell: str, tell: Callable[[str], None]) -> None:
-    """Raises NotRunning, NotFound, CannotStart: it is the last; StillInUse: it serves something."""
+    """Again after it was killed: goes on. Raises NotRunning, NotFound, CannotStart: it is the last; StillInUse: it serves something."""
     with only_one(name):
         before = current(name)
+        if all(one.name != cell for one in before.the_cells) and finish(before, cell, tell):
+            return
         going = before.cell(cell)
         if len(before.the_cells) == 1:
             raise CannotStart(f"{going.name} is the region's only cell: a region begins and ends with its cell")
         _close_unused(before, going.name)
         tell(f"removing {', '.join([going.name, *going.node_names])}")
-        become(before.without_cell(going.number), (), tell)
-        remove_nodes(before, going.name, going.node_names)
-        asyncio.run(cells.forget_cell(before, going.name))
+        take_away(before.without_cell(going.number), going.name, tell)
 
 
 def _close_unused(shape: Settings, cell: str) -> None:

@@ -365,10 +365,10 @@ def forget_reports(shape: Settings, cell: str, nodes: Iterable[str]) -> None:
 
 
 async def forget_cell(shape: Settings, cell: str) -> None:
-    """What is left of one that is gone: its file, and what its controller told of it last."""
-    (shape.layout.objects / file_key(cell)).unlink(missing_ok=True)
+    """What is left of one that is gone: what its controller told of it last, and its file, by which it is found (rookery.region.departed)."""
     async with opened_store(shape.layout.database) as store:
         await store.txn([], {}, await _rows_of(store, cell))
+    (shape.layout.objects / file_key(cell)).unlink(missing_ok=True)
 
 
 def begin_removal(shape: Settings, cell: str, nodes: set[str]) -> None:

@@ -16,6 +16,7 @@ from rookery.host.control import EdgeReply, GetEdge
 from rookery.region import (
     agents,
     edges,
+    identities,
     internet,
     namespaces,
     owned,
@@ -62,6 +63,7 @@ def remove(name: str, tell: Callable[[str], None]) -> str:
         _await_quiet(before, going)
         shape = msgspec.structs.replace(before, edges=before.edges - 1)
         prepare.register(shape)
+        identities.withdraw_certificates(shape)
         internet.write_files(shape)
         _settle(shape)
         tell(f"removing {going}")

@@ -17,7 +17,7 @@ from rookery.model.keys import HOSTS, POOLS, host_key, pool_key
 from rookery.model.objects import GUEST, NAMESPACE, AddressPool, Host
 from rookery.region import cells, internet, namespaces, servers, substrate
 from rookery.region.access import ensure_first_key
-from rookery.region.identities import issue_certificates
+from rookery.region.identities import issue_certificates, withdraw_certificates
 from rookery.region.layout import GUEST_IMAGES, host_name
 from rookery.region.node_settings import node_settings
 from rookery.region.settings import Settings
@@ -38,6 +38,7 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         servers.write_files,
         cells.write_files,
         register,
+        withdraw_certificates,
         ensure_first_key,
     ):
         step(settings)

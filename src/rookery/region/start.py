@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.region import left_behind, owned, requirements, settings
+from rookery.region import build, departed, left_behind, owned, requirements, settings
 from rookery.region.called import COMMAND
 from rookery.region.errors import DifferentRegion, RegionError
 from rookery.region.lock import only_one
 from rookery.region.prepare import prepare
 from rookery.region.ready import wait_ready, waiting_for
+from rookery.region.scale import clear as clear_departed
+from rookery.region.scale import finish
 from rookery.region.settings import Settings
 from rookery.region.stop import clear
 from rookery.region.supervisor import launch, running
@@ -45,6 +47,10 @@ def _start(shape: Settings, tell: Callable[[str], None], undo: bool, keep_data: 
     try:
         prepare(shape, tell)
         settings.write(shape)
+        for cell in departed.found(shape):
+            clear_departed(shape, cell)
+        if undo:
+            build.note(shape.layout)
         tell("starting the parts")
         launch(shape.layout)
         wait_ready(shape, tell)
@@ -89,8 +95,15 @@ def _refuse_changes(before: Settings, shape: Settings) -> None:
 
 
 def _already_up(shape: Settings, tell: Callable[[str], None]) -> Settings:
+    for cell in departed.found(shape):
+        finish(shape, cell, tell)
     if waiting_for(shape):
         prepare(shape, tell)  # somebody may have removed a piece of it
         wait_ready(shape, tell)
     tell(f"the region {shape.name} is already running")
+    if build.runs_another(shape.layout):
+        tell(
+            f"it was started by another build, and goes on with that one's programs and substrate; to change to this one (instances boot anew): "
+            f"{COMMAND} down --keep-data --name {shape.name}, then up"
+        )
     return shape

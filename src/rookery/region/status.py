@@ -10,7 +10,7 @@ import msgspec
 from rookery.model import keys
 from rookery.model.codec import decode
 from rookery.model.objects import Live
-from rookery.region import namespaces, settings, supervisor
+from rookery.region import departed, namespaces, settings, supervisor
 from rookery.region.called import COMMAND
 from rookery.region.errors import NotRunning
 from rookery.region.parts import parts_of, services_of
@@ -39,6 +39,7 @@ class Status(msgspec.Struct, kw_only=True):
     hosts: list[HostState]
     edges: list[HostState] = []
     nodes: list[HostState] = []  # of cells
+    departed: dict[str, str] = {}  # by cell: nodes that have left, and what to do about what is still here of them
 
     @property
     def healthy(self) -> bool:
@@ -48,7 +49,7 @@ class Status(msgspec.Struct, kw_only=True):
     def troubles(self) -> dict[str, str]:
         """By name. Of a host whose process is gone that is said, and not also that it does not answer."""
         told: list[PartState | HostState] = [*self.hosts, *self.edges, *self.nodes, *self.parts]
-        return {one.name: one.problem for one in told if one.problem}
+        return {one.name: one.problem for one in told if one.problem} | self.departed
 
 
 def current(name: str) -> Settings:
@@ -73,6 +74,7 @@ def look(name: str) -> Status:
         hosts=hosts,
         edges=edges,
         nodes=nodes,
+        departed=departed.in_words(shape),
     )
 
 

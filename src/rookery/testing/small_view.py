@@ -129,6 +129,11 @@ class SmallView:
         for cell in self.given_cells:
             self.cell_statuses[cell] = CellStatus(name=cell, epoch=self.revision, generation=self.revision)
 
+    def cells_die(self) -> None:
+        """No node says anything any more."""
+        for cell in self.given_cells:
+            self.cell_statuses[cell] = CellStatus(name=cell, epoch=0, generation=0)
+
     def instances_on(self, host: str) -> int:
         return sum(each.host == host and each.wanted != "terminated" for each in self.all(Instance))
 

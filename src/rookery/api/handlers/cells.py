@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rookery.api.operation import ApiError, Request, View
 from rookery.api.room import fullness
 from rookery.hyperplane.shards import choose_shard
-from rookery.model.objects import Cell, CellAttachment, NetworkInterface, Shard
+from rookery.model.objects import Cell, CellAttachment, CellStatus, NetworkInterface, Shard
 
 
 class Place(NamedTuple):
@@ -82,7 +82,15 @@ def drained_addresses(view: View, attachment: CellAttachment, interface: str) ->
 
 
 def has_let_go(view: View, interface: NetworkInterface, revision: int) -> bool:
-    """Whether nobody works in its name any more who has seen the state at `revision`. A cell that left the region does not."""
+    """Whether nobody works in its name any more who has seen the state at `revision`. A cell that left the region does not; nor is one waited for
+    of which no node is known to live, as no single dead node is: hosts and edges send it nothing in that name and believe nothing that it
+    sends, and a node that comes back begins with the newest file."""
     attachment = interface.cell_attachment
-    known = {cell.name for cell in view.cells()}
-    return attachment is None or attachment.cell not in known or works_by(view, attachment, revision)
+    if attachment is None or attachment.cell not in {cell.name for cell in view.cells()}:
+        return True
+    return _is_dead(view.cell_status(attachment.cell)) or works_by(view, attachment, revision)
+
+
+def _is_dead(status: CellStatus | None) -> bool:
+    """Of a cell of which nothing was told yet nobody knows."""
+    return status is not None and not status.nodes and not status.generation

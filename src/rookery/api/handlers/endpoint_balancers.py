@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from rookery.api.operation import ApiError, View
+from rookery.intent.privatelink import share_cell
 from rookery.model.balancers import LoadBalancer
 from rookery.model.objects import NetworkInterface, VpcEndpointService
 
@@ -58,6 +59,30 @@ def cells_of(view: View, service: VpcEndpointService, zone: str) -> set[str]:
     fronts = {one.interfaces[zone] for one in balancers_of(view, service) if zone in one.interfaces}
     held = (one for one in view.everybodys(NetworkInterface) if one.id in fronts)
     return {one.cell_attachment.cell for one in held if one.cell_attachment}
+
+
+def stranded_by(view: View, balancer: Balancer, given_up: Collection[str]) -> list[str]:
+    """Ids of endpoints that some balancer of their service serves in their zone and their cell, and none would, had this one no more the
+    zones `given_up`: they would lead nowhere. Of all accounts, sorted."""
+    services = [one for one in view.all(VpcEndpointService) if balancer.arn in one.balancers]
+    if not services or not given_up:
+        return []
+    held = {one.id: one for one in view.everybodys(NetworkInterface)}
+    return sorted({
+        endpoint.id
+        for service in services
+        for endpoint in view.endpoints_of(service.id)
+        if not endpoint.deleted and endpoint.id not in service.rejected
+        for eni in endpoint.interfaces.values()
+        if (mine := held.get(eni)) and mine.zone in given_up
+        if (near := _near(view, service, mine, held)) and near <= {balancer.arn}
+    })
+
+
+def _near(view: View, service: VpcEndpointService, mine: NetworkInterface, held: Mapping[str, NetworkInterface]) -> set[str]:
+    """ARNs of the service's balancers in this endpoint's zone and cell."""
+    found = ((one.arn, one.interfaces.get(mine.zone, "")) for one in balancers_of(view, service))
+    return {arn for arn, front in found if share_cell(mine, held.get(front))}
 
 
 def find_balancer(view: View, arn: str) -> Balancer:

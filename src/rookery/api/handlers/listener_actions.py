@@ -15,7 +15,6 @@ from rookery.intent.balancer_attributes import (
     PROXY_PROTOCOL,
     STICKY,
     group_attributes,
-    is_on,
 )
 from rookery.model.balancers import IPV4, IPV6, Forward, Listener, LoadBalancer, TargetGroup
 
@@ -110,7 +109,7 @@ def check_agreement(groups: Iterable[TargetGroup]) -> None:
 
 def check_family(balancer: LoadBalancer, protocol: str, groups: Iterable[TargetGroup]) -> None:
     """Of a listener of this protocol. Datagrams need a prefix of IPv6 addresses to be hidden behind, at AWS. Raises
-    InvalidConfigurationRequest, UnsupportedOperation."""
+    InvalidConfigurationRequest."""
     if balancer.address_type == IPV4:
         if any(group.address_type == IPV6 for group in groups):
             why = "Target groups of the IP address type ipv6 can only be used with dualstack load balancers"
@@ -119,8 +118,6 @@ def check_family(balancer: LoadBalancer, protocol: str, groups: Iterable[TargetG
     if protocol != "TCP":
         why = f"A listener of {protocol} on a dualstack load balancer needs a prefix for IPv6 source NAT, which is not enabled"
         raise wrong_configuration(why)
-    if any(group.address_type == IPV6 and is_on(group_attributes(group), PROXY_PROTOCOL) for group in groups):
-        raise unsupported("Proxy protocol v2 to target groups of the IP address type ipv6 is not supported by Rookery yet.")
 
 
 def actions_shape(view: View, forwards: Sequence[Forward]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from rookery.api.handlers.balancer_address_type import (
@@ -20,6 +22,7 @@ from rookery.api.handlers.balancer_zones import (
     wanted_zones,
     wrong_configuration,
 )
+from rookery.api.handlers.endpoint_balancers import stranded_by
 from rookery.api.handlers.unbuilt import honour_only
 from rookery.api.operation import Outcome, Request, View, balancing_operation
 from rookery.model.balancers import BalancerZone, LoadBalancer
@@ -46,6 +49,7 @@ def set_subnets(request: Request, view: View) -> Outcome:
     held = {zone.zone: zone for zone in balancer.zones}
     for zone in held.keys() & wanted.keys():
         _check_kept(view, held[zone], wanted[zone], is_converted=balancer != before)
+    _check_endpoints(view, before, held.keys() - wanted.keys())
     built = build_zones(request, view, balancer, [each for zone, each in wanted.items() if zone not in held])
     kept = [zone for name, zone in held.items() if name in wanted]
     freed, gone = left_by(view, [zone for name, zone in held.items() if name not in wanted])
@@ -64,6 +68,14 @@ def set_subnets(request: Request, view: View) -> Outcome:
         deletes=tuple(gone),
         shards=built.shards,
     )
+
+
+def _check_endpoints(view: View, balancer: LoadBalancer, given_up: Collection[str]) -> None:
+    """Raises InvalidConfigurationRequest. AWS names no code for it."""
+    stranded = stranded_by(view, balancer, given_up)
+    if stranded:
+        why = f"The Availability Zones {', '.join(sorted(given_up))} cannot be removed: {len(stranded)} VPC endpoint connections use the load balancer there"
+        raise wrong_configuration(why)
 
 
 def _check_kept(view: View, held: BalancerZone, wanted: WantedZone, *, is_converted: bool) -> None:
