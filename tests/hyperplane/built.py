@@ -27,7 +27,7 @@ from tests.hyperplane.built_chain import (
     first_two,
     is_connection,
 )
-from tests.hyperplane.protocol import NODES, Back, Flow, Key, Violation
+from tests.hyperplane.protocol import NODES, PORTS, Back, Flow, Key, Violation
 
 LIFE = 1  # of a packet between two nodes
 DETECT = 3  # a death or a return is known to all after so long: less than USED
@@ -56,8 +56,9 @@ class Bound:
 
 
 class World(Chain):
-    def __init__(self, built: Built | None = None, suspicions: int = 1, mute: bool = False):
+    def __init__(self, built: Built | None = None, suspicions: int = 1, mute: bool = False, ports: int = PORTS):
         """`suspicions`: how many others a node may wrongly think dead at once; `mute`: no heartbeat gets through."""
+        self.ports = ports
         self.built = built or Built()
         self.suspicions, self.mute = suspicions, mute
         self.now = self.versions = self.emissions = 0
@@ -127,20 +128,31 @@ class World(Chain):
 
     # Deaths, and doubts
 
-    def kill(self, place: int) -> None:
+    def kill(self, place: int, remembers: bool = False) -> None:
+        """`remembers`: it is cut off, and will come back with what it knows now."""
         node = self.nodes[place]
         if node.alive:
             kept = {one for one in self._in_use() if self._is_kept(one)}
-            node.alive, node.changed = False, self.now
+            node.alive, node.changed, node.remembers = False, self.now, remembers
             node.wrong.clear()
             self._forget(kept)
 
     def restart(self, place: int) -> None:
         """Not before its death was noticed: its memory is made anew, and a node answers nobody until its agent has read its file."""
         held = self.nodes[place]
-        if not held.alive and self.now - held.changed >= DETECT:
+        if held.alive or self.now - held.changed < DETECT:
+            return
+        if held.remembers:
+            held.alive, held.changed = True, self.now
+            self._of_file(held)
+            if self.built.who_was_cut_off_knows_that_it_came:
+                held.came[place] = self.now
+        else:
             self.nodes[place] = self._of_file(Node(place, changed=self.now, came={place: self.now}))
             self.lost |= {one for one in self._in_use() if self._is_with_newcomers(one)}
+
+    def cut(self, place: int) -> None:
+        self.kill(place, remembers=True)
 
     def _forget(self, kept: set[Decision]) -> None:
         """Both keepers of one direction died at once, or one after the other before copies came. Where nobody is left who remembers anything, ports begin anew."""
@@ -349,6 +361,13 @@ class World(Chain):
                 raise Violation(f"two flows on one port towards one destination: {said}; {one.decision}")
         self._look_at_other_tops(packet, decision, said)
         self._bind(node, packet, decision)
+        if packet.closes:
+            self._close_too(node, packet, decision)
+
+    def _close_too(self, node: Node, packet: Packet, decision: Decision) -> None:
+        """Who answers ends its half at once, by a top of its own choice."""
+        top = self.nodes[(node.place + packet.turn) % NODES]
+        self.enter(top if top.alive else node, Packet(decision.back, turn=packet.turn, closes=True))
 
     def _look_at_other_tops(self, packet: Packet, decision: Decision, said: str) -> None:
         later = replace(packet, begins=not packet.connection, shakes=False)

@@ -1,4 +1,4 @@
-"""What one node of a cell does with a packet of a chain, as it is built (bpf/stages/chain.h, chained.h, decide.h, trackers.h, resting.h, rendezvous.h, top.h), step by step:
+"""What one node of a cell does with a packet of a chain, as it is built (bpf/stages/chain.h, chained.h, decide.h, trackers.h, resting.h, rendezvous.h, top.h, held.h), step by step:
 
     top --ASK--> primary(K) --DECIDE--> D, primary(K') --> SECOND_ANSWERS --> LAST, the other keeper of K --TELL--> top
                      |  known: --> FIRST_ANSWERS --> SECOND_ANSWERS --> LAST --TELL--> top
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rookery.hyperplane.ring import mix64, ranked
-from tests.hyperplane.protocol import NODES, PORTS, SEEDS, Back, Flow, Key
+from tests.hyperplane.protocol import NODES, SEEDS, Back, Flow, Key
 
 USED = 3  # CELL_LEASE_SECONDS
 COPIED = 3
@@ -62,14 +62,22 @@ class Built:
     copies_take_nobodys_place: bool = True
     copies_answer_questions: bool = True  # take the place of what only says whom this node asked
     who_lost_a_port_is_forgotten: bool = True  # else: it goes on by what it was told
-    anew_is_said: bool = True  # that what a client had on a port before is over
+    a_decision_is_its_syns: bool = True  # by that one's number; else: what a handshake left is the next one's, too
     the_forgotten_give_way: bool = True  # ... to a later decision: who was told nothing for as long as a port rests
     previous_rings_count: bool = True  # while a ring is young: who hands out ports, and who is asked
     an_end_is_written_down: bool = True  # by whoever is asked about the packet that ends a connection
     an_end_stays: bool = True  # whatever the top of the other direction says
     who_asks_again_writes_it_down: bool = True  # where the decider is the other keeper: else it alone has it
     stand_ins_are_asked: bool = True  # after somebody came or left: others may have thought otherwise
-    # Not built: what would mend most of the histories that still break (0040).
+    tops_hold: bool = True  # what nobody knows any more: a top that was told within its lease goes on
+    answers_tell_an_end: bool = True  # ... that K's keepers, or who decided, missed: its client begins anew by what is over
+    copies_tell_an_end: bool = True
+    newcomers_ask_before_they_begin: bool = True  # and so does who saw one come: a SYN may come again
+    the_latest_is_over: bool = True  # of what who asks says and what a keeper knows
+    a_port_that_closed_rests: bool = True  # though its decider gives it up
+    who_was_cut_off_knows_that_it_came: bool = True
+    # Not built: a top that saw the end names it when its client begins anew (0042), and what would mend most of the histories that still break (0040).
+    tops_name_what_is_over: bool = False
     own_decisions_are_checked_again: bool = False  # until a heartbeat says them; else: the later of two takes a port
     what_is_used_gives_no_way: bool = False  # answers' rows: to a later decision, while a top may believe them
 
@@ -78,7 +86,7 @@ class Decision(NamedTuple):
     flow: Flow
     port: int
     version: int
-    anew: bool = False
+    syn: int = 0  # number of the SYN for which it was taken
 
     @property
     def back(self) -> Back:
@@ -110,6 +118,7 @@ class Row:
     decider: int = NOBODY
     tail: int = NOBODY
     over: int = 0  # version of what was before
+    syn: int = 0  # of a question: number of the SYN
     provisional: bool = False
     mine: bool = False  # decided here, and nobody has said yet that it is written down elsewhere
 
@@ -152,9 +161,11 @@ class Packet:
     taken: bool = False
     kept: bool = False
     unknown: bool = False
+    held: bool = False  # its top has a copy
     decider: int = NOBODY
     tail: int = NOBODY
-    over: int = 0
+    over: int = 0  # version
+    ended: bool = False  # ... as its top saw
     directive: Directive | None = None
     quiet: int = 0  # of a copy
     written: frozenset[int] = frozenset()  # by whom; nobody in the cell knows that either
@@ -163,6 +174,11 @@ class Packet:
     @property
     def connection(self) -> bool:
         return is_connection(self.key)
+
+    @property
+    def said(self) -> int:
+        """The version in the option: of what was decided, or of what is over."""
+        return self.directive.decision.version if self.directive else self.over
 
     @property
     def decided(self) -> Directive:
@@ -180,6 +196,7 @@ class Node:
     place: int
     alive: bool = True
     changed: int = LONG_AGO  # when it last died or came back
+    remembers: bool = False  # it is only cut off, and sees that of all the others nobody answers: so all of them live, it thinks
     epoch: int = 0  # of its file
     ring: frozenset[int] = frozenset()
     previous: frozenset[int] = frozenset()
@@ -208,6 +225,7 @@ class Chain:
     """Of all nodes: each method acts for one, by what that one knows."""
 
     built: Built
+    ports: int
     now: int
     versions: int
     net: list[Packet]
@@ -258,17 +276,31 @@ class Chain:
         return None if found and self.is_over(found, packet) else found
 
     def is_over(self, row: Row, packet: Packet) -> bool:
+        syn = row.directive.decision.syn if row.directive else row.syn
+        if self.is_of_earlier_syn(packet, row.directive.provisional if row.directive else row.provisional, syn):
+            return True
         return bool(row.directive and row.directive.closing and (packet.begins or packet.shakes))
 
     def is_followed(self, row: Row, decision: Decision) -> bool:
         assert row.directive is not None
-        anew = decision.anew and self.built.anew_is_said
+        another = row.directive.decision.syn != decision.syn and self.built.a_decision_is_its_syns
         forgotten = row.heard + REST <= self.now and self.built.the_forgotten_give_way
-        return row.directive.decision.version < decision.version and (anew or forgotten)
+        return row.directive.decision.version < decision.version and (another or forgotten)
+
+    def is_of_earlier_syn(self, packet: Packet, provisional: bool, syn: int) -> bool:
+        """What it began has come to nothing, or this node has not heard of its end. A SYN that comes again has its number."""
+        return self.built.a_decision_is_its_syns and packet.begins and provisional and syn != packet.turn
+
+    def have_answers_ended(self, packet: Packet, row: Row) -> bool:
+        """Of what its client begins anew by."""
+        same = row.directive and row.directive.closing and row.directive.decision.version == packet.decided.decision.version
+        return bool(same and packet.begins and self.built.answers_tell_an_end)
 
     def store(self, node: Node, packet: Packet, key: Key, answers: bool) -> bool:
         """False: another decision is there."""
         row, directive = self.row(node, key), packet.decided
+        if answers and row and self.have_answers_ended(packet, row):
+            return False
         if row and row.directive and row.directive.decision.version != directive.decision.version:
             there, other = row.directive.decision, row.directive.decision.flow != directive.decision.flow
             over = (not other and self.is_over(row, packet)) if answers else self.is_over(row, packet) or self.is_followed(row, directive.decision)
@@ -295,9 +327,13 @@ class Chain:
             node.trackers[key].mine = False
 
     def give_up(self, node: Node, key: Key, packet: Packet) -> None:
+        """It turned out to be over, as it was decided then."""
         row = self.row(node, key)
-        if row and row.directive and packet.directive and row.directive.decision.version == packet.directive.decision.version:
+        if row and row.directive and row.directive.decision.version == packet.said and not self.rests(key, row.directive):
             del node.trackers[key]
+
+    def rests(self, key: Key, directive: Directive) -> bool:
+        return self.built.a_port_that_closed_rests and isinstance(key, Back) and directive.closing
 
     def refresh(self, packet: Packet, row: Row) -> Directive:
         assert row.directive is not None
@@ -383,7 +419,7 @@ class Chain:
     # Who is asked
 
     def take_ask(self, node: Node, packet: Packet) -> Packet | None:
-        if packet.taken:
+        if packet.taken or packet.ended:
             self.give_up(node, packet.key, packet)
         row = None if packet.asked == ALL else self.tracker(node, packet)
         if row is None:
@@ -399,7 +435,7 @@ class Chain:
         return {"written": frozenset({node.place}), "new": len(node.ring & node.living) > 1}
 
     def ask_decider(self, node: Node, packet: Packet, row: Row) -> Packet | None:
-        asked = replace(packet, over=row.over)
+        asked = replace(packet, over=max(row.over, packet.said))
         if row.decider not in node.living:
             others = node.living - {node.place}
             waits = self.built.the_tail_is_kept and row.tail != NOBODY and row.tail not in others and not self.came_to_nothing(node, row)
@@ -411,7 +447,8 @@ class Chain:
         return replace(asked, decider=row.decider, tail=row.tail, step=Step.DECIDE)
 
     def not_known(self, node: Node, packet: Packet) -> Packet | None:
-        asks_others = packet.taken or (not packet.connection and self.young(node))
+        came = self.built.newcomers_ask_before_they_begin and bool(self.lately(node.came, DOUBTED))
+        asks_others = packet.taken or (not packet.connection and self.young(node)) or came
         if packet.begins and (packet.asked == ALL or (not packet.asked and not asks_others)):
             return self.begin_flow(node, packet)
         if packet.asked + 1 < ASKED:
@@ -419,9 +456,11 @@ class Chain:
         return replace(packet, asked=ALL) if packet.begins else self.refuse_unknown(node, packet)
 
     def refuse_unknown(self, node: Node, packet: Packet) -> Packet | None:
-        if not packet.connection or not isinstance(packet.key, Flow) or self.young(node, SETTLED):
-            return None
-        return replace(packet, unknown=True, step=Step.TELL)
+        return replace(packet, unknown=True, step=Step.TELL) if packet.held or self.is_to_be_reset(node, packet) else None
+
+    def is_to_be_reset(self, node: Node, packet: Packet) -> bool:
+        """A NAT's outside is told nothing."""
+        return packet.connection and isinstance(packet.key, Flow) and not self.young(node, SETTLED)
 
     def begin_flow(self, node: Node, packet: Packet) -> Packet | None:
         if not isinstance(packet.key, Flow):
@@ -432,11 +471,10 @@ class Chain:
         decider = self.choose_decider(node, packet.key)
         if decider == NOBODY:
             return None
-        over = 0 if packet.taken else packet.over
-        begun = replace(packet, taken=False, directive=None, over=over or self.version_that_closed(node, packet.key))
+        begun = replace(packet, taken=False, ended=False, directive=None, over=self.version_that_is_over(node, packet))
         begun = replace(begun, decider=decider, tail=self.tail_of(node, packet), step=Step.DECIDE)
         if decider != node.place:
-            row = Row(0, decider=decider, tail=begun.tail, over=begun.over, provisional=packet.connection)
+            row = Row(0, decider=decider, tail=begun.tail, over=begun.over, syn=packet.turn, provisional=packet.connection)
             row.deadline = self.now + row.lifetime
             node.trackers[packet.key] = row
         return begun
@@ -445,9 +483,10 @@ class Chain:
         left = replace(packet, refused=packet.refused + 1, asked=0)
         return None if packet.refused >= REFUSALS or self.place_asked(node, left) == node.place else left
 
-    def version_that_closed(self, node: Node, key: Key) -> int:
-        row = self.row(node, key)
-        return row.directive.decision.version if row and row.directive and row.directive.closing else 0
+    def version_that_is_over(self, node: Node, packet: Packet) -> int:
+        row = self.row(node, packet.key)
+        closed = row.directive.decision.version if row and row.directive and row.directive.closing else 0
+        return max(closed, packet.said) if self.built.the_latest_is_over or not packet.said else packet.said
 
     def tail_of(self, node: Node, packet: Packet) -> int:
         row = self.tracker(node, packet)
@@ -457,7 +496,6 @@ class Chain:
     # Who decides (decide.h)
 
     def take_decide(self, node: Node, packet: Packet) -> Packet | None:
-        anew = packet.decided.decision.anew if packet.taken else bool(packet.over)
         if packet.taken:
             for key in (packet.key, packet.decided.other(packet.key)):
                 self.give_up(node, key, packet)
@@ -470,7 +508,7 @@ class Chain:
             return self.ask_own_decider(node, going, row)
         if not packet.begins:
             return self.refuse_unknown(node, packet)
-        decision = self.decide(node, going, anew)
+        decision = self.decide(node, going)
         if decision is None:
             return None
         directive = Directive(decision, provisional=packet.connection)
@@ -479,18 +517,18 @@ class Chain:
         kept = going.kept or going.tail == node.place
         return replace(going, directive=directive, kept=kept, step=Step.SECOND_ANSWERS, **self.known_here(node))
 
-    def decide(self, node: Node, packet: Packet, anew: bool) -> Decision | None:
+    def decide(self, node: Node, packet: Packet) -> Decision | None:
         assert isinstance(packet.key, Flow)
         wanted = packet.top if packet.tail == node.place else packet.tail
         for back in sorted(self.own_blocks(node, packet.key), key=lambda back: self.keepers(node, back)[1] != wanted):
             if self.row(node, back) is None:
                 self.versions += 1
-                return Decision(packet.key, back.port, NODES * self.versions + node.place, anew)
+                return Decision(packet.key, back.port, NODES * self.versions + node.place, packet.turn)
         return None
 
     def own_blocks(self, node: Node, flow: Flow) -> list[Back]:
         """A port is a block. They come in another order after a node came back."""
-        backs = [Back((number + node.changed) % PORTS, flow.destination) for number in range(PORTS)]
+        backs = [Back((number + node.changed) % self.ports, flow.destination) for number in range(self.ports)]
         return [back for back in backs if self.owns_block(node, back)]
 
     def owns_block(self, node: Node, back: Back) -> bool:
@@ -566,7 +604,10 @@ class Chain:
             return
         if row is None or not self.built.copies_take_nobodys_place or row.directive is None and directive.decision.version > row.over and self.built.copies_answer_questions:
             node.trackers[packet.key] = Row(deadline, directive)
-        elif row.directive == directive:
+            return
+        if row.directive and row.directive.decision == directive.decision and directive.closing and not row.directive.closing and self.built.copies_tell_an_end:
+            row.directive, row.deadline = replace(row.directive, closing=True), deadline
+        if row.directive == directive:
             row.deadline = max(row.deadline, deadline)
 
     # Tops (top.h)
@@ -575,8 +616,14 @@ class Chain:
         if self.built.unused_is_asked_again and self.now - row.seen >= USED:
             return False
         if row.directive.provisional:
-            return True
+            return not self.is_of_earlier_syn(packet, True, row.directive.decision.syn)
         return not (packet.connection and packet.shakes) and (self.now - row.leased < BELIEVED or not self.built.leases)
+
+    def is_held(self, packet: Packet, row: Cached) -> bool:
+        """Of a handshake or an end a top may have seen less than others."""
+        if packet.begins or packet.shakes or row.directive.provisional or row.directive.closing or not self.built.tops_hold:
+            return False
+        return self.now - row.leased < BELIEVED
 
     def enter(self, node: Node, packet: Packet) -> None:
         """From a client, or from outside."""
@@ -584,7 +631,14 @@ class Chain:
         if cached and self.is_fresh(packet, cached):
             self.follow(node, packet, cached)
         else:
-            self.walk(node, replace(packet, top=node.place, stamp=self.now), mine=False)
+            self.walk(node, self.asked_about(node, packet, cached), mine=False)
+
+    def asked_about(self, node: Node, packet: Packet, cached: Cached | None) -> Packet:
+        """It says what this top had of the flow, and does not use."""
+        asks = replace(packet, top=node.place, stamp=self.now, held=cached is not None and self.is_held(packet, cached))
+        if not cached or not packet.begins or not cached.directive.closing or not self.built.tops_name_what_is_over:
+            return asks
+        return replace(asks, over=cached.directive.decision.version, ended=True)
 
     def follow(self, node: Node, packet: Packet, cached: Cached) -> None:
         ends = packet.closes and not cached.directive.closing
@@ -603,13 +657,23 @@ class Chain:
 
     def take_tell(self, node: Node, packet: Packet) -> None:
         if packet.unknown:
-            self.reset(node, packet)
+            self.take_unknown(node, packet)
             return
         directive = packet.decided
         cut = BELIEVED - PROVISIONAL // 2 if directive.provisional else 0
         node.directives[packet.key] = Cached(directive, self.now, packet.stamp - cut, packet.stamp)
         self.told(node, packet)
         self.emit(node, packet, directive.decision)
+
+    def take_unknown(self, node: Node, packet: Packet) -> None:
+        cached = node.directives.get(packet.key)
+        if packet.held and not packet.taken and cached and self.is_held(packet, cached):
+            cached.seen, cached.told = self.now, LONG_AGO
+            cached.directive = replace(cached.directive, closing=packet.closes)
+            self.beat(node, packet, cached.directive)
+            self.emit(node, packet, cached.directive.decision)
+        elif self.is_to_be_reset(node, packet):
+            self.reset(node, packet)
 
     # What the world sees
 

@@ -11,7 +11,7 @@ from tests.hyperplane.protocol import NODES, Flow, Violation
 
 FLOWS = [Flow(tenant, source, destination) for tenant in (1, 2) for source in (1, 2) for destination in (1, 2)]
 ACTIONS = {"packet": 6, "data": 4, "back": 3, "deliver": 30, "lose": 2, "repeat": 1, "beat": 6, "tick": 5, "kill": 1, "restart": 1,
-           "suspect": 0.5, "trust": 0.7, "ring": 0.3, "adopt": 1}  # fmt: skip
+           "suspect": 0.5, "trust": 0.7, "ring": 0.3, "adopt": 1, "arrive": 0, "cut": 0}  # fmt: skip
 STEPS = 250
 
 # Weathers: how often what happens, where it is not as usual.
@@ -56,6 +56,8 @@ def act(world: Any, action: str, random: Random) -> None:
         world.answer_from_outside(random.choice(sorted(world.visible)).back, place)
     elif action in ("deliver", "lose", "repeat") and world.net:
         getattr(world, action)(random.randrange(len(world.net)))
+    elif action == "arrive":
+        world.deliver_all()
     elif action == "tick":
         world.tick(random.randint(1, 3))
     elif action == "pause":
@@ -64,5 +66,5 @@ def act(world: Any, action: str, random: Random) -> None:
         world.suspect(place, random.randrange(NODES))
     elif action == "ring":
         world.change_ring(place)
-    elif action in ("beat", "kill", "restart", "trust", "adopt"):
+    elif action in ("beat", "kill", "cut", "restart", "trust", "adopt"):
         getattr(world, action)(place)
