@@ -15,7 +15,7 @@ help:
 	@echo "make test    set up, run all tests"
 	@echo "make test-kernels   set up, run the data plane's tests under Debian's own kernel in an emulator"
 	@echo "make verified       what each eBPF program takes of the verifier's limits, here and under Debian's own kernel"
-	@echo "make faults  set up, break a cell for an hour under 5,000 connections"
+	@echo "make faults  set up, break a cell for half an hour under 5,000 connections"
 	@echo "make guests  what instances with a kernel of their own need: qemu, busybox, a kernel"
 	@echo "make bench   set up, measure, write docs/performance.md"
 	@echo "make lint    ruff; make types: mypy"

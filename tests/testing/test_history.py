@@ -164,13 +164,14 @@ def reset(tale: Tale) -> Tale:
     [
         (lambda tale: tale, [history.SharedTuple]),
         (lambda tale: tale.rest(349), [history.SharedTuple]),
-        (lambda tale: tale.passes(OUT, OUT_AS, FIN | ACK), [history.SharedTuple]),  # the other half is open
+        (lambda tale: tale.passes(OUT, OUT_AS, FIN | ACK).rest(119), [history.SharedTuple]),  # the other half is open
+        (lambda tale: tale.passes(OUT, OUT_AS, FIN | ACK).rest(121), []),
         (lambda tale: tale.rest(351), []),
         (closed, []),
         (reset, []),
         (lambda tale: tale.told(OUT.reverse, RST), [history.ResetAlive]),
     ],
-    ids=["lives", "idle", "half closed", "expired", "closed", "reset", "reset by the cell"],
+    ids=["lives", "idle", "half closed", "half closed for long", "expired", "closed", "reset", "reset by the cell"],
 )
 def test_two_flows_that_live_do_not_share_a_port_towards_one_destination(ends_by, broken):
     tale = ends_by(Tale().talks(OUT, OUT_AS))

@@ -27,6 +27,7 @@ TCP, UDP = 6, 17
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 CROSSES_WITHIN = 3.0  # seconds: what has not left by then was lost
 PROVISIONAL_SECONDS, IDLE_SECONDS = 30.0, {TCP: 350.0, UDP: 120.0}  # of a balancer's datagrams; a NAT gateway's live longer
+REST_SECONDS = 120.0  # of a connection that one end has finished, if the other says no more: as long as its port is kept (CELL_REST_SECONDS)
 SILENT_SECONDS, SILENT_PACKETS = 5.0, 3
 UNDER_WAY = 1 << 20  # bytes that a connection's numbers may be apart: another's, by chance, are within in one of two thousand
 RECENT, AROUND = 100_000, 30  # packets: of all that are remembered, and before and after of what was broken
@@ -112,6 +113,8 @@ class Flow:
 
     def lives(self, now: float) -> bool:
         patience = IDLE_SECONDS[self.key.protocol] if self.answered else PROVISIONAL_SECONDS
+        if self.finished:
+            patience = REST_SECONDS
         return not self.reset and len(self.finished) < 2 and now - self.last < patience
 
 
@@ -298,7 +301,8 @@ class History:
             self._former[before.way.reverse] = self._answers.pop(before.way.reverse)
         other = self._answers.get(way.reverse)
         if other and other.lives(left.time) and not self._is_doubtful(other):
-            self._break(SharedTuple, left.time, f"{key} and {other.key} both go as {way}", key, other.key, way)
+            told = f"{other.key}, {left.time - other.last:.1f} s silent, finished by {len(other.finished)},"
+            self._break(SharedTuple, left.time, f"{key} and {told} both go as {way}", key, other.key, way)
         flow = Flow(key, way, None, left.time, gaps=self._gaps)
         if before:
             before.before, flow.before = None, before
