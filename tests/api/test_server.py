@@ -16,6 +16,7 @@ import urllib.request
 import boto3
 import pytest
 from botocore.config import Config
+from starlette.applications import Starlette
 
 from rookery.api.credentials import (
     SealingKeyError,
@@ -27,6 +28,7 @@ from rookery.api.credentials import (
     unseal,
 )
 from rookery.api.front import Front
+from rookery.api.server import uvicorn_config
 from rookery.api.signature import HttpRequest
 from rookery.model.objects import AccessKey
 from rookery.region.layout import CHECKOUT
@@ -159,3 +161,8 @@ def test_the_log_tells_attempts_of_one_request_apart(caplog, said, logged):
     with caplog.at_level("INFO", logger="rookery.api"):
         asyncio.run(front.handle(HttpRequest("POST", "/", "", headers, b"Action=CreateVpc")))
     assert [line.attempt for line in caplog.records if line.message == "request"] == [logged]
+
+
+def test_a_connection_that_nobody_uses_is_closed_by_its_client_first() -> None:
+    """What a client sends while the server closes gets no answer. Go's and Java's keep theirs for 90 and 60 seconds."""
+    assert uvicorn_config(Starlette(), 0).timeout_keep_alive > 90

@@ -30,6 +30,9 @@ from rookery.store.sqlite import SqliteStore
 
 ADDRESS = "127.0.0.1"  # never another: the API of one machine is for its own users
 GRACE_SECONDS = 5
+# Longer than clients keep a connection that nobody uses (Go's, 90 seconds): who is the first to close one loses no request. What was sent
+# while the server closes gets no answer, and its sender cannot know whether it was done: a second attempt is told that its rule is there already.
+KEEP_ALIVE_SECONDS = 120
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,7 @@ def uvicorn_config(app: Starlette, port: int, **more: Any) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         **more,
     )
 
