@@ -270,10 +270,10 @@ def answered(cell: Cell, sent: Packet, flags: str) -> Journey:
     return cell.travel(from_outside(ip(SERVER, sent.src) / TCP(sport=443, dport=sent.sport, flags=flags)))
 
 
-def established(cell: Cell) -> Packet:
-    sent = out(cell).packet
+def established(cell: Cell, sport: int = 1111) -> Packet:
+    sent = out(cell, syn(sport)).packet
     answered(cell, sent, "SA")
-    out(cell, syn(flags="A"))
+    out(cell, syn(sport, flags="A"))
     return sent
 
 
@@ -282,6 +282,21 @@ def closed(cell: Cell) -> None:
     for node in cell.nodes:
         closing = {one: row._replace(flags=row.flags | DirectiveFlag.CLOSING) for one, row in node.tracked().items() if not row.pending}
         node.real.trackers.put_many(closing)
+
+
+def over(cell: Cell, sport: int) -> Packet:
+    """A connection from this port that was, and has closed: how its SYN left."""
+    before = established(cell, sport)
+    closed(cell)
+    return before
+
+
+def misses(cell: Cell, place: int, sport: int, what: int = DirectiveFlag.CLOSING) -> None:
+    """As if this keeper had not heard of the end."""
+    held = cell.nodes[place].real.trackers
+    row = held.get(key(sport))
+    assert row
+    held.put_many({key(sport): row._replace(flags=row.flags & ~what)})
 
 
 def later(cell: Cell, seconds: int) -> None:
@@ -354,10 +369,7 @@ def test_a_top_that_missed_a_connection_asks_before_it_leads_its_packets_as_the_
 def test_a_secondary_that_missed_an_end_is_told_that_its_client_begins_anew(cell: Cell) -> None:
     """It was dead when the connection closed. The SYN comes again, too, and the one after it."""
     for sport in range(4000, 4016):  # of each, others decide
-        before = out(cell, syn(sport)).packet
-        answered(cell, before, "SA")
-        out(cell, syn(sport, flags="A"))
-        closed(cell)
+        before = over(cell, sport)
         secondary = cell.nodes[keepers(key(sport))[1]].real.trackers
         row = secondary.get(key(sport))
         assert row
@@ -379,10 +391,7 @@ def test_a_syn_that_comes_again_where_a_connection_has_closed_leaves_as_before_w
     asked = 0
     for sport in range(4000, 4200):
         cell.restore()
-        before = out(cell, syn(sport)).packet
-        answered(cell, before, "SA")
-        out(cell, syn(sport, flags="A"))
-        closed(cell)
+        over(cell, sport)
         later(cell, CellConstant.LEASE_SECONDS)
         begun = out(cell, syn_anew(sport)).packet
         first, second = keepers(key(sport))[:2]
@@ -403,15 +412,9 @@ def test_a_syn_that_comes_again_where_a_connection_has_closed_leaves_as_before_w
 def test_when_both_that_keep_a_flow_missed_its_end_who_keeps_its_answers_tells_them_as_its_client_begins_anew(cell: Cell) -> None:
     """One was dead when the connection closed, and told the other one, who came back without a memory."""
     for sport in range(4000, 4016):
-        before = out(cell, syn(sport)).packet
-        answered(cell, before, "SA")
-        out(cell, syn(sport, flags="A"))
-        closed(cell)
+        before = over(cell, sport)
         for place in keepers(key(sport))[:2]:
-            held = cell.nodes[place].real.trackers
-            row = held.get(key(sport))
-            assert row
-            held.put_many({key(sport): row._replace(flags=row.flags & ~DirectiveFlag.CLOSING)})
+            misses(cell, place, sport)
         later(cell, CellConstant.LEASE_SECONDS)
         begun = out(cell, syn_anew(sport)).packet
         assert begun.sport != before.sport
@@ -426,10 +429,7 @@ def kept_at(cell: Cell, of: FlowKey) -> list[int]:
 def test_who_decided_and_heard_of_no_end_decides_anew_for_another_syn(cell: Cell) -> None:
     """It keeps neither the flow nor its answers, so no heartbeat told it; and who keeps the flow came back without a memory."""
     for sport in range(4000, 4016):
-        before = out(cell, syn(sport)).packet
-        answered(cell, before, "SA")
-        out(cell, syn(sport, flags="A"))
-        closed(cell)
+        before = over(cell, sport)
         for place in keepers(key(sport))[:2]:
             row = cell.nodes[place].real.trackers.get(key(sport))
             if row and not row.flags & DirectiveFlag.PROVISIONAL:
@@ -455,9 +455,7 @@ def test_a_port_whose_connection_has_closed_rests_though_who_decided_gives_it_up
         answered(cell, before, "SA")
         out(cell, syn(sport, flags="A"))
         closed(cell)
-        row = cell.nodes[second].real.trackers.get(key(sport))
-        assert row
-        cell.nodes[second].real.trackers.put_many({key(sport): row._replace(flags=row.flags & ~(DirectiveFlag.CLOSING | DirectiveFlag.PROVISIONAL))})
+        misses(cell, second, sport, DirectiveFlag.CLOSING | DirectiveFlag.PROVISIONAL)
         cell.nodes[first].real.trackers.delete_many([key(sport)])
         rests = kept_at(cell, answers(before))
         assert len(rests) == 2
